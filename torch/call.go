@@ -1,0 +1,308 @@
+package torch
+
+// #cgo noescape lt_call
+// #cgo nocallback lt_call
+// #include <stdlib.h>
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Named gives an operator's argument by its name in the schema, after the positional ones:
+//
+//	torch.Call("aten::add.Tensor", a, b, torch.Named{"alpha", 2})
+type Named struct {
+	Name  string
+	Value any
+}
+
+// Values are an operator's results in the order of its schema. Each is a Tensor, []Tensor, int64,
+// float64, bool, string, complex128, Device, nil, or a nested Values.
+type Values []any
+
+// Tensor returns result i, which must be a tensor.
+func (v Values) Tensor(i int) Tensor { return v[i].(Tensor) }
+
+// Tensors returns result i, which must be a list of tensors.
+func (v Values) Tensors(i int) []Tensor {
+	list := v[i].(Values)
+	out := make([]Tensor, len(list))
+	for j := range list {
+		out[j] = list.Tensor(j)
+	}
+	return out
+}
+
+// Call runs any ATen operator by its schema name with overload, such as "aten::add.Tensor".
+// Arguments are Tensor, []Tensor, int, int64, []int, []int64, float64, []float64, bool, []bool,
+// string, []string, complex128, DType, Layout, MemoryFormat, Device, *RNG (for a Generator), nil
+// and [Named]; the schema fills in the ones left out. The results belong to the open scope.
+//
+// Like every operator it panics with *[Error]; see [Do].
+func Call(op string, args ...any) Values {
+	var in, out [64]uint64
+	buf := encodeAll(in[:0], op, args)
+	cross(op, buf, out[:])
+	words := results(&out)
+	var vals Values
+	for len(words) > 0 {
+		var v any
+		v, words = decode(words)
+		vals = append(vals, v)
+	}
+	return vals
+}
+
+// call0 runs an operator for its effect: in-place operators, whose result is their argument.
+func call0(op string, args ...any) {
+	var in [64]uint64
+	cross(op, encodeAll(in[:0], op, args), nil)
+}
+
+// call1 runs an operator that returns one tensor.
+func call1(op string, args ...any) Tensor {
+	var in [64]uint64
+	var out [4]uint64
+	cross(op, encodeAll(in[:0], op, args), out[:])
+	return Tensor{out[2]}
+}
+
+// call2 returns the first two tensors of an operator's results.
+func call2(op string, args ...any) (Tensor, Tensor) {
+	var in [64]uint64
+	var out [8]uint64
+	cross(op, encodeAll(in[:0], op, args), out[:])
+	return Tensor{out[2]}, Tensor{out[4]}
+}
+
+// callList runs an operator that returns one list of tensors.
+func callList(op string, args ...any) []Tensor { return Call(op, args...).Tensors(0) }
+
+var (
+	opsMu sync.Mutex
+	ops   atomic.Pointer[map[string]uint64] // copied on write: a call reads it without a lock
+)
+
+func lookup(op string) uint64 {
+	if m := ops.Load(); m != nil {
+		if h, ok := (*m)[op]; ok {
+			return h
+		}
+	}
+	return register(op)
+}
+
+func register(op string) uint64 {
+	opsMu.Lock()
+	defer opsMu.Unlock()
+	name := C.CString(op)
+	defer C.free(unsafe.Pointer(name))
+	var h C.uint64_t
+	check(op, C.lt_find_op(name, &h))
+	next := map[string]uint64{op: uint64(h)}
+	if m := ops.Load(); m != nil {
+		maps.Copy(next, *m)
+	}
+	ops.Store(&next)
+	return uint64(h)
+}
+
+// cross is the one place that calls operators.
+func cross(op string, in, out []uint64) {
+	h := lookup(op)
+	check(op, C.lt_call(C.uint64_t(h), words(in), C.int64_t(len(in)), words(out), C.int64_t(len(out))))
+}
+
+func words(s []uint64) *C.uint64_t { return (*C.uint64_t)(unsafe.Pointer(unsafe.SliceData(s))) }
+
+// check panics with the error that C returned, if any, and frees its text.
+func check(op string, text *C.char) {
+	if text != nil {
+		panic(newError(op, text))
+	}
+}
+
+func newError(op string, text *C.char) *Error {
+	defer C.free(unsafe.Pointer(text))
+	shapes, msg, _ := strings.Cut(C.GoString(text), "\n")
+	return &Error{Op: op, Shapes: shapes, Msg: msg}
+}
+
+// The tags of shim.h.
+const (
+	tagNone    = C.LT_NONE
+	tagTensor  = C.LT_TENSOR
+	tagInt     = C.LT_INT
+	tagFloat   = C.LT_FLOAT
+	tagBool    = C.LT_BOOL
+	tagString  = C.LT_STRING
+	tagDevice  = C.LT_DEVICE
+	tagSeed    = C.LT_SEED
+	tagTensors = C.LT_TENSORS
+	tagInts    = C.LT_INTS
+	tagFloats  = C.LT_FLOATS
+	tagBools   = C.LT_BOOLS
+	tagStrings = C.LT_STRINGS
+	tagNamed   = C.LT_NAMED
+	tagComplex = C.LT_COMPLEX
+	tagList    = C.LT_LIST
+)
+
+func encodeAll(buf []uint64, op string, args []any) []uint64 {
+	for _, a := range args {
+		if named, ok := a.(Named); ok {
+			buf, a = appendText(buf, tagNamed, named.Name), named.Value
+		}
+		buf = encode(buf, op, a)
+	}
+	return buf
+}
+
+// encode appends one value. Nothing here may make an argument escape to the heap: the call path
+// allocates nothing.
+func encode(buf []uint64, op string, arg any) []uint64 {
+	switch v := arg.(type) {
+	case nil:
+		return append(buf, tagNone)
+	case Tensor:
+		return append(buf, tagTensor, v.h)
+	case int:
+		return append(buf, tagInt, uint64(v))
+	case int64:
+		return append(buf, tagInt, uint64(v))
+	case float64:
+		return append(buf, tagFloat, math.Float64bits(v))
+	case bool:
+		return append(buf, tagBool, boolWord(v))
+	case DType:
+		return append(buf, tagInt, uint64(v))
+	case MemoryFormat:
+		return append(buf, tagInt, uint64(v))
+	case Layout:
+		return append(buf, tagInt, uint64(v))
+	case Device:
+		return append(buf, tagDevice, v.word())
+	case *RNG:
+		return append(buf, tagSeed, v.next())
+	case string:
+		return appendText(buf, tagString, v)
+	case complex128:
+		return append(buf, tagComplex, math.Float64bits(real(v)), math.Float64bits(imag(v)))
+	case []Tensor:
+		buf = append(buf, header(tagTensors, len(v)))
+		for _, t := range v {
+			buf = append(buf, t.h)
+		}
+		return buf
+	case []int:
+		buf = append(buf, header(tagInts, len(v)))
+		for _, n := range v {
+			buf = append(buf, uint64(n))
+		}
+		return buf
+	}
+	return encodeRare(buf, op, arg)
+}
+
+func encodeRare(buf []uint64, op string, arg any) []uint64 {
+	switch v := arg.(type) {
+	case []int64:
+		buf = append(buf, header(tagInts, len(v)))
+		for _, n := range v {
+			buf = append(buf, uint64(n))
+		}
+	case []float64:
+		buf = append(buf, header(tagFloats, len(v)))
+		for _, f := range v {
+			buf = append(buf, math.Float64bits(f))
+		}
+	case []bool:
+		buf = append(buf, header(tagBools, len(v)))
+		for _, b := range v {
+			buf = append(buf, boolWord(b))
+		}
+	case []string:
+		buf = append(buf, header(tagStrings, len(v)))
+		for _, s := range v {
+			buf = appendText(buf, tagString, s)
+		}
+	default:
+		panic(&Error{Op: op, Msg: "no operator takes a Go value of type " + reflect.TypeOf(arg).String()})
+	}
+	return buf
+}
+
+func header(tag, n int) uint64 { return uint64(tag) | uint64(n)<<8 }
+
+func boolWord(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func appendText(buf []uint64, tag int, s string) []uint64 {
+	buf = append(buf, header(tag, len(s)))
+	for len(s) > 0 {
+		var word [8]byte
+		n := copy(word[:], s)
+		buf = append(buf, *(*uint64)(unsafe.Pointer(&word)))
+		s = s[n:]
+	}
+	return buf
+}
+
+// results returns the words that a call left in out, or in a block of its own when there were many.
+func results(out *[64]uint64) []uint64 {
+	n := int(out[0])
+	if n < len(out) {
+		return out[1 : 1+n]
+	}
+	block := *(*unsafe.Pointer)(unsafe.Pointer(&out[1]))
+	defer C.free(block)
+	return append([]uint64(nil), unsafe.Slice((*uint64)(block), n)...)
+}
+
+// decode reads one result and returns the words after it.
+func decode(w []uint64) (any, []uint64) {
+	tag, n := int(w[0]&0xff), int(w[0]>>8)
+	w = w[1:]
+	switch tag {
+	case tagNone:
+		return nil, w
+	case tagTensor:
+		return Tensor{w[0]}, w[1:]
+	case tagInt:
+		return int64(w[0]), w[1:]
+	case tagFloat:
+		return math.Float64frombits(w[0]), w[1:]
+	case tagBool:
+		return w[0] != 0, w[1:]
+	case tagDevice:
+		return deviceOf(w[0]), w[1:]
+	case tagComplex:
+		return complex(math.Float64frombits(w[0]), math.Float64frombits(w[1])), w[2:]
+	case tagString:
+		size := (n + 7) / 8
+		if n == 0 {
+			return "", w
+		}
+		return string(unsafe.Slice((*byte)(unsafe.Pointer(&w[0])), n)), w[size:]
+	case tagList:
+		list := make(Values, n)
+		for i := range list {
+			list[i], w = decode(w)
+		}
+		return list, w
+	}
+	panic(fmt.Sprintf("torch: result tag %d", tag)) // shim.h and this file disagree
+}

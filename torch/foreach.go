@@ -1,0 +1,25 @@
+package torch
+
+// The multi-tensor operators, each one crossing for a whole list: torch._foreach_*.
+
+// ForeachAdd is a[i] += alpha·b[i].
+func ForeachAdd(a, b []Tensor, alpha float64) { call0("aten::_foreach_add_.List", a, b, alpha) }
+
+// ForeachMul is a[i] *= v.
+func ForeachMul(a []Tensor, v float64) { call0("aten::_foreach_mul_.Scalar", a, v) }
+
+// ForeachAddScalar is a[i] += v.
+func ForeachAddScalar(a []Tensor, v float64) { call0("aten::_foreach_add_.Scalar", a, v) }
+
+// ForeachAddcmul is a[i] += v·b[i]·c[i].
+func ForeachAddcmul(a, b, c []Tensor, v float64) {
+	call0("aten::_foreach_addcmul_.Scalar", a, b, c, v)
+}
+
+// ForeachAddcdiv is a[i] += v·b[i]/c[i].
+func ForeachAddcdiv(a, b, c []Tensor, v float64) {
+	call0("aten::_foreach_addcdiv_.Scalar", a, b, c, v)
+}
+
+// ForeachSqrt returns √a[i].
+func ForeachSqrt(a []Tensor) []Tensor { return callList("aten::_foreach_sqrt", a) }

@@ -1,0 +1,239 @@
+#include "shim.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <ATen/core/Formatting.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/GradMode.h>
+#include <dlfcn.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/version.h>
+
+#include "table.h"
+#include "values.h"
+
+namespace {
+
+std::string first_line(const std::string& s) { return s.substr(0, s.find('\n')); }
+
+// guard runs body and turns any C++ exception into the text that Go reads.
+template <class Body, class Shapes>
+char* guard(Body body, Shapes shapes) {
+  std::string msg;
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error& e) {
+    msg = e.what_without_backtrace();
+  } catch (const std::exception& e) {
+    msg = e.what();
+  } catch (...) {
+    msg = "a C++ exception of unknown type";
+  }
+  try {
+    return strdup((shapes() + "\n" + first_line(msg)).c_str());
+  } catch (...) {
+    return strdup("\nout of memory while describing an error");
+  }
+}
+
+template <class Body>
+char* guard(Body body) {
+  return guard(body, [] { return std::string(); });
+}
+
+} // namespace
+
+char* lt_find_op(const char* name, uint64_t* out) {
+  return guard([&] {
+    std::string full(name), base = full, overload;
+    if (auto dot = full.find('.', full.find("::") + 2); dot != std::string::npos) {
+      base = full.substr(0, dot);
+      overload = full.substr(dot + 1);
+    }
+    auto found = c10::Dispatcher::singleton().findSchema({base, overload});
+    if (!found) {
+      std::string others;
+      for (const auto& n : c10::Dispatcher::singleton().getAllOpNames())
+        if (n.name == base) others += " " + n.name + (n.overload_name.empty() ? "" : "." + n.overload_name);
+      throw std::runtime_error("this libtorch (" TORCH_VERSION ") has no such operator" +
+                               (others.empty() ? std::string() : "; it has" + others));
+    }
+    auto op = new Op{*found, {}}; // lives as long as the process: there are a few hundred
+    for (const auto& a : found->schema().arguments()) {
+      bool has = a.default_value().has_value();
+      op->params.push_back({a.name(), kind_of(a.type()), a.N().value_or(0), has ? *a.default_value() : IValue(),
+                            !has && a.type()->kind() != c10::TypeKind::OptionalType});
+    }
+    *out = reinterpret_cast<uint64_t>(op);
+  });
+}
+
+char* lt_call(uint64_t handle, const uint64_t* args, int64_t nwords, uint64_t* out, int64_t cap) {
+  auto& stack = self.stack;
+  char* err = guard(
+      [&] {
+        require_scope();
+        const Op& op = *reinterpret_cast<const Op*>(handle);
+        fill_stack(op, args, nwords, stack);
+        op.handle.callBoxed(&stack);
+        if (cap == 0) return; // the caller wants no results
+        Writer w{out, cap};
+        for (const auto& v : stack) write(w, v);
+        w.finish();
+      },
+      [&] { return shapes_of(args, nwords); });
+  stack.clear();
+  return err;
+}
+
+char* lt_grad(const uint64_t* outputs, int64_t nout, const uint64_t* grads, const uint64_t* inputs, int64_t nin,
+              int retain_graph, int create_graph, uint64_t* results) {
+  return guard(
+      [&] {
+        require_scope();
+        std::vector<Tensor> seeds;
+        if (grads) seeds = tensors(grads, nout);
+        auto g = torch::autograd::grad(tensors(outputs, nout), tensors(inputs, nin), seeds,
+                                       bool(retain_graph || create_graph), bool(create_graph), /*allow_unused=*/true);
+        for (int64_t i = 0; i < nin; i++) results[i] = make_handle(std::move(g[i]));
+      },
+      [&] { return nout ? shape_of(outputs[0]) : std::string(); });
+}
+
+char* lt_backward(uint64_t loss, int retain_graph) {
+  return guard([&] { torch::autograd::backward({get(loss)}, {}, bool(retain_graph)); }, [&] { return shape_of(loss); });
+}
+
+char* lt_leaf(uint64_t t, int requires_grad, uint64_t* out) {
+  return guard([&] {
+    require_scope();
+    auto alias = get(t).detach();
+    alias.set_requires_grad(requires_grad);
+    *out = make_handle(std::move(alias));
+  }, [&] { return shape_of(t); });
+}
+
+char* lt_grad_of(uint64_t t, uint64_t* out) {
+  return guard([&] {
+    require_scope();
+    *out = make_handle(get(t).grad());
+  });
+}
+
+char* lt_clear_grad(uint64_t t) {
+  return guard([&] { get(t).mutable_grad().reset(); });
+}
+
+int lt_grad_mode(int enabled) {
+  int before = c10::GradMode::is_enabled();
+  c10::GradMode::set_enabled(enabled);
+  return before;
+}
+
+char* lt_from_data(const void* data, int dtype, const int64_t* sizes, int64_t dim, uint64_t* out) {
+  return guard([&] {
+    require_scope();
+    auto t = at::empty(at::IntArrayRef(sizes, dim), at::TensorOptions().dtype(at::ScalarType(dtype)));
+    std::memcpy(t.data_ptr(), data, t.nbytes());
+    *out = make_handle(std::move(t));
+  });
+}
+
+char* lt_to_data(uint64_t h, void* data, int64_t nbytes) {
+  return guard([&] {
+    auto t = get(h).detach().to(at::kCPU).contiguous();
+    if (int64_t(t.nbytes()) != nbytes)
+      throw std::runtime_error("it holds " + std::to_string(t.nbytes()) + " bytes, the destination " + std::to_string(nbytes));
+    std::memcpy(data, t.data_ptr(), nbytes);
+  }, [&] { return shape_of(h); });
+}
+
+char* lt_info(uint64_t h, int64_t info[7 + 64]) {
+  return guard([&] {
+    const Tensor& t = get(h);
+    if (t.dim() > 64) throw std::runtime_error("more than 64 dimensions");
+    info[0] = int64_t(t.scalar_type());
+    info[1] = int64_t(uint64_t(uint8_t(t.device().type())) << 32 | uint32_t(int32_t(t.device().index())));
+    info[2] = t.requires_grad();
+    info[3] = t.numel();
+    info[4] = int64_t(t.element_size());
+    info[5] = t.dim() == 4 && t.is_contiguous(at::MemoryFormat::ChannelsLast);
+    info[6] = t.dim();
+    for (int64_t i = 0; i < t.dim(); i++) info[7 + i] = t.size(i);
+  });
+}
+
+char* lt_string(uint64_t h, char** text) {
+  return guard([&] {
+    std::ostringstream s;
+    at::print(s, get(h), 120);
+    *text = strdup(s.str().c_str());
+  });
+}
+
+int64_t lt_scope_open(void) {
+  if (!self.ready) { // OpenMP's thread count is per thread; oneDNN reads it without asking ATen
+    at::init_num_threads();
+    self.ready = true;
+  }
+  self.open_marks.push_back(self.made.size());
+  return int64_t(self.open_marks.size());
+}
+
+void lt_scope_close(int64_t depth, uint64_t moved) {
+  if (int64_t(self.open_marks.size()) < depth) return;
+  size_t mark = self.open_marks[depth - 1];
+  bool passes_on = false;
+  for (size_t i = self.made.size(); i-- > mark;) {
+    uint64_t h = self.made[i];
+    if (h == moved) passes_on = alive(h);
+    else if (alive(h) && !slot_at(uint32_t(h)).kept) free_handle(h);
+  }
+  self.made.resize(mark);
+  self.open_marks.resize(depth - 1);
+  if (!passes_on) return;
+  if (self.open_marks.empty()) free_handle(moved);
+  else self.made.push_back(moved);
+}
+
+char* lt_keep(uint64_t h) {
+  return guard([&] {
+    get(h);
+    slot_at(uint32_t(h)).kept = true;
+  });
+}
+
+void lt_free(uint64_t h) { free_handle(h); }
+
+int64_t lt_live(void) { return live.load(); }
+
+void lt_set_threads(int n) { at::set_num_threads(n); }
+
+int lt_threads(void) { return at::get_num_threads(); }
+
+int lt_has_cuda(void) { return at::globalContext().hasCUDA(); }
+
+char* lt_config(char** text) {
+  return guard([&] { *text = strdup((at::show_config() + at::get_parallel_info()).c_str()); });
+}
+
+const char* lt_header_version(void) { return TORCH_VERSION; }
+
+int lt_blas_threads(int n) {
+  auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  if (!set) return -1;
+  set(n);
+  return 0;
+}
+
+char* lt_throw(int kind) {
+  return guard([&] {
+    switch (kind) {
+      case 0: TORCH_CHECK(false, "a c10::Error");
+      case 1: throw std::invalid_argument("a std::invalid_argument");
+      case 2: throw std::bad_alloc();
+      default: throw 42;
+    }
+  });
+}

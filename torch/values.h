@@ -1,0 +1,324 @@
+// Go's argument words → the IValues an operator's schema asks for, and results back. Included by
+// shim.cc only.
+#pragma once
+
+#include <ATen/Context.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <cstring>
+#include <sstream>
+
+#include "shim.h"
+#include "table.h"
+
+namespace {
+
+enum class Kind { Tensor, Int, Float, Bool, String, Device, Scalar, Generator, Ints, Floats, Bools, Strings, Tensors, OptTensors, Scalars, Other };
+
+struct Param {
+  std::string name;
+  Kind kind;
+  int32_t n; // fixed list length, as in int[2]: one int stands for all
+  IValue fallback;
+  bool required;
+};
+
+struct Op {
+  c10::OperatorHandle handle;
+  std::vector<Param> params;
+};
+
+Kind kind_of(const c10::TypePtr& t) {
+  switch (t->kind()) {
+    case c10::TypeKind::TensorType: return Kind::Tensor;
+    case c10::TypeKind::IntType: return Kind::Int;
+    case c10::TypeKind::FloatType: return Kind::Float;
+    case c10::TypeKind::BoolType: return Kind::Bool;
+    case c10::TypeKind::StringType: return Kind::String;
+    case c10::TypeKind::DeviceObjType: return Kind::Device;
+    case c10::TypeKind::NumberType: return Kind::Scalar;
+    case c10::TypeKind::GeneratorType: return Kind::Generator;
+    case c10::TypeKind::OptionalType: return kind_of(t->castRaw<c10::OptionalType>()->getElementType());
+    case c10::TypeKind::ListType: {
+      auto element = t->castRaw<c10::ListType>()->getElementType();
+      if (element->kind() == c10::TypeKind::OptionalType) return Kind::OptTensors;
+      switch (kind_of(element)) {
+        case Kind::Int: return Kind::Ints;
+        case Kind::Float: return Kind::Floats;
+        case Kind::Bool: return Kind::Bools;
+        case Kind::String: return Kind::Strings;
+        case Kind::Tensor: return Kind::Tensors;
+        case Kind::Scalar: return Kind::Scalars;
+        default: return Kind::Other;
+      }
+    }
+    default: return Kind::Other;
+  }
+}
+
+double as_double(uint64_t w) { double d; std::memcpy(&d, &w, 8); return d; }
+uint64_t as_word(double d) { uint64_t w; std::memcpy(&w, &d, 8); return w; }
+
+c10::Device device_of(uint64_t w) { return {c10::DeviceType(int8_t(w >> 32)), c10::DeviceIndex(int32_t(uint32_t(w)))}; }
+
+// Reader walks the argument words.
+struct Reader {
+  const uint64_t *p, *end;
+  bool more() const { return p < end; }
+  std::string text(uint64_t n) {
+    std::string s(reinterpret_cast<const char*>(p), n);
+    p += (n + 7) / 8;
+    return s;
+  }
+};
+
+[[noreturn]] void mismatch(const Param& want, const char* got) {
+  throw std::runtime_error("argument \"" + want.name + "\" cannot be " + got);
+}
+
+const at::Generator& generator(c10::Device device) {
+  auto& g = self.generators[device.is_cpu() ? 0 : 1];
+  if (!g.defined() || g.device() != device) g = at::globalContext().defaultGenerator(device).clone();
+  return g;
+}
+
+// value reads the next value as what the schema wants for param.
+IValue value(Reader& r, const Param& param, c10::Device device) {
+  uint64_t head = *r.p++, n = head >> 8;
+  const uint64_t* p = r.p;
+  auto skip = [&](uint64_t words) { r.p += words; };
+  switch (head & 0xff) {
+    case LT_NONE: return IValue();
+    case LT_TENSOR:
+      skip(1);
+      if (*p == 0) return param.required ? IValue(Tensor()) : IValue();
+      return get(*p);
+    case LT_INT:
+      skip(1);
+      if (param.kind == Kind::Float) return double(int64_t(*p));
+      if (param.kind == Kind::Ints) return c10::List<int64_t>(std::vector<int64_t>(std::max(param.n, 1), int64_t(*p)));
+      if (param.kind == Kind::Int || param.kind == Kind::Scalar) return int64_t(*p);
+      mismatch(param, "an int");
+    case LT_FLOAT:
+      skip(1);
+      if (param.kind == Kind::Float || param.kind == Kind::Scalar) return as_double(*p);
+      mismatch(param, "a float");
+    case LT_BOOL:
+      skip(1);
+      if (param.kind == Kind::Bool || param.kind == Kind::Scalar) return bool(*p);
+      mismatch(param, "a bool");
+    case LT_COMPLEX:
+      skip(2);
+      if (param.kind == Kind::Scalar) return IValue(c10::complex<double>(as_double(p[0]), as_double(p[1])));
+      mismatch(param, "a complex number");
+    case LT_STRING: {
+      auto s = r.text(n);
+      if (param.kind == Kind::String) return s;
+      mismatch(param, "a string");
+    }
+    case LT_DEVICE:
+      skip(1);
+      if (param.kind == Kind::Device) return device_of(*p);
+      mismatch(param, "a device");
+    case LT_SEED: {
+      skip(1);
+      if (param.kind != Kind::Generator) mismatch(param, "a random generator");
+      auto g = generator(device);
+      g.set_current_seed(*p);
+      return g;
+    }
+    case LT_TENSORS:
+      skip(n);
+      if (param.kind == Kind::Tensors) {
+        c10::List<Tensor> l;
+        l.reserve(n);
+        for (uint64_t i = 0; i < n; i++) l.push_back(get(p[i]));
+        return l;
+      }
+      if (param.kind == Kind::OptTensors) {
+        c10::impl::GenericList l(c10::OptionalType::ofTensor());
+        for (uint64_t i = 0; i < n; i++) l.push_back(p[i] ? IValue(get(p[i])) : IValue());
+        return l;
+      }
+      mismatch(param, "a list of tensors");
+    case LT_INTS:
+      skip(n);
+      if (param.kind == Kind::Ints) {
+        auto q = reinterpret_cast<const int64_t*>(p);
+        return c10::List<int64_t>(std::vector<int64_t>(q, q + n));
+      }
+      mismatch(param, "a list of ints");
+    case LT_FLOATS: {
+      skip(n);
+      if (param.kind == Kind::Scalars) {
+        c10::impl::GenericList l(c10::NumberType::get());
+        for (uint64_t i = 0; i < n; i++) l.push_back(as_double(p[i]));
+        return l;
+      }
+      if (param.kind != Kind::Floats) mismatch(param, "a list of floats");
+      c10::List<double> l;
+      for (uint64_t i = 0; i < n; i++) l.push_back(as_double(p[i]));
+      return l;
+    }
+    case LT_BOOLS: {
+      skip(n);
+      if (param.kind != Kind::Bools) mismatch(param, "a list of bools");
+      c10::List<bool> l;
+      for (uint64_t i = 0; i < n; i++) l.push_back(p[i] != 0);
+      return l;
+    }
+    case LT_STRINGS: {
+      c10::List<std::string> l;
+      for (uint64_t i = 0; i < n; i++) {
+        uint64_t len = *r.p++ >> 8;
+        l.push_back(r.text(len));
+      }
+      if (param.kind == Kind::Strings) return l;
+      mismatch(param, "a list of strings");
+    }
+  }
+  throw std::runtime_error("a corrupt argument");
+}
+
+// Writer collects result words, first in the caller's buffer.
+struct Writer {
+  uint64_t* out;
+  int64_t cap, n = 0;
+  std::vector<uint64_t> spill;
+  void put(uint64_t w) {
+    if (spill.empty() && 1 + n < cap) out[1 + n] = w;
+    else {
+      if (spill.empty()) spill.assign(out + 1, out + 1 + n);
+      spill.push_back(w);
+    }
+    n++;
+  }
+  void finish() {
+    out[0] = uint64_t(n);
+    if (spill.empty()) return;
+    void* block = malloc(spill.size() * 8);
+    if (!block) throw std::bad_alloc();
+    std::memcpy(block, spill.data(), spill.size() * 8);
+    out[1] = reinterpret_cast<uint64_t>(block);
+  }
+};
+
+void write(Writer& w, const IValue& v) {
+  auto head = [&](int tag, uint64_t n) { w.put(uint64_t(tag) | n << 8); };
+  if (v.isTensor()) {
+    head(LT_TENSOR, 0);
+    w.put(make_handle(v.toTensor()));
+  } else if (v.isNone()) {
+    head(LT_NONE, 0);
+  } else if (v.isInt()) {
+    head(LT_INT, 0);
+    w.put(uint64_t(v.toInt()));
+  } else if (v.isDouble()) {
+    head(LT_FLOAT, 0);
+    w.put(as_word(v.toDouble()));
+  } else if (v.isBool()) {
+    head(LT_BOOL, 0);
+    w.put(v.toBool());
+  } else if (v.isComplexDouble()) {
+    auto c = v.toComplexDouble();
+    head(LT_COMPLEX, 0);
+    w.put(as_word(c.real()));
+    w.put(as_word(c.imag()));
+  } else if (v.isDevice()) {
+    auto d = v.toDevice();
+    head(LT_DEVICE, 0);
+    w.put(uint64_t(uint8_t(d.type())) << 32 | uint32_t(int32_t(d.index())));
+  } else if (v.isString()) {
+    const auto& s = v.toStringRef();
+    head(LT_STRING, s.size());
+    for (size_t i = 0; i < s.size(); i += 8) {
+      uint64_t word = 0;
+      std::memcpy(&word, s.data() + i, std::min<size_t>(8, s.size() - i));
+      w.put(word);
+    }
+  } else if (v.isList()) {
+    auto l = v.toListRef();
+    head(LT_LIST, l.size());
+    for (const auto& e : l) write(w, e);
+  } else if (v.isTuple()) {
+    const auto& l = v.toTupleRef().elements();
+    head(LT_LIST, l.size());
+    for (const auto& e : l) write(w, e);
+  } else {
+    throw std::runtime_error("a result of type " + v.tagKind() + " has no Go form");
+  }
+}
+
+std::string shape_of(uint64_t h) {
+  if (h == 0) return "none";
+  if (!alive(h)) return "closed";
+  std::ostringstream s;
+  const Tensor& t = slot_at(uint32_t(h)).t;
+  s << '[';
+  for (int64_t i = 0; i < t.dim(); i++) s << (i ? "," : "") << t.size(i);
+  s << ']';
+  if (t.scalar_type() != at::kFloat) s << ' ' << c10::toString(t.scalar_type());
+  return s.str();
+}
+
+// shapes_of lists the shapes of all tensors among the arguments, for error messages.
+std::string shapes_of(const uint64_t* args, int64_t nwords) {
+  std::string s;
+  auto add = [&](const std::string& one) { s += (s.empty() ? "" : ", ") + one; };
+  Reader r{args, args + nwords};
+  while (r.more()) {
+    uint64_t head = *r.p++, n = head >> 8;
+    switch (head & 0xff) {
+      case LT_TENSOR: add(shape_of(*r.p++)); break;
+      case LT_TENSORS:
+        for (uint64_t i = 0; i < std::min<uint64_t>(n, 4); i++) add(shape_of(r.p[i]));
+        if (n > 4) add("… " + std::to_string(n) + " tensors");
+        r.p += n;
+        break;
+      case LT_NONE: case LT_STRINGS: break;
+      case LT_NAMED: case LT_STRING: r.text(n); break;
+      case LT_INTS: case LT_FLOATS: case LT_BOOLS: r.p += n; break;
+      case LT_COMPLEX: r.p += 2; break;
+      default: r.p++;
+    }
+  }
+  return s;
+}
+
+c10::Device device_of_args(const uint64_t* args, int64_t nwords) {
+  // A random operator draws on the device of its first tensor: all of ours fill a given one.
+  return nwords >= 2 && (args[0] & 0xff) == LT_TENSOR && args[1] ? get(args[1]).device() : c10::Device(c10::kCPU);
+}
+
+void fill_stack(const Op& op, const uint64_t* args, int64_t nwords, std::vector<IValue>& stack) {
+  Reader r{args, args + nwords};
+  auto device = device_of_args(args, nwords);
+  size_t given = 0;
+  while (r.more() && (*r.p & 0xff) != LT_NAMED) {
+    if (given == op.params.size()) throw std::runtime_error("too many arguments: it takes " + std::to_string(given));
+    stack.push_back(value(r, op.params[given++], device));
+  }
+  for (size_t i = given; i < op.params.size(); i++) stack.push_back(op.params[i].fallback);
+  std::vector<bool> named;
+  while (r.more()) {
+    if ((*r.p & 0xff) != LT_NAMED) throw std::runtime_error("a positional argument follows a named one");
+    auto name = r.text(*r.p++ >> 8);
+    size_t i = given;
+    while (i < op.params.size() && op.params[i].name != name) i++;
+    if (i == op.params.size()) throw std::runtime_error("no further argument is called \"" + name + "\"");
+    stack[i] = value(r, op.params[i], device);
+    named.resize(op.params.size());
+    named[i] = true;
+  }
+  for (size_t i = given; i < op.params.size(); i++)
+    if (op.params[i].required && !(i < named.size() && named[i]))
+      throw std::runtime_error("argument \"" + op.params[i].name + "\" is missing");
+}
+
+std::vector<Tensor> tensors(const uint64_t* handles, int64_t n) {
+  std::vector<Tensor> v;
+  for (int64_t i = 0; i < n; i++) v.push_back(get(handles[i]));
+  return v;
+}
+
+} // namespace
