@@ -265,6 +265,11 @@ func (x Tensor) Linear(weight, bias Tensor) Tensor { return call1("aten::linear"
 // AvgPool2d is torch.nn.functional.avg_pool2d with stride k. x: [n,c,h,w] → [n,c,h/k,w/k].
 func (x Tensor) AvgPool2d(k int) Tensor { return call1("aten::avg_pool2d", x, k, k) }
 
+// MovingAverage2d is torch.nn.functional.avg_pool2d with stride 1 over x and its zero border.
+func (x Tensor) MovingAverage2d(k, padding int) Tensor {
+	return call1("aten::avg_pool2d", x, k, 1, padding)
+}
+
 // MaxPool2d is torch.nn.functional.max_pool2d.
 func (x Tensor) MaxPool2d(k, stride, padding int) Tensor {
 	return call1("aten::max_pool2d", x, k, stride, padding)
@@ -328,6 +333,9 @@ func (t Tensor) AddInPlace(u Tensor, alpha float64) { call0("aten::add_.Tensor",
 
 // MulInPlace is t.mul_(v).
 func (t Tensor) MulInPlace(v float64) { call0("aten::mul_.Scalar", t, v) }
+
+// ReLUInPlace is t.relu_().
+func (t Tensor) ReLUInPlace() { call0("aten::relu_", t) }
 
 // ClampInPlace is t.clamp_(lo, hi).
 func (t Tensor) ClampInPlace(lo, hi float64) { call0("aten::clamp_", t, lo, hi) }

@@ -1,0 +1,113 @@
+// Package mcmc has Langevin dynamics: one differentiable step, and the chain.
+//
+// Energies arrive as functions and are ascended, since p(x) ∝ exp(E(x)):
+//
+//	chain := mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3}
+//	xT := chain.Run(energy.Marginal, x0, rng) // Eq. 9
+//	xT = chain.Run(mcmc.Joint(energy, h.Latent), x0, rng) // Eq. 10
+package mcmc
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// Energy maps a batch to one energy each, high where likely: [n,…] → [n].
+type Energy func(x torch.Tensor) torch.Tensor
+
+// Langevin is the tempered Langevin step of Eq. 9. Taken literally, δ² = 25 would add noise of
+// standard deviation 5 to images in [0,1]; as in Dual-MCMC and CLEL the noise has a scale of its
+// own, Sigma.
+type Langevin struct {
+	Steps   int     `yaml:"steps"`   // T, transitions per chain; 15 (Table 12)
+	Delta2  float64 `yaml:"delta2"`  // δ², step size; 25 at 32×32, 0.1 on CelebA (Table 12)
+	Sigma   float64 `yaml:"sigma"`   // σ, noise per step in pixel units; 1e-3, as in Dual-MCMC
+	Literal bool    `yaml:"literal"` // σ = δ, Eq. 9 as printed; Sigma is then unused
+	Clamp   Clamp   `yaml:"clamp"`   // when pixels are clamped to the range: never, end, step
+
+	Low, High float64 `yaml:"-"` // the range, for Clamp
+	Graph     bool    `yaml:"-"` // keep the graph of ∇ₓE, to differentiate through a step
+}
+
+// Clamp says when a chain clamps its state to the range of images.
+type Clamp string
+
+// The choices of Clamp.
+const (
+	ClampNever Clamp = "never"
+	ClampEnd   Clamp = "end"  // once, after the last step
+	ClampStep  Clamp = "step" // after every step
+)
+
+// Validate names the setting that makes no chain.
+func (l Langevin) Validate() error {
+	switch {
+	case l.Steps < 0:
+		return fmt.Errorf("chain.steps is %d: give 0 (no refinement) or more", l.Steps)
+	case !(l.Delta2 > 0) || math.IsInf(l.Delta2, 0):
+		return fmt.Errorf("chain.delta2 is %v: give a step size above 0, such as 25 at 32×32 pixels", l.Delta2)
+	case !(l.Sigma >= 0) || math.IsInf(l.Sigma, 0):
+		return fmt.Errorf("chain.sigma is %v: give a noise scale of 0 or more, such as 1e-3", l.Sigma)
+	case l.Clamp != ClampNever && l.Clamp != ClampEnd && l.Clamp != ClampStep:
+		return fmt.Errorf("chain.clamp is %q: give never, end or step", l.Clamp)
+	}
+	return nil
+}
+
+// Step returns x + (δ²/2)·∇ₓE(x) + σ·ε with ε ~ N(0, I) (Eq. 9, tempered). x: [n,…] and requires
+// grad. With l.Graph the result can be differentiated through ∇ₓE.
+func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
+	sigma := l.Sigma
+	if l.Literal {
+		sigma = math.Sqrt(l.Delta2)
+	}
+	return torch.Tidy(func() torch.Tensor {
+		grad := torch.Grad(e(x).Sum(), x, l.Graph)
+		next := x.AddScaled(grad, l.Delta2/2)
+		if sigma > 0 {
+			next = next.AddScaled(rng.NormalLike(x), sigma)
+		}
+		if l.Clamp == ClampStep {
+			next = next.Clamp(l.Low, l.High)
+		}
+		return next
+	})
+}
+
+// Run makes l.Steps transitions from x0: [n,…]. The result carries no graph.
+func (l Langevin) Run(e Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
+	x := x0.Detach()
+	for range l.Steps {
+		next := torch.Tidy(func() torch.Tensor { return l.Step(e, x.Leaf(), rng).Detach() })
+		x.Close() // one state alive at a time: 100 MB each at 256×256
+		x = next
+	}
+	if l.Clamp == ClampEnd {
+		x = x.Clamp(l.Low, l.High)
+	}
+	return x
+}
+
+// Trace is Run that also returns every state, x0 first, to look at.
+func (l Langevin) Trace(e Energy, x0 torch.Tensor, rng *torch.RNG) []torch.Tensor {
+	one := l
+	one.Steps = 1
+	states := []torch.Tensor{x0.Detach()}
+	for range l.Steps {
+		states = append(states, one.Run(e, states[len(states)-1].Clone(), rng))
+	}
+	return states
+}
+
+// JointEnergy is an energy of image and latent together.
+type JointEnergy interface {
+	Joint(x, z torch.Tensor) torch.Tensor // [n,c,h,w], [n,d_z] → [n]
+}
+
+// Joint is E(x, h(x)) of Eq. 10: the chain in (x,z) with one chain in x, whose gradient passes
+// through the encoder too.
+func Joint(e JointEnergy, latent func(x torch.Tensor) torch.Tensor) Energy {
+	return func(x torch.Tensor) torch.Tensor { return e.Joint(x, latent(x)) }
+}

@@ -1,0 +1,130 @@
+package models
+
+import (
+	"fmt"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// EncoderConfig is the shape of h.
+type EncoderConfig struct {
+	Channels  int       `yaml:"channels"`   // of the images: 1 or 3
+	Stem      string    `yaml:"stem"`       // "small": 3×3 stride 1 (32 pixels); "medium": the same and a max-pool (64); "large": 7×7 stride 2 and a max-pool (256)
+	Widths    []int     `yaml:"widths"`     // channels of each stage; ResNet-18 has 64, 128, 256, 512
+	Blocks    []int     `yaml:"blocks"`     // blocks of each stage; ResNet-18 has 2, 2, 2, 2
+	HeadDim   int       `yaml:"head_dim"`   // hidden width of the head: 1024
+	LatentDim int       `yaml:"latent_dim"` // d_z: 64
+	Mean      []float64 `yaml:"mean"`       // of each channel of images in [0,1]
+	Std       []float64 `yaml:"std"`
+}
+
+// Encoder is h, a ResNet of basic blocks (He et al. 2016) with the head Linear–BN–ReLU–Linear, as
+// in the official code of W-MSE. Field names, in this order, name the weights.
+type Encoder struct {
+	Stem   *nn.Conv2d
+	BN     *nn.BatchNorm
+	Stages [][]*residualBlock
+	Head1  *nn.Linear
+	HeadBN *nn.BatchNorm
+	Head2  *nn.Linear
+
+	Config EncoderConfig
+	Range  Range // of the images that Forward is given
+}
+
+type residualBlock struct {
+	Conv1  *nn.Conv2d
+	BN1    *nn.BatchNorm
+	Conv2  *nn.Conv2d
+	BN2    *nn.BatchNorm
+	Skip   *nn.Conv2d // 1×1; nil where the shape does not change
+	SkipBN *nn.BatchNorm
+}
+
+// NewEncoder makes h for images in r with weights drawn from the seed. The caller closes it with
+// nn.Close.
+func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
+	stems := map[string]struct{ k, stride int }{"small": {3, 1}, "medium": {3, 1}, "large": {7, 2}}
+	stem, ok := stems[c.Stem]
+	if !ok || len(c.Widths) == 0 || len(c.Widths) != len(c.Blocks) || len(c.Mean) != c.Channels || len(c.Std) != c.Channels {
+		return nil, fmt.Errorf("encoder: stem %q (small, medium or large), %d widths for %d blocks, %d means and %d stds for %d channels",
+			c.Stem, len(c.Widths), len(c.Blocks), len(c.Mean), len(c.Std), c.Channels)
+	}
+	h := &Encoder{Config: c, Range: r}
+	return h, torch.Do(func() error {
+		conv := func(in, out, k, stride int) *nn.Conv2d {
+			return nn.NewConv2d(in, out, k, nn.Conv2dOptions{Stride: stride, Padding: k / 2, NoBias: true})
+		}
+		in := c.Widths[0]
+		h.Stem, h.BN = conv(c.Channels, in, stem.k, stem.stride), nn.NewBatchNorm(in)
+		for i, out := range c.Widths {
+			var stage []*residualBlock
+			for j := range c.Blocks[i] {
+				stride := 1
+				if i > 0 && j == 0 {
+					stride = 2
+				}
+				b := &residualBlock{Conv1: conv(in, out, 3, stride), BN1: nn.NewBatchNorm(out),
+					Conv2: conv(out, out, 3, 1), BN2: nn.NewBatchNorm(out)}
+				if stride != 1 || in != out {
+					b.Skip, b.SkipBN = conv(in, out, 1, stride), nn.NewBatchNorm(out)
+				}
+				stage = append(stage, b)
+				in = out
+			}
+			h.Stages = append(h.Stages, stage)
+		}
+		h.Head1 = nn.NewLinear(in, c.HeadDim, nn.LinearOptions{})
+		h.HeadBN = nn.NewBatchNorm(c.HeadDim)
+		h.Head2 = nn.NewLinear(c.HeadDim, c.LatentDim, nn.LinearOptions{})
+		nn.Init(h, torch.NewRNG(seed, 0, "encoder weights"))
+		return nil
+	})
+}
+
+func (b *residualBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
+	h := relu(b.BN1.Forward(b.Conv1.Forward(x), mode))
+	h = b.BN2.Forward(b.Conv2.Forward(h), mode)
+	if b.Skip != nil {
+		x = b.SkipBN.Forward(b.Skip.Forward(x), mode)
+	}
+	return relu(h.Add(x))
+}
+
+// Features is the backbone's pooled output, which probes read: [n,c,h,w] → [n,widths' last].
+func (h *Encoder) Features(x torch.Tensor, mode nn.Mode) torch.Tensor {
+	y := relu(h.BN.Forward(h.Stem.Forward(h.normalize(x)), mode))
+	if h.Config.Stem != "small" {
+		y = y.MaxPool2d(3, 2, 1)
+	}
+	for _, stage := range h.Stages {
+		for _, b := range stage {
+			y = b.forward(y, mode)
+		}
+	}
+	return y.MeanDim(false, 2, 3)
+}
+
+// Forward is h(x) before normalisation to the sphere: [n,c,h,w] → [n,d_z].
+func (h *Encoder) Forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
+	y := h.Head1.Forward(h.Features(x, mode))
+	return h.Head2.Forward(relu(h.HeadBN.Forward(y, mode)))
+}
+
+// Latent is z = h(x)/‖h(x)‖ with h frozen (Sec. 3.1; eval mode): [n,c,h,w] → [n,d_z].
+func (h *Encoder) Latent(x torch.Tensor) torch.Tensor { return h.Forward(x, nn.Eval).Normalize() }
+
+// normalize maps pixels to zero mean and unit variance per channel, in one multiplication.
+func (h *Encoder) normalize(x torch.Tensor) torch.Tensor {
+	c := h.Config.Channels
+	scale, shift := make([]float32, c), make([]float32, c)
+	for i := range c {
+		perUnit := 1 / (h.Range.High - h.Range.Low)
+		scale[i] = float32(perUnit / h.Config.Std[i])
+		shift[i] = float32((-h.Range.Low*perUnit - h.Config.Mean[i]) / h.Config.Std[i])
+	}
+	device := x.Device()
+	row := func(v []float32) torch.Tensor { return torch.FromSlice(v, 1, c, 1, 1).ToDevice(device) }
+	return x.Mul(row(scale)).Add(row(shift)).Contiguous(torch.ChannelsLast)
+}

@@ -1,0 +1,230 @@
+package models
+
+import (
+	"fmt"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// EnergyConfig is the shape of E.
+type EnergyConfig struct {
+	Channels     int     `yaml:"channels"`      // of the images: 1 or 3
+	Widths       []int   `yaml:"widths"`        // output channels of each block (Table 12)
+	Downs        []bool  `yaml:"downs"`         // whether each block halves the image
+	FeatureDim   int     `yaml:"feature_dim"`   // of f(x): 512
+	HeadDim      int     `yaml:"head_dim"`      // hidden width of g: 1024, as in the SSL head
+	LatentDim    int     `yaml:"latent_dim"`    // d_z, of z: 64
+	Bias         bool    `yaml:"bias"`          // biases in f; the paper's networks have none
+	SpectralNorm bool    `yaml:"spectral_norm"` // on every conv and linear layer of E
+	LinearF      bool    `yaml:"linear_f"`      // F a learnable linear map, else −½‖f‖²
+	Gamma        float64 `yaml:"gamma"`         // γ of Eq. 7: weight of the cosine; 0.01 (Table 12)
+}
+
+// Energy is E(x,z) = F(f(x)) + γ·cos(g(f(x)), z) (Eq. 5 and 7). Field names, in this order, name
+// the weights.
+type Energy struct {
+	Blocks []*energyBlock
+	Out    *nn.Linear // pooled → f
+	Head1  *nn.Linear // g, with biases
+	Head2  *nn.Linear
+	F      *nn.Linear // nil where F is −½‖f‖²
+
+	Config EnergyConfig
+}
+
+// energyBlock is relu–conv–relu–conv plus a skip, without normalisation.
+type energyBlock struct {
+	Conv1, Conv2 *nn.Conv2d
+	Skip         *nn.Conv2d // 1×1; nil where the shape does not change
+	first, down  bool       // first: no leading relu. down: 2×2 average pool
+}
+
+// NewEnergy makes E with weights drawn from the seed, convolutions from Xavier's normal. The
+// caller closes it with nn.Close.
+func NewEnergy(c EnergyConfig, seed uint64) (*Energy, error) {
+	if len(c.Widths) == 0 || len(c.Widths) != len(c.Downs) {
+		return nil, fmt.Errorf("energy: %d widths for %d downs: give one of each per block", len(c.Widths), len(c.Downs))
+	}
+	e := &Energy{Config: c}
+	return e, torch.Do(func() error {
+		in := c.Channels
+		for i, out := range c.Widths {
+			conv := func(in, k int) *nn.Conv2d {
+				return nn.NewConv2d(in, out, k, nn.Conv2dOptions{Padding: k / 2, NoBias: !c.Bias,
+					SpectralNorm: c.SpectralNorm, Weights: nn.XavierNormal})
+			}
+			b := &energyBlock{Conv1: conv(in, 3), Conv2: conv(out, 3), first: i == 0, down: c.Downs[i]}
+			if in != out || b.down {
+				b.Skip = conv(in, 1)
+			}
+			e.Blocks = append(e.Blocks, b)
+			in = out
+		}
+		linear := func(in, out int, bias bool) *nn.Linear {
+			return nn.NewLinear(in, out, nn.LinearOptions{NoBias: !bias, SpectralNorm: c.SpectralNorm})
+		}
+		e.Out = linear(in, c.FeatureDim, c.Bias)
+		e.Head1 = linear(c.FeatureDim, c.HeadDim, true)
+		e.Head2 = linear(c.HeadDim, c.LatentDim, true)
+		if c.LinearF {
+			e.F = linear(c.FeatureDim, 1, false)
+		}
+		nn.Init(e, torch.NewRNG(seed, 0, "energy weights"))
+		return nil
+	})
+}
+
+// PowerIterate moves every spectral norm's estimate by one iteration: once per training update.
+func (e *Energy) PowerIterate() {
+	for _, b := range e.Blocks {
+		b.Conv1.PowerIterate()
+		b.Conv2.PowerIterate()
+		if b.Skip != nil {
+			b.Skip.PowerIterate()
+		}
+	}
+	for _, l := range []*nn.Linear{e.Out, e.Head1, e.Head2, e.F} {
+		if l != nil {
+			l.PowerIterate()
+		}
+	}
+}
+
+// Bound is E at its weights of one moment. It belongs to the scope that made it.
+type Bound struct {
+	blocks       []boundBlock
+	out          affine
+	head1, head2 affine
+	f            affine
+	gamma        float64
+	dtype        torch.DType // of the convolutions
+}
+
+// affine is the weight and bias of a layer, or of none.
+type affine struct{ w, b torch.Tensor }
+
+func (a affine) linear(x torch.Tensor) torch.Tensor { return x.Linear(a.w, a.b) }
+
+func (a affine) conv(x torch.Tensor, stride, padding int) torch.Tensor {
+	return x.Conv2d(a.w, a.b, torch.Conv2dOptions{Stride: stride, Padding: padding})
+}
+
+type boundBlock struct {
+	conv1, conv2, skip affine
+	first, down        bool
+}
+
+// Bind returns E at its present weights, differentiable in them.
+func (e *Energy) Bind() *Bound {
+	return e.bind(torch.Float32, func(w torch.Tensor) torch.Tensor { return w })
+}
+
+// Frozen returns E at its present weights as constants, with convolutions in dtype: a chain moves
+// x only, so weights are normalised and fused once per chain.
+func (e *Energy) Frozen(dtype torch.DType) *Bound {
+	var b *Bound
+	torch.NoGrad(func() { b = e.bind(dtype, torch.Tensor.Detach) })
+	return b
+}
+
+func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *Bound {
+	plain := func(w, bias torch.Tensor) affine {
+		a := affine{w: use(w)}
+		if bias.Defined() {
+			a.b = use(bias)
+		}
+		return a
+	}
+	conv := func(c *nn.Conv2d, pool bool) affine {
+		if c == nil {
+			return affine{}
+		}
+		a := plain(c.Normalized(), c.Bias)
+		if pool {
+			a.w = fusePool(a.w)
+		}
+		if dtype != torch.Float32 {
+			a.w = a.w.To(dtype)
+			if a.b.Defined() {
+				a.b = a.b.To(dtype)
+			}
+		}
+		return a
+	}
+	linear := func(l *nn.Linear) affine {
+		if l == nil {
+			return affine{}
+		}
+		return plain(l.Normalized(), l.Bias)
+	}
+	b := &Bound{out: linear(e.Out), head1: linear(e.Head1), head2: linear(e.Head2), f: linear(e.F),
+		gamma: e.Config.Gamma, dtype: dtype}
+	for _, block := range e.Blocks {
+		b.blocks = append(b.blocks, boundBlock{conv(block.Conv1, false), conv(block.Conv2, block.down),
+			conv(block.Skip, false), block.first, block.down})
+	}
+	return b
+}
+
+// fusePool turns a 3×3 kernel into the 4×4 one that does, with stride 2 and padding 1, what the
+// 3×3 convolution followed by a 2×2 average pool does: ¼ the sum of its four one-pixel shifts,
+// which is its own 2×2 moving average over a zero border. w: [out,in,3,3] → [out,in,4,4].
+func fusePool(w torch.Tensor) torch.Tensor {
+	return w.MovingAverage2d(2, 1).Contiguous(torch.ChannelsLast)
+}
+
+// forward maps [n,in,h,w] to [n,out,h,w], or to half the size when b.down.
+func (b boundBlock) forward(x torch.Tensor) torch.Tensor {
+	h, skip := x, x
+	if !b.first {
+		h = h.ReLU()
+	}
+	h = b.conv1.conv(h, 1, 1)
+	h.ReLUInPlace() // a convolution's gradient needs its input and weight, not its output
+	if b.down {
+		h = b.conv2.conv(h, 2, 1)
+		skip = skip.AvgPool2d(2) // pooling commutes with a 1×1 conv, and is cheaper first
+	} else {
+		h = b.conv2.conv(h, 1, 1)
+	}
+	if b.skip.w.Defined() {
+		skip = b.skip.conv(skip, 1, 0)
+	}
+	return h.Add(skip)
+}
+
+// Features is f(x): [n,c,h,w] → [n,feature_dim] float32. Everything about x follows from it, so
+// one call serves marginal and joint energies.
+func (b *Bound) Features(x torch.Tensor) torch.Tensor {
+	h := x.To(b.dtype).Contiguous(torch.ChannelsLast)
+	for _, block := range b.blocks {
+		h = block.forward(h)
+	}
+	return b.out.linear(h.ReLU().MeanDim(false, 2, 3).To(torch.Float32))
+}
+
+// Score is F(f), the energy E(x) = F(f(x)) of features (Eq. 6): [n,feature_dim] → [n].
+func (b *Bound) Score(f torch.Tensor) torch.Tensor {
+	if b.f.w.Defined() {
+		return b.f.linear(f).Squeeze(1)
+	}
+	return f.Square().SumDim(false, 1).MulScalar(-0.5)
+}
+
+// Latent is g(f): [n,feature_dim] → [n,d_z].
+func (b *Bound) Latent(f torch.Tensor) torch.Tensor {
+	return b.head2.linear(b.head1.linear(f).ReLU())
+}
+
+// Cosine is cos(g(f), z), the log posterior of Eq. 7 but for γ and a constant: [n].
+func (b *Bound) Cosine(f, z torch.Tensor) torch.Tensor { return b.Latent(f).CosineSimilarity(z) }
+
+// Marginal is E(x) (Eq. 6): [n,c,h,w] → [n].
+func (b *Bound) Marginal(x torch.Tensor) torch.Tensor { return b.Score(b.Features(x)) }
+
+// Joint is E(x,z) (Eq. 5). x: [n,c,h,w], z: [n,d_z] → [n].
+func (b *Bound) Joint(x, z torch.Tensor) torch.Tensor {
+	f := b.Features(x)
+	return b.Score(f).AddScaled(b.Cosine(f, z), b.gamma)
+}

@@ -1,0 +1,130 @@
+// Package optim has Adam, learning-rate schedules and the average of weights, in Go over tensors,
+// so that their state is named tensors that a checkpoint can hold.
+package optim
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// AdamOptions of [NewAdam]. Set every field: zero is a value, as in Beta1 = 0.
+type AdamOptions struct {
+	Beta1       float64 `yaml:"beta1"`        // decay of the mean gradient
+	Beta2       float64 `yaml:"beta2"`        // decay of the mean squared gradient
+	Eps         float64 `yaml:"eps"`          // added to the root of the mean square; PyTorch's default is 1e-8
+	WeightDecay float64 `yaml:"weight_decay"` // L2 penalty's factor, added to the gradient
+}
+
+// Adam is torch.optim.Adam (Kingma & Ba 2015). Its arithmetic runs over all parameters at once
+// with libtorch's multi-tensor operators.
+type Adam struct {
+	opt    AdamOptions
+	params []torch.Tensor
+	avg    []torch.Tensor // exp_avg; none when Beta1 is 0, where it is the gradient itself
+	sq     []torch.Tensor // exp_avg_sq
+	steps  int
+}
+
+// NewAdam makes an optimiser of params, which stay the caller's. It needs an open scope; Close
+// frees its state.
+func NewAdam(params []torch.Tensor, o AdamOptions) *Adam {
+	a := &Adam{opt: o, params: params}
+	for _, p := range params {
+		if o.Beta1 > 0 {
+			a.avg = append(a.avg, p.Detach().ZerosLike().Keep())
+		}
+		a.sq = append(a.sq, p.Detach().ZerosLike().Keep())
+	}
+	return a
+}
+
+// Close frees the optimiser's state.
+func (a *Adam) Close() {
+	for _, t := range append(a.avg, a.sq...) {
+		t.Close()
+	}
+}
+
+// Step moves the parameters along −∂loss/∂params with learning rate lr. A parameter that the loss
+// does not reach stays, and so do its moments.
+func (a *Adam) Step(loss torch.Tensor, lr float64) {
+	torch.Tidy(func() torch.Tensor {
+		a.Apply(torch.Grads(loss, a.params, torch.GradOptions{}), lr)
+		return torch.Tensor{}
+	})
+}
+
+// Apply is Step with the gradients at hand, in the order of the parameters; the zero Tensor skips
+// one. It overwrites grads.
+func (a *Adam) Apply(grads []torch.Tensor, lr float64) {
+	a.steps++
+	var p, g, m, v []torch.Tensor
+	for i, grad := range grads {
+		if !grad.Defined() {
+			continue
+		}
+		p, g, v = append(p, a.params[i]), append(g, grad), append(v, a.sq[i])
+		if a.avg != nil {
+			m = append(m, a.avg[i])
+		}
+	}
+	if len(p) == 0 {
+		return
+	}
+	torch.NoGrad(func() { a.update(p, g, m, v, lr) })
+}
+
+// update is algorithm 1 of Kingma & Ba 2015, bias corrections included:
+// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p ← p − lr·m̂/(√v̂ + ε).
+func (a *Adam) update(p, g, m, v []torch.Tensor, lr float64) {
+	o := a.opt
+	if o.WeightDecay != 0 {
+		torch.ForeachAdd(g, p, o.WeightDecay)
+	}
+	if m == nil {
+		m = g
+	} else {
+		torch.ForeachMul(m, o.Beta1)
+		torch.ForeachAdd(m, g, 1-o.Beta1)
+	}
+	torch.ForeachMul(v, o.Beta2)
+	torch.ForeachAddcmul(v, g, g, 1-o.Beta2)
+	t := float64(a.steps)
+	correct1, correct2 := 1-math.Pow(o.Beta1, t), 1-math.Pow(o.Beta2, t)
+	root := torch.ForeachSqrt(v)
+	torch.ForeachMul(root, 1/math.Sqrt(correct2))
+	torch.ForeachAddScalar(root, o.Eps)
+	torch.ForeachAddcdiv(p, m, root, -lr/correct1)
+}
+
+// Steps is how many updates were made.
+func (a *Adam) Steps() int { return a.steps }
+
+// Entries lists the state under a prefix, to be saved.
+func (a *Adam) Entries(prefix string) []torch.Entry {
+	var out []torch.Entry
+	for i, t := range a.avg {
+		out = append(out, torch.Entry{Name: fmt.Sprintf("%sexp_avg.%d", prefix, i), Tensor: t})
+	}
+	for i, t := range a.sq {
+		out = append(out, torch.Entry{Name: fmt.Sprintf("%sexp_avg_sq.%d", prefix, i), Tensor: t})
+	}
+	return out
+}
+
+// Load restores what Entries saved after steps updates.
+func (a *Adam) Load(prefix string, from map[string]torch.Tensor, steps int) error {
+	return torch.Do(func() error {
+		for _, e := range a.Entries(prefix) {
+			src, ok := from[e.Name]
+			if !ok {
+				return fmt.Errorf("optimiser state %s is missing", e.Name)
+			}
+			e.Tensor.CopyFrom(src)
+		}
+		a.steps = steps
+		return nil
+	})
+}

@@ -1,0 +1,31 @@
+package optim
+
+import (
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// EMADecay is the decay that step t (from 0) uses: min(decay, (1+t)/(10+t)), so that early
+// averages forget the random start.
+func EMADecay(decay float64, t int) float64 {
+	return min(decay, float64(1+t)/float64(10+t))
+}
+
+// UpdateEMA moves average, a module of live's shape, towards live: avg ← d·avg + (1−d)·live.
+// Running statistics of batch norm are averaged like parameters; spectral-norm vectors are copied,
+// as an average of singular vectors is none.
+func UpdateEMA(average, live any, d float64) {
+	var avg, now []torch.Tensor
+	from := nn.State(live)
+	torch.NoGrad(func() {
+		for i, l := range nn.State(average) {
+			if l.Carried {
+				l.Tensor.CopyFrom(from[i].Tensor)
+				continue
+			}
+			avg, now = append(avg, l.Tensor), append(now, from[i].Tensor)
+		}
+		torch.ForeachMul(avg, d)
+		torch.ForeachAdd(avg, now, 1-d)
+	})
+}

@@ -1,0 +1,144 @@
+// Package torchtest has what tests of tensor code share: scopes that count, golden files and
+// comparisons.
+package torchtest
+
+import (
+	"math"
+	"testing"
+
+	"github.com/sbinet/npyio/npz"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// Run runs f as a subtest in a scope of its own and fails it if a tensor outlives the scope.
+func Run(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { t.Helper(); Scope(t, func() { f(t) }) })
+}
+
+// Scope runs f in a scope and fails the test if a tensor outlives it.
+func Scope(t testing.TB, f func()) {
+	t.Helper()
+	before := torch.Live()
+	require.NoError(t, torch.Do(func() error { f(); return nil }))
+	require.Equal(t, before, torch.Live(), "tensors outlived their scope: close what is kept")
+}
+
+// Golden is a file of arrays that a script beside it wrote.
+type Golden struct {
+	t     testing.TB
+	path  string
+	names map[string]bool
+}
+
+// Load opens testdata/x.npz, written by testdata/x.py (make golden).
+func Load(t testing.TB, path string) *Golden {
+	t.Helper()
+	f, err := npz.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	g := &Golden{t: t, path: path, names: map[string]bool{}}
+	for _, k := range f.Keys() {
+		g.names[k] = true
+	}
+	return g
+}
+
+// Tensor reads one array, float32 or float64 or int64, to the open scope.
+func (g *Golden) Tensor(name string) torch.Tensor {
+	g.t.Helper()
+	f, err := npz.Open(g.path)
+	require.NoError(g.t, err)
+	defer f.Close()
+	key := name + ".npy"
+	head := f.Header(key)
+	require.NotNil(g.t, head, "%s has no array %q", g.path, name)
+	shape := head.Descr.Shape
+	if len(shape) == 0 {
+		shape = []int{1}
+	}
+	switch head.Descr.Type {
+	case "<f4":
+		return read[float32](g, f, key, shape)
+	case "<f8":
+		return read[float64](g, f, key, shape)
+	case "<i8":
+		return read[int64](g, f, key, shape)
+	case "|u1":
+		return read[uint8](g, f, key, shape)
+	}
+	g.t.Fatalf("%s: array %s has dtype %s", g.path, name, head.Descr.Type)
+	return torch.Tensor{}
+}
+
+func read[T torch.Element](g *Golden, f *npz.Reader, key string, shape []int) torch.Tensor {
+	g.t.Helper()
+	var data []T
+	require.NoError(g.t, f.Read(key, &data))
+	return torch.FromSlice(data, shape...)
+}
+
+// Item reads an array of one element.
+func (g *Golden) Item(name string) float64 { g.t.Helper(); return g.Tensor(name).Item() }
+
+// State reads every array whose name starts with prefix, by the rest of its name.
+func (g *Golden) State(prefix string) map[string]torch.Tensor {
+	g.t.Helper()
+	out := map[string]torch.Tensor{}
+	for key := range g.names {
+		name := key[:len(key)-len(".npy")]
+		if len(name) > len(prefix) && name[:len(prefix)] == prefix {
+			out[name[len(prefix):]] = g.Tensor(name)
+		}
+	}
+	return out
+}
+
+// InDelta fails unless got has want's shape and no element is further than tol from want's,
+// relative to the larger of 1 and want's greatest magnitude.
+func InDelta(t testing.TB, want, got torch.Tensor, tol float64) {
+	t.Helper()
+	require.Equal(t, want.Shape(), got.Shape())
+	w, g := want.Float64s(), got.Float64s()
+	scale := 1.0
+	for _, v := range w {
+		scale = max(scale, math.Abs(v))
+	}
+	worst, at := 0.0, 0
+	for i := range w {
+		if d := math.Abs(w[i] - g[i]); !(d <= worst) {
+			worst, at = d, i
+		}
+	}
+	if !(worst <= tol*scale) {
+		t.Fatalf("element %d is %v, want %v: off by %.3g, allowed %.3g", at, g[at], w[at], worst, tol*scale)
+	}
+}
+
+// GradCheck compares the autograd gradient of a scalar function at the float64 point x with
+// central differences.
+func GradCheck(t testing.TB, f func(x torch.Tensor) torch.Tensor, x torch.Tensor, tol float64) {
+	t.Helper()
+	leaf := x.Leaf()
+	got := torch.Grad(f(leaf), leaf, false)
+	data := torch.ToSlice[float64](x)
+	numeric := make([]float64, len(data))
+	const h = 1e-5
+	at := func(i int, v float64) float64 {
+		old := data[i]
+		defer func() { data[i] = old }()
+		data[i] = v
+		var y float64
+		torch.Tidy(func() torch.Tensor {
+			y = f(torch.FromSlice(data, x.Shape()...)).Item()
+			return torch.Tensor{}
+		})
+		return y
+	}
+	for i, v := range data {
+		numeric[i] = (at(i, v+h) - at(i, v-h)) / (2 * h)
+	}
+	InDelta(t, torch.FromSlice(numeric, x.Shape()...), got, tol)
+}
