@@ -114,3 +114,24 @@ func relu(x torch.Tensor) torch.Tensor {
 	x.ReLUInPlace()
 	return x
 }
+
+// Recalibrate sets every batch norm's running statistics to the average over batches of n latents
+// at the present weights: those of averaged weights differ from the average of statistics.
+func (g *Generator) Recalibrate(batches, n int, rng *torch.RNG) {
+	norms := []*nn.BatchNorm{g.BN}
+	for _, b := range g.Blocks {
+		norms = append(norms, b.BN1, b.BN2)
+	}
+	for i := range batches {
+		for _, bn := range norms {
+			bn.Momentum = 1 / float64(i+1) // the running value is then the plain mean so far
+		}
+		torch.Tidy(func() torch.Tensor {
+			g.Forward(rng.Normal(n, g.Config.LatentDim).ToDevice(g.In.Weight.Device()), nn.Train)
+			return torch.Tensor{}
+		})
+	}
+	for _, bn := range norms {
+		bn.Momentum = 0.1
+	}
+}

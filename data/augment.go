@@ -1,0 +1,168 @@
+package data
+
+import (
+	"math"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// Augment is the distribution V of random views (Sec. 3.1) as batched tensor operators on the
+// images' device. Its zero value changes nothing; [SimCLRViews] and [NoiseViews] are the paper's.
+type Augment struct {
+	Noise      bool       `yaml:"noise"`       // V is x·255/256 + U(0, 1/256) (Sec. 4) and nothing else
+	JitterProb float64    `yaml:"jitter_prob"` // chance of colour jitter
+	Jitter     [4]float64 `yaml:"jitter"`      // strength of brightness, contrast, saturation, hue
+	GrayProb   float64    `yaml:"gray_prob"`   // chance of grayscale
+	Crop       [2]float64 `yaml:"crop"`        // smallest and largest area of a crop; 0, 0: no crop
+	FlipProb   float64    `yaml:"flip_prob"`   // chance of a left-right flip; 0 for glyphs
+}
+
+// SimCLRViews is V as in the official code of W-MSE, which the paper uses.
+func SimCLRViews() Augment {
+	return Augment{JitterProb: 0.8, Jitter: [4]float64{0.4, 0.4, 0.4, 0.1}, GrayProb: 0.1, Crop: [2]float64{0.2, 1}, FlipProb: 0.5}
+}
+
+// NoiseViews is the paper's second V: uniform noise of one grey level.
+func NoiseViews() Augment { return Augment{Noise: true} }
+
+// Apply draws one view of every image. x: [n,c,h,w] in [0,1], the result too.
+//
+// It follows torchvision's transforms with two differences, both so that a batch is one operator:
+// the order of the four jitters is drawn once per batch, and a crop that would leave the image is
+// cut to it instead of drawn again.
+func (a Augment) Apply(x torch.Tensor, rng *torch.RNG) torch.Tensor {
+	return torch.Tidy(func() torch.Tensor {
+		if a.Noise {
+			u := rng.Fork("noise").UniformLike(x, 0, 1.0/256)
+			return x.MulScalar(255.0 / 256).Add(u)
+		}
+		view := x
+		if a.JitterProb > 0 {
+			view = mix(view, a.jitter(view, rng.Fork("jitter")), a.JitterProb, rng.Fork("jitter chance"))
+		}
+		if a.GrayProb > 0 && x.Size(1) == 3 {
+			view = mix(view, gray(view).Expand(-1, 3, -1, -1), a.GrayProb, rng.Fork("gray"))
+		}
+		if a.Crop[1] > 0 || a.FlipProb > 0 {
+			view = a.crop(view, rng.Fork("crop"))
+		}
+		return view
+	})
+}
+
+// Some replaces each image by a view of it with probability p (Sec. 3.1, the augmentation of
+// negative samples).
+func (a Augment) Some(x torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
+	if p <= 0 {
+		return x
+	}
+	return torch.Tidy(func() torch.Tensor {
+		return mix(x, a.Apply(x, rng), p, rng.Fork("replaced"))
+	})
+}
+
+// mix takes each image from b with probability p, else from a.
+func mix(a, b torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
+	chosen := rng.Bernoulli(p, a.Size(0), 1, 1, 1).To(torch.Bool).ToDevice(a.Device())
+	return torch.Where(chosen, b, a)
+}
+
+// jitter is torchvision's ColorJitter. A gray image has no saturation and no hue to change.
+func (a Augment) jitter(x torch.Tensor, rng *torch.RNG) torch.Tensor {
+	n, rgb := x.Size(0), x.Size(1) == 3
+	factor := func(strength float64) torch.Tensor {
+		return rng.Uniform(max(0, 1-strength), 1+strength, n, 1, 1, 1).ToDevice(x.Device())
+	}
+	for _, kind := range torch.ToSlice[int64](rng.Perm(4)) {
+		strength := a.Jitter[kind]
+		if strength == 0 || (kind >= 2 && !rgb) {
+			continue
+		}
+		switch kind {
+		case 0:
+			x = x.Mul(factor(strength)).Clamp(0, 1)
+		case 1:
+			x = blend(gray(x).MeanDim(true, 1, 2, 3), x, factor(strength))
+		case 2:
+			x = blend(gray(x), x, factor(strength))
+		case 3:
+			x = shiftHue(x, rng.Uniform(-strength, strength, n, 1, 1).ToDevice(x.Device()))
+		}
+	}
+	return x
+}
+
+// blend is a + (b − a)·factor, clamped.
+func blend(a, b, factor torch.Tensor) torch.Tensor { return a.Add(b.Sub(a).Mul(factor)).Clamp(0, 1) }
+
+// gray is the luma of ITU-R 601: [n,3,h,w] → [n,1,h,w]. A gray image is its own.
+func gray(x torch.Tensor) torch.Tensor {
+	if x.Size(1) == 1 {
+		return x
+	}
+	luma := torch.FromSlice([]float32{0.299, 0.587, 0.114}, 1, 3, 1, 1).ToDevice(x.Device())
+	return x.Mul(luma).SumDim(true, 1)
+}
+
+// shiftHue rotates the hue by turns: [n,1,1], through HSV as PIL and torchvision do.
+func shiftHue(x, turns torch.Tensor) torch.Tensor {
+	r, g, b := x.Select(1, 0), x.Select(1, 1), x.Select(1, 2)
+	value, low := x.MaxDim(false, 1), x.MinDim(false, 1)
+	chroma := value.Sub(low)
+	safe := chroma.AddScalar(1e-12)
+	sector := torch.Where(r.EqualTo(value), g.Sub(b).Div(safe),
+		torch.Where(g.EqualTo(value), b.Sub(r).Div(safe).AddScalar(2), r.Sub(g).Div(safe).AddScalar(4)))
+	hue := sector.Add(turns.MulScalar(6)) // in sixths of a turn
+	channel := func(offset float64) torch.Tensor {
+		k := hue.AddScalar(offset).Remainder(6)
+		ramp := k.Minimum(k.Neg().AddScalar(4)).Clamp(0, 1)
+		return value.Sub(chroma.Mul(ramp))
+	}
+	return torch.Stack([]torch.Tensor{channel(5), channel(3), channel(1)}, 1)
+}
+
+// crop is torchvision's RandomResizedCrop, bicubic, with aspect ratios of 3/4 to 4/3, back to the
+// image's own size; and the flip, which is a crop read backwards.
+func (a Augment) crop(x torch.Tensor, rng *torch.RNG) torch.Tensor {
+	n, h, w := x.Size(0), x.Size(2), x.Size(3)
+	width, height := torch.Ones([]int{n, 1}, torch.Float32), torch.Ones([]int{n, 1}, torch.Float32) // fractions of the image
+	if a.Crop[1] > 0 {
+		area := rng.Uniform(a.Crop[0], a.Crop[1], n, 1)
+		ratio := rng.Uniform(math.Log(3.0/4), math.Log(4.0/3), n, 1).Exp()
+		width, height = area.Mul(ratio).Sqrt().Clamp(0, 1), area.Div(ratio).Sqrt().Clamp(0, 1)
+	}
+	// Positions of the output pixels' centres along one axis, in [−1,1] of the image.
+	axis := func(size int, extent, start torch.Tensor) torch.Tensor {
+		centres := torch.Arange(size).To(torch.Float32).AddScalar(0.5).DivScalar(float64(size))
+		return centres.Mul(extent).Add(start).MulScalar(2).AddScalar(-1)
+	}
+	start := func(extent torch.Tensor) torch.Tensor {
+		return extent.Neg().AddScalar(1).Mul(rng.Uniform(0, 1, n, 1))
+	}
+	across, down := axis(w, width, start(width)), axis(h, height, start(height))
+	flip := rng.Bernoulli(a.FlipProb, n, 1).To(torch.Bool)
+	across = torch.Where(flip, across.Flip(1), across)
+	grid := torch.Stack([]torch.Tensor{
+		across.Reshape(n, 1, w).Expand(n, h, w), down.Reshape(n, h, 1).Expand(n, h, w)}, 3)
+	return x.Contiguous(torch.Contiguous).GridSampleBicubic(grid.ToDevice(x.Device())).Clamp(0, 1)
+}
+
+// Floats turns gathered pixels, n images of h×w×c bytes, into [n,c,h,w] float32 in [0,1], NHWC in
+// memory.
+func Floats(pixels []byte, n, h, w, c int) torch.Tensor {
+	return torch.Tidy(func() torch.Tensor {
+		return torch.FromBytes(pixels, torch.Uint8, n, h, w, c).Permute(0, 3, 1, 2).To(torch.Float32).DivScalar(255)
+	})
+}
+
+// Bytes is the inverse of Floats: [n,c,h,w] in [0,1] → n images of h×w×c bytes, rounded to the
+// nearest level.
+func Bytes(x torch.Tensor) []byte {
+	var out []byte
+	torch.Tidy(func() torch.Tensor {
+		q := x.Detach().Clamp(0, 1).MulScalar(255).AddScalar(0.5).To(torch.Uint8) // truncates
+		out = q.Permute(0, 2, 3, 1).Bytes()
+		return torch.Tensor{}
+	})
+	return out
+}

@@ -1,0 +1,209 @@
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Known describes a published data set: where it usually lies, what it must contain, and where to
+// get it.
+type Known struct {
+	Name        string // what Open calls it
+	Title       string
+	H, W, C     int
+	Train, Test int // numbers of images
+	Classes     []string
+	URL         string
+	Package     string // the Debian package with it, or ""
+
+	places []string // below a root: see Locate
+	forms  []form
+}
+
+// A form is a set of files in which a data set is published.
+type form []file
+
+// A file has one of two checksums, of its decompressed contents or, if packed, as it is.
+type file struct {
+	name, sha256, md5 string
+	packed            bool
+}
+
+// Root is where installed data sets lie. Of the environment, this package reads only $LIEBM_DATA: a
+// folder to look in first.
+const Root = "/usr/share/datasets"
+
+var known = sync.OnceValue(func() []Known {
+	return []Known{cifar10(), cifar100(), fashionMNIST(), mnist()}
+})
+
+// Names lists the known sets.
+func Names() (names []string) {
+	for _, k := range known() {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// Lookup finds a known set by name.
+func Lookup(name string) (Known, error) {
+	for _, k := range known() {
+		if k.Name == name {
+			return k, nil
+		}
+	}
+	return Known{}, fmt.Errorf("data: unknown data set %q; known are %s", name, strings.Join(Names(), ", "))
+}
+
+// Locate returns path if it is not empty, and else the first place that exists: below $LIEBM_DATA,
+// then below Root. The error names the places it looked at and where to get the set.
+func (k Known) Locate(path string) (string, error) {
+	looked := []string{path}
+	if path == "" {
+		looked = nil
+		for _, root := range []string{os.Getenv("LIEBM_DATA"), Root} {
+			for _, place := range k.places {
+				if root != "" {
+					looked = append(looked, filepath.Join(root, place))
+				}
+			}
+		}
+	}
+	for _, p := range looked {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	remedy := "fetch it from " + k.URL
+	if k.Package != "" {
+		remedy = fmt.Sprintf("install it with apt install %s, or fetch it from %s", k.Package, k.URL)
+	}
+	if path == "" {
+		remedy += fmt.Sprintf(" into $LIEBM_DATA/%s", k.places[0])
+	}
+	return "", fmt.Errorf("%s (%s): looked at %s: %w; %s", k.Title, k.Name, strings.Join(looked, ", "), fs.ErrNotExist, remedy)
+}
+
+// check compares what was read with what was published.
+func (k Known) check(s *Set) error {
+	want := Shape{k.Train, k.H, k.W, k.C}
+	if s.Split == Test {
+		want.N = k.Test
+	}
+	if s.Shape != want {
+		return fmt.Errorf("%v %s images, but %s has %v; fetch it from %s, or open it by its path alone", s.Shape, s.Split, k.Title, want, k.URL)
+	}
+	if s.Labels == nil {
+		return fmt.Errorf("%s images without labels, but %s has them; fetch it from %s", s.Split, k.Title, k.URL)
+	}
+	if s.Name != "" && s.Name != k.Name && slices.Contains(Names(), s.Name) {
+		return fmt.Errorf("this is %s, not %s; open it as %q", s.Name, k.Title, s.Name)
+	}
+	return nil
+}
+
+// identify recognises a known IDX set by the checksum of its labels' file, which is small.
+func identify(labels []int32) (Known, bool) {
+	h := sha256.New()
+	h.Write(binary.BigEndian.AppendUint32([]byte{0, 0, 8, 1}, uint32(len(labels))))
+	for chunk := range slices.Chunk(labels, block) {
+		var b [block]byte
+		for i, v := range chunk {
+			b[i] = byte(v)
+		}
+		h.Write(b[:len(chunk)])
+	}
+	sum := hex.EncodeToString(h.Sum(nil))
+	for _, k := range known() {
+		for _, f := range k.forms {
+			if slices.ContainsFunc(f, func(f file) bool { return f.sha256 == sum }) {
+				return k, true
+			}
+		}
+	}
+	return Known{}, false
+}
+
+func fashionMNIST() Known {
+	return Known{
+		Name: "fmnist", Title: "Fashion-MNIST", H: 28, W: 28, C: 1, Train: 60000, Test: 10000,
+		URL: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", Package: "dataset-fashion-mnist",
+		Classes: []string{"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"},
+		places:  []string{"fashion-mnist", "fmnist", "FashionMNIST/raw"},
+		forms: []form{{
+			{name: "train-images-idx3-ubyte", sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
+			{name: "train-labels-idx1-ubyte", sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"},
+			{name: "t10k-images-idx3-ubyte", sha256: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
+			{name: "t10k-labels-idx1-ubyte", sha256: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"},
+		}},
+	}
+}
+
+func mnist() Known {
+	return Known{
+		Name: "mnist", Title: "MNIST", H: 28, W: 28, C: 1, Train: 60000, Test: 10000,
+		URL:     "https://ossci-datasets.s3.amazonaws.com/mnist/",
+		Classes: strings.Split("0123456789", ""),
+		places:  []string{"mnist", "MNIST/raw"},
+		forms: []form{{
+			{name: "train-images-idx3-ubyte", sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"},
+			{name: "train-labels-idx1-ubyte", sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"},
+			{name: "t10k-images-idx3-ubyte", sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"},
+			{name: "t10k-labels-idx1-ubyte", sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"},
+		}},
+	}
+}
+
+func cifar10() Known {
+	return Known{
+		Name: "cifar10", Title: "CIFAR-10", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
+		URL:     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+		Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
+		places: []string{"cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz",
+			"cifar-10-python.tar.gz", "cifar10", "cifar-10"},
+		forms: []form{
+			{{name: "cifar-10-binary.tar.gz", sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", packed: true}},
+			{{name: "cifar-10-python.tar.gz", sha256: "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce", packed: true}},
+			{
+				{name: "data_batch_1", md5: "c99cafc152244af753f735de768cd75f"},
+				{name: "data_batch_2", md5: "d4bba439e000b95fd0a9bffe97cbabec"},
+				{name: "data_batch_3", md5: "54ebc095f3ab1f0389bbae665268c751"},
+				{name: "data_batch_4", md5: "634d18415352ddfa80567beed471001a"},
+				{name: "data_batch_5", md5: "482c414d41f54cd18b22e5b47cb7c3cb"},
+				{name: "test_batch", md5: "40351d587109b95175f43aff81a1287e"},
+			},
+		},
+	}
+}
+
+func cifar100() Known {
+	return Known{
+		Name: "cifar100", Title: "CIFAR-100", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
+		URL: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+		Classes: strings.Fields(`apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
+			butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
+			dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
+			lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
+			pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark
+			shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+			television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm`),
+		places: []string{"cifar-100-binary", "cifar-100-python", "cifar-100-binary.tar.gz",
+			"cifar-100-python.tar.gz", "cifar100", "cifar-100"},
+		forms: []form{
+			{{name: "cifar-100-binary.tar.gz", sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec", packed: true}},
+			{{name: "cifar-100-python.tar.gz", sha256: "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7", packed: true}},
+			{
+				{name: "train", md5: "16019d7e3df5f24257cddd939b257f8d"},
+				{name: "test", md5: "f0ef6b0ae62326f3e7ffdfab6717acfc"},
+			},
+		},
+	}
+}

@@ -1,0 +1,154 @@
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// installed is the folder of Debian's dataset-fashion-mnist. The test is skipped without it.
+func installed(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(Root, "fashion-mnist")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("apt install dataset-fashion-mnist to run this test")
+	}
+	return path
+}
+
+func TestFashionMNIST(t *testing.T) {
+	path := installed(t)
+	t.Setenv("LIEBM_DATA", "")
+	train := mustOpen(t, "fmnist", Options{})
+	assert.Equal(t, Shape{60000, 28, 28, 1}, train.Shape)
+	assert.Equal(t, "ankle boot", train.Classes[train.Label(0)])
+	counts := map[int32]int{}
+	for _, l := range train.Labels {
+		counts[l]++
+	}
+	for class := range int32(10) {
+		assert.Equal(t, 6000, counts[class])
+	}
+
+	test := mustOpen(t, path, Options{Split: Test, Size: 32}) // by path: recognised by its labels
+	assert.Equal(t, "fmnist", test.Name)
+	assert.Equal(t, Shape{10000, 32, 32, 1}, test.Shape)
+	border := test.Image(7)[:2*32]
+	assert.Equal(t, make([]byte, 64), border)
+
+	// The header and the pixels together have the checksum of the published file.
+	whole := sha256.Sum256(append(idx(nil, 60000, 28, 28), train.Pixels()...))
+	assert.Equal(t, fashionMNIST().forms[0][0].sha256, hex.EncodeToString(whole[:]))
+
+	known, err := Lookup("fmnist")
+	require.NoError(t, err)
+	require.NoError(t, known.Verify(""))
+	require.NoError(t, known.Verify(filepath.Join(path, testLabels+".gz")), "a single file")
+
+	_, err = Open("mnist", Options{Path: path})
+	require.ErrorContains(t, err, `this is fmnist, not MNIST; open it as "fmnist"`)
+}
+
+func TestVerifyNamesTheWrongFile(t *testing.T) {
+	path := installed(t)
+	dir := folder(t, map[string][]byte{testLabels: idx(make([]byte, 10000), 10000)})
+	for _, name := range []string{trainLabels, testImages} {
+		require.NoError(t, os.Symlink(filepath.Join(path, name+".gz"), filepath.Join(dir, name+".gz")))
+	}
+	err := fashionMNIST().Verify(dir)
+	require.Error(t, err)
+	message := err.Error()
+	assert.Contains(t, message, testLabels+": SHA-256 ")
+	assert.Contains(t, message, "should be 0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34")
+	assert.Contains(t, message, trainImages+": missing; fetch it from http")
+	assert.NotContains(t, message, trainLabels)
+	assert.NotContains(t, message, testImages)
+}
+
+func TestVerifyCIFAR(t *testing.T) {
+	k := cifar10()
+	t.Run("another archive", func(t *testing.T) {
+		err := k.Verify(filepath.Join(folder(t, map[string][]byte{"cifar-10-binary.tar.gz": []byte("x")}), "cifar-10-binary.tar.gz"))
+		require.ErrorContains(t, err, "should be c4a38c50")
+	})
+	t.Run("an archive of another name", func(t *testing.T) {
+		err := k.Verify(filepath.Join(folder(t, map[string][]byte{"x": []byte("x")}), "x"))
+		require.ErrorContains(t, err, "none of CIFAR-10's")
+	})
+	t.Run("unpacked Python batches", func(t *testing.T) {
+		err := k.Verify("testdata/cifar-10-batches-py")
+		require.ErrorContains(t, err, "should be c99cafc152244af753f735de768cd75f")
+		require.ErrorContains(t, err, "data_batch_3: missing")
+	})
+	t.Run("unpacked binary batches", func(t *testing.T) {
+		err := k.Verify(folder(t, map[string][]byte{"data_batch_1.bin": cifarBinary(1, 1, 10)}))
+		require.ErrorContains(t, err, "no file there has a published checksum")
+	})
+}
+
+func TestOpenKnown(t *testing.T) {
+	root := folder(t, map[string][]byte{
+		"fashion-mnist/" + trainImages: idx(ramp(5*28*28), 5, 28, 28),
+		"fashion-mnist/" + trainLabels: idx(ramp(5), 5),
+		"cifar10/data_batch_1.bin":     cifarBinary(4, 1, 10),
+	})
+	t.Setenv("LIEBM_DATA", root)
+	t.Run("fewer images than published", func(t *testing.T) {
+		_, err := Open("fmnist", Options{})
+		require.ErrorContains(t, err, "5×28×28×1 train images, but Fashion-MNIST has 60000×28×28×1")
+	})
+	t.Run("LIEBM_DATA comes first", func(t *testing.T) {
+		path, err := cifar10().Locate("")
+		require.NoError(t, err)
+		assert.Equal(t, filepath.Join(root, "cifar10"), path)
+	})
+	t.Run("a path of its own", func(t *testing.T) {
+		_, err := Open("cifar10", Options{Path: filepath.Join(root, "fashion-mnist")})
+		require.ErrorContains(t, err, "CIFAR-10 has 50000×32×32×3")
+	})
+	t.Run("not installed", func(t *testing.T) {
+		_, err := Open("cifar100", Options{})
+		require.ErrorIs(t, err, os.ErrNotExist)
+		require.ErrorContains(t, err, filepath.Join(root, "cifar-100-binary"))
+		require.ErrorContains(t, err, "fetch it from https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz into $LIEBM_DATA/")
+	})
+	t.Run("Debian's package is the remedy", func(t *testing.T) {
+		_, err := Open("fmnist", Options{Path: filepath.Join(root, "nowhere")})
+		require.ErrorContains(t, err, "apt install dataset-fashion-mnist")
+		require.ErrorContains(t, err, "nowhere")
+	})
+	t.Run("a path besides a path", func(t *testing.T) {
+		_, err := Open(root, Options{Path: root})
+		require.ErrorContains(t, err, "no known set")
+	})
+	t.Run("unknown name", func(t *testing.T) {
+		_, err := Lookup("fmnst")
+		require.ErrorContains(t, err, "cifar10, cifar100, fmnist, mnist")
+	})
+	t.Run("a folder of several sets", func(t *testing.T) {
+		_, err := Open(root, Options{})
+		require.ErrorContains(t, err, "give the path of one of them")
+	})
+}
+
+func TestKnownSetsAreComplete(t *testing.T) {
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			k, err := Lookup(name)
+			require.NoError(t, err)
+			assert.Contains(t, []int{10, 100}, len(k.Classes))
+			assert.NotEmpty(t, k.URL)
+			assert.NotEmpty(t, k.places)
+			for _, form := range k.forms {
+				for _, f := range form {
+					assert.Truef(t, len(f.sha256) == 64 || f.sha256 == "" && len(f.md5) == 32, "%s has no checksum", f.name)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,80 @@
+package data
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+)
+
+// OutlierOptions says which images Constant and Noise draw.
+type OutlierOptions struct {
+	Seed uint64
+	Gray bool // one value for all channels of a pixel
+}
+
+// Constant is images of a single colour: each channel is uniform on 0…255, drawn once per image. No
+// such set is published, and its definition decides the score: this is ours. Image i depends on seed
+// and i only, so a smaller set is the head of a larger one.
+func Constant(shape Shape, o OutlierOptions) (*Set, error) {
+	return outliers(shape, o, "constant", "liebm/data/const", func(image []byte, source *rand.ChaCha8) {
+		colour := make([]byte, shape.C)
+		draw(colour, 1, o.Gray, source)
+		for at := 0; at < len(image); at += shape.C {
+			copy(image[at:], colour)
+		}
+	})
+}
+
+// Noise is images whose values are all independent and uniform on 0…255. Image i depends on seed and
+// i only.
+func Noise(shape Shape, o OutlierOptions) (*Set, error) {
+	return outliers(shape, o, "noise", "liebm/data/noise", func(image []byte, source *rand.ChaCha8) {
+		draw(image, shape.H*shape.W, o.Gray, source)
+	})
+}
+
+// Inverted is the images 255 − x of s: the same shapes on a flipped scale, with the same labels.
+//
+// It flips every pixel that s has, and so the border if s was padded: a black frame that only the
+// inliers' padding explains would otherwise stay, and the images be neither flipped nor padded. To
+// have flipped images in a black frame, invert first and pad the result.
+func Inverted(s *Set) *Set {
+	pixels := make([]byte, len(s.pixels))
+	for i, v := range s.pixels {
+		pixels[i] = 255 - v
+	}
+	out := s.derive(s.Shape, pixels)
+	out.Name += "-inverted"
+	return out
+}
+
+func outliers(shape Shape, o OutlierOptions, name, purpose string, fill func(image []byte, source *rand.ChaCha8)) (*Set, error) {
+	set, err := New(shape, make([]byte, max(0, shape.N*shape.ImageBytes())), nil)
+	if err != nil {
+		return nil, err
+	}
+	set.Name = name
+	if o.Gray {
+		set.Name += "-gray"
+	}
+	for i := range shape.N {
+		fill(set.Image(i), keyed(o.Seed, uint64(i), purpose))
+	}
+	return set, nil
+}
+
+// draw fills pixels with uniform bytes, or if gray with one byte per pixel, repeated.
+func draw(values []byte, pixels int, gray bool, source *rand.ChaCha8) {
+	if channels := len(values) / pixels; gray && channels > 1 {
+		one := make([]byte, pixels)
+		draw(one, pixels, false, source)
+		for i := range values {
+			values[i] = one[i/channels]
+		}
+		return
+	}
+	var word [8]byte
+	for at := 0; at < len(values); at += len(word) {
+		binary.LittleEndian.PutUint64(word[:], source.Uint64())
+		copy(values[at:], word[:])
+	}
+}

@@ -1,0 +1,262 @@
+package data
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nlpodyssey/gopickle/pickle"
+	"github.com/nlpodyssey/gopickle/types"
+)
+
+// CIFAR's Python batches are pickles, and a pickle is a program. Ours may build the numbers, strings,
+// lists, dicts and numpy arrays of a batch, and nothing else: [vet] walks all its instructions before
+// the first is executed, and the classes it may name are the four Go types below.
+
+// isPickle reports whether b starts as a pickle of protocol 2 or later. 2 is CIFAR's own.
+func isPickle(b []byte) bool { return len(b) > 2 && b[0] == opProto && b[1] >= 2 && b[1] <= 5 }
+
+// parsePickle reads a batch, or returns nil for a pickle without images, such as batches.meta.
+func parsePickle(b []byte) (*part, error) {
+	if err := vet(b); err != nil {
+		return nil, err
+	}
+	value, err := unpickle(b)
+	if err != nil {
+		return nil, err
+	}
+	dict, ok := value.(*types.Dict)
+	if !ok {
+		return nil, nil
+	}
+	fields := map[string]any{}
+	for _, e := range *dict {
+		if key, ok := text(e.Key); ok {
+			fields[key] = e.Value
+		}
+	}
+	if fields["data"] == nil {
+		return nil, nil
+	}
+	return batch(fields)
+}
+
+// batch checks the fields of a CIFAR dict and makes a part of them.
+func batch(fields map[string]any) (*part, error) {
+	set, labels := layouts[0], fields["labels"]
+	if fine, ok := fields["fine_labels"]; ok {
+		set, labels = layouts[1], fine
+	}
+	array, ok := fields["data"].(*ndarray)
+	if !ok || len(array.shape) != 2 || array.shape[1] != cifarRow || array.dtype != "u1" {
+		return nil, fmt.Errorf("its data is %s: want a numpy array of uint8, n×%d", describe(fields["data"]), cifarRow)
+	}
+	n := array.shape[0]
+	if n < 1 || array.size()/cifarRow != n || array.size()%cifarRow != 0 {
+		return nil, fmt.Errorf("its data holds %d bytes for %d rows of %d; fetch it again", array.size(), n, cifarRow)
+	}
+	list, ok := labels.(*types.List)
+	if !ok || list.Len() != n {
+		return nil, fmt.Errorf("its labels are %s: want a list of %d, one for each row", describe(labels), n)
+	}
+	p := newCIFAR(set.name, n)
+	limit := set.limits[set.label]
+	for i, v := range *list {
+		label, ok := v.(int)
+		if !ok || label < 0 || label >= limit {
+			return nil, fmt.Errorf("label %d is %s: %s has 0…%d", i, describe(v), set.name, limit-1)
+		}
+		p.labels[i] = int32(label)
+	}
+	array.rows(p.pixels)
+	// "training batch 1 of 5" or "testing batch 1 of 1": the content's own word on the split.
+	if says, _ := text(fields["batch_label"]); strings.HasPrefix(says, "training") {
+		p.split = Train
+	} else if strings.HasPrefix(says, "testing") {
+		p.split = Test
+	}
+	return p, nil
+}
+
+// unpickle executes b, which was vetted. gopickle panics on some programs that make no sense.
+func unpickle(b []byte) (value any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			value, err = nil, errors.New("its pickle makes no sense; fetch it again")
+		}
+	}()
+	budget := len(b)
+	u := pickle.NewUnpickler(bytes.NewReader(b))
+	u.FindClass = func(module, name string) (any, error) {
+		switch classes[module+"."+name] {
+		case "reconstruct":
+			return callable(func(...any) (any, error) { return &ndarray{}, nil }), nil
+		case "ndarray":
+			return nil, nil // only ever an argument of reconstruct
+		case "dtype":
+			return callable(newDtype), nil
+		case "encode":
+			return callable(func(args ...any) (any, error) { return encode(&budget, args) }), nil
+		}
+		return nil, refused(module, name)
+	}
+	value, err = u.Load()
+	if err != nil {
+		message := err.Error()
+		return nil, fmt.Errorf("its pickle cannot be read: %s; fetch it again", message[:min(len(message), 120)])
+	}
+	return value, nil
+}
+
+// classes is everything that a pickle may name: what numpy of any age writes for an array.
+var classes = map[string]string{
+	"numpy.core.multiarray._reconstruct":  "reconstruct",
+	"numpy._core.multiarray._reconstruct": "reconstruct",
+	"numpy.ndarray":                       "ndarray",
+	"numpy.dtype":                         "dtype",
+	"_codecs.encode":                      "encode",
+}
+
+func refused(module, name string) error {
+	return fmt.Errorf("its pickle asks for %.40s.%.40s: refused, since CIFAR needs nothing but numpy arrays", module, name)
+}
+
+// A callable is a Go function that a pickle may call.
+type callable func(args ...any) (any, error)
+
+// Call implements types.Callable.
+func (c callable) Call(args ...any) (any, error) { return c(args...) }
+
+// encode is Python's _codecs.encode(text, "latin1"): how Python 3 writes bytes in protocol 2. The
+// budget keeps a pickle from encoding one long string again and again.
+func encode(budget *int, args []any) (any, error) {
+	if len(args) != 2 {
+		return nil, errors.New("encode wants 2 arguments")
+	}
+	s, ok := args[0].(string)
+	if codec, _ := args[1].(string); !ok || codec != "latin1" && codec != "latin-1" {
+		return nil, errors.New("encode is read for text in latin1 only")
+	}
+	if *budget -= len(s); *budget < 0 {
+		return nil, errors.New("it encodes more text than it holds")
+	}
+	out := make([]byte, 0, len(s))
+	for _, r := range s {
+		if r > 0xff {
+			return nil, fmt.Errorf("%q is not in latin1", r)
+		}
+		out = append(out, byte(r))
+	}
+	return out, nil
+}
+
+// dtype is numpy's name of an element type, as "u1".
+type dtype string
+
+func newDtype(args ...any) (any, error) {
+	if len(args) > 0 {
+		if name, ok := text(args[0]); ok {
+			d := dtype(strings.TrimPrefix(name, "|"))
+			return &d, nil
+		}
+	}
+	return nil, errors.New("dtype wants a name")
+}
+
+// PySetState ignores byte order and alignment: bytes have neither.
+func (d *dtype) PySetState(any) error { return nil }
+
+// ndarray is numpy's array, as its __setstate__ receives it.
+type ndarray struct {
+	shape   []int
+	dtype   dtype
+	fortran bool
+	data    any // string or []byte
+}
+
+// PySetState takes (version, shape, dtype, is Fortran ordered, data).
+func (a *ndarray) PySetState(state any) error {
+	t, ok := state.(*types.Tuple)
+	if !ok || t.Len() != 5 {
+		return errors.New("an array wants a state of 5")
+	}
+	shape, isShape := t.Get(1).(*types.Tuple)
+	d, isDtype := t.Get(2).(*dtype)
+	fortran, isBool := t.Get(3).(bool)
+	if !isShape || !isDtype || !isBool {
+		return errors.New("an array wants (version, shape, dtype, order, data)")
+	}
+	a.shape = nil
+	for _, v := range *shape {
+		n, ok := v.(int)
+		if !ok || n < 0 {
+			return errors.New("an array has an impossible shape")
+		}
+		a.shape = append(a.shape, n)
+	}
+	a.dtype, a.fortran, a.data = *d, fortran, t.Get(4)
+	return nil
+}
+
+func (a *ndarray) size() int {
+	switch data := a.data.(type) {
+	case []byte:
+		return len(data)
+	case string:
+		return len(data)
+	}
+	return 0
+}
+
+// rows writes the images of a, an n×3072 array that was checked, to pixels.
+func (a *ndarray) rows(pixels []byte) {
+	switch data := a.data.(type) {
+	case []byte:
+		interleaveRows(pixels, data, a.fortran)
+	case string:
+		interleaveRows(pixels, data, a.fortran)
+	}
+}
+
+func interleaveRows[T []byte | string](pixels []byte, data T, fortran bool) {
+	n := len(pixels) / cifarRow
+	var column [cifarRow]byte
+	for i := range n {
+		to := pixels[i*cifarRow : (i+1)*cifarRow]
+		if !fortran {
+			interleave(to, data[i*cifarRow:(i+1)*cifarRow])
+			continue
+		}
+		for j := range column {
+			column[j] = data[j*n+i]
+		}
+		interleave(to, column[:])
+	}
+}
+
+// text is a string of Python 2, bytes or text of Python 3.
+func text(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case []byte:
+		return string(v), true
+	}
+	return "", false
+}
+
+// describe names a value of a pickle in a message.
+func describe(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "missing"
+	case int, bool:
+		return fmt.Sprint(v)
+	case *ndarray:
+		return fmt.Sprintf("an array of %.8q %.60s", v.dtype, fmt.Sprint(v.shape))
+	case *types.List:
+		return fmt.Sprintf("a list of %d", v.Len())
+	}
+	return strings.TrimPrefix(fmt.Sprintf("a %T", v), "a *types.")
+}

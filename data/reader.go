@@ -1,0 +1,383 @@
+package data
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A part is what one file holds: IDX images, IDX labels, or a CIFAR batch of both.
+type part struct {
+	Shape  // labels have only N
+	kind   kind
+	source string // what messages call the file
+	name   string // "cifar10" or "cifar100", where the content tells
+	split  Split
+	pixels []byte
+	labels []int32
+	unmap  func() error // set when pixels are a view of a mapping
+}
+
+type kind int
+
+const (
+	idxImages kind = iota + 1
+	idxLabels
+	cifar
+)
+
+// A reader collects the parts of one split from a file or a folder.
+type reader struct {
+	split  Split // "" takes any
+	lone   bool  // reading one file: it must be readable
+	parts  []*part
+	other  []string // parts of the other split
+	unread []string // files that are something else
+}
+
+const (
+	maxDepth = 3         // folders below the one given: root/FashionMNIST/raw, and one to spare
+	maxFiles = 10_000    // a folder with more is not a data set of a few files
+	block    = 512       // of a tar; its magic word is in the first
+	inflates = 1032      // deflate cannot expand its input by more
+	slack    = 64 * 1024 // and a tiny input may be padded
+)
+
+// folder reads the files below path. Of x and x.gz it takes x: torchvision leaves both. Loose files
+// win over archives beside them, for they are what somebody unpacked.
+func (r *reader) folder(path string, depth int) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	if len(entries) > maxFiles {
+		return fmt.Errorf("%s: %d files: too many for a data set; give the folder of the set itself", path, len(entries))
+	}
+	names := map[string]bool{}
+	for _, e := range entries {
+		names[e.Name()] = true
+	}
+	var archives []string
+	for _, e := range entries {
+		name, full := e.Name(), filepath.Join(path, e.Name())
+		info, err := os.Stat(full) // follows links, as ReadDir does not
+		if err != nil || strings.HasPrefix(name, ".") {
+			continue // a dangling link, or what a file manager left
+		}
+		plain, gz := strings.CutSuffix(name, ".gz")
+		switch {
+		case info.IsDir() && depth < maxDepth:
+			err = r.folder(full, depth+1)
+		case !info.Mode().IsRegular() || gz && names[plain]:
+		case isArchiveName(name):
+			archives = append(archives, full)
+		default:
+			err = r.file(full)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, a := range archives {
+		if slices.ContainsFunc(r.parts, func(p *part) bool { return p.kind != idxLabels }) {
+			break
+		}
+		if err := r.file(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isArchiveName(name string) bool {
+	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz") || strings.HasSuffix(name, ".tar")
+}
+
+// file reads one file: through a mapping, kept only where a part is a view of it.
+func (r *reader) file(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: not a regular file; give a file or a folder", path)
+	}
+	if info.Size() == 0 {
+		return r.content(path, nil)
+	}
+	data, unmap, err := mapping(f, int(info.Size()))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	before := len(r.parts)
+	err = r.content(path, data)
+	for _, p := range r.parts[before:] {
+		if len(p.pixels) > 0 && &p.pixels[0] == &data[min(idxImageHeader, len(data)-1)] {
+			p.unmap = unmap
+			return err
+		}
+	}
+	return errors.Join(err, unmap())
+}
+
+// content reads what a file, or a member of an archive, holds.
+func (r *reader) content(source string, b []byte) error {
+	switch {
+	case isGzip(b):
+		return r.gzip(source, b)
+	case isTar(b):
+		return r.tar(source, bytes.NewReader(b), len(b))
+	}
+	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
+		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, hint))
+		return nil // before the cost of reading it
+	}
+	p, err := parse(source, b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	return r.add(source, p, b)
+}
+
+func (r *reader) add(source string, p *part, start []byte) error {
+	if p == nil {
+		if r.lone && len(start) == 0 {
+			return fmt.Errorf("%s: empty file; fetch it again", source)
+		}
+		r.unread = append(r.unread, fmt.Sprintf("%s (starts with % x)", source, start[:min(4, len(start))]))
+		return nil
+	}
+	p.source = source
+	p.split = or(p.split, splitOf(source))
+	if r.split != "" && p.split != "" && p.split != r.split {
+		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, p.split))
+		return nil
+	}
+	r.parts = append(r.parts, p)
+	return nil
+}
+
+// parse reads one file of the formats with images in them. It returns nil for anything else, unless
+// the name promises one of them.
+func parse(source string, b []byte) (*part, error) {
+	name := strings.ToLower(strings.TrimSuffix(filepath.Base(source), ".gz"))
+	switch {
+	case isCIFARBinary(name, b):
+		return parseCIFARBinary(b)
+	case isIDX(b):
+		return parseIDX(b)
+	case isPickle(b):
+		return parsePickle(b)
+	case strings.Contains(name, "ubyte"):
+		return nil, notIDX(b)
+	case strings.HasPrefix(name, "data_batch") || strings.HasPrefix(name, "test_batch"):
+		return nil, notCIFAR(b)
+	}
+	return nil, nil
+}
+
+// splitOf is the split that a file's own name stands for.
+func splitOf(source string) Split {
+	name := strings.ToLower(filepath.Base(source))
+	switch {
+	case isArchiveName(name):
+		return ""
+	case strings.Contains(name, "train") || strings.HasPrefix(name, "data_batch"):
+		return Train
+	case strings.Contains(name, "t10k") || strings.Contains(name, "test"):
+		return Test
+	}
+	return ""
+}
+
+// of lists the parts of one kind.
+func (r *reader) of(k kind) (parts []*part) {
+	for _, p := range r.parts {
+		if p.kind == k {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// release gives back the mappings that no set took.
+func (r *reader) release() {
+	for _, p := range r.parts {
+		if p.unmap != nil {
+			p.unmap()
+		}
+	}
+}
+
+// labelsBeside adds the labels that lie beside a lone file of IDX images, if their name follows it.
+func (r *reader) labelsBeside(path string) error {
+	if images := r.of(idxImages); len(images) != 1 || images[0].source != path {
+		return nil
+	}
+	name := strings.NewReplacer("images", "labels", "idx3", "idx1").Replace(filepath.Base(path))
+	plain := strings.TrimSuffix(name, ".gz")
+	for _, n := range []string{plain, plain + ".gz"} {
+		beside := filepath.Join(filepath.Dir(path), n)
+		if _, err := os.Stat(beside); err == nil && beside != path {
+			return r.file(beside)
+		}
+	}
+	return nil
+}
+
+func isGzip(b []byte) bool { return len(b) > 2 && b[0] == 0x1f && b[1] == 0x8b }
+
+func isTar(b []byte) bool { return len(b) >= block && string(b[257:262]) == "ustar" }
+
+// gzip reads a gzipped tar, or gzipped IDX, whose header tells how much to expect.
+func (r *reader) gzip(source string, b []byte) error {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return damaged(source, err)
+	}
+	start, err := readUpTo(z, block)
+	if err != nil {
+		return damaged(source, err)
+	}
+	all := io.MultiReader(bytes.NewReader(start), z)
+	if isTar(start) {
+		return r.tar(source, all, len(b))
+	}
+	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
+		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, hint))
+		return nil
+	}
+	if !isIDX(start) {
+		if _, err := parse(source, start); err != nil {
+			return fmt.Errorf("%s: %w", source, err)
+		}
+		return r.add(source, nil, start)
+	}
+	header, err := idxHeader(start)
+	if err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	data, err := inflate(all, header.total, len(b))
+	if err != nil {
+		return damaged(source, err)
+	}
+	p, err := parseIDX(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	return r.add(source, p, data)
+}
+
+// tar reads the members of an archive in the order in which they come, each in memory. packed is
+// the size of the archive's file.
+func (r *reader) tar(source string, from io.Reader, packed int) error {
+	r.split = or(r.split, Train)
+	archive := tar.NewReader(from)
+	for count := 0; ; count++ {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			_, err = io.Copy(io.Discard, io.LimitReader(from, slack)) // to the gzip checksum
+			return damaged(source, err)
+		}
+		if err != nil {
+			return damaged(source, err)
+		}
+		member := source + "/" + h.Name
+		if h.Typeflag != tar.TypeReg || strings.HasPrefix(filepath.Base(h.Name), ".") {
+			continue
+		}
+		if count > maxFiles {
+			return fmt.Errorf("%s: more than %d files; this is not a CIFAR or IDX archive", source, maxFiles)
+		}
+		if hint := splitOf(h.Name); r.split != "" && hint != "" && hint != r.split {
+			r.other = append(r.other, fmt.Sprintf("%s (%s)", member, hint))
+			continue
+		}
+		data, err := inflate(archive, uint64(h.Size), packed)
+		if err != nil {
+			return damaged(member, err)
+		}
+		if isTar(data) {
+			continue // an archive in an archive is none of ours
+		}
+		if err := r.content(member, data); err != nil {
+			return err
+		}
+	}
+}
+
+// inflate reads exactly want bytes, the size that a header declared, from a file of packed bytes.
+func inflate(from io.Reader, want uint64, packed int) ([]byte, error) {
+	if want > uint64(packed)*inflates+slack {
+		return nil, fmt.Errorf("its header declares %d bytes, more than its %d bytes can hold", want, packed)
+	}
+	data, err := readUpTo(from, int(want))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) < int(want) {
+		return nil, fmt.Errorf("it ends after %d of %d bytes", len(data), want)
+	}
+	var one [1]byte // reaching the end makes gzip compare its checksum
+	if n, err := io.ReadFull(from, one[:]); n > 0 {
+		return nil, fmt.Errorf("it goes on after the %d bytes that its header declares", want)
+	} else if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return data, nil
+}
+
+// readUpTo reads n bytes, or as many as there are. Its buffer grows with what really comes.
+func readUpTo(from io.Reader, n int) ([]byte, error) {
+	buf := make([]byte, 0, min(n, 1<<20))
+	for len(buf) < n {
+		if len(buf) == cap(buf) {
+			bigger := make([]byte, len(buf), min(n, 2*cap(buf)))
+			copy(bigger, buf)
+			buf = bigger
+		}
+		k, err := from.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+k]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return buf, nil
+}
+
+func damaged(source string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
+	return fmt.Errorf("%s: cut short or damaged: %w; fetch it again", source, err)
+}
+
+// stem is the name of a file or folder without its format's endings.
+func stem(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		path = full
+	}
+	name := filepath.Base(path)
+	for _, end := range []string{".gz", ".tar", ".tgz", ".bin"} {
+		name = strings.TrimSuffix(name, end)
+	}
+	return name
+}

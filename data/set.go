@@ -1,0 +1,206 @@
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// A Split is the part of a data set that was set aside for one purpose by those who made it.
+type Split string
+
+// The two splits that all sets known here have.
+const (
+	Train Split = "train"
+	Test  Split = "test"
+)
+
+// Shape is that of n images of h×w pixels with c channels, channels last.
+type Shape struct{ N, H, W, C int }
+
+// ImageBytes is h·w·c, the distance from one image to the next.
+func (s Shape) ImageBytes() int { return s.H * s.W * s.C }
+
+func (s Shape) String() string { return fmt.Sprintf("%d×%d×%d×%d", s.N, s.H, s.W, s.C) }
+
+// A Set is a data set in memory, or mapped from its file. It is read-only, and safe for concurrent
+// use until it is closed.
+type Set struct {
+	Shape
+	Name    string   // "fmnist", or for an unknown set the name of its file or folder
+	Split   Split    // "" where neither content nor name tells
+	Labels  []int32  // one per image, or nil
+	Classes []string // what the labels mean, or nil
+	Files   []string // where it was read from
+
+	pixels []byte // n·h·w·c bytes, NHWC
+	unmap  func() error
+	sum    func() string
+}
+
+// New makes a set of pixels, NHWC, which it keeps, and labels, which may be nil.
+func New(shape Shape, pixels []byte, labels []int32) (*Set, error) {
+	if shape.N < 1 || shape.H < 1 || shape.W < 1 || shape.C < 1 || len(pixels) != shape.N*shape.ImageBytes() {
+		return nil, fmt.Errorf("data: %d bytes for images of %v: want n·h·w·c of them, and at least one image", len(pixels), shape)
+	}
+	if labels != nil && len(labels) != shape.N {
+		return nil, fmt.Errorf("data: %d labels for %d images: want one each, or none", len(labels), shape.N)
+	}
+	return newSet(shape, pixels, labels), nil
+}
+
+func newSet(shape Shape, pixels []byte, labels []int32) *Set {
+	pixels = slices.Clip(pixels) // so that an index beyond a head panics
+	return &Set{Shape: shape, Labels: labels, pixels: pixels, sum: sync.OnceValue(func() string {
+		sum := sha256.Sum256(pixels)
+		return hex.EncodeToString(sum[:])
+	})}
+}
+
+// derive is a set with the name and labels of s and other pixels of its own.
+func (s *Set) derive(shape Shape, pixels []byte) *Set {
+	out := newSet(shape, pixels, s.Labels)
+	out.Name, out.Split, out.Classes, out.Files = s.Name, s.Split, s.Classes, s.Files
+	return out
+}
+
+// Len is the number of images.
+func (s *Set) Len() int { return s.N }
+
+// Pixels is every image, NHWC: a view, not to be written to (a mapped one would fault).
+func (s *Set) Pixels() []byte { return s.pixels }
+
+// Image is the bytes of image i: [h,w,c], a view as Pixels is.
+func (s *Set) Image(i int) []byte {
+	size := s.ImageBytes()
+	return s.pixels[i*size : (i+1)*size : (i+1)*size]
+}
+
+// Label is the class of image i, or -1 in a set without labels.
+func (s *Set) Label(i int) int {
+	if s.Labels == nil {
+		return -1
+	}
+	return int(s.Labels[i])
+}
+
+// Gather copies images idx to dst: [len(idx),h,w,c]. It allocates nothing. Like copy it has no
+// error: an index out of range or a short dst panics.
+func (s *Set) Gather(dst []byte, idx []int) {
+	size, dst := s.ImageBytes(), slices.Clip(dst)
+	for j, i := range idx {
+		copy(dst[j*size:(j+1)*size], s.pixels[i*size:(i+1)*size])
+	}
+}
+
+// GatherLabels copies the labels of images idx to dst. The set must have labels.
+func (s *Set) GatherLabels(dst []int32, idx []int) {
+	for j, i := range idx {
+		dst[j] = s.Labels[i]
+	}
+}
+
+// Head is the first n images, or all if there are fewer: a view, usable until s is closed.
+func (s *Set) Head(n int) *Set {
+	shape := s.Shape
+	shape.N = min(max(n, 0), s.N)
+	head := s.derive(shape, s.pixels[:shape.N*s.ImageBytes()])
+	if s.Labels != nil {
+		head.Labels = s.Labels[:shape.N]
+	}
+	return head
+}
+
+// Subset copies images idx, in that order, to a set of their own.
+func (s *Set) Subset(idx []int) *Set {
+	shape := s.Shape
+	shape.N = len(idx)
+	pixels := make([]byte, shape.N*s.ImageBytes())
+	s.Gather(pixels, idx)
+	out := s.derive(shape, pixels)
+	if s.Labels != nil {
+		out.Labels = make([]int32, len(idx))
+		s.GatherLabels(out.Labels, idx)
+	}
+	return out
+}
+
+// Pad copies the images into the middle of size×size frames of zeros: 28×28 and size 32 gives a
+// border of 2. An odd pixel goes to the right and the bottom.
+func (s *Set) Pad(size int) (*Set, error) {
+	if size < s.H || size < s.W {
+		return nil, fmt.Errorf("data: %s: cannot pad %d×%d images to %d×%d; choose a larger size, or 0 for none", s.Name, s.H, s.W, size, size)
+	}
+	shape := Shape{s.N, size, size, s.C}
+	pixels := make([]byte, shape.N*shape.ImageBytes())
+	top, left := (size-s.H)/2, (size-s.W)/2
+	row := s.W * s.C
+	for i := range s.N {
+		from, to := s.Image(i), pixels[i*shape.ImageBytes():]
+		for y := range s.H {
+			copy(to[((top+y)*size+left)*s.C:], from[y*row:(y+1)*row])
+		}
+	}
+	return s.derive(shape, pixels), nil
+}
+
+// RGB repeats the one channel of a gray set three times, so that it can be compared with colour
+// sets. A colour set is returned as it is.
+func (s *Set) RGB() *Set {
+	if s.C != 1 {
+		return s
+	}
+	shape := s.Shape
+	shape.C = 3
+	pixels := make([]byte, shape.N*shape.ImageBytes())
+	for i, v := range s.pixels {
+		pixels[3*i], pixels[3*i+1], pixels[3*i+2] = v, v, v
+	}
+	return s.derive(shape, pixels)
+}
+
+// SHA256 is that of Pixels, in hex: computed once, when first asked for. It does not depend on how
+// the files were compressed; it does depend on padding and on Head.
+func (s *Set) SHA256() string { return s.sum() }
+
+// Close gives a mapped file back. Views of its pixels, Head's too, must not be used afterwards.
+// Twice is harmless.
+func (s *Set) Close() error {
+	unmap := s.unmap
+	s.unmap, s.pixels, s.N = nil, nil, 0
+	s.sum = func() string { panic("data: SHA256 of a closed set; ask before Close") }
+	if unmap == nil {
+		return nil
+	}
+	return unmap()
+}
+
+func (s *Set) String() string {
+	name := s.Name
+	if s.Split != "" {
+		name += " " + string(s.Split)
+	}
+	return fmt.Sprintf("%s: %d images of %d×%d×%d", name, s.N, s.H, s.W, s.C)
+}
+
+// concat joins the images of several parts of one shape into one set.
+func concat(parts []*part) *Set {
+	shape := parts[0].Shape
+	shape.N = 0
+	for _, p := range parts {
+		shape.N += p.N
+	}
+	if len(parts) == 1 {
+		return newSet(shape, parts[0].pixels, parts[0].labels)
+	}
+	pixels := make([]byte, 0, shape.N*shape.ImageBytes())
+	var labels []int32
+	for _, p := range parts {
+		pixels = append(pixels, p.pixels...)
+		labels = append(labels, p.labels...)
+		p.pixels = nil // 30 MB each: let them go as they are copied
+	}
+	return newSet(shape, pixels, labels)
+}

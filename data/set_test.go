@@ -1,0 +1,108 @@
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func small(t testing.TB) *Set {
+	t.Helper()
+	set, err := New(Shape{4, 2, 3, 1}, ramp(24), []int32{5, 6, 7, 8})
+	require.NoError(t, err)
+	set.Name, set.Split = "small", Train
+	return set
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		shape  Shape
+		pixels []byte
+		labels []int32
+		want   string
+	}{
+		"no image":      {Shape{0, 2, 3, 1}, nil, nil, "at least one image"},
+		"a byte less":   {Shape{4, 2, 3, 1}, ramp(23), nil, "23 bytes for images of 4×2×3×1"},
+		"a label less":  {Shape{4, 2, 3, 1}, ramp(24), []int32{1}, "1 labels for 4 images"},
+		"negative side": {Shape{1, -2, -3, 4}, ramp(24), nil, "24 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(c.shape, c.pixels, c.labels)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestGather(t *testing.T) {
+	set := small(t)
+	dst, labels := make([]byte, 18), make([]int32, 3)
+	idx := []int{3, 0, 3}
+	set.Gather(dst, idx)
+	set.GatherLabels(labels, idx)
+	for j, i := range idx {
+		assert.Equal(t, set.Image(i), dst[j*6:(j+1)*6])
+		assert.EqualValues(t, set.Label(i), labels[j])
+	}
+	assert.Zero(t, testing.AllocsPerRun(10, func() { set.Gather(dst, idx); set.GatherLabels(labels, idx) }))
+	assert.Panics(t, func() { set.Gather(dst, []int{4}) })
+	assert.Panics(t, func() { set.Gather(dst[:5], []int{0}) })
+	assert.Panics(t, func() { set.Head(2).Gather(dst, []int{2}) })
+}
+
+func TestHeadAndSubset(t *testing.T) {
+	set := small(t)
+	head := set.Head(2)
+	assert.Equal(t, set.Pixels()[:12], head.Pixels())
+	assert.Equal(t, []int32{5, 6}, head.Labels)
+	assert.Equal(t, 4, set.Head(9).Len(), "a head of more is all")
+
+	subset := set.Subset([]int{2, 0})
+	assert.Equal(t, append(append([]byte(nil), set.Image(2)...), set.Image(0)...), subset.Pixels())
+	assert.Equal(t, []int32{7, 5}, subset.Labels)
+	assert.Equal(t, "small train: 2 images of 2×3×1", subset.String())
+}
+
+func TestPadCentresAndFillsWithZeros(t *testing.T) {
+	set, err := New(Shape{1, 2, 3, 1}, []byte{1, 2, 3, 4, 5, 6}, nil)
+	require.NoError(t, err)
+	padded, err := set.Pad(5)
+	require.NoError(t, err)
+	assert.Equal(t, Shape{1, 5, 5, 1}, padded.Shape)
+	assert.Equal(t, []byte{
+		0, 0, 0, 0, 0,
+		0, 1, 2, 3, 0,
+		0, 4, 5, 6, 0,
+		0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0,
+	}, padded.Pixels())
+	colour, err := set.RGB().Pad(5)
+	require.NoError(t, err)
+	assert.Equal(t, []byte{0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0, 0}, colour.Pixels()[15:30])
+	assert.Same(t, colour, colour.RGB())
+}
+
+func TestSHA256IsThatOfThePixels(t *testing.T) {
+	set := small(t)
+	sum := sha256.Sum256(ramp(24))
+	assert.Equal(t, hex.EncodeToString(sum[:]), set.SHA256())
+	assert.NotEqual(t, set.SHA256(), set.Head(3).SHA256())
+	require.NoError(t, set.Close())
+	require.NoError(t, set.Close())
+	assert.Zero(t, set.Len())
+	assert.Panics(t, func() { set.Image(0) })
+}
+
+func BenchmarkGather(b *testing.B) {
+	set, err := Noise(Shape{10000, 32, 32, 3}, OutlierOptions{})
+	require.NoError(b, err)
+	order := NewSampler(1, set.N)
+	dst := make([]byte, 256*set.ImageBytes())
+	b.SetBytes(int64(len(dst)))
+	b.ReportAllocs()
+	for step := 0; b.Loop(); step++ {
+		set.Gather(dst, order.Batch(step, 256))
+	}
+}

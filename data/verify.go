@@ -1,0 +1,150 @@
+package data
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Verify compares every byte of the set at path, or at its usual place if path is "", with the
+// published checksums. IDX files are compared decompressed: Debian and others repack them. The
+// error has a line for each file that is missing or wrong, with the checksum it should have.
+//
+// The unpacked binary batches of CIFAR have no published checksums: verify their archive.
+func (k Known) Verify(path string) error {
+	path, err := k.Locate(path)
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	if !info.IsDir() {
+		return k.verifyFile(path)
+	}
+	found := map[string]string{} // name without .gz → path
+	if err := list(path, 0, found); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	listed := false
+	var wrong []error
+	for _, form := range k.forms {
+		if !slices.ContainsFunc(form, func(f file) bool { return found[f.name] != "" }) {
+			continue
+		}
+		listed = true
+		for _, f := range form {
+			if found[f.name] == "" {
+				wrong = append(wrong, fmt.Errorf("data: %s: missing; fetch it from %s", filepath.Join(path, f.name), k.URL))
+			} else if err := f.verify(found[f.name]); err != nil {
+				wrong = append(wrong, fmt.Errorf("data: %w; fetch it again from %s", err, k.URL))
+			}
+		}
+	}
+	if !listed {
+		return fmt.Errorf("data: %s: no file there has a published checksum; fetch %s and verify that file", path, k.URL)
+	}
+	return errors.Join(wrong...)
+}
+
+// verifyFile accepts a single file under any name, if it is one of the set's.
+func (k Known) verifyFile(path string) error {
+	var wrong error
+	for _, form := range k.forms {
+		for _, f := range form {
+			err := f.verify(path)
+			if err == nil {
+				return nil
+			}
+			if f.name == strings.TrimSuffix(filepath.Base(path), ".gz") || f.name == filepath.Base(path) {
+				wrong = err
+			}
+		}
+	}
+	if wrong == nil {
+		wrong = fmt.Errorf("%s: its checksum is none of %s's", path, k.Title)
+	}
+	return fmt.Errorf("data: %w; fetch it again from %s", wrong, k.URL)
+}
+
+// list finds the files below path, by the rules of reader.folder.
+func list(path string, depth int, found map[string]string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		full := filepath.Join(path, e.Name())
+		info, err := os.Stat(full)
+		switch {
+		case err != nil:
+		case info.IsDir() && depth < maxDepth:
+			if err := list(full, depth+1, found); err != nil {
+				return err
+			}
+		case info.Mode().IsRegular():
+			name := e.Name()
+			if !isArchiveName(name) {
+				name = strings.TrimSuffix(name, ".gz")
+			}
+			if found[name] == "" {
+				found[name] = full
+			}
+		}
+	}
+	return nil
+}
+
+// verify compares one file with its checksum.
+func (f file) verify(path string) error {
+	var h hash.Hash = sha256.New()
+	want, algorithm := f.sha256, "SHA-256"
+	if want == "" {
+		h, want, algorithm = md5.New(), f.md5, "MD5"
+	}
+	if err := digest(h, path, !f.packed); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		return fmt.Errorf("%s: %s %s, should be %s", path, algorithm, got, want)
+	}
+	return nil
+}
+
+// digest writes a file to h, decompressed if asked and if it is gzipped.
+func digest(h hash.Hash, path string, decompress bool) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	start := make([]byte, 3)
+	n, err := io.ReadFull(f, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	start = start[:n]
+	from := io.MultiReader(bytes.NewReader(start), f)
+	if decompress && isGzip(start) {
+		z, err := gzip.NewReader(from)
+		if err != nil {
+			return fmt.Errorf("%s: damaged: %w", path, err)
+		}
+		from = z
+	}
+	if _, err := io.Copy(h, from); err != nil {
+		return fmt.Errorf("%s: cut short or damaged: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package train
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// encoderFile holds h in a run folder: what pretraining made, and what a training run used.
+const encoderFile = "encoder.safetensors"
+
+// Names of the parts of a checkpoint.
+const (
+	partE, partAvgE = "energy.", "energy_ema."
+	partG, partAvgG = "generator.", "generator_ema."
+	partOptE        = "opt_e."
+	partOptG        = "opt_g."
+)
+
+func (t *Trainer) entries() []torch.Entry {
+	var all []torch.Entry
+	all = append(all, nn.Entries(partE, t.E)...)
+	all = append(all, nn.Entries(partAvgE, t.AvgE)...)
+	all = append(all, nn.Entries(partG, t.G)...)
+	all = append(all, nn.Entries(partAvgG, t.AvgG)...)
+	all = append(all, t.optE.Entries(partOptE)...)
+	return append(all, t.optG.Entries(partOptG)...)
+}
+
+// Save writes the whole state, unless a weight is not finite.
+func (t *Trainer) Save(w io.Writer) error {
+	all := t.entries()
+	if err := finite(all); err != nil {
+		return fmt.Errorf("step %d: not saved: %w", t.step, err)
+	}
+	return torch.WriteSafetensors(w, all, map[string]string{"step": strconv.Itoa(t.step), "format": "liebm-checkpoint"})
+}
+
+// Load restores what Save wrote.
+func (t *Trainer) Load(path string) error {
+	tensors, meta, err := torch.ReadSafetensors(path)
+	if err != nil {
+		return err
+	}
+	defer closeAll(tensors)
+	step, err := strconv.Atoi(meta["step"])
+	if err != nil {
+		return fmt.Errorf("%s: no step in its metadata: not a checkpoint of liebm train", path)
+	}
+	parts := []struct {
+		name   string
+		module any
+	}{{partE, t.E}, {partAvgE, t.AvgE}, {partG, t.G}, {partAvgG, t.AvgG}}
+	for _, p := range parts {
+		if err := nn.Load(p.module, p.name, tensors); err != nil {
+			return fmt.Errorf("%s: %w: was it trained with another config?", path, err)
+		}
+	}
+	if err := t.optE.Load(partOptE, tensors, step); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := t.optG.Load(partOptG, tensors, step); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	t.step = step
+	return nil
+}
+
+// verifyCheckpoint reads a checkpoint whole, to know that it can be.
+func verifyCheckpoint(path string) error {
+	tensors, _, err := torch.ReadSafetensors(path)
+	closeAll(tensors)
+	return err
+}
+
+func closeAll(tensors map[string]torch.Tensor) {
+	for _, t := range tensors {
+		t.Close()
+	}
+}
+
+// finite is an error that names the first tensor with a NaN or an infinity.
+func finite(entries []torch.Entry) error {
+	return torch.Do(func() error {
+		for _, e := range entries {
+			if s := e.Tensor.Detach().Sum().Item(); math.IsNaN(s) || math.IsInf(s, 0) {
+				return fmt.Errorf("%s is not finite", e.Name)
+			}
+		}
+		return nil
+	})
+}
+
+// saveEncoder writes h with its config.
+func saveEncoder(path string, h *models.Encoder) error {
+	config, err := encodeYAML(h.Config)
+	if err != nil {
+		return err
+	}
+	entries := nn.Entries("", h)
+	if err := finite(entries); err != nil {
+		return err
+	}
+	return writeAtomic(path, func(w io.Writer) error {
+		return torch.WriteSafetensors(w, entries, map[string]string{"encoder": string(config), "format": "liebm-encoder"})
+	})
+}
+
+// LoadEncoder reads h from a file that pretraining wrote, for images in r. The caller closes it
+// with nn.Close, or hands it to a trainer.
+func LoadEncoder(path string, r models.Range) (*models.Encoder, error) {
+	tensors, meta, err := torch.ReadSafetensors(path)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(tensors)
+	var config models.EncoderConfig
+	if err := decodeYAML([]byte(meta["encoder"]), &config); err != nil || meta["encoder"] == "" {
+		return nil, fmt.Errorf("%s: not an encoder of liebm pretrain (its metadata has no readable config)", path)
+	}
+	h, err := models.NewEncoder(config, r, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := nn.Load(h, "", tensors); err != nil {
+		nn.Close(h)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return h, nil
+}

@@ -1,0 +1,128 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/optim"
+)
+
+// DataConfig says what a run trains on.
+type DataConfig struct {
+	Name  string       `yaml:"name"`  // fmnist, mnist, cifar10, cifar100, or any name for the data at path
+	Path  string       `yaml:"path"`  // file or folder; empty: where the named data set is usually installed
+	Size  int          `yaml:"size"`  // pixels; 28 is padded to 32 with zeros
+	Range models.Range `yaml:"range"` // that pixels are scaled to (Table 12)
+}
+
+// OptimConfig is one network's Adam and its learning rate.
+type OptimConfig struct {
+	LR                float64 `yaml:"lr"` // learning rate before the schedule (Table 12)
+	optim.AdamOptions `yaml:",inline"`
+}
+
+// Schedule is the learning rates' factor: 1 until hold of the run, then linearly down to floor.
+type Schedule struct {
+	Hold  float64 `yaml:"hold"`  // fraction of the steps; 1: constant, as in the paper
+	Floor float64 `yaml:"floor"` // factor at the last step
+}
+
+// Factor is the schedule's value at a step of total.
+func (s Schedule) Factor(step, total int) float64 {
+	return optim.Linear(step, total, s.Hold, s.Floor)
+}
+
+// Config is everything that a training run depends on, apart from the encoder's weights. Presets
+// fill every field; a YAML file and --set change some.
+type Config struct {
+	Preset      string                 `yaml:"preset"` // the preset that filled the rest
+	Seed        uint64                 `yaml:"seed"`   // of weights, data order, noise
+	Data        DataConfig             `yaml:"data"`
+	Energy      models.EnergyConfig    `yaml:"energy"`
+	Generator   models.GeneratorConfig `yaml:"generator"`
+	Inference   models.InferenceConfig `yaml:"inference"` // q; unused by em and ejm
+	Views       data.Augment           `yaml:"views"`     // V of Sec. 3.1
+	Target      string                 `yaml:"target"`    // what G's chains climb: em, E(x) (Eq. 9); ejm, E(x,h(x)) (Eq. 10)
+	Chain       mcmc.Langevin          `yaml:"chain"`
+	ReplaceProb float64                `yaml:"replace_prob"` // p, chance that a negative sample starts as a view of itself; 0.1
+	Tau2        float64                `yaml:"tau2"`         // τ², variance of p_g(x|m) (Eq. 8); ½
+	Omega1      float64                `yaml:"omega1"`       // ω₁, weight of Eq. 8 (Table 12)
+	Batch       int                    `yaml:"batch"`        // images per step; 256 (Table 12)
+	Steps       int                    `yaml:"steps"`        // of Algorithm 1
+	OptE        OptimConfig            `yaml:"opt_e"`
+	OptG        OptimConfig            `yaml:"opt_g"`
+	Schedule    Schedule               `yaml:"schedule"`
+	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, warmed up; 0.9999 (Sec. 4)
+	Precision   string                 `yaml:"precision"` // of the chains' convolutions: float32 or bfloat16
+	Log         LogConfig              `yaml:"log"`
+}
+
+// LogConfig says how often a run records itself, in steps.
+type LogConfig struct {
+	Metrics    int `yaml:"metrics"`    // a line of metrics.jsonl
+	Samples    int `yaml:"samples"`    // a grid of samples
+	Checkpoint int `yaml:"checkpoint"` // a checkpoint
+	Keep       int `yaml:"keep"`       // how many checkpoints stay
+}
+
+// The choices of Config.Target.
+const (
+	EM  = "em"
+	EJM = "ejm"
+)
+
+// Validate refuses settings that contradict each other, naming all of them.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	size := c.Generator.Size()
+	bad(len(c.Generator.Widths) < 2 || size != c.Data.Size, "generator.widths %v makes %d×%d images, data.size is %d: give one width for 4×4 and one per doubling", c.Generator.Widths, size, size, c.Data.Size)
+	bad(c.Generator.Channels != c.Energy.Channels, "generator.channels is %d, energy.channels %d", c.Generator.Channels, c.Energy.Channels)
+	bad(!(c.Data.Range.Low < c.Data.Range.High), "data.range is [%v, %v]: give [0, 1] or [-1, 1]", c.Data.Range.Low, c.Data.Range.High)
+	bad(c.Target != EM && c.Target != EJM, "target is %q: give em or ejm", c.Target)
+	bad(c.Batch < 2, "batch is %d: batch norm needs at least 2 images", c.Batch)
+	bad(c.Steps < 1, "steps is %d: give at least 1", c.Steps)
+	bad(!(c.ReplaceProb >= 0 && c.ReplaceProb <= 1), "replace_prob is %v: give a probability", c.ReplaceProb)
+	bad(!(c.EMA >= 0 && c.EMA < 1), "ema is %v: give a decay of at least 0 and below 1", c.EMA)
+	bad(!(c.Tau2 > 0), "tau2 is %v: give a variance above 0", c.Tau2)
+	bad(math.IsNaN(c.Energy.Gamma) || c.Energy.Gamma < 0, "energy.gamma is %v: give a weight of 0 or more", c.Energy.Gamma)
+	bad(!(c.OptE.LR > 0) || !(c.OptG.LR > 0), "opt_e.lr is %v and opt_g.lr %v: give learning rates above 0", c.OptE.LR, c.OptG.LR)
+	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0), "schedule is hold %v, floor %v: give a fraction and a factor", c.Schedule.Hold, c.Schedule.Floor)
+	bad(c.Log.Metrics < 1 || c.Log.Samples < 1 || c.Log.Checkpoint < 1 || c.Log.Keep < 1, "log: every interval and keep must be at least 1, got %+v", c.Log)
+	if _, err := c.dtype(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := c.Chain.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Warnings names settings that are legal and known to fail (SPEC: the zero image is a maximum).
+func (c Config) Warnings() []string {
+	r := c.Data.Range
+	if !c.Energy.LinearF && !c.Energy.Bias && r.Low <= 0 && r.High >= 0 {
+		return []string{"F = −½‖f‖² without biases makes the all-zero image a global maximum of the energy, and 0 lies in the range: " +
+			"on data with a dark or grey background such runs collapse to it; set energy.bias=true"}
+	}
+	return nil
+}
+
+func (c Config) dtype() (torch.DType, error) {
+	switch c.Precision {
+	case "float32":
+		return torch.Float32, nil
+	case "bfloat16":
+		return torch.BFloat16, nil
+	}
+	return 0, fmt.Errorf("precision is %q: give float32 or bfloat16", c.Precision)
+}

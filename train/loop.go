@@ -1,0 +1,156 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Metric is one named measurement of a step.
+type Metric struct {
+	Name  string
+	Value float64
+}
+
+// Progress is what a running job tells whoever watches.
+type Progress struct {
+	Step, Steps int
+	Rate        float64 // steps per second since the start or resume
+	Metrics     []Metric
+	Warning     string // a sign of collapse, once per kind
+}
+
+// Watch receives progress after every step. It must return soon.
+type Watch func(Progress)
+
+// loop drives a job step by step, records what it measures, and saves it. Pretraining and
+// Algorithm 1 share it.
+type loop struct {
+	run     *RunDir
+	log     LogConfig
+	start   int // first step to make
+	steps   func() int
+	step    func(i int) ([]Metric, error)
+	save    func(w io.Writer) error
+	samples func(step int, tb *TensorBoard) error // nil: nothing to draw
+	warn    func(mean []Metric) string            // nil: nothing to warn of
+	watch   Watch
+}
+
+// drive makes the remaining steps. When ctx ends it saves and returns ctx.Err(), so that nothing is
+// lost; when a step fails it returns the error and leaves the last checkpoint as it was.
+func (l *loop) drive(ctx context.Context) (err error) {
+	if err := truncateAfter(l.run.Path(metricsFile), l.start); err != nil {
+		return err
+	}
+	metrics, err := OpenMetrics(l.run.Path(metricsFile))
+	if err != nil {
+		return err
+	}
+	defer closing(metrics, &err)
+	tb, err := OpenTensorBoard(l.run.Path(), l.start)
+	if err != nil {
+		return err
+	}
+	defer closing(tb, &err)
+
+	r := recorder{metrics: metrics, tb: tb, began: time.Now()}
+	warned := map[string]bool{}
+	for i := l.start; i < l.steps(); i++ {
+		if ctx.Err() != nil {
+			return l.stop(ctx, i)
+		}
+		values, err := l.step(i)
+		if err != nil {
+			return err
+		}
+		r.add(values)
+		done, p := i+1, Progress{Step: i + 1, Steps: l.steps(), Metrics: values}
+		p.Rate = float64(done-l.start) / time.Since(r.began).Seconds()
+		if done%l.log.Metrics == 0 || done == l.steps() {
+			mean := r.mean()
+			if err := r.write(done, append(mean, Metric{"steps_per_second", p.Rate})); err != nil {
+				return err
+			}
+			if l.warn != nil {
+				if w := l.warn(mean); w != "" && !warned[w] {
+					warned[w], p.Warning = true, w
+				}
+			}
+		}
+		if l.watch != nil {
+			l.watch(p)
+		}
+		if l.samples != nil && (done%l.log.Samples == 0 || done == l.steps()) {
+			if err := l.samples(done, tb); err != nil {
+				return err
+			}
+		}
+		if done%l.log.Checkpoint == 0 || done == l.steps() {
+			if err := l.run.SaveCheckpoint(done, l.save); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stop saves the state before step i on the way out.
+func (l *loop) stop(ctx context.Context, i int) error {
+	if i > l.start {
+		if err := l.run.SaveCheckpoint(i, l.save); err != nil {
+			return fmt.Errorf("%w, and saving failed: %w", ctx.Err(), err)
+		}
+	}
+	return fmt.Errorf("stopped after step %d of %d: %w", i, l.steps(), ctx.Err())
+}
+
+// recorder averages measurements between two lines of metrics.jsonl.
+type recorder struct {
+	metrics *Metrics
+	tb      *TensorBoard
+	began   time.Time
+	sum     []Metric
+	n       int
+}
+
+func (r *recorder) add(values []Metric) {
+	if r.n == 0 {
+		r.sum = append(r.sum[:0], values...)
+	} else {
+		for i, v := range values {
+			r.sum[i].Value += v.Value
+		}
+	}
+	r.n++
+}
+
+func (r *recorder) mean() []Metric {
+	out := make([]Metric, len(r.sum))
+	for i, m := range r.sum {
+		out[i] = Metric{m.Name, m.Value / float64(r.n)}
+	}
+	r.n = 0
+	return out
+}
+
+func (r *recorder) write(step int, values []Metric) error {
+	byName := map[string]float64{}
+	for _, m := range values {
+		byName[m.Name] = m.Value
+		if err := r.tb.Scalar(step, "train/"+m.Name, m.Value); err != nil {
+			return err
+		}
+	}
+	if err := r.metrics.Write(step, byName); err != nil {
+		return err
+	}
+	return r.tb.Flush()
+}
+
+func closing(c io.Closer, err *error) {
+	if closeErr := c.Close(); *err == nil {
+		*err = closeErr
+	}
+}

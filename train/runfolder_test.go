@@ -1,0 +1,259 @@
+package train
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func newRun(t *testing.T) *RunDir {
+	t.Helper()
+	r, err := CreateRun(filepath.Join(t.TempDir(), "runs", "a"), false)
+	require.NoError(t, err)
+	t.Cleanup(func() { r.Close() })
+	require.NoError(t, r.WriteConfig([]byte("batch: 1\n")))
+	return r
+}
+
+func steps(t *testing.T, r *RunDir) []int {
+	t.Helper()
+	all, err := r.Checkpoints()
+	require.NoError(t, err)
+	var steps []int
+	for _, c := range all {
+		steps = append(steps, c.Step)
+	}
+	return steps
+}
+
+func TestCreateRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		files  []string
+		resume bool
+		says   string // "" for success
+	}{
+		"new, empty folder":         {nil, false, ""},
+		"new, died before config":   {[]string{".lock", ".config.yaml.tmp-1-a"}, false, ""},
+		"new, folder with files":    {[]string{"thesis.tex"}, false, "is not empty (it has thesis.tex): choose another --out"},
+		"new, folder with a run":    {[]string{"config.yaml"}, false, "already holds a run: go on with it by --resume, or choose another --out"},
+		"resume, folder with a run": {[]string{"config.yaml", "run.json"}, true, ""},
+		"resume, empty folder":      {nil, true, "holds no run (it has no config.yaml)"},
+		"resume, folder with files": {[]string{"thesis.tex"}, true, "holds no run (it has no config.yaml)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, file := range c.files {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, file), nil, 0o666))
+			}
+			before := contents(t, dir)
+			r, err := CreateRun(dir, c.resume)
+			if c.says != "" {
+				require.ErrorContains(t, err, dir+" ")
+				require.ErrorContains(t, err, c.says)
+				assert.Equal(t, before, contents(t, dir), "a folder that is not ours stays untouched")
+				return
+			}
+			require.NoError(t, err)
+			require.NoError(t, r.Close())
+			assert.NotContains(t, contents(t, dir), ".config.yaml.tmp-1-a")
+		})
+	}
+}
+
+func TestCreateRunOtherPaths(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o666))
+	for _, resume := range []bool{false, true} {
+		_, err := CreateRun(file, resume)
+		require.ErrorContains(t, err, file+" is a file")
+	}
+	_, err := CreateRun(filepath.Join(dir, "gone"), true)
+	require.ErrorContains(t, err, "holds no run")
+	assert.NoDirExists(t, filepath.Join(dir, "gone"))
+
+	_, err = OpenRun(dir)
+	require.ErrorContains(t, err, dir+" holds no run")
+}
+
+func TestRunIsLocked(t *testing.T) {
+	first := newRun(t)
+	_, err := CreateRun(first.Path(), true)
+	require.ErrorContains(t, err, first.Path()+" is in use by another training process (process ")
+
+	reader, err := OpenRun(first.Path()) // evaluation beside training
+	require.NoError(t, err)
+	require.NoError(t, reader.Close())
+
+	require.NoError(t, first.Close())
+	second, err := CreateRun(first.Path(), true)
+	require.NoError(t, err)
+	require.NoError(t, second.Close())
+}
+
+func TestRunConfigAndInfo(t *testing.T) {
+	r := newRun(t)
+	text, err := r.Config()
+	require.NoError(t, err)
+	assert.Equal(t, "batch: 1\n", string(text))
+
+	started := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	info := RunInfo{
+		Seed: 1<<64 - 1, Command: []string{"liebm", "train", "--set", "lr=1"}, Started: started, Host: "h", Device: "cpu",
+		Threads: 2, Versions: map[string]string{"libtorch": "2.9.0"}, Data: map[string]string{"train.bin": "ab"},
+	}
+	require.NoError(t, r.WriteInfo(info))
+	assert.Equal(t, `{
+  "seed": 18446744073709551615,
+  "command": [
+    "liebm",
+    "train",
+    "--set",
+    "lr=1"
+  ],
+  "started": "2025-01-02T03:04:05Z",
+  "host": "h",
+  "device": "cpu",
+  "threads": 2,
+  "versions": {
+    "libtorch": "2.9.0"
+  },
+  "data": {
+    "train.bin": "ab"
+  }
+}
+`, contents(t, r.Path())["run.json"])
+
+	info.Finished = started.Add(time.Hour)
+	info.Resumed = []Resume{{Step: 5, Time: started, Host: "g", Command: []string{"liebm"}}}
+	require.NoError(t, r.WriteInfo(info))
+	got, err := r.Info()
+	require.NoError(t, err)
+	assert.Equal(t, info, got)
+
+	require.NoError(t, os.WriteFile(r.Path(infoFile), []byte("{"), 0o666))
+	_, err = r.Info()
+	require.ErrorContains(t, err, r.Path("run.json"))
+}
+
+func TestLogAppends(t *testing.T) {
+	r := newRun(t)
+	for _, text := range []string{"a\n", "b\n"} {
+		log, err := r.Log()
+		require.NoError(t, err)
+		_, err = log.WriteString(text)
+		require.NoError(t, err)
+		require.NoError(t, log.Close())
+	}
+	assert.Equal(t, "a\nb\n", contents(t, r.Path())["log.txt"])
+}
+
+func TestSaveCheckpointKeepsTheNewest(t *testing.T) {
+	for name, c := range map[string]struct {
+		keep int
+		want []int
+	}{"all": {0, []int{0, 5, 10, 123456789}}, "one": {1, []int{123456789}}, "two": {2, []int{10, 123456789}}, "more than there are": {9, []int{0, 5, 10, 123456789}}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRun(t)
+			r.Keep = c.keep
+			for _, step := range []int{0, 5, 10, 123456789} {
+				require.NoError(t, r.SaveCheckpoint(step, writing("x")))
+			}
+			assert.Equal(t, c.want, steps(t, r))
+		})
+	}
+}
+
+func TestSaveCheckpointFailureKeepsTheOld(t *testing.T) {
+	r := newRun(t)
+	r.Keep = 1
+	require.NoError(t, r.SaveCheckpoint(1, writing("x")))
+	before := contents(t, r.Path())
+	require.Error(t, r.SaveCheckpoint(2, func(io.Writer) error { return errors.New("no") }))
+	require.Error(t, r.SaveCheckpoint(-1, writing("x")))
+	assert.Equal(t, before, contents(t, r.Path()))
+}
+
+func TestCheckpointsIgnoresOtherFiles(t *testing.T) {
+	r := newRun(t)
+	require.NoError(t, r.SaveCheckpoint(1234, writing("x")))
+	for _, name := range []string{
+		".checkpoint-00002000.safetensors.tmp-1-a", "checkpoint-2000.safetensors", "checkpoint-00002000.safetensors.part",
+		"my-checkpoint-00002000.safetensors", "checkpoint-99999999999999999999.safetensors",
+	} {
+		require.NoError(t, os.WriteFile(r.Path(name), nil, 0o666))
+	}
+	all, err := r.Checkpoints()
+	require.NoError(t, err)
+	assert.Equal(t, []Checkpoint{{1234, r.Path("checkpoint-00001234.safetensors")}}, all)
+}
+
+// whole accepts the checkpoints of these tests unless they were cut short.
+func whole(path string) error {
+	text, err := os.ReadFile(path)
+	if err == nil && string(text) != "whole" {
+		err = errors.New("cut short")
+	}
+	return err
+}
+
+func TestLastCheckpoint(t *testing.T) {
+	for name, c := range map[string]struct {
+		saved   []string // by step
+		step    int
+		skipped int
+		says    string
+	}{
+		"the newest":                      {[]string{"whole", "whole"}, 1, 0, ""},
+		"the one before a damaged one":    {[]string{"whole", "whole", "who"}, 1, 1, ""},
+		"the one before two damaged ones": {[]string{"whole", "", "who"}, 0, 2, ""},
+		"none, all damaged":               {[]string{"", "w"}, 0, 2, "no checkpoint can be read, of 2; the newest: skipped "},
+		"none saved":                      {nil, 0, 0, ErrNoCheckpoint.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRun(t)
+			for step, text := range c.saved {
+				require.NoError(t, r.SaveCheckpoint(step, writing(text)))
+			}
+			last, skipped, err := r.LastCheckpoint(whole)
+			assert.Len(t, skipped, c.skipped)
+			if c.says != "" {
+				require.ErrorContains(t, err, c.says)
+				assert.Equal(t, c.saved == nil, errors.Is(err, ErrNoCheckpoint), "only an unsaved run may start over")
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c.step, last.Step)
+			require.NoError(t, whole(last.Path))
+			for _, why := range skipped {
+				assert.Regexp(t, `^skipped .*/checkpoint-\d{8}\.safetensors: cut short$`, why.Error())
+			}
+		})
+	}
+}
+
+// After a fall-back the damaged file has the highest step, and must not push out the good ones.
+func TestSaveCheckpointAfterFallBack(t *testing.T) {
+	r := newRun(t)
+	for step, text := range map[int]string{100: "whole", 200: "whole", 300: "who"} {
+		require.NoError(t, r.SaveCheckpoint(step, writing(text)))
+	}
+	r.Keep = 2
+	last, _, err := r.LastCheckpoint(whole)
+	require.NoError(t, err)
+	require.Equal(t, 200, last.Step)
+
+	require.NoError(t, r.SaveCheckpoint(250, writing("whole")))
+	assert.Equal(t, []int{200, 250, 300}, steps(t, r))
+	require.NoError(t, r.SaveCheckpoint(300, writing("whole"))) // replaces the damaged one
+	require.NoError(t, r.SaveCheckpoint(350, writing("whole")))
+	assert.Equal(t, []int{300, 350}, steps(t, r))
+	assert.True(t, slices.IsSorted(steps(t, r)))
+}

@@ -1,0 +1,282 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// Options of [Run] and [Pretrain]: what a run does not depend on.
+type Options struct {
+	Out     string            // run folder
+	Resume  bool              // go on with the run in Out
+	Minutes float64           // budget of wall time that sets the number of steps; 0: the config's steps
+	Device  torch.Device      // of the networks
+	Version map[string]string // recorded in run.json, besides Go's and libtorch's
+	Watch   Watch             // may be nil
+	Log     io.Writer         // what a person should read besides progress; may be nil
+}
+
+func (o Options) printf(format string, args ...any) {
+	if o.Log != nil {
+		fmt.Fprintf(o.Log, format+"\n", args...)
+	}
+}
+
+// Run trains a model as cfg says (Algorithm 1) on set with the encoder file, in a run folder. With
+// o.Resume it goes on bit for bit from the newest whole checkpoint, with the folder's own config.
+// On cancel it saves and returns ctx.Err().
+func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Options) (err error) {
+	run, err := CreateRun(o.Out, o.Resume)
+	if err != nil {
+		return err
+	}
+	defer closing(run, &err)
+	if o.Resume {
+		encoder = run.Path(encoderFile)
+	}
+	h, err := LoadEncoder(encoder, cfg.Data.Range)
+	if err != nil {
+		return fmt.Errorf("read the encoder: %w", err)
+	}
+	t, err := NewTrainer(cfg, h, o.Device)
+	if err != nil {
+		nn.Close(h)
+		return err
+	}
+	defer t.Close()
+	if o.Resume {
+		if err := resume(run, t.Load, o); err != nil {
+			return err
+		}
+	} else if err := saveEncoder(run.Path(encoderFile), h); err != nil {
+		return err
+	}
+	if err := writeInfo(run, t.step, cfg.Seed, set, o); err != nil {
+		return err
+	}
+	if err := writeConfig(run, cfg); err != nil {
+		return err
+	}
+	for _, w := range cfg.Warnings() {
+		o.printf("warning: %s", w)
+	}
+	run.Keep = cfg.Log.Keep
+	return torch.Do(func() error { return t.drive(ctx, run, set, o) }) // one scope, so one thread and its OpenMP pool
+}
+
+func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Options) error {
+	batches := newBatches(set, t.cfg.Seed, t.cfg.Batch)
+	budget := budget{minutes: o.Minutes, began: time.Now(), first: t.step}
+	l := loop{
+		run: run, log: t.cfg.Log, start: t.step, steps: func() int { return t.cfg.Steps }, watch: o.Watch, save: t.Save,
+		step: func(i int) ([]Metric, error) {
+			var loss Losses
+			err := torch.Do(func() (err error) {
+				loss, err = t.Step(t.cfg.Data.Range.FromUnit(batches.at(i)))
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			if budget.plan(i+1, &t.cfg) {
+				o.printf("%d steps fit into %.3g minutes", t.cfg.Steps, o.Minutes)
+				return loss.metrics(), writeConfig(run, t.cfg)
+			}
+			return loss.metrics(), nil
+		},
+		samples: func(step int, tb *TensorBoard) error { return t.drawGrid(run, step, tb) },
+		warn:    warnOfCollapse,
+	}
+	if err := l.drive(ctx); err != nil {
+		return err
+	}
+	return finished(run)
+}
+
+func (l Losses) metrics() []Metric {
+	out := make([]Metric, len(lossNames))
+	for i, v := range l.values() {
+		out[i] = Metric{lossNames[i], *v}
+	}
+	return out
+}
+
+// stalled is the rms(x^T − x⁰) below which chains were seen to stall and collapse.
+const stalled = 0.005
+
+// warnOfCollapse names the signs of a collapse that SPEC section 7 describes.
+func warnOfCollapse(mean []Metric) string {
+	for _, m := range mean {
+		if m.Name == "move_rms" && m.Value < stalled {
+			return fmt.Sprintf("the chains hardly move (rms(x^T − x⁰) = %.2g, below %v): E has gone flat, or its gradients are too small for chain.delta2. "+
+				"Learning went with 0.02 to 0.08: raise chain.delta2, or lower opt_e.lr if this began in mid-run", m.Value, stalled)
+		}
+	}
+	return ""
+}
+
+// budget turns minutes into steps while the learning rate is still held: until then the schedule's
+// factor is 1 whatever the total, so the run is the one that its final config describes.
+type budget struct {
+	minutes float64
+	began   time.Time
+	first   int
+	done    bool
+}
+
+// plan fixes cfg.Steps once hold of the time is used; before, it keeps the estimate current. It
+// reports when it is fixed.
+func (b *budget) plan(step int, cfg *Config) bool {
+	if b.minutes <= 0 || b.done {
+		return false
+	}
+	used := time.Since(b.began).Minutes() / b.minutes
+	rate := float64(step-b.first) / used // steps in the whole budget
+	hold := cfg.Schedule.Hold
+	cfg.Steps = max(step+1, b.first+int(rate))
+	if used < hold {
+		cfg.Steps = max(cfg.Steps, int(float64(step)/hold)+2) // the present step is still in the hold
+		return false
+	}
+	cfg.Schedule.Hold = float64(step) / float64(cfg.Steps)
+	b.done = true
+	return true
+}
+
+// drawGrid writes samples of the averaged networks, 8×8, from the same latents every time.
+func (t *Trainer) drawGrid(run *RunDir, step int, tb *TensorBoard) error {
+	const n = 64
+	var pixels []byte
+	err := torch.Do(func() error {
+		rng := torch.NewRNG(t.cfg.Seed, 0, "grid")
+		x := drawSamples(t.AvgG, t.AvgE.Frozen(t.dtype), t.cfg, nn.BatchStats, t.cfg.Chain.Steps, rng, n)
+		pixels = data.Bytes(t.cfg.Data.Range.ToUnit(x))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	size := t.cfg.Data.Size
+	img, err := data.Grid(pixels, data.Shape{N: n, H: size, W: size, C: t.cfg.Energy.Channels}, 8)
+	if err != nil {
+		return err
+	}
+	var buf bytes.Buffer
+	if err := png.Encode(&buf, img); err != nil {
+		return err
+	}
+	path := run.Path("samples", fmt.Sprintf("step-%08d.png", step))
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	if err := writeAtomic(path, func(w io.Writer) error { _, err := w.Write(buf.Bytes()); return err }); err != nil {
+		return err
+	}
+	return tb.Image(step, "samples", buf.Bytes(), img.Bounds().Dy(), img.Bounds().Dx())
+}
+
+// batches gathers the images of a step, which depend on (seed, step) only.
+type batches struct {
+	set     *data.Set
+	sampler *data.Sampler
+	n       int
+	pixels  []byte
+}
+
+func newBatches(set *data.Set, seed uint64, n int) *batches {
+	return &batches{set: set, sampler: data.NewSampler(seed, set.Len()), n: n, pixels: make([]byte, n*set.ImageBytes())}
+}
+
+// at returns step i's images: [n,c,h,w] in [0,1].
+func (b *batches) at(i int) torch.Tensor {
+	b.set.Gather(b.pixels, b.sampler.Batch(i, b.n))
+	return data.Floats(b.pixels, b.n, b.set.H, b.set.W, b.set.C)
+}
+
+// resume loads the newest checkpoint that can be read; a run without any starts over.
+func resume(run *RunDir, load func(path string) error, o Options) error {
+	last, skipped, err := run.LastCheckpoint(verifyCheckpoint)
+	for _, s := range skipped {
+		o.printf("warning: %v", s)
+	}
+	if errors.Is(err, ErrNoCheckpoint) {
+		o.printf("no checkpoint yet: starting at step 0")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	o.printf("resuming from step %d", last.Step)
+	return load(last.Path)
+}
+
+// writeInfo writes run.json, or adds a resumption to it.
+func writeInfo(run *RunDir, step int, seed uint64, set *data.Set, o Options) error {
+	host, _ := os.Hostname()
+	if info, err := run.Info(); err == nil && o.Resume {
+		info.Resumed = append(info.Resumed, Resume{Step: step, Time: time.Now().UTC(), Host: host, Command: os.Args})
+		if sum := set.SHA256(); info.Data[set.Name] != sum {
+			return fmt.Errorf("the data changed since the run began: %s has SHA-256 %s, the run used %s: bring the old data back, or start a new run", set.Name, sum, info.Data[set.Name])
+		}
+		return run.WriteInfo(info)
+	}
+	versions := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
+	maps.Copy(versions, o.Version)
+	return run.WriteInfo(RunInfo{
+		Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(),
+		Versions: versions, Data: map[string]string{set.Name: set.SHA256()},
+	})
+}
+
+func finished(run *RunDir) error {
+	info, err := run.Info()
+	if err != nil {
+		return err
+	}
+	info.Finished = time.Now().UTC()
+	return run.WriteInfo(info)
+}
+
+func writeConfig(run *RunDir, cfg any) error {
+	text, err := encodeYAML(cfg)
+	if err != nil {
+		return err
+	}
+	return run.WriteConfig(text)
+}
+
+// readConfig reads the config of a training run.
+func readConfig(run *RunDir) (cfg Config, err error) {
+	text, err := run.Config()
+	if err != nil {
+		return cfg, err
+	}
+	if err := decodeYAML(text, &cfg); err != nil {
+		return cfg, fmt.Errorf("%s: %w", run.Path(configFile), err)
+	}
+	if err := cfg.Validate(); err != nil {
+		return cfg, fmt.Errorf("%s: not the config of a training run: %w", run.Path(configFile), err)
+	}
+	return cfg, nil
+}
+
+// EncoderPath is where h lies in a folder of pretrain, or path itself if it is a file.
+func EncoderPath(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return filepath.Join(path, encoderFile)
+	}
+	return path
+}

@@ -1,0 +1,204 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/optim"
+)
+
+// Trainer is the state of Algorithm 1: the networks, their averages, their optimisers and how many
+// steps were made.
+type Trainer struct {
+	E, AvgE *models.Energy
+	G, AvgG *models.Generator
+	H       *models.Encoder // frozen
+
+	cfg        Config
+	dtype      torch.DType
+	device     torch.Device
+	optE, optG *optim.Adam
+	step       int
+}
+
+// NewTrainer makes the networks that cfg describes, on a device. It takes h over: frozen, and closed with
+// the trainer.
+func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := fits(h, cfg); err != nil {
+		return nil, err
+	}
+	t := &Trainer{cfg: cfg, H: h, device: device}
+	t.dtype, _ = cfg.dtype()
+	for _, make := range []func() (err error){
+		func() (err error) { t.E, err = models.NewEnergy(cfg.Energy, cfg.Seed); return },
+		func() (err error) { t.AvgE, err = models.NewEnergy(cfg.Energy, cfg.Seed); return },
+		func() (err error) { t.G, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed); return },
+		func() (err error) { t.AvgG, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed); return },
+	} {
+		if err := make(); err != nil {
+			return nil, err
+		}
+	}
+	return t, torch.Do(func() error {
+		for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H} {
+			nn.To(m, device, torch.Float32)
+		}
+		for _, m := range []any{t.AvgE, t.AvgG, t.H} {
+			nn.Freeze(m)
+		}
+		t.optE = optim.NewAdam(nn.Params(t.E), cfg.OptE.AdamOptions)
+		t.optG = optim.NewAdam(nn.Params(t.G), cfg.OptG.AdamOptions)
+		return nil
+	})
+}
+
+// fits refuses an encoder whose latents or images are not the energy's.
+func fits(h *models.Encoder, cfg Config) error {
+	if h.Config.LatentDim != cfg.Energy.LatentDim {
+		return fmt.Errorf("the encoder's latent has %d dimensions, energy.latent_dim is %d: pretrain one that fits, or --set energy.latent_dim=%d",
+			h.Config.LatentDim, cfg.Energy.LatentDim, h.Config.LatentDim)
+	}
+	if h.Config.Channels != cfg.Energy.Channels {
+		return fmt.Errorf("the encoder takes %d-channel images, the energy %d-channel ones: pretrain one on the same data", h.Config.Channels, cfg.Energy.Channels)
+	}
+	return nil
+}
+
+// Close frees everything the trainer holds.
+func (t *Trainer) Close() {
+	for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H} {
+		nn.Close(m)
+	}
+	t.optE.Close()
+	t.optG.Close()
+}
+
+// Losses are what one step measured.
+type Losses struct {
+	Generator float64 // L_G (Eq. 8)
+	Energy    float64 // L_E (Eq. 4)
+	Real      float64 // mean F(f(x)) of data
+	RealStd   float64 // its standard deviation over the batch: judge γ by it
+	Fake      float64 // mean F(f(x^T)) of negative samples
+	Cosine    float64 // mean cos(g(f(x)), z) of data
+	Move      float64 // rms(x^T − x⁰) of G's chains: below 0.005 the chains stand still
+}
+
+// names are the metrics' names, in the order of values.
+var lossNames = [...]string{"loss_g", "loss_e", "energy_real", "energy_real_std", "energy_fake", "cosine", "move_rms"}
+
+func (l *Losses) values() [len(lossNames)]*float64 {
+	return [...]*float64{&l.Generator, &l.Energy, &l.Real, &l.RealStd, &l.Fake, &l.Cosine, &l.Move}
+}
+
+// Check is an error if a loss is not finite; it names the first.
+func (l Losses) Check(step int) error {
+	for i, v := range l.values() {
+		if math.IsNaN(*v) || math.IsInf(*v, 0) {
+			return fmt.Errorf("step %d: %s is %v: training diverged. The last checkpoint is good: resume from it with lower learning rates, a smaller chain.delta2 or another seed", step, lossNames[i], *v)
+		}
+	}
+	return nil
+}
+
+// Step is one iteration of Algorithm 1 on x: [n,c,h,w] in the config's range, with the signs fixed
+// in the package doc.
+func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
+	rng := torch.NewRNG(t.cfg.Seed, t.step, "train")
+	factor := t.cfg.Schedule.Factor(t.step, t.cfg.Steps)
+	err = torch.Do(func() error {
+		x = x.ToDevice(t.device)
+		z := t.latent(x, rng.Fork("view")) // line 3: z = h(v(x))/‖h(v(x))‖
+		energy := t.E.Frozen(t.dtype)      // E moves only in line 16: normalise its weights once
+		chain := t.cfg.Chain               // of n images, T steps
+		chain.Low, chain.High = t.cfg.Data.Range.Low, t.cfg.Data.Range.High
+
+		m := rng.Fork("m").Normal(x.Size(0), t.cfg.Generator.LatentDim).ToDevice(t.device) // line 4
+		gm := t.G.Forward(m, nn.Train)
+		xT := chain.Run(t.target(energy), gm, rng.Fork("chain of G"))      // line 5, Eq. 9 or 10
+		lossG := GeneratorLoss(gm, xT, t.cfg.Tau2).MulScalar(t.cfg.Omega1) // line 6, Eq. 8
+		t.optG.Step(lossG, t.cfg.OptG.LR*factor)                           // line 12
+
+		fake := t.negatives(m, rng)                                     // line 13
+		neg := chain.Run(energy.Marginal, fake, rng.Fork("chain of E")) // line 14, Eq. 9
+		t.E.PowerIterate()
+		now := t.E.Bind()
+		f := now.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0) // both terms of line 15 in one pass
+		real, fakeScore, cosine := now.Score(f[0]), now.Score(f[1]), now.Cosine(f[0], z)
+		lossE := EnergyLoss(fakeScore, real.AddScaled(cosine, t.cfg.Energy.Gamma)) // line 15, Eq. 4
+		t.optE.Step(lossE, t.cfg.OptE.LR*factor)                                   // line 16
+
+		decay := optim.EMADecay(t.cfg.EMA, t.step)
+		optim.UpdateEMA(t.AvgE, t.E, decay)
+		optim.UpdateEMA(t.AvgG, t.G, decay)
+		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt())
+		return loss.Check(t.step)
+	})
+	t.step++
+	return loss, err
+}
+
+// latent draws a view of every image and encodes it (Algorithm 1, line 3).
+func (t *Trainer) latent(x torch.Tensor, rng *torch.RNG) (z torch.Tensor) {
+	torch.NoGrad(func() {
+		z = torch.Tidy(func() torch.Tensor { return t.H.Latent(t.view(x, 1, rng)) })
+	})
+	return z
+}
+
+// negatives are G's images of m, each replaced by a view of itself with probability p. G normalises
+// by the batch, as it did when it learnt, and its statistics stay.
+func (t *Trainer) negatives(m torch.Tensor, rng *torch.RNG) (x torch.Tensor) {
+	torch.NoGrad(func() {
+		x = torch.Tidy(func() torch.Tensor {
+			return t.view(t.G.Forward(m, nn.BatchStats), t.cfg.ReplaceProb, rng.Fork("replace"))
+		})
+	})
+	return x
+}
+
+// view replaces each image by a view v(x) with probability p; views work on [0,1].
+func (t *Trainer) view(x torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
+	r := t.cfg.Data.Range
+	if p == 1 {
+		return r.FromUnit(t.cfg.Views.Apply(r.ToUnit(x), rng))
+	}
+	return r.FromUnit(t.cfg.Views.Some(r.ToUnit(x), p, rng))
+}
+
+// target is the energy that G's chains climb.
+func (t *Trainer) target(energy *models.Bound) mcmc.Energy {
+	if t.cfg.Target == EJM {
+		return mcmc.Joint(energy, t.H.Latent) // Eq. 10
+	}
+	return energy.Marginal // Eq. 9
+}
+
+// GeneratorLoss is L_G = mean over the batch of ‖G(m) − x^T‖²/(2τ²), the sum over pixels (Eq. 8).
+// gm, xT: [n,c,h,w].
+func GeneratorLoss(gm, xT torch.Tensor, tau2 float64) torch.Tensor {
+	return gm.Sub(xT).Square().Sum().DivScalar(2 * tau2 * float64(gm.Size(0)))
+}
+
+// EnergyLoss is L_E = mean E(x^T) − mean E(x,z), whose descent is the ascent of Eq. 4; Algorithm 1
+// prints it with the opposite sign. fake, joint: [n].
+func EnergyLoss(fake, joint torch.Tensor) torch.Tensor { return fake.Mean().Sub(joint.Mean()) }
+
+func std(x torch.Tensor) torch.Tensor {
+	return x.Sub(x.Mean()).Square().Mean().Sqrt()
+}
+
+// read copies a step's measurements from the device at once.
+func read(values ...torch.Tensor) (l Losses) {
+	for i, v := range torch.Stack(values, 0).Float64s() {
+		*l.values()[i] = v
+	}
+	return l
+}
