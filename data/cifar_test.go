@@ -18,6 +18,8 @@ func TestOpenCIFAR(t *testing.T) {
 		"cifar-10-batches-bin/._data_batch_1.bin":   []byte("left by a file manager"),
 		"cifar-10-batches-bin/unrelated/model.bin":  []byte("weights"),
 		"cifar-10-batches-bin/unrelated/train.yaml": []byte("steps: 3"),
+		"cifar-10-batches-bin/unrelated/model.pkl":  []byte("\x80\x02cos\nsystem\n."),
+		"cifar-10-batches-bin/unrelated/more.tgz":   gzipped(t, tarred(t, folder(t, map[string][]byte{"data_batch_3.bin": cifarBinary(1, 3, 10)}))),
 	}
 	binary100 := map[string][]byte{
 		"cifar-100-binary/train.bin":            cifarBinary(3, 1, 100),
@@ -98,6 +100,7 @@ func TestOpenCIFARRefuses(t *testing.T) {
 		"two forms at once":  {both, []string{"both", "data_batch_1", "one of them"}},
 		"archive cut short":  {map[string][]byte{"x.tar.gz": archive[:len(archive)/2]}, []string{"x.tar.gz", "cut short"}},
 		"archive, last byte": {map[string][]byte{"x.tar.gz": archive[:len(archive)-1]}, []string{"x.tar.gz", "cut short"}},
+		"two archives":       {map[string][]byte{"x.tar.gz": archive, "y.tar.gz": archive}, []string{"both", "x.tar.gz", "y.tar.gz"}},
 		"CIFAR and IDX": {map[string][]byte{"data_batch_1.bin": good, trainImages: idx(ramp(12), 1, 4, 3)},
 			[]string{"both", trainImages, "data_batch_1.bin"}},
 	} {

@@ -1,14 +1,12 @@
 package data
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"math"
-	"os"
-	"path/filepath"
 )
 
 // gap is the black frame between the images of a grid, 2 pixels as in torchvision's make_grid.
@@ -62,19 +60,6 @@ func place(images []byte, shape Shape, cols int, put func(x, y int, row []byte))
 }
 
 // WritePNG writes img to path in one step: whoever reads path sees the old file or the new one.
-func WritePNG(path string, img image.Image) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*.tmp")
-	if err != nil {
-		return fmt.Errorf("data: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-			err = fmt.Errorf("data: %s: %w", path, err)
-		}
-	}()
-	if err := errors.Join(png.Encode(f, img), f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+func WritePNG(path string, img image.Image) error {
+	return WriteAtomic(path, func(w io.Writer) error { return png.Encode(w, img) })
 }

@@ -154,6 +154,7 @@ func FuzzIDX(f *testing.F) {
 	f.Add(idx(ramp(5), 5))
 	f.Add(gzipped(f, idx(ramp(60), 5, 4, 3)))
 	f.Add(idx(nil, 1<<31, 1<<13, 1<<13))
+	f.Add(tarred(f, folder(f, map[string][]byte{"x.gz": gzipped(f, idx(ramp(60), 5, 4, 3)), "y": idx(ramp(5), 5)})))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := reader{lone: true}
 		if r.content("x-ubyte", b) != nil {
@@ -167,7 +168,7 @@ func FuzzIDX(f *testing.F) {
 				require.Len(t, p.labels, p.N)
 			}
 		}
-		if len(r.parts) == 1 && isIDX(b) {
+		if isIDX(b) {
 			require.EqualValues(t, binary.BigEndian.Uint32(b[4:]), r.parts[0].N)
 		}
 	})

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // Known describes a published data set: where it usually lies, what it must contain, and where to
@@ -41,9 +40,7 @@ type file struct {
 // folder to look in first.
 const Root = "/usr/share/datasets"
 
-var known = sync.OnceValue(func() []Known {
-	return []Known{cifar10(), cifar100(), fashionMNIST(), mnist()}
-})
+func known() []Known { return []Known{cifar10(), cifar100(), fashionMNIST(), mnist()} }
 
 // Names lists the known sets.
 func Names() (names []string) {

@@ -50,7 +50,7 @@ func TestFashionMNIST(t *testing.T) {
 	require.NoError(t, known.Verify(""))
 	require.NoError(t, known.Verify(filepath.Join(path, testLabels+".gz")), "a single file")
 
-	_, err = Open("mnist", Options{Path: path})
+	_, err = Open("mnist", Options{Path: path, Split: Test})
 	require.ErrorContains(t, err, `this is fmnist, not MNIST; open it as "fmnist"`)
 }
 

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,7 +90,7 @@ func load(path string, split Split) (*Set, error) {
 	var r reader
 	defer r.release()
 	if info.IsDir() {
-		r.split = or(split, Train)
+		r.split = cmp.Or(split, Train)
 		err = r.folder(path, 0)
 	} else {
 		r.split, r.lone = split, true
@@ -189,11 +190,4 @@ func (r *reader) nothing(path string, labels []*part) error {
 		saw = saw[:3]
 	}
 	return fmt.Errorf("%s: no %s there, only %s%s; %s", path, want, strings.Join(saw, ", "), more, hint)
-}
-
-func or[T comparable](a, b T) T {
-	if a != *new(T) {
-		return a
-	}
-	return b
 }

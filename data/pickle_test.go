@@ -59,6 +59,12 @@ func TestPickleRefuses(t *testing.T) {
 	}
 }
 
+func TestAnUnreadablePickleOfAnotherNameIsNamedOnlyIfNothingElseFits(t *testing.T) {
+	_, err := Open(folder(t, map[string][]byte{"model.pkl": []byte("\x80\x02cos\nsystem\n.")}), Options{})
+	require.ErrorContains(t, err, "no train images there, only ")
+	require.ErrorContains(t, err, "os.system: refused")
+}
+
 func TestEncodeKeepsToItsBudget(t *testing.T) {
 	budget := 10
 	out, err := encode(&budget, []any{"\u00e9a", "latin1"})
@@ -72,10 +78,18 @@ func TestEncodeKeepsToItsBudget(t *testing.T) {
 }
 
 func FuzzPickle(f *testing.F) {
-	for _, path := range []string{"cifar-10-batches-py/batches.meta", "cifar-100-python/test", "py3/protocol3", "py3/fortran"} {
+	for _, path := range []string{"cifar-10-batches-py/batches.meta", "cifar-100-python/test", "py3/protocol2"} {
 		b, err := os.ReadFile(filepath.Join("testdata", path))
 		require.NoError(f, err)
 		f.Add(b)
+	}
+	for _, s := range []string{
+		"\x80\x02}q\x01(U\x06labels]K\x01aU\x04datah\x01\x88\x89N\x85\x86\x87tu.",
+		"\x80\x03}(C\x04datacnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NtbB\x01\x00\x00\x00au.",
+		"\x80\x02c_codecs\nencode\nX\x02\x00\x00\x00\xc3\xa9X\x06\x00\x00\x00latin1\x86R\x8a\x02\x01\x02G12345678.",
+		"\x80\x02cnumpy._core.multiarray\n_reconstruct\n)R(K\x01K\x01\x85cnumpy\ndtype\nU\x02u1\x85R\x89U\x01atb.",
+	} {
+		f.Add([]byte(s))
 	}
 	f.Add([]byte("\x80\x02}(U\x04datacnumpy.core.multiarray\n_reconstruct\n)Ru."))
 	f.Fuzz(func(t *testing.T, b []byte) {

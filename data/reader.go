@@ -3,6 +3,7 @@ package data
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -35,19 +36,21 @@ const (
 
 // A reader collects the parts of one split from a file or a folder.
 type reader struct {
-	split  Split // "" takes any
-	lone   bool  // reading one file: it must be readable
-	parts  []*part
-	other  []string // parts of the other split
-	unread []string // files that are something else
+	split    Split // "" takes any
+	lone     bool  // reading one file that is no archive: it must be readable
+	archived bool  // within an archive: another in it is left alone, or one that holds itself has no end
+	parts    []*part
+	other    []string // parts of the other split
+	unread   []string // files that are something else
 }
 
 const (
-	maxDepth = 3         // folders below the one given: root/FashionMNIST/raw, and one to spare
-	maxFiles = 10_000    // a folder with more is not a data set of a few files
-	block    = 512       // of a tar; its magic word is in the first
-	inflates = 1032      // deflate cannot expand its input by more
-	slack    = 64 * 1024 // and a tiny input may be padded
+	maxDepth  = 3         // folders below the one given: root/FashionMNIST/raw, and one to spare
+	maxFiles  = 10_000    // a folder with more is not a data set of a few files
+	maxMember = 1 << 31   // bytes: CIFAR-100's largest file has 155 million
+	block     = 512       // of a tar; its magic word is in the first
+	inflates  = 1032      // deflate cannot expand its input by more
+	slack     = 64 * 1024 // and a tiny input may be padded
 )
 
 // folder reads the files below path. Of x and x.gz it takes x: torchvision leaves both. Loose files
@@ -85,10 +88,10 @@ func (r *reader) folder(path string, depth int) error {
 			return err
 		}
 	}
+	if slices.ContainsFunc(r.parts, func(p *part) bool { return p.kind != idxLabels }) {
+		return nil
+	}
 	for _, a := range archives {
-		if slices.ContainsFunc(r.parts, func(p *part) bool { return p.kind != idxLabels }) {
-			break
-		}
 		if err := r.file(a); err != nil {
 			return err
 		}
@@ -137,7 +140,7 @@ func (r *reader) content(source string, b []byte) error {
 	switch {
 	case isGzip(b):
 		return r.gzip(source, b)
-	case isTar(b):
+	case isTar(b) && !r.archived:
 		return r.tar(source, bytes.NewReader(b), len(b))
 	}
 	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
@@ -145,10 +148,14 @@ func (r *reader) content(source string, b []byte) error {
 		return nil // before the cost of reading it
 	}
 	p, err := parse(source, b)
-	if err != nil {
+	switch {
+	case err == nil:
+		return r.add(source, p, b)
+	case r.lone || splitOf(source) != "" || strings.Contains(source, "ubyte"):
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	return r.add(source, p, b)
+	r.unread = append(r.unread, fmt.Sprintf("%s (%v)", source, err)) // another program's, it seems
+	return nil
 }
 
 func (r *reader) add(source string, p *part, start []byte) error {
@@ -160,7 +167,7 @@ func (r *reader) add(source string, p *part, start []byte) error {
 		return nil
 	}
 	p.source = source
-	p.split = or(p.split, splitOf(source))
+	p.split = cmp.Or(p.split, splitOf(source))
 	if r.split != "" && p.split != "" && p.split != r.split {
 		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, p.split))
 		return nil
@@ -252,7 +259,7 @@ func (r *reader) gzip(source string, b []byte) error {
 		return damaged(source, err)
 	}
 	all := io.MultiReader(bytes.NewReader(start), z)
-	if isTar(start) {
+	if isTar(start) && !r.archived {
 		return r.tar(source, all, len(b))
 	}
 	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
@@ -283,7 +290,8 @@ func (r *reader) gzip(source string, b []byte) error {
 // tar reads the members of an archive in the order in which they come, each in memory. packed is
 // the size of the archive's file.
 func (r *reader) tar(source string, from io.Reader, packed int) error {
-	r.split = or(r.split, Train)
+	r.split, r.lone, r.archived = cmp.Or(r.split, Train), false, true
+	defer func() { r.archived = false }()
 	archive := tar.NewReader(from)
 	for count := 0; ; count++ {
 		h, err := archive.Next()
@@ -294,12 +302,12 @@ func (r *reader) tar(source string, from io.Reader, packed int) error {
 		if err != nil {
 			return damaged(source, err)
 		}
-		member := source + "/" + h.Name
-		if h.Typeflag != tar.TypeReg || strings.HasPrefix(filepath.Base(h.Name), ".") {
-			continue
-		}
 		if count > maxFiles {
-			return fmt.Errorf("%s: more than %d files; this is not a CIFAR or IDX archive", source, maxFiles)
+			return fmt.Errorf("%s: more than %d files: this is not a CIFAR or IDX archive", source, maxFiles)
+		}
+		member := source + "/" + h.Name
+		if h.Typeflag != tar.TypeReg || h.Size > maxMember || len(h.Name) > block || strings.HasPrefix(filepath.Base(h.Name), ".") {
+			continue
 		}
 		if hint := splitOf(h.Name); r.split != "" && hint != "" && hint != r.split {
 			r.other = append(r.other, fmt.Sprintf("%s (%s)", member, hint))
@@ -308,9 +316,6 @@ func (r *reader) tar(source string, from io.Reader, packed int) error {
 		data, err := inflate(archive, uint64(h.Size), packed)
 		if err != nil {
 			return damaged(member, err)
-		}
-		if isTar(data) {
-			continue // an archive in an archive is none of ours
 		}
 		if err := r.content(member, data); err != nil {
 			return err

@@ -146,6 +146,24 @@ func (s *Set) Pad(size int) (*Set, error) {
 	return s.derive(shape, pixels), nil
 }
 
+// Crop copies the middle size×size pixels of every image: the inverse of Pad.
+func (s *Set) Crop(size int) (*Set, error) {
+	if size < 1 || size > s.H || size > s.W {
+		return nil, fmt.Errorf("data: %s: cannot crop %d×%d images to %d×%d; choose a smaller size", s.Name, s.H, s.W, size, size)
+	}
+	shape := Shape{s.N, size, size, s.C}
+	pixels := make([]byte, 0, shape.N*shape.ImageBytes())
+	top, left := (s.H-size)/2, (s.W-size)/2
+	for i := range s.N {
+		img := s.Image(i)
+		for y := range size {
+			start := ((top+y)*s.W + left) * s.C
+			pixels = append(pixels, img[start:start+size*s.C]...)
+		}
+	}
+	return s.derive(shape, pixels), nil
+}
+
 // RGB repeats the one channel of a gray set three times, so that it can be compared with colour
 // sets. A colour set is returned as it is.
 func (s *Set) RGB() *Set {

@@ -3,6 +3,7 @@ package data
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -105,4 +106,16 @@ func BenchmarkGather(b *testing.B) {
 	for step := 0; b.Loop(); step++ {
 		set.Gather(dst, order.Batch(step, 256))
 	}
+}
+
+func TestCropUndoesPad(t *testing.T) {
+	s, err := New(Shape{N: 2, H: 3, W: 3, C: 2}, []byte(strings.Repeat("abcdefghi", 4)), nil)
+	require.NoError(t, err)
+	padded, err := s.Pad(6)
+	require.NoError(t, err)
+	cropped, err := padded.Crop(3)
+	require.NoError(t, err)
+	assert.Equal(t, s.Pixels(), cropped.Pixels())
+	_, err = s.Crop(4)
+	assert.ErrorContains(t, err, "smaller size")
 }

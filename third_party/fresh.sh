@@ -85,7 +85,7 @@ done
 say "$release: $command"
 start=$SECONDS status=0
 # shellcheck disable=SC2016 # expanded by the inner shell
-timeout --kill-after=10 "${TIMEOUT:-5400}" unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+timeout --kill-after=1 "${TIMEOUT:-5400}" unshare --mount --pid --fork --kill-child --propagation private bash -euc '
 	root=$1 goroot=$2 downloads=$3
 	shift 3
 	mount --bind "$goroot" "$root/usr/local/go"
@@ -99,6 +99,6 @@ timeout --kill-after=10 "${TIMEOUT:-5400}" unshare --mount --pid --fork --kill-c
 	PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 	"${settings[@]}" bash -c "cd /src/liebm && $command" </dev/null &
 child=$!
-wait "$child" || status=$?
+wait "$child" 2>/dev/null || status=$?
 say "$release: $command: status $status after $((SECONDS - start)) s"
 exit "$status"

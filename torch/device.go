@@ -128,3 +128,20 @@ func checkVersion() error {
 	}
 	return &Error{Op: "libtorch", Msg: fmt.Sprintf("built with the headers of %s but loaded the library of %s: rebuild with LIBTORCH pointing at one installation", Version(), loaded)}
 }
+
+// LibraryPath is the file of the libtorch that was loaded.
+func LibraryPath() string { return C.GoString(C.lt_library_path()) }
+
+// BLAS is the library that matrix products use, as far as it tells.
+func BLAS() string { return C.GoString(C.lt_blas_name()) }
+
+// WhyNoCUDA says why [HasCUDA] is false, or nothing where it is true.
+func WhyNoCUDA() string {
+	if HasCUDA() {
+		return ""
+	}
+	if !strings.Contains(Config(), "USE_CUDA=ON") && !strings.Contains(Config(), "USE_CUDA=1") {
+		return "this libtorch was built without it; point LIBTORCH at a build with CUDA (+cu128) and make build again"
+	}
+	return "libtorch has it but found no usable device: see whether nvidia-smi lists one and the driver is recent enough"
+}

@@ -243,6 +243,9 @@ func (t Tensor) Equal(u Tensor) bool { return Call("aten::equal", t, u)[0].(bool
 
 // Linear algebra.
 
+// Diagonal is the diagonal of a matrix.
+func (t Tensor) Diagonal() Tensor { return call1("aten::diagonal", t) }
+
 // Matmul is torch.matmul.
 func (t Tensor) Matmul(u Tensor) Tensor { return call1("aten::matmul", t, u) }
 
@@ -333,6 +336,9 @@ func (t Tensor) AddInPlace(u Tensor, alpha float64) { call0("aten::add_.Tensor",
 
 // MulInPlace is t.mul_(v).
 func (t Tensor) MulInPlace(v float64) { call0("aten::mul_.Scalar", t, v) }
+
+// DivInPlace is t.div_(v).
+func (t Tensor) DivInPlace(v float64) { call0("aten::div_.Scalar", t, v) }
 
 // ReLUInPlace is t.relu_().
 func (t Tensor) ReLUInPlace() { call0("aten::relu_", t) }

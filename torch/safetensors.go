@@ -24,20 +24,20 @@ var toSafe = map[DType]safetensors.DType{
 // no scope.
 func WriteSafetensors(w io.Writer, entries []Entry, metadata map[string]string) error {
 	return Do(func() error {
-		views := make(map[string]safetensors.TensorView, len(entries))
+		views := make(map[string]view, len(entries))
 		for _, e := range entries {
 			if _, twice := views[e.Name]; twice {
 				return fmt.Errorf("safetensors: two tensors are called %q", e.Name)
 			}
-			var shape []uint64
+			dtype, ok := toSafe[e.Tensor.DType()]
+			if !ok {
+				return fmt.Errorf("safetensors: tensor %s has type %s, which the format does not know", e.Name, e.Tensor.DType())
+			}
+			shape := []uint64{} // a scalar's is [], not null
 			for _, n := range e.Tensor.Shape() {
 				shape = append(shape, uint64(n))
 			}
-			view, err := safetensors.NewTensorView(toSafe[e.Tensor.DType()], shape, e.Tensor.Bytes())
-			if err != nil {
-				return fmt.Errorf("safetensors: tensor %s: %w", e.Name, err)
-			}
-			views[e.Name] = view
+			views[e.Name] = view{dtype, shape, e.Tensor.Bytes()}
 		}
 		if err := safetensors.SerializeToWriter(views, metadata, w); err != nil {
 			return fmt.Errorf("safetensors: %w", err)
@@ -45,6 +45,18 @@ func WriteSafetensors(w io.Writer, entries []Entry, metadata map[string]string) 
 		return nil
 	})
 }
+
+// view is a tensor to be written. (The library's own view refuses scalars.)
+type view struct {
+	dtype safetensors.DType
+	shape []uint64
+	data  []byte
+}
+
+func (v view) DType() safetensors.DType { return v.dtype }
+func (v view) Shape() []uint64          { return v.shape }
+func (v view) Data() []byte             { return v.data }
+func (v view) DataLen() uint64          { return uint64(len(v.data)) }
 
 // ReadSafetensors reads a whole safetensors file to kept tensors, which the caller closes, and the
 // metadata. It is an error if the file is cut short, longer than its header says, or no
@@ -54,10 +66,11 @@ func ReadSafetensors(path string) (map[string]Tensor, map[string]string, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	return parseSafetensors(path, data)
+	return ParseSafetensors(path, data)
 }
 
-func parseSafetensors(name string, data []byte) (tensors map[string]Tensor, metadata map[string]string, err error) {
+// ParseSafetensors is ReadSafetensors of a file in memory; name stands for it in errors.
+func ParseSafetensors(name string, data []byte) (tensors map[string]Tensor, metadata map[string]string, err error) {
 	file, err := safetensors.Deserialize(data)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: not a whole safetensors file (%d bytes): %w", name, len(data), err)
@@ -71,14 +84,14 @@ func parseSafetensors(name string, data []byte) (tensors map[string]Tensor, meta
 		for _, v := range file.Tensors() {
 			dtype, ok := fromSafe(v.TensorView.DType())
 			if !ok {
-				return fmt.Errorf("%s: tensor %s has type %s, which has no tensor here", name, v.Name, v.TensorView.DType())
+				return fmt.Errorf("tensor %s has type %s, which has no tensor here", v.Name, v.TensorView.DType())
 			}
 			var shape []int
 			for _, n := range v.TensorView.Shape() {
 				shape = append(shape, int(n))
 			}
 			if slices.Min(append(shape, 0)) < 0 || len(shape) > 8 {
-				return fmt.Errorf("%s: tensor %s has shape %v", name, v.Name, v.TensorView.Shape())
+				return fmt.Errorf("tensor %s has shape %v", v.Name, v.TensorView.Shape())
 			}
 			tensors[v.Name] = FromBytes(v.TensorView.Data(), dtype, shape...).Keep()
 		}
@@ -88,7 +101,7 @@ func parseSafetensors(name string, data []byte) (tensors map[string]Tensor, meta
 		for _, t := range tensors {
 			t.Close()
 		}
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return tensors, head.Metadata(), nil
 }

@@ -227,6 +227,17 @@ int lt_blas_threads(int n) {
   return 0;
 }
 
+const char* lt_blas_name(void) {
+  auto config = reinterpret_cast<char* (*)(void)>(dlsym(RTLD_DEFAULT, "openblas_get_config"));
+  return config ? config() : "not OpenBLAS, or not visible";
+}
+
+const char* lt_library_path(void) {
+  Dl_info info;
+  auto symbol = reinterpret_cast<void*>(&at::get_num_threads);
+  return dladdr(symbol, &info) && info.dli_fname ? info.dli_fname : "unknown";
+}
+
 char* lt_throw(int kind) {
   return guard([&] {
     switch (kind) {

@@ -70,6 +70,8 @@ int lt_has_cuda(void);
 char* lt_config(char** text); // libtorch's build settings and parallel set-up
 const char* lt_header_version(void);
 int lt_blas_threads(int n); // sets OpenBLAS's own pool; -1 where another BLAS is loaded
+const char* lt_blas_name(void);
+const char* lt_library_path(void);
 char* lt_throw(int kind);   // throws each kind of C++ exception, for the tests
 
 #ifdef __cplusplus

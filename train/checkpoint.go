@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -106,7 +107,7 @@ func saveEncoder(path string, h *models.Encoder) error {
 	if err := finite(entries); err != nil {
 		return err
 	}
-	return writeAtomic(path, func(w io.Writer) error {
+	return data.WriteAtomic(path, func(w io.Writer) error {
 		return torch.WriteSafetensors(w, entries, map[string]string{"encoder": string(config), "format": "liebm-encoder"})
 	})
 }

@@ -33,8 +33,8 @@ type loop struct {
 	steps   func() int
 	step    func(i int) ([]Metric, error)
 	save    func(w io.Writer) error
-	samples func(step int, tb *TensorBoard) error // nil: nothing to draw
-	warn    func(mean []Metric) string            // nil: nothing to warn of
+	samples func(step int, tb *TensorBoard) ([]Metric, error) // nil: nothing to draw
+	warn    func(mean []Metric) string                        // nil: nothing to warn of
 	watch   Watch
 }
 
@@ -83,8 +83,14 @@ func (l *loop) drive(ctx context.Context) (err error) {
 			l.watch(p)
 		}
 		if l.samples != nil && (done%l.log.Samples == 0 || done == l.steps()) {
-			if err := l.samples(done, tb); err != nil {
+			values, err := l.samples(done, tb)
+			if err != nil {
 				return err
+			}
+			if len(values) > 0 {
+				if err := r.write(done, values); err != nil {
+					return err
+				}
 			}
 		}
 		if done%l.log.Checkpoint == 0 || done == l.steps() {

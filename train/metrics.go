@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/liebm/liebm/data"
 )
 
 // Metrics appends to a metrics.jsonl: one JSON object per line, "step" first, then numbers. JSON has no NaN or infinity;
@@ -27,7 +29,7 @@ type Metrics struct {
 func OpenMetrics(path string) (*Metrics, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
-		return nil, writeError(path, err)
+		return nil, data.WriteError(path, err)
 	}
 	return &Metrics{path, file}, nil
 }
@@ -50,11 +52,11 @@ func (m *Metrics) Write(step int, values any) error {
 		return err
 	}
 	_, err := m.file.Write(append(line, "}\n"...))
-	return writeError(m.path, err)
+	return data.WriteError(m.path, err)
 }
 
 // Close closes the file.
-func (m *Metrics) Close() error { return writeError(m.path, m.file.Close()) }
+func (m *Metrics) Close() error { return data.WriteError(m.path, m.file.Close()) }
 
 func eachMetric(values reflect.Value, add func(name string, v reflect.Value) error) error {
 	switch {
@@ -140,7 +142,7 @@ func truncateAfter(path string, step int) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomic(path, func(w io.Writer) error {
+	return data.WriteAtomic(path, func(w io.Writer) error {
 		for _, l := range lines {
 			if l.record.Step > step {
 				continue

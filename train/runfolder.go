@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/liebm/liebm/data"
 )
 
 // The files of a run folder. Beside them lie checkpoint-00001234.safetensors and TensorBoard's event files.
@@ -80,7 +82,7 @@ func CreateRun(path string, resume bool) (*RunDir, error) {
 	}
 	err = fit(path, resume) // again: another process may have come and gone in between
 	if err == nil {
-		err = removeTemporaries(path)
+		err = data.RemoveTemporaries(path)
 	}
 	if err != nil {
 		lock.Close()
@@ -143,7 +145,7 @@ func (r *RunDir) Log() (*os.File, error) {
 }
 
 func (r *RunDir) write(name string, text []byte) error {
-	return writeAtomic(r.Path(name), func(w io.Writer) error {
+	return data.WriteAtomic(r.Path(name), func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
@@ -155,7 +157,7 @@ func (r *RunDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 	if step < 0 {
 		return fmt.Errorf("train: a checkpoint of step %d", step)
 	}
-	if err := writeAtomic(r.Path(fmt.Sprintf("checkpoint-%08d.safetensors", step)), write); err != nil {
+	if err := data.WriteAtomic(r.Path(fmt.Sprintf("checkpoint-%08d.safetensors", step)), write); err != nil {
 		return err
 	}
 	delete(r.damaged, step)
@@ -238,7 +240,7 @@ func fit(path string, resume bool) error {
 		return fmt.Errorf("%s already holds a run: go on with it by --resume, or choose another --out", path)
 	}
 	for _, entry := range entries { // a run killed before its config was written may start over
-		if name := entry.Name(); name != lockFile && !temporaryName.MatchString(name) {
+		if name := entry.Name(); name != lockFile && !data.IsTemporary(name) {
 			return fmt.Errorf("%s is not empty (it has %s): choose another --out; --resume needs a run, with a %s", path, name, configFile)
 		}
 	}
@@ -251,7 +253,7 @@ func lockFolder(path string) (*os.File, error) {
 	name := filepath.Join(path, lockFile)
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
-		return nil, writeError(name, err)
+		return nil, data.WriteError(name, err)
 	}
 	for {
 		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -276,7 +278,7 @@ func lockFolder(path string) (*os.File, error) {
 	}
 	if err != nil {
 		file.Close()
-		return nil, writeError(name, err)
+		return nil, data.WriteError(name, err)
 	}
 	return file, nil
 }

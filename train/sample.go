@@ -2,12 +2,14 @@ package train
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -28,6 +30,7 @@ type Model struct {
 	H      *models.Encoder
 	Config Config
 	Step   int
+	SHA256 string // of the checkpoint; empty for a model that never was in one
 
 	dtype torch.DType
 }
@@ -65,7 +68,25 @@ func LoadModel(dir string, device torch.Device) (*Model, error) {
 		t.Close()
 		return nil, err
 	}
-	return t.Model()
+	m, err := t.Model()
+	if err != nil {
+		return nil, err
+	}
+	m.SHA256, err = fileSHA256(last.Path)
+	return m, err
+}
+
+func fileSHA256(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // Model ends training: it keeps the averaged networks with fresh batch-norm statistics and frees
@@ -148,11 +169,11 @@ func drawSamples(g *models.Generator, energy *models.Bound, cfg Config, mode nn.
 		m := rng.Fork("m").Normal(n, cfg.Generator.LatentDim).ToDevice(g.In.Weight.Device())
 		x = g.Forward(m, mode)
 	})
+	if steps == 0 {
+		return x
+	}
 	chain := cfg.Chain
 	chain.Steps, chain.Low, chain.High = steps, cfg.Data.Range.Low, cfg.Data.Range.High
-	if steps == 0 {
-		chain.Clamp = mcmc.ClampNever
-	}
 	return chain.Run(energy.Marginal, x, rng.Fork("chain"))
 }
 

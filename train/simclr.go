@@ -33,7 +33,7 @@ type SSLConfig struct {
 }
 
 var sslPresets = map[string]func() SSLConfig{
-	"fmnist-simclr":      func() SSLConfig { return fashionSimCLR() },
+	"fmnist-simclr":      fashionSimCLR,
 	"cifar10-simclr":     func() SSLConfig { return simCLR(CIFAR10(), 97, 1000) },
 	"imagenet32-simclr":  func() SSLConfig { return simCLR(ImageNet32(), 2502, 100) },
 	"celeba64-simclr":    func() SSLConfig { return simCLR(CelebA64(), 317, 200) },
@@ -63,10 +63,9 @@ func simCLR(c Config, perEpoch, epochs int) SSLConfig {
 	}
 }
 
-// fashionSimCLR is a narrow encoder and a short schedule, for minutes on two CPU cores.
+// fashionSimCLR is a short schedule, for minutes on two CPU cores.
 func fashionSimCLR() SSLConfig {
 	c := simCLR(FashionMNIST(), 117, 1)
-	c.Encoder.Widths, c.Encoder.Blocks, c.Encoder.HeadDim = []int{16, 32, 64, 128}, []int{1, 1, 1, 1}, 256
 	c.Batch, c.Steps, c.WarmUp, c.Drops = 128, 600, 50, []int{150, 75}
 	c.Log.Metrics, c.Log.Checkpoint = 20, 200
 	return c
@@ -119,7 +118,7 @@ func newSSL(cfg SSLConfig, device torch.Device) (*ssl, error) {
 	s := &ssl{H: h, cfg: cfg, device: device}
 	return s, torch.Do(func() error {
 		s.BN = nn.NewBatchNorm(cfg.Encoder.LatentDim)
-		nn.Init(s.BN, nil)
+		nn.Init(s.BN, torch.NewRNG(cfg.Seed, 0, "output bn"))
 		nn.To(s, device, torch.Float32)
 		s.opt = optim.NewAdam(nn.Params(s), cfg.Optim.AdamOptions)
 		return nil

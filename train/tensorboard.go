@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/liebm/liebm/data"
 )
 
 // A TensorBoard writes one event file of scalars and pictures. The four messages it needs are encoded by hand: field
@@ -37,7 +39,7 @@ func OpenTensorBoard(dir string, firstStep int) (*TensorBoard, error) {
 		t.path = filepath.Join(dir, name)
 		t.file, err = os.OpenFile(t.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, writeError(t.path, err)
+			return nil, data.WriteError(t.path, err)
 		}
 	}
 	t.out = bufio.NewWriter(t.file)
@@ -67,7 +69,7 @@ func (t *TensorBoard) Image(step int, tag string, png []byte, h, w int) error {
 }
 
 // Flush hands everything written so far to the operating system, where TensorBoard sees it.
-func (t *TensorBoard) Flush() error { return writeError(t.path, t.out.Flush()) }
+func (t *TensorBoard) Flush() error { return data.WriteError(t.path, t.out.Flush()) }
 
 // Close flushes and closes the file.
 func (t *TensorBoard) Close() error {
@@ -75,7 +77,7 @@ func (t *TensorBoard) Close() error {
 	if closed := t.file.Close(); err == nil {
 		err = closed
 	}
-	return writeError(t.path, err)
+	return data.WriteError(t.path, err)
 }
 
 func (t *TensorBoard) summary(step int, tag string, value message) error {
@@ -87,7 +89,7 @@ func (t *TensorBoard) event(step int, what message) error {
 	seconds := float64(t.now().UnixMicro()) / 1e6
 	event := message(nil).double(1, seconds).varint(2, uint64(step)) // Event.wall_time, Event.step
 	_, err := t.out.Write(record(append(event, what...)))
-	return writeError(t.path, err)
+	return data.WriteError(t.path, err)
 }
 
 // record frames data as TensorFlow's record files do: length, its checksum, data, its checksum.

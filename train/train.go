@@ -27,6 +27,10 @@ type Options struct {
 	Version map[string]string // recorded in run.json, besides Go's and libtorch's
 	Watch   Watch             // may be nil
 	Log     io.Writer         // what a person should read besides progress; may be nil
+
+	// Evaluate measures samples of G alone, whenever a grid is drawn; nil: it is not done. Its
+	// metrics join the others.
+	Evaluate func(ctx context.Context, samples *data.Set) ([]Metric, error)
 }
 
 func (o Options) printf(format string, args ...any) {
@@ -97,8 +101,17 @@ func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Optio
 			}
 			return loss.metrics(), nil
 		},
-		samples: func(step int, tb *TensorBoard) error { return t.drawGrid(run, step, tb) },
-		warn:    warnOfCollapse,
+		samples: func(step int, tb *TensorBoard) ([]Metric, error) {
+			if err := t.drawGrid(run, step, tb); err != nil || o.Evaluate == nil {
+				return nil, err
+			}
+			samples, err := t.quickSamples()
+			if err != nil {
+				return nil, err
+			}
+			return o.Evaluate(ctx, samples)
+		},
+		warn: warnOfCollapse,
 	}
 	if err := l.drive(ctx); err != nil {
 		return err
@@ -182,10 +195,33 @@ func (t *Trainer) drawGrid(run *RunDir, step int, tb *TensorBoard) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	if err := writeAtomic(path, func(w io.Writer) error { _, err := w.Write(buf.Bytes()); return err }); err != nil {
+	if err := data.WriteAtomic(path, func(w io.Writer) error { _, err := w.Write(buf.Bytes()); return err }); err != nil {
 		return err
 	}
 	return tb.Image(step, "samples", buf.Bytes(), img.Bounds().Dy(), img.Bounds().Dx())
+}
+
+// quickN is how many samples a measurement during training looks at.
+const quickN = 2000
+
+// quickSamples are images of the averaged G alone, normalised by the batch.
+func (t *Trainer) quickSamples() (*data.Set, error) {
+	size, channels := t.cfg.Data.Size, t.cfg.Energy.Channels
+	var pixels []byte
+	err := torch.Do(func() error {
+		for i := range quickN / sampleBatch {
+			torch.Tidy(func() torch.Tensor {
+				x := drawSamples(t.AvgG, nil, t.cfg, nn.BatchStats, 0, torch.NewRNG(t.cfg.Seed, i, "quick"), sampleBatch)
+				pixels = append(pixels, data.Bytes(t.cfg.Data.Range.ToUnit(x))...)
+				return torch.Tensor{}
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return data.New(data.Shape{N: quickN, H: size, W: size, C: channels}, pixels, nil)
 }
 
 // batches gathers the images of a step, which depend on (seed, step) only.

@@ -5,6 +5,7 @@ package optim
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/liebm/liebm/torch"
 )
@@ -121,6 +122,9 @@ func (a *Adam) Load(prefix string, from map[string]torch.Tensor, steps int) erro
 			src, ok := from[e.Name]
 			if !ok {
 				return fmt.Errorf("optimiser state %s is missing", e.Name)
+			}
+			if !slices.Equal(src.Shape(), e.Tensor.Shape()) {
+				return fmt.Errorf("optimiser state %s is %v, the parameter %v", e.Name, src.Shape(), e.Tensor.Shape())
 			}
 			e.Tensor.CopyFrom(src)
 		}

@@ -1,4 +1,4 @@
-package train
+package data
 
 import (
 	"bufio"
@@ -12,15 +12,15 @@ import (
 	"syscall"
 )
 
-// writeAtomic replaces the file at path by what write writes: into a temporary file beside it, synced to the disk before
+// WriteAtomic replaces the file at path by what write writes: into a temporary file beside it, synced to the disk before
 // it takes the name, so that at every instant, power cuts included, path holds either all of the old bytes or all of the
 // new. On any error, or a panic in write, the temporary file is removed and path is as it was.
-func writeAtomic(path string, write func(io.Writer) error) (err error) {
+func WriteAtomic(path string, write func(io.Writer) error) (err error) {
 	dir, base := filepath.Split(filepath.Clean(path))
 	temporary := filepath.Join(dir, fmt.Sprintf(".%s.tmp-%d-%x", base, os.Getpid(), rand.Uint64()))
 	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return writeError(path, err)
+		return WriteError(path, err)
 	}
 	placed := false
 	defer func() {
@@ -45,10 +45,10 @@ func writeAtomic(path string, write func(io.Writer) error) (err error) {
 		err = os.Rename(temporary, path)
 	}
 	if err != nil {
-		return writeError(path, err)
+		return WriteError(path, err)
 	}
 	placed = true
-	return writeError(path, syncFolder(dir))
+	return WriteError(path, syncFolder(dir))
 }
 
 // syncFolder makes a rename in dir durable. Some network file systems refuse to sync a folder; there a rename is as
@@ -69,9 +69,9 @@ func syncFolder(dir string) error {
 	return err
 }
 
-// writeError says which file could not be written. A full disk ends many long runs: that message says what to do, on one
+// WriteError says which file could not be written. A full disk ends many long runs: that message says what to do, on one
 // line, without the name of the temporary file.
-func writeError(path string, err error) error {
+func WriteError(path string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -89,8 +89,8 @@ func writeError(path string, err error) error {
 
 var temporaryName = regexp.MustCompile(`^\..+\.tmp-\d+-[0-9a-f]+$`)
 
-// removeTemporaries deletes what a killed writeAtomic left in dir. Nobody may be writing there.
-func removeTemporaries(dir string) error {
+// RemoveTemporaries deletes what a killed WriteAtomic left in dir. Nobody may be writing there.
+func RemoveTemporaries(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -104,3 +104,6 @@ func removeTemporaries(dir string) error {
 	}
 	return nil
 }
+
+// IsTemporary reports whether a file's name is that of an unfinished WriteAtomic.
+func IsTemporary(name string) bool { return temporaryName.MatchString(name) }

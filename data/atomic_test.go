@@ -1,4 +1,4 @@
-package train
+package data
 
 import (
 	"errors"
@@ -38,8 +38,8 @@ func TestWriteAtomicReplaces(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, path := range []string{"here.txt", "./below/../here.txt"} {
 		os.Mkdir("below", 0o777)
-		require.NoError(t, writeAtomic(path, writing("old")))
-		require.NoError(t, writeAtomic(path, writing("new")))
+		require.NoError(t, WriteAtomic(path, writing("old")))
+		require.NoError(t, WriteAtomic(path, writing("new")))
 		os.Remove("below")
 		assert.Equal(t, map[string]string{"here.txt": "new"}, contents(t, "."))
 	}
@@ -50,7 +50,7 @@ func TestWriteAtomicReplaces(t *testing.T) {
 
 func TestWriteAtomicShowsNothingBeforeTheEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
-	require.NoError(t, writeAtomic(path, func(w io.Writer) error {
+	require.NoError(t, WriteAtomic(path, func(w io.Writer) error {
 		_, err := w.Write(make([]byte, 3<<20)) // more than the buffer
 		assert.NoFileExists(t, path)
 		return err
@@ -82,7 +82,7 @@ func TestWriteAtomicFailureKeepsOldFile(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "x")
 			require.NoError(t, os.WriteFile(path, []byte("old"), 0o666))
-			err := writeAtomic(path, c.write)
+			err := WriteAtomic(path, c.write)
 			require.ErrorIs(t, err, c.is)
 			assert.Contains(t, err.Error(), "write "+path+": ")
 			assert.Contains(t, err.Error(), c.says)
@@ -95,13 +95,13 @@ func TestWriteAtomicFailureKeepsOldFile(t *testing.T) {
 
 func TestWriteAtomicPanicLeavesNoTemporary(t *testing.T) {
 	dir := t.TempDir()
-	assert.Panics(t, func() { writeAtomic(filepath.Join(dir, "x"), func(io.Writer) error { panic("torch") }) })
+	assert.Panics(t, func() { WriteAtomic(filepath.Join(dir, "x"), func(io.Writer) error { panic("torch") }) })
 	assert.Empty(t, contents(t, dir))
 }
 
 func TestWriteAtomicNamesMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gone", "x")
-	err := writeAtomic(path, writing("new"))
+	err := WriteAtomic(path, writing("new"))
 	require.EqualError(t, err, "write "+path+": no such file or directory")
 }
 
@@ -116,13 +116,13 @@ func TestWriteAtomicOnFullFileSystem(t *testing.T) {
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
 	path := filepath.Join(dir, "checkpoint")
 	old := strings.Repeat("o", 100<<10)
-	require.NoError(t, writeAtomic(path, writing(old)))
+	require.NoError(t, WriteAtomic(path, writing(old)))
 
-	err := writeAtomic(path, writing(strings.Repeat("n", 200<<10))) // fits alone, but not beside the old one
+	err := WriteAtomic(path, writing(strings.Repeat("n", 200<<10))) // fits alone, but not beside the old one
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	assert.Contains(t, err.Error(), "write "+path+": no space left on device; ")
 	assert.Equal(t, map[string]string{"checkpoint": old}, contents(t, dir))
-	require.NoError(t, writeAtomic(path, writing("small")), "the room is free again")
+	require.NoError(t, WriteAtomic(path, writing("small")), "the room is free again")
 }
 
 func TestRemoveTemporaries(t *testing.T) {
@@ -131,7 +131,7 @@ func TestRemoveTemporaries(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o666))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(dir, ".x.tmp-1-a"), 0o777))
-	require.NoError(t, removeTemporaries(dir))
+	require.NoError(t, RemoveTemporaries(dir))
 	require.NoError(t, os.Remove(filepath.Join(dir, ".x.tmp-1-a")))
 	assert.Equal(t, map[string]string{".lock": "", "x.tmp-1-a": "", ".profile.tmp": "", "config.yaml": ""}, contents(t, dir))
 }

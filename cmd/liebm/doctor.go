@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+)
+
+func doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "say what this binary runs on, and what may slow it down",
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "verbose", Usage: "add libtorch's own account of its build"}},
+		Action: func(c *cli.Context) error {
+			facts := diagnose()
+			if c.Bool("json") {
+				out := map[string]string{}
+				for _, f := range facts {
+					out[f.name] = f.value
+				}
+				return printJSON(os.Stdout, out)
+			}
+			t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+			for _, f := range facts {
+				fmt.Fprintf(t, "%s\t%s\n", f.name, f.value)
+			}
+			t.Flush()
+			if c.Bool("verbose") {
+				fmt.Println(torch.Config())
+			}
+			return nil
+		},
+	}
+}
+
+type fact struct{ name, value string }
+
+func diagnose() []fact {
+	facts := []fact{
+		{"liebm", version}, {"go", runtime.Version()}, {"libtorch", torch.Version()}, {"library", torch.LibraryPath()},
+		{"cpus", fmt.Sprint(runtime.NumCPU())}, {"threads", fmt.Sprint(torch.Threads())}, {"blas", torch.BLAS()},
+		{"cpu", cpuCapability()},
+	}
+	if torch.HasCUDA() {
+		facts = append(facts, fact{"cuda", "available"})
+	} else {
+		facts = append(facts, fact{"cuda", "not available: " + torch.WhyNoCUDA()})
+	}
+	for _, name := range []string{"OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "LIBTORCH", "LIEBM_DATA"} {
+		if v, ok := os.LookupEnv(name); ok {
+			facts = append(facts, fact{name, v + remark(name)})
+		}
+	}
+	if known, err := data.Lookup("fmnist"); err == nil {
+		where, err := known.Locate("")
+		if err != nil {
+			where = err.Error()
+		}
+		facts = append(facts, fact{"fashion-mnist", where})
+	}
+	return facts
+}
+
+// remark warns of settings that were seen to cost speed.
+func remark(name string) string {
+	switch name {
+	case "OPENBLAS_CORETYPE":
+		return "  (a kernel older than the CPU can halve the speed of matrix products)"
+	case "OMP_NUM_THREADS":
+		return "  (taken as the number of threads)"
+	}
+	return ""
+}
+
+func cpuCapability() string {
+	for _, line := range strings.Split(torch.Config(), "\n") {
+		if _, v, ok := strings.Cut(line, "CPU capability usage: "); ok {
+			return v
+		}
+	}
+	return "unknown"
+}

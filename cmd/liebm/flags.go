@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
+)
+
+// configFlags choose a config.
+func configFlags(preset string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "preset", Usage: "complete config to start from, such as " + preset},
+		&cli.StringFlag{Name: "config", Usage: "YAML `FILE` that names a preset and what differs from it"},
+		&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in chain.steps=60; may be repeated"},
+		&cli.Uint64Flag{Name: "seed", Usage: "seed of weights, data order and noise"},
+		&cli.IntFlag{Name: "steps", Usage: "training steps"},
+		&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
+	}
+}
+
+// runFlags place a run.
+func runFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "out", Usage: "run `FOLDER` to make", Required: true},
+		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --out, with its own config"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "print the whole config and stop"},
+		deviceFlag(),
+	}
+}
+
+func deviceFlag() cli.Flag {
+	return &cli.StringFlag{Name: "device", Value: "auto", Usage: "cpu, cuda, cuda:N, or auto: a GPU if there is one"}
+}
+
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"}
+}
+
+// sources reads configFlags; the flags with names of their own come after --set.
+func sources(c *cli.Context) (train.Sources, error) {
+	s := train.Sources{Preset: c.String("preset"), File: c.String("config"), Set: c.StringSlice("set")}
+	if s.Preset == "" && s.File == "" {
+		return s, fmt.Errorf("name a config: --preset NAME or --config FILE; training presets are %v, pretraining presets %v", train.Presets(), train.SSLPresets())
+	}
+	for flag, key := range map[string]string{"seed": "seed", "steps": "steps", "data": "data.path"} {
+		if c.IsSet(flag) {
+			s.Set = append(s.Set, fmt.Sprintf("%s=%v", key, c.Value(flag)))
+		}
+	}
+	return s, nil
+}
+
+// fixedByRun are the flags that a resumed run has settled already.
+func refuseWithResume(c *cli.Context, names ...string) error {
+	for _, name := range names {
+		if c.IsSet(name) {
+			return fmt.Errorf("--resume goes on with the run's own config, so --%s cannot change it: leave it out, or start a new run", name)
+		}
+	}
+	return nil
+}
+
+// openData opens what a config trains on.
+func openData(d train.DataConfig, split data.Split, channels int) (*data.Set, error) {
+	set, err := data.Open(d.Name, data.Options{Split: split, Path: d.Path, Size: d.Size, RGB: channels == 3})
+	if err != nil {
+		return nil, err
+	}
+	if set.C != channels {
+		return nil, fmt.Errorf("%s has %d channels, the config's networks %d", d.Name, set.C, channels)
+	}
+	return set, nil
+}
+
+func options(c *cli.Context, title string) (train.Options, *progress, error) {
+	device, err := torch.ParseDevice(c.String("device"))
+	if err != nil {
+		return train.Options{}, nil, err
+	}
+	p := newProgress(title)
+	return train.Options{
+		Out: c.String("out"), Resume: c.Bool("resume"), Device: device,
+		Version: map[string]string{"liebm": version}, Watch: p.watch, Log: p,
+	}, p, nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// explainStop adds how to go on, after Ctrl-C or a failure that left a checkpoint.
+func explainStop(err error, command, out string) error {
+	if err == nil {
+		return nil
+	}
+	if _, statErr := os.Stat(out + "/config.yaml"); statErr != nil {
+		return err
+	}
+	return fmt.Errorf("%w\n  to go on: liebm %s --out %s --resume", err, command, out)
+}

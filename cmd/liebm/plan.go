@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
+)
+
+func planCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "plan",
+		Usage: "say what a training run would take on this machine",
+		Description: `Counts parameters and operations, and times a small iteration for an estimate.
+
+	liebm plan --preset cifar10-em
+	liebm plan --preset cifar10-em --set precision=bfloat16 --json`,
+		Flags: append(configFlags("cifar10-em"), jsonFlag(), deviceFlag()),
+		Action: func(c *cli.Context) error {
+			cfg, device, err := configAndDevice(c)
+			if err != nil {
+				return err
+			}
+			p, err := train.MakePlan(c.Context, cfg, train.EncoderFor(cfg), device)
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return printJSON(os.Stdout, p)
+			}
+			t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+			defer t.Flush()
+			fmt.Fprintf(t, "parameters\tE %d, G %d, q %d, h %d\n", p.Params["E"], p.Params["G"], p.Params["q"], p.Params["h"])
+			fmt.Fprintf(t, "steps\t%d of %d images\n", p.Steps, p.Batch)
+			fmt.Fprintf(t, "per iteration\t%.3g TFLOP, about %.3g s at the %.0f GFLOP/s measured here (%s, %d threads, %s)\n",
+				p.FLOPsPerIteration/1e12, p.SecondsPerStep, p.GFLOPPerSecond, p.Device, p.Threads, p.Precision)
+			fmt.Fprintf(t, "in all\tabout %.3g hours\n", p.Hours)
+			return nil
+		},
+	}
+}
+
+func configAndDevice(c *cli.Context) (train.Config, torch.Device, error) {
+	s, err := sources(c)
+	if err != nil {
+		return train.Config{}, torch.Device{}, err
+	}
+	cfg, err := s.Resolve()
+	if err != nil {
+		return cfg, torch.Device{}, err
+	}
+	device, err := torch.ParseDevice(c.String("device"))
+	return cfg, device, err
+}
+
+func benchCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "bench",
+		Usage: "measure speed",
+		Subcommands: []*cli.Command{{
+			Name:        "step",
+			Usage:       "seconds per iteration of Algorithm 1, both chains, for each precision of the chains",
+			Description: `	liebm bench step --preset cifar10-em --batch 16 --iters 5 --json`,
+			Flags: append(configFlags("cifar10-em"), jsonFlag(), deviceFlag(),
+				&cli.IntFlag{Name: "batch", Usage: "images per step (default: the preset's)"},
+				&cli.IntFlag{Name: "iters", Value: 5, Usage: "iterations to take the median of, after one that is not counted"}),
+			Action: benchStep,
+		}},
+	}
+}
+
+func benchStep(c *cli.Context) error {
+	cfg, device, err := configAndDevice(c)
+	if err != nil {
+		return err
+	}
+	if c.IsSet("batch") {
+		cfg.Batch = c.Int("batch")
+	}
+	if c.Int("iters") < 1 || cfg.Batch < 2 {
+		return fmt.Errorf("--iters %d, --batch %d: give at least 1 and 2", c.Int("iters"), cfg.Batch)
+	}
+	seconds := map[string]float64{}
+	for _, precision := range []string{"float32", "bfloat16"} {
+		cfg.Precision = precision
+		if seconds[precision], err = train.MeasureStep(c.Context, cfg, train.EncoderFor(cfg), device, c.Int("iters")); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		return printJSON(os.Stdout, seconds)
+	}
+	fmt.Printf("%s, batch %d, T %d, %s, %d threads: float32 %.4g s, bfloat16 %.4g s an iteration\n",
+		cfg.Preset, cfg.Batch, cfg.Chain.Steps, device, torch.Threads(), seconds["float32"], seconds["bfloat16"])
+	return nil
+}

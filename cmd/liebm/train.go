@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/train"
+)
+
+func pretrainCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "pretrain",
+		Usage: "train the latent encoder h by SimCLR",
+		Description: `Leaves FOLDER/encoder.safetensors for liebm train.
+
+	liebm pretrain --preset fmnist-simclr --out runs/encoder
+	liebm pretrain --out runs/encoder --resume`,
+		Flags:  append(configFlags("fmnist-simclr"), runFlags()...),
+		Action: pretrain,
+	}
+}
+
+func pretrain(c *cli.Context) error {
+	var cfg train.SSLConfig
+	var err error
+	if c.Bool("resume") {
+		if err := refuseWithResume(c, "preset", "config", "set", "seed", "steps", "data"); err != nil {
+			return err
+		}
+		cfg, err = train.ReadSSLConfig(c.String("out"))
+	} else {
+		var s train.Sources
+		if s, err = sources(c); err == nil {
+			cfg, err = s.ResolveSSL()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return printConfig(cfg)
+	}
+	return runPretraining(c, cfg)
+}
+
+func runPretraining(c *cli.Context, cfg train.SSLConfig) error {
+	set, err := openData(cfg.Data, data.Train, cfg.Encoder.Channels)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	o, _, err := options(c, "pretraining")
+	if err != nil {
+		return err
+	}
+	return explainStop(train.Pretrain(c.Context, cfg, set, o), "pretrain", o.Out)
+}
+
+func trainCommand() *cli.Command {
+	flags := append(configFlags("fmnist-em"), runFlags()...)
+	return &cli.Command{
+		Name:  "train",
+		Usage: "train energy and generator together (Algorithm 1)",
+		Description: `Needs an encoder of liebm pretrain. Ctrl-C saves; --resume goes on bit for bit.
+
+	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --minutes 6
+	liebm train --preset cifar10-em --encoder runs/h --out runs/cifar --data cifar-10-binary.tar.gz --set precision=bfloat16
+	liebm train --out runs/em --resume`,
+		Flags: append(flags,
+			&cli.StringFlag{Name: "encoder", Usage: "`FOLDER` of liebm pretrain, or its encoder.safetensors"},
+			&cli.Float64Flag{Name: "minutes", Usage: "budget of wall time, instead of --steps"},
+		),
+		Action: runTrain,
+	}
+}
+
+func runTrain(c *cli.Context) error {
+	cfg, err := trainConfig(c)
+	if err != nil {
+		return err
+	}
+	if c.IsSet("minutes") && (c.IsSet("steps") || !(c.Float64("minutes") > 0)) {
+		return fmt.Errorf("--minutes %v: give a budget above 0, and not together with --steps", c.Float64("minutes"))
+	}
+	if c.IsSet("minutes") && cfg.Schedule.Hold == 0 {
+		return fmt.Errorf("--minutes needs schedule.hold above 0, since the number of steps is settled while the rates are held: use --steps")
+	}
+	if c.Bool("dry-run") {
+		return printConfig(cfg)
+	}
+	if !c.Bool("resume") && c.String("encoder") == "" {
+		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s-simclr --out FOLDER", cfg.Data.Name)
+	}
+	return runTraining(c, cfg, c.String("encoder"), c.Float64("minutes"))
+}
+
+func trainConfig(c *cli.Context) (train.Config, error) {
+	if c.Bool("resume") {
+		if err := refuseWithResume(c, "preset", "config", "set", "seed", "steps", "data", "encoder"); err != nil {
+			return train.Config{}, err
+		}
+		return train.ReadConfig(c.String("out"))
+	}
+	s, err := sources(c)
+	if err != nil {
+		return train.Config{}, err
+	}
+	return s.Resolve()
+}
+
+func runTraining(c *cli.Context, cfg train.Config, encoder string, minutes float64) error {
+	set, err := openData(cfg.Data, data.Train, cfg.Energy.Channels)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	o, _, err := options(c, "training")
+	if err != nil {
+		return err
+	}
+	o.Minutes = minutes
+	if cfg.Data.Name == "fmnist" {
+		monitor, err := newMonitor(c.Context, cfg)
+		if err != nil {
+			return err
+		}
+		defer monitor.features.Close()
+		o.Evaluate = monitor.evaluate
+	}
+	err = train.Run(c.Context, cfg, set, train.EncoderPath(encoder), o)
+	return explainStop(err, "train", o.Out)
+}
+
+// monitor measures samples during training against the test split.
+type monitor struct {
+	features *eval.Classifier
+	test     *eval.Stats
+}
+
+func newMonitor(ctx context.Context, cfg train.Config) (*monitor, error) {
+	test, err := openData(cfg.Data, data.Test, cfg.Energy.Channels)
+	if err != nil {
+		return nil, err
+	}
+	defer test.Close()
+	features, err := eval.FashionFeatures()
+	if err != nil {
+		return nil, err
+	}
+	stats, err := eval.Measure(ctx, features, test, nil)
+	return &monitor{features, stats}, err
+}
+
+func (m *monitor) evaluate(ctx context.Context, samples *data.Set) ([]train.Metric, error) {
+	stats, err := eval.Measure(ctx, m.features, samples, nil)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := eval.Frechet(stats, m.test)
+	return []train.Metric{{Name: "fd", Value: fd}, {Name: "fd_n", Value: float64(samples.N)}}, err
+}
+
+func printConfig(cfg any) error {
+	text, err := train.YAML(cfg)
+	fmt.Print(text)
+	return err
+}

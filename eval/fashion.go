@@ -1,0 +1,171 @@
+package eval
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/optim"
+)
+
+// fashionWeights were made by `liebm eval features --out eval/fashion.safetensors`.
+//
+//go:embed fashion.safetensors
+var fashionWeights []byte
+
+// Classifier is a small convolutional classifier of 28×28 gray images, whose last hidden layer
+// serves as features of clothes. Larger images are cropped to their middle.
+type Classifier struct {
+	Conv1, Conv2, Conv3 *nn.Conv2d
+	Hidden, Out         *nn.Linear
+
+	name string
+}
+
+func newClassifier(seed uint64) (*Classifier, error) {
+	c := &Classifier{name: "fashion-cnn untrained"}
+	return c, torch.Do(func() error {
+		same := nn.Conv2dOptions{Padding: 1}
+		c.Conv1, c.Conv2, c.Conv3 = nn.NewConv2d(1, 32, 3, same), nn.NewConv2d(32, 64, 3, same), nn.NewConv2d(64, 64, 3, same)
+		c.Hidden, c.Out = nn.NewLinear(64*3*3, 128, nn.LinearOptions{}), nn.NewLinear(128, 10, nn.LinearOptions{})
+		nn.Init(c, torch.NewRNG(seed, 0, "classifier weights"))
+		return nil
+	})
+}
+
+// FashionFeatures loads the classifier of Fashion-MNIST that comes with liebm. It was trained on
+// the training split only, so the test split is unseen. The caller closes it.
+func FashionFeatures() (*Classifier, error) {
+	tensors, _, err := torch.ParseSafetensors("the built-in fashion.safetensors", fashionWeights)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, t := range tensors {
+			t.Close()
+		}
+	}()
+	c, err := newClassifier(0)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(fashionWeights)
+	c.name = "fashion-cnn " + hex.EncodeToString(sum[:4])
+	return c, nn.Load(c, "", tensors)
+}
+
+// Close frees the weights.
+func (c *Classifier) Close() { nn.Close(c) }
+
+// Name tells network and weights.
+func (c *Classifier) Name() string { return c.name }
+
+// Dim is the number of features.
+func (c *Classifier) Dim() int { return 128 }
+
+// Forward returns the features of images [n,1,h,w] in [0,1], h and w at least 28: [n,128].
+func (c *Classifier) Forward(x torch.Tensor) torch.Tensor {
+	size := x.Size(2)
+	if size > 28 {
+		x = x.Narrow(2, (size-28)/2, 28).Narrow(3, (size-28)/2, 28)
+	}
+	x.AssertShape(-1, 1, 28, 28)
+	h := c.Conv1.Forward(x).ReLU().MaxPool2d(2, 2, 0)
+	h = c.Conv2.Forward(h).ReLU().MaxPool2d(2, 2, 0)
+	h = c.Conv3.Forward(h).ReLU().MaxPool2d(2, 2, 0)
+	return c.Hidden.Forward(h.Contiguous(torch.Contiguous).Flatten(1)).ReLU()
+}
+
+// Logits are the classes' scores: [n,1,h,w] → [n,10].
+func (c *Classifier) Logits(x torch.Tensor) torch.Tensor { return c.Out.Forward(c.Forward(x)) }
+
+// TrainClassifier makes the feature network from a labelled training set and returns its weights
+// as a safetensors file. watch may be nil.
+func TrainClassifier(ctx context.Context, set *data.Set, epochs int, seed uint64, watch func(step, steps int, loss float64)) ([]byte, error) {
+	if set.Labels == nil {
+		return nil, errors.New("train a classifier: the set has no labels")
+	}
+	c, err := newClassifier(seed)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	const batch = 128
+	sampler := data.NewSampler(seed, set.N)
+	steps := epochs * sampler.PerEpoch(batch)
+	pixels, labels := make([]byte, batch*set.ImageBytes()), make([]int32, batch)
+	flip := data.Augment{FlipProb: 0.5}
+	var adam *optim.Adam
+	err = torch.Do(func() error {
+		adam = optim.NewAdam(nn.Params(c), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-5})
+		for step := range steps {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			err := torch.Do(func() error {
+				idx := sampler.Batch(step, batch)
+				set.Gather(pixels, idx)
+				set.GatherLabels(labels, idx)
+				x := flip.Apply(data.Floats(pixels, batch, set.H, set.W, set.C), torch.NewRNG(seed, step, "classifier"))
+				loss := c.Logits(x).CrossEntropy(torch.FromSlice(labels).To(torch.Int64))
+				adam.Step(loss, 1e-3*optim.Linear(step, steps, 0.3, 0.01))
+				if watch != nil {
+					watch(step+1, steps, loss.Item())
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if adam != nil {
+		adam.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	var file bytes.Buffer
+	err = c.write(&file, map[string]string{"made_by": "liebm eval features", "data": set.SHA256(), "epochs": fmt.Sprint(epochs), "seed": fmt.Sprint(seed)})
+	return file.Bytes(), err
+}
+
+func (c *Classifier) write(w io.Writer, meta map[string]string) error {
+	return torch.WriteSafetensors(w, nn.Entries("", c), meta)
+}
+
+// Accuracy is the share of a labelled set that the classifier gets right.
+func (c *Classifier) Accuracy(ctx context.Context, set *data.Set) (float64, error) {
+	right := 0
+	err := torch.Do(func() error {
+		size := set.ImageBytes()
+		for start := 0; start < set.N; start += measureBatch {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			end := min(start+measureBatch, set.N)
+			torch.Tidy(func() torch.Tensor {
+				torch.NoGrad(func() {
+					x := data.Floats(set.Pixels()[start*size:end*size], end-start, set.H, set.W, set.C)
+					for i, class := range torch.ToSlice[int64](c.Logits(x).ArgMax(1)) {
+						if int(class) == set.Label(start+i) {
+							right++
+						}
+					}
+				})
+				return torch.Tensor{}
+			})
+		}
+		return nil
+	})
+	return float64(right) / float64(set.N), err
+}

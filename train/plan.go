@@ -1,0 +1,134 @@
+package train
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// Plan is what a run will take.
+type Plan struct {
+	Preset            string         `json:"preset"`
+	Params            map[string]int `json:"params"` // of E, G, q and h
+	Steps             int            `json:"steps"`
+	Batch             int            `json:"batch"`
+	FLOPsPerIteration float64        `json:"flops_per_iteration"`
+	GFLOPPerSecond    float64        `json:"gflop_per_second"` // measured here, on a smaller batch and a shorter chain
+	SecondsPerStep    float64        `json:"seconds_per_iteration"`
+	Hours             float64        `json:"hours"`
+	Device            string         `json:"device"`
+	Threads           int            `json:"threads"`
+	Precision         string         `json:"precision"`
+}
+
+// MakePlan counts the networks' parameters and operations, times a small iteration on this machine
+// and scales it up.
+func MakePlan(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device) (*Plan, error) {
+	params, err := countParams(cfg, h)
+	if err != nil {
+		return nil, err
+	}
+	small := cfg
+	small.Batch, small.Chain.Steps = min(cfg.Batch, 4), min(cfg.Chain.Steps, 2)
+	seconds, err := MeasureStep(ctx, small, h, device, 2)
+	if err != nil {
+		return nil, err
+	}
+	speed := cfg.flops(h) / small.flops(h)
+	p := &Plan{Preset: cfg.Preset, Params: params, Steps: cfg.Steps, Batch: cfg.Batch, FLOPsPerIteration: cfg.flops(h),
+		GFLOPPerSecond: small.flops(h) / seconds / 1e9, SecondsPerStep: seconds * speed,
+		Device: device.String(), Threads: torch.Threads(), Precision: cfg.Precision}
+	p.Hours = p.SecondsPerStep * float64(cfg.Steps) / 3600
+	return p, nil
+}
+
+// flops of one iteration of Algorithm 1. A gradient in the input costs one more forward pass, in
+// the weights too another one.
+func (c Config) flops(h models.EncoderConfig) float64 {
+	e, g := c.Energy.FLOPs(c.Data.Size), c.Generator.FLOPs()
+	latent := h.FLOPs(c.Data.Size)
+	chains := 2 * float64(c.Chain.Steps) * 2 * e
+	if c.Target == EJM {
+		chains += float64(c.Chain.Steps) * 2 * latent
+	}
+	perImage := latent + chains + 3*g + g + 2*3*e
+	return float64(c.Batch) * perImage
+}
+
+func countParams(cfg Config, hc models.EncoderConfig) (map[string]int, error) {
+	counts := map[string]int{}
+	count := func(name string, module any, err error) error {
+		if err != nil {
+			return err
+		}
+		defer nn.Close(module)
+		counts[name] = nn.CountParams(module)
+		return nil
+	}
+	e, err := models.NewEnergy(cfg.Energy, 0)
+	if err := count("E", e, err); err != nil {
+		return nil, err
+	}
+	g, err := models.NewGenerator(cfg.Generator, cfg.Data.Range, 0)
+	if err := count("G", g, err); err != nil {
+		return nil, err
+	}
+	q, err := models.NewInference(cfg.Inference, 0)
+	if err := count("q", q, err); err != nil {
+		return nil, err
+	}
+	h, err := models.NewEncoder(hc, cfg.Data.Range, 0)
+	return counts, count("h", h, err)
+}
+
+// MeasureStep returns the median seconds of one whole iteration of Algorithm 1, both chains, over
+// iters iterations on random images, after one that is not counted.
+func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device, iters int) (float64, error) {
+	encoder, err := models.NewEncoder(h, cfg.Data.Range, cfg.Seed)
+	if err != nil {
+		return 0, err
+	}
+	t, err := NewTrainer(cfg, encoder, device)
+	if err != nil {
+		nn.Close(encoder)
+		return 0, err
+	}
+	defer t.Close()
+	var seconds []float64
+	err = torch.Do(func() error { // one scope, so one thread and its OpenMP pool
+		for i := range iters + 1 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			took, err := t.timed(i)
+			if err != nil {
+				return err
+			}
+			if i > 0 {
+				seconds = append(seconds, took)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	slices.Sort(seconds)
+	return seconds[len(seconds)/2], nil
+}
+
+func (t *Trainer) timed(i int) (seconds float64, err error) {
+	err = torch.Do(func() error {
+		r, size := t.cfg.Data.Range, t.cfg.Data.Size
+		x := torch.NewRNG(t.cfg.Seed, i, "bench").Uniform(r.Low, r.High, t.cfg.Batch, t.cfg.Energy.Channels, size, size)
+		start := time.Now()
+		_, err := t.Step(x)
+		seconds = time.Since(start).Seconds()
+		return err
+	})
+	return seconds, err
+}

@@ -1,0 +1,59 @@
+package train
+
+import (
+	"fmt"
+	"os"
+)
+
+// Sources are where a config comes from, weakest first: a preset, a YAML file that may name the
+// preset and what differs from it, and settings like "chain.steps=60".
+type Sources struct {
+	Preset string
+	File   string
+	Set    []string
+}
+
+// Resolve makes a training config.
+func (s Sources) Resolve() (Config, error) {
+	return resolve(s, Preset, func(c *Config) *string { return &c.Preset }, Config.Validate)
+}
+
+// ResolveSSL makes a pretraining config.
+func (s Sources) ResolveSSL() (SSLConfig, error) {
+	return resolve(s, SSLPreset, func(c *SSLConfig) *string { return &c.Preset }, SSLConfig.Validate)
+}
+
+func resolve[C any](s Sources, preset func(string) (C, error), name func(*C) *string, validate func(C) error) (cfg C, err error) {
+	var file []byte
+	if s.File != "" {
+		if file, err = os.ReadFile(s.File); err != nil {
+			return cfg, err
+		}
+		var only C
+		if err := decodeYAML(file, &only); err != nil {
+			return cfg, fmt.Errorf("%s: %w", s.File, err)
+		}
+		if s.Preset == "" {
+			s.Preset = *name(&only)
+		}
+	}
+	if cfg, err = preset(s.Preset); err != nil {
+		return cfg, err
+	}
+	if err := decodeYAML(file, &cfg); err != nil {
+		return cfg, fmt.Errorf("%s: %w", s.File, err)
+	}
+	*name(&cfg) = s.Preset
+	for _, assignment := range s.Set {
+		if err := setValue(&cfg, assignment); err != nil {
+			return cfg, fmt.Errorf("--set: %w", err)
+		}
+	}
+	return cfg, validate(cfg)
+}
+
+// YAML is a config in full, as it is written to the run folder.
+func YAML(cfg any) (string, error) {
+	text, err := encodeYAML(cfg)
+	return string(text), err
+}

@@ -1,0 +1,344 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// tiny is a config whose step takes milliseconds: 8×8 images, four channels.
+func tiny() Config {
+	c := FashionMNIST()
+	c.Data.Name, c.Data.Size = "bars", 8
+	c.Energy.Widths, c.Energy.Downs = []int{4, 4}, []bool{true, false}
+	c.Energy.FeatureDim, c.Energy.HeadDim, c.Energy.LatentDim = 8, 8, 4
+	c.Generator.LatentDim, c.Generator.Widths = 6, []int{4, 4}
+	c.Chain.Steps, c.Batch, c.Steps = 2, 4, 12
+	c.Log = LogConfig{Metrics: 3, Samples: 100, Checkpoint: 4, Keep: 2}
+	return c
+}
+
+func tinySSL() SSLConfig {
+	c := fashionSimCLR()
+	c.Data, c.Batch, c.Steps, c.WarmUp, c.Drops = tiny().Data, 4, 6, 2, []int{2}
+	c.Encoder = models.EncoderConfig{Channels: 1, Stem: "small", Widths: []int{4, 8}, Blocks: []int{1, 1}, HeadDim: 8, LatentDim: 4, Mean: []float64{0.5}, Std: []float64{0.25}}
+	c.Log = LogConfig{Metrics: 2, Samples: 100, Checkpoint: 2, Keep: 2}
+	return c
+}
+
+// bars are images of one bright row or column.
+func bars(t *testing.T) *data.Set {
+	t.Helper()
+	const n, size = 40, 8
+	pixels := make([]byte, n*size*size)
+	for i := range n {
+		for j := range size {
+			at := i%size*size + j // a row
+			if i%2 == 0 {
+				at = j*size + i%size // a column
+			}
+			pixels[i*size*size+at] = 255
+		}
+	}
+	set, err := data.New(data.Shape{N: n, H: size, W: size, C: 1}, pixels, nil)
+	require.NoError(t, err)
+	set.Name = "bars"
+	return set
+}
+
+// encoder pretrains for a few steps and returns the folder.
+func encoder(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "encoder")
+	require.NoError(t, Pretrain(t.Context(), tinySSL(), bars(t), Options{Out: dir}))
+	return filepath.Join(dir, encoderFile)
+}
+
+// stopAfter is a context that ends once so many steps were made, and the watch that ends it.
+func stopAfter(t *testing.T, steps int) (context.Context, Watch) {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return ctx, func(p Progress) {
+		if p.Step == steps {
+			cancel()
+		}
+	}
+}
+
+func checkpointBytes(t *testing.T, dir string, step int) []byte {
+	t.Helper()
+	run, err := OpenRun(dir)
+	require.NoError(t, err)
+	all, err := run.Checkpoints()
+	require.NoError(t, err)
+	for _, c := range all {
+		if c.Step == step {
+			text, err := os.ReadFile(c.Path)
+			require.NoError(t, err)
+			return text
+		}
+	}
+	t.Fatalf("%s has no checkpoint of step %d, but %v", dir, step, all)
+	return nil
+}
+
+func TestResumeContinuesBitForBit(t *testing.T) {
+	h, before := encoder(t), torch.Live()
+	for name, change := range map[string]func(*Config){
+		"em":            func(*Config) {},
+		"ejm":           func(c *Config) { c.Target = EJM },
+		"spectral norm": func(c *Config) { c.Energy.SpectralNorm, c.Chain.Delta2 = true, 200 },
+		"bfloat16":      func(c *Config) { c.Precision = "bfloat16" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := tiny()
+			change(&cfg)
+			whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
+			require.NoError(t, Run(t.Context(), cfg, bars(t), h, Options{Out: whole}))
+
+			ctx, watch := stopAfter(t, 5) // between two checkpoints
+			err := Run(ctx, cfg, bars(t), h, Options{Out: parts, Watch: watch})
+			require.ErrorIs(t, err, context.Canceled)
+			assert.ErrorContains(t, err, "after step 5 of 12")
+			saved, err := ReadConfig(parts)
+			require.NoError(t, err)
+			assert.Equal(t, cfg, saved, "config.yaml holds the whole config")
+			require.NoError(t, Run(t.Context(), saved, bars(t), "", Options{Out: parts, Resume: true}))
+			assert.True(t, bytes.Equal(checkpointBytes(t, whole, 12), checkpointBytes(t, parts, 12)), "weights, averages and moments")
+			assert.Equal(t, before, torch.Live(), "a run keeps nothing")
+		})
+	}
+}
+
+func TestPretrainingResumesBitForBit(t *testing.T) {
+	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
+	require.NoError(t, Pretrain(t.Context(), tinySSL(), bars(t), Options{Out: whole}))
+	ctx, watch := stopAfter(t, 3)
+	require.ErrorIs(t, Pretrain(ctx, tinySSL(), bars(t), Options{Out: parts, Watch: watch}), context.Canceled)
+	saved, err := ReadSSLConfig(parts)
+	require.NoError(t, err)
+	assert.Equal(t, tinySSL(), saved)
+	require.NoError(t, Pretrain(t.Context(), saved, bars(t), Options{Out: parts, Resume: true}))
+	a, err := os.ReadFile(filepath.Join(whole, encoderFile))
+	require.NoError(t, err)
+	b, err := os.ReadFile(filepath.Join(parts, encoderFile))
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(a, b))
+}
+
+func TestRunFolderIsComplete(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	cfg := tiny()
+	cfg.Log.Samples = 6
+	set := bars(t)
+	require.NoError(t, Run(t.Context(), cfg, set, encoder(t), Options{Out: dir, Version: map[string]string{"liebm": "test"}}))
+	run, err := OpenRun(dir)
+	require.NoError(t, err)
+	info, err := run.Info()
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), info.Seed)
+	assert.Equal(t, set.SHA256(), info.Data["bars"])
+	assert.Equal(t, "test", info.Versions["liebm"])
+	assert.Equal(t, torch.Version(), info.Versions["libtorch"])
+	assert.False(t, info.Finished.IsZero())
+	records, err := ReadMetrics(run.Path(metricsFile))
+	require.NoError(t, err)
+	require.Len(t, records, 4)
+	for _, name := range lossNames {
+		assert.Contains(t, records[3].Values, name)
+	}
+	for _, pattern := range []string{"samples/step-00000006.png", "samples/step-00000012.png", "events.out.tfevents.*", encoderFile} {
+		found, err := filepath.Glob(run.Path(pattern))
+		require.NoError(t, err)
+		assert.NotEmpty(t, found, pattern)
+	}
+	saved, err := run.Checkpoints()
+	require.NoError(t, err)
+	assert.Len(t, saved, cfg.Log.Keep)
+}
+
+func TestSamplesDependOnSeedAndIndexOnly(t *testing.T) {
+	dir, before := filepath.Join(t.TempDir(), "run"), torch.Live()
+	require.NoError(t, Run(t.Context(), tiny(), bars(t), encoder(t), Options{Out: dir}))
+	m, err := LoadModel(dir, torch.Device{})
+	require.NoError(t, err)
+	few, err := m.Sample(t.Context(), 3, SampleOptions{Seed: 5})
+	require.NoError(t, err)
+	many, err := m.Sample(t.Context(), sampleBatch+1, SampleOptions{Seed: 5})
+	require.NoError(t, err)
+	assert.Equal(t, few.Pixels(), many.Head(3).Pixels())
+	other, err := m.Sample(t.Context(), 3, SampleOptions{Seed: 6})
+	require.NoError(t, err)
+	assert.NotEqual(t, few.Pixels(), other.Pixels())
+	alone, err := m.Sample(t.Context(), 3, SampleOptions{Seed: 5, NoMCMC: true})
+	require.NoError(t, err)
+	assert.NotEqual(t, few.Pixels(), alone.Pixels())
+
+	joint, energy, cosine, err := m.Scores(t.Context(), bars(t), 0.5)
+	require.NoError(t, err)
+	for i := range joint {
+		assert.Equal(t, energy[i]+0.5*cosine[i], joint[i], "Eq. 15")
+		assert.LessOrEqual(t, energy[i], 0.0, "F = −½‖f‖²")
+		assert.LessOrEqual(t, cosine[i], 1.0001)
+	}
+	m.Close()
+	assert.Equal(t, before, torch.Live())
+}
+
+func TestANonFiniteLossStopsAndNamesItself(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	cfg := tiny()
+	cfg.Chain.Delta2, cfg.Chain.Clamp = 1e30, "never"
+	err := Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: dir})
+	require.Error(t, err)
+	assert.Regexp(t, `step \d+: loss_g is (NaN|\+Inf)`, err.Error())
+	_, err = LoadModel(dir, torch.Device{})
+	assert.ErrorContains(t, err, "no checkpoint yet")
+}
+
+func TestWeightsThatAreNotFiniteAreNotSaved(t *testing.T) {
+	h, err := LoadEncoder(encoder(t), tiny().Data.Range)
+	require.NoError(t, err)
+	trainer, err := NewTrainer(tiny(), h, torch.Device{})
+	require.NoError(t, err)
+	defer trainer.Close()
+	require.NoError(t, trainer.Save(io.Discard))
+	require.NoError(t, torch.Do(func() error {
+		torch.NoGrad(func() { trainer.G.In.Bias.DivInPlace(0) })
+		return nil
+	}))
+	assert.ErrorContains(t, trainer.Save(io.Discard), "generator.in.bias is not finite")
+}
+
+func TestADamagedCheckpointFallsBack(t *testing.T) {
+	dir, h := filepath.Join(t.TempDir(), "run"), encoder(t)
+	require.NoError(t, Run(t.Context(), tiny(), bars(t), h, Options{Out: dir}))
+	last := filepath.Join(dir, "checkpoint-00000012.safetensors")
+	whole, err := os.ReadFile(last)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(last, whole[:len(whole)/2], 0o666))
+	var log bytes.Buffer
+	require.NoError(t, Run(t.Context(), tiny(), bars(t), h, Options{Out: dir, Resume: true, Log: &log}))
+	assert.Contains(t, log.String(), "skipped "+last)
+	assert.Contains(t, log.String(), "resuming from step 8")
+	assert.True(t, bytes.Equal(whole, checkpointBytes(t, dir, 12)), "the lost steps are made again, bit for bit")
+}
+
+func TestRunRefuses(t *testing.T) {
+	h := encoder(t)
+	wide := tiny()
+	wide.Energy.LatentDim = 5
+	for name, c := range map[string]struct {
+		cfg     Config
+		encoder string
+		set     *data.Set
+		want    string
+	}{
+		"an encoder of another width": {wide, h, bars(t), "latent has 4 dimensions, energy.latent_dim is 5"},
+		"no encoder":                  {tiny(), "/nowhere", bars(t), "read the encoder"},
+		"another file as encoder":     {tiny(), "run_test.go", bars(t), "not a whole safetensors file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			err := Run(t.Context(), c.cfg, c.set, c.encoder, Options{Out: dir})
+			assert.ErrorContains(t, err, c.want)
+		})
+	}
+	t.Run("other data than the run began with", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "run")
+		require.NoError(t, Run(t.Context(), tiny(), bars(t), h, Options{Out: dir}))
+		other := data.Inverted(bars(t))
+		other.Name = "bars"
+		assert.ErrorContains(t, Run(t.Context(), tiny(), other, h, Options{Out: dir, Resume: true}), "the data changed")
+	})
+}
+
+func TestLiveTensorsAreFlatOverTraining(t *testing.T) {
+	cfg := tiny()
+	cfg.Steps, cfg.Log.Checkpoint = 100, 1000
+	var counts []int
+	watch := func(Progress) { counts = append(counts, torch.Live()) }
+	require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: filepath.Join(t.TempDir(), "run"), Watch: watch}))
+	require.Len(t, counts, 100)
+	for i, n := range counts {
+		require.Equal(t, counts[0], n, "step %d", i+1)
+	}
+}
+
+func TestMinutesSettleTheStepsWhileTheRateIsHeld(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	cfg := tiny()
+	cfg.Log.Checkpoint = 1000
+	require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: dir, Minutes: 1.0 / 60}))
+	saved, err := ReadConfig(dir)
+	require.NoError(t, err)
+	assert.NotEqual(t, cfg.Steps, saved.Steps)
+	assert.NotEmpty(t, checkpointBytes(t, dir, saved.Steps), "it ends at the step that its config names")
+}
+
+func TestOverfitsTwoModes(t *testing.T) {
+	// Two images only: G must make both, and nothing else.
+	const size = 8
+	pixels := make([]byte, 2*size*size)
+	for i := range size * size / 2 {
+		pixels[i] = 255               // the upper half is bright
+		pixels[2*size*size-1-i] = 255 // the lower half is
+	}
+	set, err := data.New(data.Shape{N: 32, H: size, W: size, C: 1}, bytes.Repeat(pixels, 16), nil)
+	require.NoError(t, err)
+	set.Name = "halves"
+	cfg := tiny()
+	cfg.Energy.Widths, cfg.Generator.Widths = []int{16, 16}, []int{16, 16}
+	cfg.Batch, cfg.Steps, cfg.Log.Checkpoint = 16, 400, 1000
+	dir := filepath.Join(t.TempDir(), "run")
+	require.NoError(t, Run(t.Context(), cfg, set, encoder(t), Options{Out: dir}))
+	m, err := LoadModel(dir, torch.Device{})
+	require.NoError(t, err)
+	defer m.Close()
+	samples, err := m.Sample(t.Context(), 50, SampleOptions{})
+	require.NoError(t, err)
+	seen, far := [2]int{}, 0
+	for i := range samples.N {
+		distances := [2]int{}
+		for j, v := range samples.Image(i) {
+			for mode := range 2 {
+				d := int(v) - int(pixels[mode*size*size+j])
+				distances[mode] += d * d / (size * size)
+			}
+		}
+		nearest := 0
+		if distances[1] < distances[0] {
+			nearest = 1
+		}
+		seen[nearest]++
+		if distances[nearest] > 60*60 {
+			far++
+		}
+	}
+	assert.Less(t, far, 10, "samples further than 60 grey levels (rms) from both modes")
+	assert.Greater(t, min(seen[0], seen[1]), 5, "samples of each mode: %v", seen)
+}
+
+func TestModelKeepsTheAveragedWeights(t *testing.T) {
+	h, err := LoadEncoder(encoder(t), tiny().Data.Range)
+	require.NoError(t, err)
+	trainer, err := NewTrainer(tiny(), h, torch.Device{})
+	require.NoError(t, err)
+	avg := trainer.AvgE
+	m, err := trainer.Model()
+	require.NoError(t, err)
+	defer m.Close()
+	assert.Same(t, avg, m.E)
+	assert.NotEmpty(t, nn.Params(m.G))
+}
