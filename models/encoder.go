@@ -40,6 +40,7 @@ type residualBlock struct {
 	BN2    *nn.BatchNorm
 	Skip   *nn.Conv2d // 1×1; nil where the shape does not change
 	SkipBN *nn.BatchNorm
+	stride int // of Skip
 }
 
 // NewEncoder makes h for images in r with weights drawn from the seed. The caller closes it with
@@ -68,7 +69,7 @@ func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 				b := &residualBlock{Conv1: conv(in, out, 3, stride), BN1: nn.NewBatchNorm(out),
 					Conv2: conv(out, out, 3, 1), BN2: nn.NewBatchNorm(out)}
 				if stride != 1 || in != out {
-					b.Skip, b.SkipBN = conv(in, out, 1, stride), nn.NewBatchNorm(out)
+					b.Skip, b.SkipBN, b.stride = conv(in, out, 1, 1), nn.NewBatchNorm(out), stride
 				}
 				stage = append(stage, b)
 				in = out
@@ -87,6 +88,12 @@ func (b *residualBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 	h := relu(b.BN1.Forward(b.Conv1.Forward(x), mode))
 	h = b.BN2.Forward(b.Conv2.Forward(h), mode)
 	if b.Skip != nil {
+		if b.stride > 1 {
+			// A 1×1 max-pool takes the pixels that a 1×1 conv with this stride reads. oneDNN's conv
+			// writes past its buffer in the weight's gradient when the input is NHWC and narrower
+			// than 16 channels: uxlfoundation/oneDNN#6035.
+			x = x.MaxPool2d(1, b.stride, 0)
+		}
 		x = b.SkipBN.Forward(b.Skip.Forward(x), mode)
 	}
 	return relu(h.Add(x))

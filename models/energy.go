@@ -201,7 +201,8 @@ func (b *Bound) Features(x torch.Tensor) torch.Tensor {
 	for _, block := range b.blocks {
 		h = block.forward(h)
 	}
-	return b.out.linear(h.ReLU().MeanDim(false, 2, 3).To(torch.Float32))
+	// A pool over the whole image is the mean, and its gradient stays NHWC.
+	return b.out.linear(h.ReLU().AvgPool2d(h.Size(2)).Flatten(1).To(torch.Float32))
 }
 
 // Score is F(f), the energy E(x) = F(f(x)) of features (Eq. 6): [n,feature_dim] → [n].

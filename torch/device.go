@@ -107,6 +107,9 @@ var setUp = sync.OnceFunc(func() {
 		n = runtime.NumCPU()
 	}
 	C.lt_set_threads(C.int(n))
+	// By default glibc gives a freed tensor's pages back at once, and the next operator faults them
+	// all in again: a third of the time of a small network.
+	C.lt_tune_malloc()
 	// OpenBLAS's own pool fights OpenMP's in the small products of these networks.
 	C.lt_blas_threads(1)
 })

@@ -54,6 +54,10 @@ func (t Tensor) Contiguous(f MemoryFormat) Tensor { return call1("aten::contiguo
 // Clone is Tensor.clone.
 func (t Tensor) Clone() Tensor { return call1("aten::clone", t) }
 
+// CloneAs is Tensor.clone(memory_format). Unlike Contiguous it sets the strides also where a length
+// of 1 leaves the order open, and from strides libtorch chooses the order of results.
+func (t Tensor) CloneAs(f MemoryFormat) Tensor { return call1("aten::clone", t, f) }
+
 // Indexing, slicing, joining.
 
 // Cat is torch.cat.

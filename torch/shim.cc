@@ -6,6 +6,9 @@
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/version.h>
 
@@ -207,6 +210,14 @@ char* lt_keep(uint64_t h) {
 void lt_free(uint64_t h) { free_handle(h); }
 
 int64_t lt_live(void) { return live.load(); }
+
+void lt_tune_malloc(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
 
 void lt_set_threads(int n) { at::set_num_threads(n); }
 

@@ -64,6 +64,7 @@ void lt_free(uint64_t t);
 int64_t lt_live(void);
 
 // The process.
+void lt_tune_malloc(void); // keep freed memory instead of giving it back page by page
 void lt_set_threads(int n);
 int lt_threads(void);
 int lt_has_cuda(void);

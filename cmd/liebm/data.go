@@ -20,7 +20,7 @@ func dataCommand() *cli.Command {
 			{Name: "info", Usage: "what a data set holds", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path, jsonFlag()}, Action: dataInfo},
 			{Name: "verify", Usage: "check a known data set byte by byte", ArgsUsage: "NAME", Flags: []cli.Flag{path}, Action: verifyData},
 			{Name: "grid", Usage: "draw the first hundred images", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path,
-				&cli.StringFlag{Name: "out", Usage: "PNG `FILE` to write", Required: true}}, Action: gridData},
+				&cli.StringFlag{Name: "out", Usage: "PNG `FILE` to write"}}, Action: gridData},
 		},
 	}
 }
@@ -90,6 +90,9 @@ func verifyData(c *cli.Context) error {
 }
 
 func gridData(c *cli.Context) error {
+	if err := need(c, "out"); err != nil {
+		return err
+	}
 	name, err := argument(c)
 	if err != nil {
 		return err

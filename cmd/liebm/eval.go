@@ -59,13 +59,16 @@ The Fréchet distance is on the features that the table names; it is no FID.
 	liebm eval --run runs/em
 	liebm eval --run runs/em --n 5000 --json`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train", Required: true},
+			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
 			&cli.IntFlag{Name: "n", Value: 10_000, Usage: "how many samples to draw"},
 			&cli.Uint64Flag{Name: "seed", Usage: "of samples and outliers"},
 			&cli.Float64Flag{Name: "gamma", Value: 0.1, Usage: "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ"},
 			jsonFlag(), deviceFlag(),
 		},
 		Action: func(c *cli.Context) error {
+			if err := need(c, "run"); err != nil {
+				return err
+			}
 			s, err := evaluate(c, c.String("run"), evalOptions{c.Int("n"), c.Uint64("seed"), c.Float64("gamma")}, nil)
 			if err != nil {
 				return err
@@ -308,11 +311,14 @@ func featuresCommand() *cli.Command {
 
 	liebm eval features --out eval/fashion.safetensors`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "out", Usage: "safetensors `FILE` to write", Required: true},
+			&cli.StringFlag{Name: "out", Usage: "safetensors `FILE` to write"},
 			&cli.IntFlag{Name: "epochs", Value: 5},
 			&cli.Uint64Flag{Name: "seed", Value: 1},
 		},
 		Action: func(c *cli.Context) error {
+			if err := need(c, "out"); err != nil {
+				return err
+			}
 			set, err := data.Open("fmnist", data.Options{})
 			if err != nil {
 				return err

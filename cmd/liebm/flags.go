@@ -28,7 +28,7 @@ func configFlags(preset string) []cli.Flag {
 // runFlags place a run.
 func runFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "out", Usage: "run `FOLDER` to make", Required: true},
+		&cli.StringFlag{Name: "out", Usage: "run `FOLDER` to make"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --out, with its own config"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the whole config and stop"},
 		deviceFlag(),
@@ -57,7 +57,7 @@ func sources(c *cli.Context) (train.Sources, error) {
 	return s, nil
 }
 
-// fixedByRun are the flags that a resumed run has settled already.
+// refuseWithResume is an error if a flag was given that the resumed run has settled already.
 func refuseWithResume(c *cli.Context, names ...string) error {
 	for _, name := range names {
 		if c.IsSet(name) {
@@ -89,6 +89,17 @@ func options(c *cli.Context, title string) (train.Options, *progress, error) {
 		Out: c.String("out"), Resume: c.Bool("resume"), Device: device,
 		Version: map[string]string{"liebm": version}, Watch: p.watch, Log: p,
 	}, p, nil
+}
+
+// need is an error that names the flags that are missing. The cli package's own check prints the
+// whole help instead of one line, and asks subcommands for their parent's flags.
+func need(c *cli.Context, names ...string) error {
+	for _, name := range names {
+		if !c.IsSet(name) {
+			return fmt.Errorf("--%s is missing: see liebm %s --help", name, c.Command.FullName())
+		}
+	}
+	return nil
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -66,9 +66,10 @@ The same in steps:
 			demoCommand(), pretrainCommand(), trainCommand(), sampleCommand(), evalCommand(),
 			reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
 		},
-		HideHelpCommand: true,
-		Suggest:         true,
-		ExitErrHandler:  func(*cli.Context, error) {}, // main prints and exits
-		CommandNotFound: nil,
+		HideHelpCommand:           true,
+		DisableSliceFlagSeparator: true, // lists have commas: --set energy.widths=[16,32]
+		Suggest:                   true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // main prints and exits
+		CommandNotFound:           nil,
 	}
 }

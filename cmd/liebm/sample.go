@@ -23,9 +23,9 @@ func sampleCommand() *cli.Command {
 	liebm sample --run runs/em --n 10000 --out samples.npz
 	liebm sample --run runs/em --n 64 --out pictures/ --no-mcmc --seed 7`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train", Required: true},
+			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
 			&cli.IntFlag{Name: "n", Value: 64, Usage: "how many images"},
-			&cli.StringFlag{Name: "out", Usage: "`FILE`.npz, or FOLDER/ for PNG", Required: true},
+			&cli.StringFlag{Name: "out", Usage: "`FILE`.npz, or FOLDER/ for PNG"},
 			&cli.BoolFlag{Name: "no-mcmc", Usage: "G alone, without the chain: one network evaluation"},
 			&cli.Uint64Flag{Name: "seed", Usage: "of latents and noise"},
 			deviceFlag(),
@@ -35,6 +35,9 @@ func sampleCommand() *cli.Command {
 }
 
 func sample(c *cli.Context) error {
+	if err := need(c, "run", "out"); err != nil {
+		return err
+	}
 	out, n := c.String("out"), c.Int("n")
 	folder := strings.HasSuffix(out, "/")
 	if n < 1 {

@@ -25,6 +25,9 @@ func pretrainCommand() *cli.Command {
 }
 
 func pretrain(c *cli.Context) error {
+	if err := need(c, "out"); err != nil {
+		return err
+	}
 	var cfg train.SSLConfig
 	var err error
 	if c.Bool("resume") {
@@ -79,6 +82,9 @@ func trainCommand() *cli.Command {
 }
 
 func runTrain(c *cli.Context) error {
+	if err := need(c, "out"); err != nil {
+		return err
+	}
 	cfg, err := trainConfig(c)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ def energy(w, downs, x):
 
 
 for case, channels, widths, downs, size, bias, spectral, linear in [
-    ("bias", 3, [4, 6, 6, 5], [1, 1, 0, 0], (16, 12), True, False, False),
+    ("bias", 3, [4, 6, 6, 5], [1, 1, 0, 0], (12, 12), True, False, False),
     ("no_bias", 3, [4, 4, 4, 4], [1, 1, 0, 0], (8, 8), False, False, False),
     ("spectral", 1, [4, 6, 6], [1, 0, 0], (8, 8), True, True, False),
     ("linear_f", 3, [3, 4, 5], [1, 1, 1], (16, 16), False, True, True),

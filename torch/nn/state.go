@@ -154,7 +154,7 @@ func To(module any, device torch.Device, dtype torch.DType) {
 	for _, l := range State(module) {
 		next := l.Tensor.Detach().To(dtype).ToDevice(device)
 		if next.Dim() == 4 {
-			next = next.Contiguous(torch.ChannelsLast)
+			next = next.CloneAs(torch.ChannelsLast)
 		}
 		l.field.Set(reflect.ValueOf(keep(next, !l.Buffer)))
 		l.Tensor.Close()
@@ -215,7 +215,7 @@ func keep(t torch.Tensor, param bool) torch.Tensor {
 func param(shape ...int) torch.Tensor {
 	t := torch.Zeros(shape, torch.Float32)
 	if len(shape) == 4 {
-		t = t.Contiguous(torch.ChannelsLast)
+		t = t.CloneAs(torch.ChannelsLast)
 	}
 	return keep(t, true)
 }
