@@ -292,13 +292,3 @@ func TestSteadyStateAllocatesNothingInGo(t *testing.T) {
 		return nil
 	}))
 }
-
-func BenchmarkAdd4x4(b *testing.B) {
-	_ = Do(func() error {
-		x := Ones([]int{4, 4}, Float32)
-		for b.Loop() {
-			x.Add(x).Close()
-		}
-		return nil
-	})
-}

@@ -33,7 +33,11 @@ func Preset(name string) (Config, error) {
 }
 
 func unknownPreset(name string, known []string) error {
-	return fmt.Errorf("no preset is called %q: did you mean %s? There are %v", name, Nearest(name, known), known)
+	guess := ""
+	if near := Nearest(name, known); near != "" {
+		guess = "did you mean " + near + "? "
+	}
+	return fmt.Errorf("no preset is called %q: %sthere are %v", name, guess, known)
 }
 
 func adam(lr, beta2 float64) OptimConfig {

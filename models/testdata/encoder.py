@@ -102,7 +102,7 @@ def check_against_torchvision():
 
 check_against_torchvision()
 for case, channels, low, size, widths, blocks in [("small", 3, 0, 12, [4, 6], [2, 1]), ("medium", 1, -1, 16, [4, 4, 5], [1, 1, 2]),
-                                                  ("large", 3, -1, 24, [3, 4, 5], [1, 1, 1])]:
+                                                  ("large", 3, -1, 20, [3, 4, 5], [1, 1, 1])]:
     w = make(channels, case, widths, blocks, 8, 6)
     mean, std = torch.rand(channels) * 0.3 + 0.3, torch.rand(channels) * 0.2 + 0.1
     x = torch.rand(3, channels, size, size) * (1 - low) + low

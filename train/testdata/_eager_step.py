@@ -4,14 +4,16 @@ Networks as in Table 12, pooling after the convolutions, spectral norm by hooks 
 iteration per forward in train mode), float32, NCHW. Prints one JSON line: seconds per iteration,
 median, and the process's peak resident memory.
 
-    /usr/bin/python3 eager_step.py --width 256 --channels 3 --batch 16 --steps 15 --iters 3
+    /usr/bin/python3 _eager_step.py --energy 256,256,256,256 --downs 1,1,0,0 --generator 256,256,256,256 --batch 16
 """
 import argparse, json, resource, statistics, time
 import torch, torch.nn as nn, torch.nn.functional as F
 from torch.nn.utils import spectral_norm
 
 p = argparse.ArgumentParser()
-p.add_argument("--width", type=int, default=256)
+p.add_argument("--energy", default="256,256,256,256")
+p.add_argument("--downs", default="1,1,0,0")
+p.add_argument("--generator", default="256,256,256,256")
 p.add_argument("--channels", type=int, default=3)
 p.add_argument("--batch", type=int, default=16)
 p.add_argument("--steps", type=int, default=15)
@@ -46,10 +48,11 @@ class EBlock(nn.Module):
 
 
 class E(nn.Module):
-    def __init__(self, c, w):
+    def __init__(self, c, widths, downs):
         super().__init__()
-        self.blocks = nn.Sequential(EBlock(c, w, True, True), EBlock(w, w, True, False), EBlock(w, w, False, False), EBlock(w, w, False, False))
-        self.out = sn(nn.Linear(w, 512, bias=a.bias))
+        ins = [c] + widths[:-1]
+        self.blocks = nn.Sequential(*[EBlock(i, o, d, k == 0) for k, (i, o, d) in enumerate(zip(ins, widths, downs))])
+        self.out = sn(nn.Linear(widths[-1], 512, bias=a.bias))
         self.g = nn.Sequential(sn(nn.Linear(512, 1024)), nn.ReLU(), sn(nn.Linear(1024, 64)))
 
     def f(self, x):
@@ -75,11 +78,11 @@ class GBlock(nn.Module):
 
 
 class G(nn.Module):
-    def __init__(self, c, w):
+    def __init__(self, c, widths):
         super().__init__()
-        self.w, self.lin = w, nn.Linear(128, 16 * w)
-        self.blocks = nn.Sequential(GBlock(w, w), GBlock(w, w), GBlock(w, w))
-        self.bn, self.out = nn.BatchNorm2d(w), nn.Conv2d(w, c, 3, padding=1)
+        self.w, self.lin = widths[0], nn.Linear(128, 16 * widths[0])
+        self.blocks = nn.Sequential(*[GBlock(i, o) for i, o in zip(widths, widths[1:])])
+        self.bn, self.out = nn.BatchNorm2d(widths[-1]), nn.Conv2d(widths[-1], c, 3, padding=1)
 
     def forward(self, m):
         return torch.tanh(self.out(F.relu(self.bn(self.blocks(self.lin(m).view(-1, self.w, 4, 4))))))
@@ -111,8 +114,12 @@ class H(nn.Module):
         return F.normalize(self.head(self.body(x).mean((2, 3))))
 
 
-e, g = E(a.channels, a.width), G(a.channels, a.width)
-h = H(a.channels, [int(w) for w in a.encoder.split(",")], a.blocks).eval().requires_grad_(False)
+def ints(text):
+    return [int(w) for w in text.split(",")]
+
+
+e, g = E(a.channels, ints(a.energy), ints(a.downs)), G(a.channels, ints(a.generator))
+h = H(a.channels, ints(a.encoder), a.blocks).eval().requires_grad_(False)
 opt_e = torch.optim.Adam(e.parameters(), 1e-4, (0, 0.999))
 opt_g = torch.optim.Adam(g.parameters(), 2e-4, (0, 0.9))
 

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// run is liebm with these arguments: what it prints, and its error.
+func run(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	old := os.Stdout
+	os.Stdout = w
+	printed := make(chan string)
+	go func() {
+		var b bytes.Buffer
+		_, _ = io.Copy(&b, r)
+		printed <- b.String()
+	}()
+	err = app().RunContext(t.Context(), append([]string{"liebm"}, args...))
+	os.Stdout = old
+	w.Close()
+	return <-printed, err
+}
+
+// small shrinks Fashion-MNIST's networks and schedules to seconds.
+var small = []string{"--set", "energy.widths=[4,4]", "--set", "energy.downs=[true,true]", "--set", "generator.widths=[4,4,4,4]",
+	"--set", "energy.head_dim=16", "--set", "log.samples=4", "--set", "log.checkpoint=2", "--set", "batch=4"}
+
+func pretrained(t *testing.T) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "encoder")
+	_, err := run(t, "pretrain", "--preset", "fmnist-simclr", "--out", out, "--steps", "2", "--set", "batch=8",
+		"--set", "encoder.widths=[4]", "--set", "encoder.blocks=[1]", "--set", "encoder.head_dim=8")
+	require.NoError(t, err)
+	return out
+}
+
+func TestFromPretrainingToReport(t *testing.T) {
+	h, out := pretrained(t), filepath.Join(t.TempDir(), "run")
+	_, err := run(t, append([]string{"train", "--preset", "fmnist-em", "--encoder", h, "--out", out, "--steps", "4"}, small...)...)
+	require.NoError(t, err)
+
+	_, err = run(t, "train", "--preset", "fmnist-em", "--encoder", h, "--out", out)
+	assert.ErrorContains(t, err, "already holds a run")
+	_, err = run(t, "train", "--out", out, "--resume", "--steps", "9")
+	assert.ErrorContains(t, err, "--steps cannot change")
+	_, err = run(t, "train", "--out", out, "--resume")
+	assert.NoError(t, err, "resuming a finished run does nothing")
+
+	npz := filepath.Join(t.TempDir(), "x.npz")
+	text, err := run(t, "sample", "--run", out, "--n", "10", "--out", npz)
+	require.NoError(t, err)
+	assert.Contains(t, text, "10 images of 28×28×1")
+	folder := filepath.Join(t.TempDir(), "pictures") + "/"
+	_, err = run(t, "sample", "--run", out, "--n", "3", "--out", folder, "--no-mcmc")
+	require.NoError(t, err)
+	files, err := filepath.Glob(folder + "*.png")
+	require.NoError(t, err)
+	assert.Len(t, files, 3)
+
+	text, err = run(t, "eval", "--run", out, "--n", "300", "--json")
+	require.NoError(t, err)
+	var printed summary
+	require.NoError(t, json.Unmarshal([]byte(text), &printed))
+	s, err := readSummary(out)
+	require.NoError(t, err)
+	assert.Equal(t, printed.FD, s.FD)
+	assert.Greater(t, s.FD, s.FDFloor)
+	assert.Equal(t, 6, s.NFE)
+	assert.Len(t, s.AUROC, 3)
+	for name, area := range s.AUROC {
+		assert.True(t, area >= 0 && area <= 1, "%s: %v", name, area)
+	}
+	assert.NotEmpty(t, s.WeightsSHA256)
+
+	text, err = run(t, "report", "--run", out)
+	require.NoError(t, err)
+	assert.Contains(t, text, "report.html")
+	page, err := os.ReadFile(filepath.Join(out, "report.html"))
+	require.NoError(t, err)
+	assert.Contains(t, string(page), "Fréchet")
+}
+
+func TestPlanCountsThePapersParameters(t *testing.T) {
+	text, err := run(t, "plan", "--preset", "cifar10-em", "--set", "batch=2", "--set", "chain.steps=1", "--json")
+	require.NoError(t, err)
+	var plan struct {
+		Params map[string]int
+		Hours  float64
+		Flops  float64 `json:"flops_per_iteration"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &plan))
+	assert.Equal(t, 4923968, plan.Params["E"])
+	assert.Equal(t, 4276739, plan.Params["G"])
+	assert.Equal(t, 15208064, plan.Params["q"])
+	assert.Greater(t, plan.Hours, 0.0)
+	assert.Greater(t, plan.Flops, 1e9)
+}
+
+func TestBenchStepTimesEveryPrecision(t *testing.T) {
+	text, err := run(t, append([]string{"bench", "step", "--preset", "fmnist-em", "--iters", "1", "--json"}, small...)...)
+	require.NoError(t, err)
+	var seconds map[string]float64
+	require.NoError(t, json.Unmarshal([]byte(text), &seconds))
+	assert.Greater(t, seconds["float32"], 0.0)
+	assert.Greater(t, seconds["bfloat16"], 0.0)
+}
+
+func TestDryRunPrintsTheWholeConfig(t *testing.T) {
+	text, err := run(t, "train", "--preset", "cifar10-em", "--out", "unused", "--dry-run", "--set", "chain.steps=60")
+	require.NoError(t, err)
+	assert.Contains(t, text, "steps: 60")
+	assert.Contains(t, text, "widths: [256, 256, 256, 256]")
+	_, err = os.Stat("unused")
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestMistakesGetOneLineWithARemedy(t *testing.T) {
+	h := pretrained(t)
+	for name, c := range map[string]struct {
+		args string
+		want string
+	}{
+		"no config":             {"train --out x", "--preset NAME or --config FILE"},
+		"no out":                {"train --preset fmnist-em", "--out is missing"},
+		"no encoder":            {"train --preset fmnist-em --out x", "liebm pretrain --preset fmnist-simclr"},
+		"unknown preset":        {"train --preset fmnist-me --out x", "did you mean fmnist-em"},
+		"far from any preset":   {"train --preset zzzzzzzzzzzzzzzz --out x", "there are"},
+		"unknown key":           {"train --preset fmnist-em --out x --set chain.step=3", "did you mean chain.steps"},
+		"wrong type":            {"train --preset fmnist-em --out x --set chain.steps=many", "chain.steps"},
+		"a γ of NaN":            {"train --preset fmnist-em --out x --set energy.gamma=NaN", "energy.gamma"},
+		"sizes that clash":      {"train --preset fmnist-em --out x --set data.size=64", "generator.widths"},
+		"steps and minutes":     {"train --preset fmnist-em --out x --encoder y --steps 3 --minutes 1", "not together"},
+		"no such encoder":       {"train --preset fmnist-em --out DIR/a --encoder DIR/nowhere", "nowhere"},
+		"another width":         {"train --preset fmnist-em --out DIR/b --encoder ENC --set energy.latent_dim=32", "energy.latent_dim"},
+		"data that are missing": {"train --preset cifar10-em --out DIR/c --encoder ENC --data DIR/nothing", "DIR/nothing"},
+		"no run":                {"sample --run DIR/none --out x.npz", "holds no run"},
+		"odd output":            {"sample --run DIR --out x.jpg", ".npz"},
+		"bad device":            {"eval --run DIR --device gpu", "want cpu, cuda"},
+		"one sample":            {"eval --run DIR --n 1", "at least 2"},
+		"resume of nothing":     {"train --out DIR/none --resume", "holds no run"},
+		"a misspelt command":    {"trian", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			args := strings.NewReplacer("DIR", dir, "ENC", h).Replace(c.args)
+			_, err := run(t, strings.Fields(args)...)
+			if c.want == "" {
+				return
+			}
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), strings.ReplaceAll(c.want, "DIR", dir))
+			assert.Less(t, strings.Count(err.Error(), "\n"), 2)
+		})
+	}
+}
+
+func TestDataCommands(t *testing.T) {
+	text, err := run(t, "data", "list")
+	require.NoError(t, err)
+	assert.Contains(t, text, "fmnist")
+	text, err = run(t, "data", "info", "--json", "fmnist")
+	require.NoError(t, err)
+	assert.Contains(t, text, `"n": 60000`)
+	_, err = run(t, "data", "verify", "fmnist")
+	assert.NoError(t, err)
+	_, err = run(t, "data", "verify", "fashion")
+	assert.ErrorContains(t, err, "fmnist")
+}
+
+func TestDoctorSaysWhatIsInForce(t *testing.T) {
+	text, err := run(t, "doctor", "--json")
+	require.NoError(t, err)
+	var facts map[string]string
+	require.NoError(t, json.Unmarshal([]byte(text), &facts))
+	for _, key := range []string{"libtorch", "library", "threads", "blas", "cuda"} {
+		assert.NotEmpty(t, facts[key], key)
+	}
+}
