@@ -23,3 +23,6 @@ func ForeachAddcdiv(a, b, c []Tensor, v float64) {
 
 // ForeachSqrt returns √a[i].
 func ForeachSqrt(a []Tensor) []Tensor { return callList("aten::_foreach_sqrt", a) }
+
+// ForeachNorm returns the Euclidean norm of each a[i].
+func ForeachNorm(a []Tensor) []Tensor { return callList("aten::_foreach_norm.Scalar", a) }

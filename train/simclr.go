@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 
@@ -66,7 +67,7 @@ func simCLR(c Config, perEpoch, epochs int) SSLConfig {
 // fashionSimCLR is a short schedule, for minutes on two CPU cores.
 func fashionSimCLR() SSLConfig {
 	c := simCLR(FashionMNIST(), 117, 1)
-	c.Batch, c.Steps, c.WarmUp, c.Drops = 128, 600, 50, []int{150, 75}
+	c.Batch, c.Steps, c.WarmUp, c.Drops = 128, 400, 50, []int{100, 50}
 	c.Log.Metrics, c.Log.Checkpoint = 20, 200
 	return c
 }
@@ -140,7 +141,10 @@ func (s *ssl) Step(x torch.Tensor) (loss float64, err error) {
 		l := NTXent(out, s.cfg.Temperature)
 		s.opt.Step(l, s.cfg.rate(s.step))
 		loss = l.Item()
-		return Losses{Generator: loss}.Check(s.step)
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return &Diverged{s.step, "loss", loss}
+		}
+		return nil
 	})
 	s.step++
 	return loss, err

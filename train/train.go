@@ -113,10 +113,45 @@ func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Optio
 		},
 		warn: warnOfCollapse,
 	}
-	if err := l.drive(ctx); err != nil {
-		return err
+	for tries := 1; ; tries++ {
+		err := l.drive(ctx)
+		if err == nil {
+			return finished(run)
+		}
+		if err := t.goBack(run, err, tries, o); err != nil {
+			return err
+		}
+		l.start = t.step
 	}
-	return finished(run)
+}
+
+// After a divergence a run goes back to its last checkpoint and on with a smaller chain step and a
+// lower learning rate of E, both times calmer, at most maxTries times: by then the config is at
+// fault, and not the luck of a step. Seen up close, runs diverge when δ²/2 outgrows the curvature
+// of E: chains overshoot to where E is low, which E then learns to make lower still.
+const (
+	calmer   = 0.7
+	maxTries = 3
+)
+
+// goBack prepares another try after a divergence; any other failure, and one too many, it returns.
+func (t *Trainer) goBack(run *RunDir, failure error, tries int, o Options) error {
+	var d *Diverged
+	if !errors.As(failure, &d) || tries > maxTries {
+		return failure
+	}
+	last, _, err := run.LastCheckpoint(verifyCheckpoint)
+	if err != nil {
+		return failure // nothing to go back to
+	}
+	if err := t.Load(last.Path); err != nil {
+		return errors.Join(failure, err)
+	}
+	t.cfg.Chain.Delta2 *= calmer
+	t.cfg.OptE.LR *= calmer
+	o.printf("warning: step %d: %s is %.3g: training diverged; going back to step %d with chain.delta2 %.3g and opt_e.lr %.3g (%d of %d)",
+		d.Step, d.Name, d.Value, t.step, t.cfg.Chain.Delta2, t.cfg.OptE.LR, tries, maxTries)
+	return writeConfig(run, t.cfg)
 }
 
 func (l Losses) metrics() []Metric {

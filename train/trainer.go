@@ -98,14 +98,30 @@ func (l *Losses) values() [len(lossNames)]*float64 {
 	return [...]*float64{&l.Generator, &l.Energy, &l.Real, &l.RealStd, &l.Fake, &l.Cosine, &l.Move}
 }
 
-// Check is an error if a loss is not finite; it names the first.
-func (l Losses) Check(step int) error {
+// Check is a *Diverged if a loss is not finite, naming the first, or if the chains run off: width
+// is that of the range of pixels.
+func (l Losses) Check(step int, width float64) error {
 	for i, v := range l.values() {
 		if math.IsNaN(*v) || math.IsInf(*v, 0) {
-			return fmt.Errorf("step %d: %s is %v: training diverged. The last checkpoint is good: resume from it with lower learning rates, a smaller chain.delta2 or another seed", step, lossNames[i], *v)
+			return &Diverged{step, lossNames[i], *v}
 		}
 	}
+	if l.Move > 0.4*width {
+		return &Diverged{step, "move_rms", l.Move}
+	}
 	return nil
+}
+
+// Diverged says that training ran off at a step: a loss is not finite, or chains that moved by a
+// few hundredths before leap across the whole range, which soon ends in the same.
+type Diverged struct {
+	Step  int
+	Name  string // of the measurement that shows it
+	Value float64
+}
+
+func (d *Diverged) Error() string {
+	return fmt.Sprintf("step %d: %s is %.3g: training diverged. The last checkpoint is good: start again with lower learning rates, a smaller chain.delta2 or another seed", d.Step, d.Name, d.Value)
 }
 
 // Step is one iteration of Algorithm 1 on x: [n,c,h,w] in the config's range, with the signs fixed
@@ -139,7 +155,7 @@ func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
 		optim.UpdateEMA(t.AvgE, t.E, decay)
 		optim.UpdateEMA(t.AvgG, t.G, decay)
 		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt())
-		return loss.Check(t.step)
+		return loss.Check(t.step, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
 	})
 	t.step++
 	return loss, err

@@ -43,18 +43,33 @@ func demo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	encoder := filepath.Clean(out) + "-encoder"
+	// The encoder's folder joins the run's when that is there. What an interrupted demo left goes on.
+	encoder := filepath.Clean(out) + "-pretraining"
+	if isRun(encoder) {
+		if ssl, err = train.ReadSSLConfig(encoder); err != nil {
+			return err
+		}
+	}
+	if isRun(out) {
+		minutes = 0 // settled already
+		if cfg, err = train.ReadConfig(out); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
-	if err := inFolder(c, encoder, func() error { return runPretraining(c, ssl) }); err != nil {
+	if err := runPretraining(c, ssl, encoder, isRun(encoder)); err != nil {
 		return err
 	}
 	pretrained := time.Now()
-	if err := inFolder(c, out, func() error { return runTraining(c, cfg, encoder, minutes) }); err != nil {
+	if err := runTraining(c, cfg, encoder, out, minutes, isRun(out)); err != nil {
 		return err
 	}
 	seconds := map[string]float64{"pretrain": pretrained.Sub(start).Seconds(), "train": time.Since(pretrained).Seconds()}
 	s, err := evaluate(c, out, evalOptions{n: 10_000, seed: c.Uint64("seed"), gamma: cfg.Energy.Gamma}, seconds)
 	if err != nil {
+		return err
+	}
+	if err := os.Rename(encoder, filepath.Join(out, "pretraining")); err != nil {
 		return err
 	}
 	page, err := writeReport(out)
@@ -66,12 +81,7 @@ func demo(c *cli.Context) error {
 	return nil
 }
 
-// inFolder runs f with --out set to a folder.
-func inFolder(c *cli.Context, out string, f func() error) error {
-	before := c.String("out")
-	if err := c.Set("out", out); err != nil {
-		return err
-	}
-	defer func() { _ = c.Set("out", before) }()
-	return f()
+func isRun(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, "config.yaml"))
+	return err == nil
 }

@@ -312,7 +312,7 @@ func featuresCommand() *cli.Command {
 	liebm eval features --out eval/fashion.safetensors`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Usage: "safetensors `FILE` to write"},
-			&cli.IntFlag{Name: "epochs", Value: 5},
+			&cli.IntFlag{Name: "epochs", Value: 6},
 			&cli.Uint64Flag{Name: "seed", Value: 1},
 		},
 		Action: func(c *cli.Context) error {

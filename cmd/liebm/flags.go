@@ -79,16 +79,14 @@ func openData(d train.DataConfig, split data.Split, channels int) (*data.Set, er
 	return set, nil
 }
 
-func options(c *cli.Context, title string) (train.Options, *progress, error) {
+// options are what all runs of a command share.
+func options(c *cli.Context, title string) (train.Options, error) {
 	device, err := torch.ParseDevice(c.String("device"))
 	if err != nil {
-		return train.Options{}, nil, err
+		return train.Options{}, err
 	}
 	p := newProgress(title)
-	return train.Options{
-		Out: c.String("out"), Resume: c.Bool("resume"), Device: device,
-		Version: map[string]string{"liebm": version}, Watch: p.watch, Log: p,
-	}, p, nil
+	return train.Options{Device: device, Version: map[string]string{"liebm": version}, Watch: p.watch, Log: p}, nil
 }
 
 // need is an error that names the flags that are missing. The cli package's own check prints the

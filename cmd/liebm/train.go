@@ -47,19 +47,20 @@ func pretrain(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
-	return runPretraining(c, cfg)
+	return runPretraining(c, cfg, c.String("out"), c.Bool("resume"))
 }
 
-func runPretraining(c *cli.Context, cfg train.SSLConfig) error {
+func runPretraining(c *cli.Context, cfg train.SSLConfig, out string, resume bool) error {
 	set, err := openData(cfg.Data, data.Train, cfg.Encoder.Channels)
 	if err != nil {
 		return err
 	}
 	defer set.Close()
-	o, _, err := options(c, "pretraining")
+	o, err := options(c, "pretraining")
 	if err != nil {
 		return err
 	}
+	o.Out, o.Resume = out, resume
 	return explainStop(train.Pretrain(c.Context, cfg, set, o), "pretrain", o.Out)
 }
 
@@ -101,7 +102,7 @@ func runTrain(c *cli.Context) error {
 	if !c.Bool("resume") && c.String("encoder") == "" {
 		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s-simclr --out FOLDER", cfg.Data.Name)
 	}
-	return runTraining(c, cfg, c.String("encoder"), c.Float64("minutes"))
+	return runTraining(c, cfg, c.String("encoder"), c.String("out"), c.Float64("minutes"), c.Bool("resume"))
 }
 
 func trainConfig(c *cli.Context) (train.Config, error) {
@@ -118,17 +119,17 @@ func trainConfig(c *cli.Context) (train.Config, error) {
 	return s.Resolve()
 }
 
-func runTraining(c *cli.Context, cfg train.Config, encoder string, minutes float64) error {
+func runTraining(c *cli.Context, cfg train.Config, encoder, out string, minutes float64, resume bool) error {
 	set, err := openData(cfg.Data, data.Train, cfg.Energy.Channels)
 	if err != nil {
 		return err
 	}
 	defer set.Close()
-	o, _, err := options(c, "training")
+	o, err := options(c, "training")
 	if err != nil {
 		return err
 	}
-	o.Minutes = minutes
+	o.Out, o.Resume, o.Minutes = out, resume, minutes
 	if cfg.Data.Name == "fmnist" {
 		monitor, err := newMonitor(c.Context, cfg)
 		if err != nil {

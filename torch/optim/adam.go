@@ -16,6 +16,7 @@ type AdamOptions struct {
 	Beta2       float64 `yaml:"beta2"`        // decay of the mean squared gradient
 	Eps         float64 `yaml:"eps"`          // added to the root of the mean square; PyTorch's default is 1e-8
 	WeightDecay float64 `yaml:"weight_decay"` // L2 penalty's factor, added to the gradient
+	Clip        float64 `yaml:"clip"`         // greatest norm of the whole gradient, longer ones are scaled to it; 0: no limit
 }
 
 // Adam is torch.optim.Adam (Kingma & Ba 2015). Its arithmetic runs over all parameters at once
@@ -74,7 +75,21 @@ func (a *Adam) Apply(grads []torch.Tensor, lr float64) {
 	if len(p) == 0 {
 		return
 	}
-	torch.NoGrad(func() { a.update(p, g, m, v, lr) })
+	torch.NoGrad(func() {
+		if a.opt.Clip > 0 {
+			clip(g, a.opt.Clip)
+		}
+		a.update(p, g, m, v, lr)
+	})
+}
+
+// clip scales the gradients so that their norm, taken over all of them, is at most limit:
+// torch.nn.utils.clip_grad_norm_.
+func clip(grads []torch.Tensor, limit float64) {
+	norm := torch.Stack(torch.ForeachNorm(grads), 0).Norm(false, 0).Item()
+	if factor := limit / (norm + 1e-6); factor < 1 {
+		torch.ForeachMul(grads, factor)
+	}
 }
 
 // update is algorithm 1 of Kingma & Ba 2015, bias corrections included:

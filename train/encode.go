@@ -1,0 +1,75 @@
+package train
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// encodeYAML writes every setting of struct v in the order of its fields, zeros too, with its doc tag as a comment.
+// decodeYAML reads it back exactly; so does PyYAML, which takes 1e-05 for a string but 1.0e-05 for a number.
+func encodeYAML(v any) ([]byte, error) {
+	all, err := settingsOf(reflect.Indirect(reflect.ValueOf(v)), "")
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	for i, s := range all {
+		group, key := splitPath(s.path)
+		if group != "" {
+			out.WriteString(strings.Repeat("  ", strings.Count(group, ".")+1))
+		}
+		out.WriteString(key + ":")
+		if !s.group {
+			text, err := encodeValue(s.value)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.path, err)
+			}
+			out.WriteString(" " + text)
+		} else if i+1 == len(all) || !strings.HasPrefix(all[i+1].path, s.path+".") {
+			out.WriteString(" {}")
+		}
+		if s.doc != "" {
+			out.WriteString(" # " + strings.Join(strings.Fields(s.doc), " "))
+		}
+		out.WriteByte('\n')
+	}
+	return out.Bytes(), nil
+}
+
+func encodeValue(v reflect.Value) (string, error) {
+	switch {
+	case isList(v):
+		elements := make([]string, v.Len())
+		for i := range elements {
+			var err error
+			if elements[i], err = encodeValue(v.Index(i)); err != nil {
+				return "", err
+			}
+		}
+		return "[" + strings.Join(elements, ", ") + "]", nil
+	case v.CanFloat():
+		if x := v.Float(); math.IsNaN(x) || math.IsInf(x, 0) {
+			return "", fmt.Errorf("%v is not a finite number", x)
+		}
+		text := strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits())
+		if mantissa, exponent, ok := strings.Cut(text, "e"); ok && !strings.Contains(mantissa, ".") {
+			text = mantissa + ".0e" + exponent
+		}
+		return text, nil
+	case v.Kind() == reflect.String:
+		if !utf8.ValidString(v.String()) {
+			return "", fmt.Errorf("%q is not UTF-8", v.String())
+		}
+		return strconv.Quote(v.String()), nil // for valid UTF-8, Go's escapes are YAML's
+	case v.CanInt(): // not fmt, which would call a String method
+		return strconv.FormatInt(v.Int(), 10), nil
+	case v.CanUint():
+		return strconv.FormatUint(v.Uint(), 10), nil
+	}
+	return strconv.FormatBool(v.Bool()), nil
+}

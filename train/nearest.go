@@ -1,0 +1,88 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// keysOf lists the keys of a group, "" for the root, by their full paths.
+func keysOf(known []setting, group string) string {
+	var keys []string
+	for _, s := range known {
+		if parent, _ := splitPath(s.path); parent == group {
+			keys = append(keys, s.path)
+		}
+	}
+	return strings.Join(keys, ", ")
+}
+
+// splitPath cuts "chain.steps" into its group and its last word.
+func splitPath(path string) (group, last string) {
+	i := strings.LastIndexByte(path, '.')
+	return path[:max(i, 0)], path[i+1:]
+}
+
+// unknownKey explains a key that no setting has: the same word in another group, else the nearest path, else the choice.
+func unknownKey(path string, known []setting) error {
+	group, word := splitPath(path)
+	var paths, elsewhere []string
+	for _, s := range known {
+		paths = append(paths, s.path)
+		if _, last := splitPath(s.path); last == word {
+			elsewhere = append(elsewhere, s.path)
+		}
+	}
+	near := Nearest(path, paths)
+	if len(elsewhere) > 0 {
+		near = strings.Join(elsewhere, " or ")
+	}
+	if near != "" {
+		return fmt.Errorf("unknown key %s: did you mean %s?", show(path), near)
+	}
+	if s := find(known, group); s == nil || !s.group {
+		group = ""
+	}
+	return fmt.Errorf("unknown key %s: known are %s", show(path), keysOf(known, group))
+}
+
+// Nearest returns the entry of known most like word, "" when none is near: it differs, case and punctuation aside, in at
+// most a third of the letters (inserted, dropped or replaced). Ties go to the first.
+func Nearest(word string, known []string) string {
+	best, nearest := math.MaxInt, ""
+	for _, k := range known {
+		a, b := letters(word), letters(k)
+		if len(a) > 2*len(b)+2 {
+			continue // too far, and perhaps too long to compare
+		}
+		if d := editDistance(a, b); d < best && d <= (max(len(a), len(b))+2)/3 {
+			best, nearest = d, k
+		}
+	}
+	return nearest
+}
+
+func letters(s string) []rune {
+	return []rune(strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s)))
+}
+
+// editDistance is Levenshtein's, one row of the table at a time.
+func editDistance(a, b []rune) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, x := range a {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, y := range b {
+			replace := diagonal
+			if x != y {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
