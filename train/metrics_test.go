@@ -16,7 +16,8 @@ func TestMetricsWrite(t *testing.T) {
 		Energy    float32 `json:"loss/energy,omitempty"`
 		Count     uint8
 		Hidden    []int `json:"-"`
-		hidden    int
+		//lint:ignore U1000 it shows that unexported fields are passed over
+		hidden int
 	}
 	for name, c := range map[string]struct {
 		values any

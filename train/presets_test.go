@@ -1,0 +1,82 @@
+package train
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+)
+
+func TestNetworksHaveThePublishedNumberOfParameters(t *testing.T) {
+	before := torch.Live()
+	for name, want := range map[string]map[string]int{ // Table 12
+		"cifar10-em":     {"E": 4_923_968, "G": 4_276_739, "q": 15_208_064},
+		"imagenet32-em":  {"E": 17_645_632, "G": 16_024_579, "q": 15_208_064},
+		"celeba64-em":    {"E": 20_651_456, "G": 12_220_675, "q": 15_210_752},
+		"celebahq256-em": {"G": 34_326_211, "q": 8_064_512},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := Preset(name)
+			require.NoError(t, err)
+			got, err := countParams(cfg, EncoderFor(cfg))
+			require.NoError(t, err)
+			for network, n := range want {
+				assert.Equal(t, n, got[network], network)
+			}
+			if name == "celebahq256-em" {
+				assert.InDelta(t, 40.65e6, got["E"], 0.005e6, "published as 40.65 M")
+			}
+		})
+	}
+	assert.Equal(t, before, torch.Live())
+}
+
+func TestPresetsAreWholeAndValid(t *testing.T) {
+	for _, name := range Presets() {
+		cfg, err := Preset(name)
+		require.NoError(t, err)
+		assert.Equal(t, name, cfg.Preset)
+		assert.NoError(t, cfg.Validate(), name)
+		var back Config
+		text, err := YAML(cfg)
+		require.NoError(t, err)
+		require.NoError(t, decodeYAML([]byte(text), &back))
+		assert.Equal(t, cfg, back, "a config survives its file")
+		ssl, err := SSLPreset(cfg.Data.Name + "-simclr")
+		require.NoError(t, err, "every data set has an encoder to pretrain")
+		assert.NoError(t, ssl.Validate(), ssl.Preset)
+		assert.Equal(t, cfg.Energy.LatentDim, ssl.Encoder.LatentDim)
+		assert.Equal(t, cfg.Data, ssl.Data)
+	}
+}
+
+func TestTheTrapOfTheZeroImageIsWarnedOf(t *testing.T) {
+	assert.Len(t, CIFAR10().Warnings(), 1, "quadratic F, no bias, 0 in [0, 1]")
+	assert.Empty(t, FashionMNIST().Warnings(), "has biases")
+	assert.Empty(t, CelebA64().Warnings(), "has a linear F")
+}
+
+func TestValidateNamesEverySettingThatIsWrong(t *testing.T) {
+	c := FashionMNIST()
+	c.Target, c.Batch, c.ReplaceProb, c.EMA, c.Precision = "me", 1, 2, 1, "float8"
+	c.Energy.Gamma, c.Chain.Steps, c.OptE.LR = math.NaN(), -1, 0
+	err := c.Validate()
+	for _, name := range []string{"target", "batch", "replace_prob", "ema", "precision", "energy.gamma", "chain.steps", "opt_e.lr"} {
+		assert.ErrorContains(t, err, name)
+	}
+}
+
+func TestPlanScalesWithTheWork(t *testing.T) {
+	c := tiny()
+	p, err := MakePlan(context.Background(), c, tinySSL().Encoder, torch.Device{})
+	require.NoError(t, err)
+	assert.Positive(t, p.Hours)
+	twice := c
+	twice.Chain.Steps *= 2
+	assert.Greater(t, twice.flops(tinySSL().Encoder), c.flops(tinySSL().Encoder))
+	assert.InEpsilon(t, p.SecondsPerStep*float64(c.Steps)/3600, p.Hours, 1e-9)
+}
