@@ -101,16 +101,18 @@ func (b *residualBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 
 // Features is the backbone's pooled output, which probes read: [n,c,h,w] → [n,widths' last].
 func (h *Encoder) Features(x torch.Tensor, mode nn.Mode) torch.Tensor {
-	y := relu(h.BN.Forward(h.Stem.Forward(h.normalize(x)), mode))
-	if h.Config.Stem != "small" {
-		y = y.MaxPool2d(3, 2, 1)
-	}
-	for _, stage := range h.Stages {
-		for _, b := range stage {
-			y = b.forward(y, mode)
+	return torch.Tidy(func() torch.Tensor { // what the gradient needs, the graph keeps
+		y := relu(h.BN.Forward(h.Stem.Forward(h.normalize(x)), mode))
+		if h.Config.Stem != "small" {
+			y = y.MaxPool2d(3, 2, 1)
 		}
-	}
-	return y.MeanDim(false, 2, 3)
+		for _, stage := range h.Stages {
+			for _, b := range stage {
+				y = b.forward(y, mode)
+			}
+		}
+		return y.AvgPool2d(y.Size(2)).Flatten(1)
+	})
 }
 
 // Forward is h(x) before normalisation to the sphere: [n,c,h,w] → [n,d_z].

@@ -197,12 +197,14 @@ func (b boundBlock) forward(x torch.Tensor) torch.Tensor {
 // Features is f(x): [n,c,h,w] → [n,feature_dim] float32. Everything about x follows from it, so
 // one call serves marginal and joint energies.
 func (b *Bound) Features(x torch.Tensor) torch.Tensor {
-	h := x.To(b.dtype).Contiguous(torch.ChannelsLast)
-	for _, block := range b.blocks {
-		h = block.forward(h)
-	}
-	// A pool over the whole image is the mean, and its gradient stays NHWC.
-	return b.out.linear(h.ReLU().AvgPool2d(h.Size(2)).Flatten(1).To(torch.Float32))
+	return torch.Tidy(func() torch.Tensor { // what the gradient needs, the graph keeps
+		h := x.To(b.dtype).Contiguous(torch.ChannelsLast)
+		for _, block := range b.blocks {
+			h = block.forward(h)
+		}
+		// A pool over the whole image is the mean, and its gradient stays NHWC.
+		return b.out.linear(h.ReLU().AvgPool2d(h.Size(2)).Flatten(1).To(torch.Float32))
+	})
 }
 
 // Score is F(f), the energy E(x) = F(f(x)) of features (Eq. 6): [n,feature_dim] → [n].

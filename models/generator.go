@@ -93,12 +93,14 @@ func (b *generatorBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 
 // Forward maps m: [n,d_m] to images [n,c,h,w] in G's range.
 func (g *Generator) Forward(m torch.Tensor, mode nn.Mode) torch.Tensor {
-	h := g.In.Forward(m).Reshape(-1, g.Config.Widths[0], 4, 4).Contiguous(torch.ChannelsLast)
-	for _, b := range g.Blocks {
-		h = b.forward(h, mode)
-	}
-	x := g.Out.Forward(relu(g.BN.Forward(h, mode))).Tanh()
-	return Range{-1, 1}.To(g.Range, x)
+	return torch.Tidy(func() torch.Tensor { // what the gradient needs, the graph keeps
+		h := g.In.Forward(m).Reshape(-1, g.Config.Widths[0], 4, 4).Contiguous(torch.ChannelsLast)
+		for _, b := range g.Blocks {
+			h = b.forward(h, mode)
+		}
+		x := g.Out.Forward(relu(g.BN.Forward(h, mode))).Tanh()
+		return Range{-1, 1}.To(g.Range, x)
+	})
 }
 
 // To maps pixels of range r to range s.

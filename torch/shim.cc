@@ -213,9 +213,9 @@ int64_t lt_live(void) { return live.load(); }
 
 void lt_tune_malloc(void) {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20); // the most that glibc takes
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 64 << 20);
+  mallopt(M_TOP_PAD, 4 << 20);
 #endif
 }
 
