@@ -181,7 +181,7 @@ func (p *page) readMetrics(dir string) error {
 		names   []string
 		log     bool
 	}{
-		{"Fréchet distance of G alone during training, 2,000 samples", []string{"fd"}, true},
+		{"Fréchet distance of G alone during training, 2,000 samples", []string{"fd"}, false},
 		{"L_G (Eq. 8)", []string{"loss_g"}, true},
 		{"L_E (Eq. 4)", []string{"loss_e"}, false},
 		{"energy F(f(x)) of data and of negative samples", []string{"energy_real", "energy_fake"}, false},

@@ -114,7 +114,6 @@ func newPlot(x, y string) *plot.Plot {
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{225}
 	p.Add(grid)
-	p.Legend.Top = true
 	return p
 }
 

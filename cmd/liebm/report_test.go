@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func files(t *testing.T, contents map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range contents {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666))
+	}
+	return dir
+}
+
+func TestReportIsOnePageThatNothingCanBreak(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"a config alone": {map[string]string{"config.yaml": "steps: 3"}, []string{"steps: 3", "liebm eval --run"}},
+		"a hostile config": {map[string]string{"config.yaml": "</pre><script>alert(1)</script>"},
+			[]string{"&lt;/pre&gt;&lt;script&gt;"}},
+		"metrics that are not numbers": {map[string]string{"config.yaml": "",
+			"metrics.jsonl": `{"step":1,"loss_g":"NaN","loss_e":1}` + "\n" + `{"step":2,"loss_g":"Infinity","loss_e":2}` + "\n"},
+			[]string{"L_E (Eq. 4)"}},
+		"a single point": {map[string]string{"config.yaml": "", "metrics.jsonl": `{"step":1,"fd":3}` + "\n"}, []string{"Fréchet distance of G alone"}},
+		"a summary": {map[string]string{"config.yaml": "", "summary.json": `{"features":"cnn","fd":9.5,"nfe":6,"auroc":{"noise":0.75},` +
+			`"auroc_energy":{"noise":0.5},"auroc_cosine":{"noise":0.25},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"noise":[0,0]}}}`},
+			[]string{"9.5", "0.75", "this is no FID", "s(x) of Eq. 15"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, err := writeReport(files(t, c.files))
+			require.NoError(t, err)
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for _, want := range c.want {
+				assert.Contains(t, string(text), want)
+			}
+			assert.NotContains(t, string(text), "<script")
+			assert.NotRegexp(t, `(src|href)="?https?:`, string(text), "nothing is fetched from elsewhere")
+		})
+	}
+}
+
+func TestReportRefuses(t *testing.T) {
+	_, err := writeReport(t.TempDir())
+	assert.ErrorContains(t, err, "holds no run")
+	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "summary.json": "{"}))
+	assert.ErrorContains(t, err, "liebm eval --run")
+	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "metrics.jsonl": "{}\n{}\n"}))
+	assert.ErrorContains(t, err, "metrics.jsonl:1")
+}
