@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -35,7 +36,7 @@ func BenchmarkStep(b *testing.B) {
 					ours, err := MeasureStep(b.Context(), cfg, EncoderFor(cfg), torch.Device{}, c.iters)
 					require.NoError(b, err)
 					b.ReportMetric(ours, "s/step")
-					b.ReportMetric(peakMB(b), "peak-MB")
+					b.ReportMetric(memory(b, "VmHWM"), "peak-MB")
 					if eager > 0 {
 						b.ReportMetric(eager, "eager-s/step")
 						b.ReportMetric(eager/ours, "x-eager")
@@ -92,15 +93,43 @@ func bools(v []bool) (s string) {
 	return s
 }
 
-// peakMB is this process's highest resident memory.
-func peakMB(b *testing.B) float64 {
+// memory is a line of this process's status in MB: VmRSS, resident now; VmHWM, at its highest.
+func memory(b *testing.B, name string) float64 {
 	text, err := os.ReadFile("/proc/self/status")
 	require.NoError(b, err)
 	var kb float64
 	for _, line := range strings.Split(string(text), "\n") {
-		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kb); n == 1 {
+		if n, _ := fmt.Sscanf(line, name+": %f kB", &kb); n == 1 {
 			return kb / 1024
 		}
 	}
 	return 0
+}
+
+// BenchmarkResidentMemory reports how much memory a thousand steps hold, and by how much it grew
+// since the two hundredth.
+func BenchmarkResidentMemory(b *testing.B) {
+	cfg := FashionMNIST()
+	for range b.N {
+		h, err := models.NewEncoder(EncoderFor(cfg), cfg.Data.Range, cfg.Seed)
+		require.NoError(b, err)
+		t, err := NewTrainer(cfg, h, torch.Device{})
+		require.NoError(b, err)
+		var early float64
+		require.NoError(b, torch.Do(func() error {
+			for i := range 1000 {
+				if _, err := t.timed(i); err != nil {
+					return err
+				}
+				if i == 200 {
+					early = memory(b, "VmRSS")
+				}
+			}
+			return nil
+		}))
+		late := memory(b, "VmRSS")
+		b.ReportMetric(late, "MB")
+		b.ReportMetric(late-early, "MB-grown")
+		t.Close()
+	}
 }

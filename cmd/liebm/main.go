@@ -25,6 +25,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := app().RunContext(ctx, os.Args)
 	stop()
+	if err == context.Canceled { // bare: there is nothing to go on with
+		err = fmt.Errorf("stopped; nothing was written: %w", err)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "liebm:", err)
 		os.Exit(exitCode(err))
