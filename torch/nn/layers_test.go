@@ -80,9 +80,7 @@ func TestBatchNormMatchesPyTorch(t *testing.T) {
 			state["running_mean"], state["running_var"] = before["running_mean"], before["running_var"]
 			require.NoError(t, nn.Load(bn, "", state))
 
-			for _, x := range []string{"running_mean", "running_var"} { // BatchStats: the batch, as in training
-				assert.True(t, before[x].Equal(state[x]), x)
-			}
+			// BatchStats gives what training does.
 			checkLayer(t, golden, name+"_train.", bn, func(x torch.Tensor) torch.Tensor { return bn.Forward(x, nn.BatchStats) })
 			assert.True(t, before["running_mean"].Equal(bn.RunningMean), "BatchStats leaves the statistics alone")
 			assert.True(t, before["running_var"].Equal(bn.RunningVar), "BatchStats leaves the statistics alone")
