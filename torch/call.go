@@ -8,7 +8,6 @@ import "C"
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"reflect"
 	"strings"
@@ -87,33 +86,43 @@ func call2(op string, args ...any) (Tensor, Tensor) {
 // callList runs an operator that returns one list of tensors.
 func callList(op string, args ...any) []Tensor { return Call(op, args...).Tensors(0) }
 
+type operator struct {
+	name   string
+	handle uint64
+}
+
 var (
-	opsMu sync.Mutex
-	ops   atomic.Pointer[map[string]uint64] // copied on write: a call reads it without a lock
+	operatorsMu sync.Mutex
+	operators   = map[string]*operator{}
+	// recent finds an operator by where its name lies in memory, which for the constants in ops.go
+	// is always the same place; comparing equal names that share their bytes costs nothing.
+	recent [1024]atomic.Pointer[operator]
 )
 
 func lookup(op string) uint64 {
-	if m := ops.Load(); m != nil {
-		if h, ok := (*m)[op]; ok {
-			return h
-		}
+	at := uintptr(unsafe.Pointer(unsafe.StringData(op)))
+	slot := &recent[(at>>3^at>>13)%uintptr(len(recent))]
+	if o := slot.Load(); o != nil && o.name == op {
+		return o.handle
 	}
-	return register(op)
+	o := register(op)
+	slot.Store(o)
+	return o.handle
 }
 
-func register(op string) uint64 {
-	opsMu.Lock()
-	defer opsMu.Unlock()
+func register(op string) *operator {
+	operatorsMu.Lock()
+	defer operatorsMu.Unlock()
+	if o, ok := operators[op]; ok {
+		return o
+	}
 	name := C.CString(op)
 	defer C.free(unsafe.Pointer(name))
 	var h C.uint64_t
 	check(op, C.lt_find_op(name, &h))
-	next := map[string]uint64{op: uint64(h)}
-	if m := ops.Load(); m != nil {
-		maps.Copy(next, *m)
-	}
-	ops.Store(&next)
-	return uint64(h)
+	o := &operator{op, uint64(h)}
+	operators[o.name] = o
+	return o
 }
 
 // cross is the one place that calls operators.

@@ -62,23 +62,32 @@ char* lt_find_op(const char* name, uint64_t* out) {
       throw std::runtime_error("this libtorch (" TORCH_VERSION ") has no such operator" +
                                (others.empty() ? std::string() : "; it has" + others));
     }
-    auto op = new Op{*found, {}}; // lives as long as the process: there are a few hundred
+    auto op = new Op{*found, {}, is_fresh(found->schema()), {}, {}, {}, {}}; // lives as long as the process: there are a few hundred
     for (const auto& a : found->schema().arguments()) {
       bool has = a.default_value().has_value();
       op->params.push_back({a.name(), kind_of(a.type()), a.N().value_or(0), has ? *a.default_value() : IValue(),
                             !has && a.type()->kind() != c10::TypeKind::OptionalType});
     }
+    unbox(*op);
     *out = reinterpret_cast<uint64_t>(op);
   });
 }
 
 char* lt_call(uint64_t handle, const uint64_t* args, int64_t nwords, uint64_t* out, int64_t cap) {
-  auto& stack = self.stack;
+  auto& stack = self().stack;
   char* err = guard(
       [&] {
         require_scope();
         const Op& op = *reinterpret_cast<const Op*>(handle);
-        fill_stack(op, args, nwords, stack);
+        Tensor result;
+        if (cap > 2 && call_unboxed(op, args, nwords, result)) {
+          out[0] = 2;
+          out[1] = LT_TENSOR;
+          out[2] = make_handle(std::move(result));
+          return;
+        }
+        std::optional<at::AutoDispatchBelowAutograd> below;
+        if (!fill_stack(op, args, nwords, stack) && op.fresh) below.emplace();
         op.handle.callBoxed(&stack);
         if (cap == 0) return; // the caller wants no results
         Writer w{out, cap};
@@ -176,28 +185,30 @@ char* lt_string(uint64_t h, char** text) {
 }
 
 int64_t lt_scope_open(void) {
-  if (!self.ready) { // OpenMP's thread count is per thread; oneDNN reads it without asking ATen
+  Thread& me = self();
+  if (!me.ready) { // OpenMP's thread count is per thread; oneDNN reads it without asking ATen
     at::init_num_threads();
-    self.ready = true;
+    me.ready = true;
   }
-  self.open_marks.push_back(self.made.size());
-  return int64_t(self.open_marks.size());
+  me.open_marks.push_back(me.made.size());
+  return int64_t(me.open_marks.size());
 }
 
 void lt_scope_close(int64_t depth, uint64_t moved) {
-  if (int64_t(self.open_marks.size()) < depth) return;
-  size_t mark = self.open_marks[depth - 1];
+  Thread& me = self();
+  if (int64_t(me.open_marks.size()) < depth) return;
+  size_t mark = me.open_marks[depth - 1];
   bool passes_on = false;
-  for (size_t i = self.made.size(); i-- > mark;) {
-    uint64_t h = self.made[i];
+  for (size_t i = me.made.size(); i-- > mark;) {
+    uint64_t h = me.made[i];
     if (h == moved) passes_on = alive(h);
     else if (alive(h) && !slot_at(uint32_t(h)).kept) free_handle(h);
   }
-  self.made.resize(mark);
-  self.open_marks.resize(depth - 1);
+  me.made.resize(mark);
+  me.open_marks.resize(depth - 1);
   if (!passes_on) return;
-  if (self.open_marks.empty()) free_handle(moved);
-  else self.made.push_back(moved);
+  if (me.open_marks.empty()) free_handle(moved);
+  else me.made.push_back(moved);
 }
 
 char* lt_keep(uint64_t h) {

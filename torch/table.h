@@ -42,7 +42,15 @@ struct Thread {
     free_slots.insert(free_slots.end(), spare.begin(), spare.end());
   }
 };
-thread_local Thread self;
+thread_local Thread* mine = nullptr; // a plain pointer: reading it costs no guard
+
+Thread& first_use() {
+  static thread_local Thread t;
+  mine = &t;
+  return t;
+}
+
+Thread& self() { return mine ? *mine : first_use(); }
 
 Slot& slot_at(uint32_t i) { return chunks[i >> kChunkBits].load(std::memory_order_acquire)[i & (kChunkSize - 1)]; }
 
@@ -60,41 +68,42 @@ const Tensor& get(uint64_t h) {
   return slot_at(uint32_t(h)).t;
 }
 
-void require_scope() {
-  if (self.open_marks.empty())
-    throw std::runtime_error("no open scope on this goroutine: call it inside torch.Do");
+Thread& require_scope() {
+  Thread& me = self();
+  if (me.open_marks.empty()) throw std::runtime_error("no open scope on this goroutine: call it inside torch.Do");
+  return me;
 }
 
-uint32_t take_slot() {
-  if (self.spare.empty()) {
-    std::lock_guard<std::mutex> lock(table_mutex);
-    for (int i = 0; i < 64; i++) {
-      if (!free_slots.empty()) {
-        self.spare.push_back(free_slots.back());
-        free_slots.pop_back();
-        continue;
-      }
-      if ((next_slot >> kChunkBits) >= kChunks) throw std::runtime_error("more than 268 million tensors are alive");
-      if ((next_slot & (kChunkSize - 1)) == 0) chunks[next_slot >> kChunkBits].store(new Slot[kChunkSize]);
-      self.spare.push_back(next_slot++);
+void more_slots(Thread& me) {
+  std::lock_guard<std::mutex> lock(table_mutex);
+  for (int i = 0; i < 64; i++) {
+    if (!free_slots.empty()) {
+      me.spare.push_back(free_slots.back());
+      free_slots.pop_back();
+      continue;
     }
+    if ((next_slot >> kChunkBits) >= kChunks) throw std::runtime_error("more than 268 million tensors are alive");
+    if ((next_slot & (kChunkSize - 1)) == 0) chunks[next_slot >> kChunkBits].store(new Slot[kChunkSize]);
+    me.spare.push_back(next_slot++);
   }
-  uint32_t i = self.spare.back();
-  self.spare.pop_back();
-  return i;
+}
+
+// compact drops, before made would grow, what was freed or kept early.
+void compact(Thread& me) {
+  size_t keep = me.open_marks.back();
+  for (size_t i = keep; i < me.made.size(); i++)
+    if (alive(me.made[i]) && !slot_at(uint32_t(me.made[i])).kept) me.made[keep++] = me.made[i];
+  me.made.resize(keep);
+  me.made.reserve(std::max<size_t>(256, 2 * keep));
 }
 
 uint64_t make_handle(Tensor t) {
   if (!t.defined()) return 0;
-  require_scope();
-  if (self.made.size() == self.made.capacity()) { // before growing, drop what was freed or kept early
-    size_t keep = self.open_marks.back();
-    for (size_t i = keep; i < self.made.size(); i++)
-      if (alive(self.made[i]) && !slot_at(uint32_t(self.made[i])).kept) self.made[keep++] = self.made[i];
-    self.made.resize(keep);
-    self.made.reserve(std::max<size_t>(256, 2 * keep));
-  }
-  uint32_t i = take_slot();
+  Thread& me = require_scope();
+  if (me.made.size() == me.made.capacity()) compact(me);
+  if (me.spare.empty()) more_slots(me);
+  uint32_t i = me.spare.back();
+  me.spare.pop_back();
   Slot& s = slot_at(i);
   s.t = std::move(t);
   s.kept.store(false, std::memory_order_relaxed);
@@ -102,7 +111,7 @@ uint64_t make_handle(Tensor t) {
   s.gen.store(gen, std::memory_order_release);
   live.fetch_add(1, std::memory_order_relaxed);
   uint64_t h = uint64_t(gen) << 32 | i;
-  self.made.push_back(h);
+  me.made.push_back(h);
   return h;
 }
 
@@ -113,11 +122,12 @@ void free_handle(uint64_t h) {
   if (!s.gen.compare_exchange_strong(gen, gen + 1)) return; // somebody else closed it first
   s.t.reset();
   live.fetch_sub(1, std::memory_order_relaxed);
-  self.spare.push_back(uint32_t(h));
-  if (self.spare.size() > 4096) { // a thread that only frees must not hoard
+  Thread& me = self();
+  me.spare.push_back(uint32_t(h));
+  if (me.spare.size() > 4096) { // a thread that only frees must not hoard
     std::lock_guard<std::mutex> lock(table_mutex);
-    free_slots.insert(free_slots.end(), self.spare.begin() + 2048, self.spare.end());
-    self.spare.resize(2048);
+    free_slots.insert(free_slots.end(), me.spare.begin() + 2048, me.spare.end());
+    me.spare.resize(2048);
   }
 }
 

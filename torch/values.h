@@ -3,9 +3,11 @@
 #pragma once
 
 #include <ATen/Context.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <cstring>
+#include <optional>
 #include <sstream>
 
 #include "shim.h"
@@ -26,7 +28,27 @@ struct Param {
 struct Op {
   c10::OperatorHandle handle;
   std::vector<Param> params;
+  // fresh: all results are new tensors and no argument is written or aliased. Where no input requires
+  // grad, such an operator's autograd kernel has nothing to record and is passed by.
+  bool fresh;
+  // Most pointwise operators have one of these signatures. They are called without boxing.
+  using Unary = Tensor(const Tensor&);
+  using Binary = Tensor(const Tensor&, const Tensor&);
+  using BinaryScalar = Tensor(const Tensor&, const Tensor&, const at::Scalar&);
+  using WithScalar = Tensor(const Tensor&, const at::Scalar&);
+  std::optional<c10::TypedOperatorHandle<Unary>> unary;
+  std::optional<c10::TypedOperatorHandle<Binary>> binary;
+  std::optional<c10::TypedOperatorHandle<BinaryScalar>> binary_scalar;
+  std::optional<c10::TypedOperatorHandle<WithScalar>> with_scalar;
 };
+
+bool is_fresh(const c10::FunctionSchema& schema) {
+  for (const auto& a : schema.arguments())
+    if (a.alias_info()) return false;
+  for (const auto& r : schema.returns())
+    if (r.alias_info() || r.type()->kind() != c10::TypeKind::TensorType) return false;
+  return !schema.returns().empty();
+}
 
 Kind kind_of(const c10::TypePtr& t) {
   switch (t->kind()) {
@@ -56,6 +78,21 @@ Kind kind_of(const c10::TypePtr& t) {
   }
 }
 
+// unbox finds out whether the operator has one of the common signatures.
+void unbox(Op& op) {
+  const auto& schema = op.handle.schema();
+  if (!op.fresh || schema.returns().size() != 1) return;
+  std::string kinds;
+  for (const auto& a : schema.arguments()) {
+    auto kind = a.type()->kind();
+    kinds += kind == c10::TypeKind::TensorType ? 't' : kind == c10::TypeKind::NumberType ? 's' : '?';
+  }
+  if (kinds == "t") op.unary = op.handle.typed<Op::Unary>();
+  if (kinds == "tt") op.binary = op.handle.typed<Op::Binary>();
+  if (kinds == "tts") op.binary_scalar = op.handle.typed<Op::BinaryScalar>();
+  if (kinds == "ts") op.with_scalar = op.handle.typed<Op::WithScalar>();
+}
+
 double as_double(uint64_t w) { double d; std::memcpy(&d, &w, 8); return d; }
 uint64_t as_word(double d) { uint64_t w; std::memcpy(&w, &d, 8); return w; }
 
@@ -64,7 +101,13 @@ c10::Device device_of(uint64_t w) { return {c10::DeviceType(int8_t(w >> 32)), c1
 // Reader walks the argument words.
 struct Reader {
   const uint64_t *p, *end;
+  bool requires_grad = false; // whether any tensor among them does
   bool more() const { return p < end; }
+  const Tensor& tensor(uint64_t h) {
+    const Tensor& t = get(h);
+    requires_grad |= t.requires_grad();
+    return t;
+  }
   std::string text(uint64_t n) {
     std::string s(reinterpret_cast<const char*>(p), n);
     p += (n + 7) / 8;
@@ -77,7 +120,7 @@ struct Reader {
 }
 
 const at::Generator& generator(c10::Device device) {
-  auto& g = self.generators[device.is_cpu() ? 0 : 1];
+  auto& g = self().generators[device.is_cpu() ? 0 : 1];
   if (!g.defined() || g.device() != device) g = at::globalContext().defaultGenerator(device).clone();
   return g;
 }
@@ -92,7 +135,7 @@ IValue value(Reader& r, const Param& param, c10::Device device) {
     case LT_TENSOR:
       skip(1);
       if (*p == 0) return param.required ? IValue(Tensor()) : IValue();
-      return get(*p);
+      return r.tensor(*p);
     case LT_INT:
       skip(1);
       if (param.kind == Kind::Float) return double(int64_t(*p));
@@ -132,12 +175,12 @@ IValue value(Reader& r, const Param& param, c10::Device device) {
       if (param.kind == Kind::Tensors) {
         c10::List<Tensor> l;
         l.reserve(n);
-        for (uint64_t i = 0; i < n; i++) l.push_back(get(p[i]));
+        for (uint64_t i = 0; i < n; i++) l.push_back(r.tensor(p[i]));
         return l;
       }
       if (param.kind == Kind::OptTensors) {
         c10::impl::GenericList l(c10::OptionalType::ofTensor());
-        for (uint64_t i = 0; i < n; i++) l.push_back(p[i] ? IValue(get(p[i])) : IValue());
+        for (uint64_t i = 0; i < n; i++) l.push_back(p[i] ? IValue(r.tensor(p[i])) : IValue());
         return l;
       }
       mismatch(param, "a list of tensors");
@@ -290,7 +333,8 @@ c10::Device device_of_args(const uint64_t* args, int64_t nwords) {
   return nwords >= 2 && (args[0] & 0xff) == LT_TENSOR && args[1] ? get(args[1]).device() : c10::Device(c10::kCPU);
 }
 
-void fill_stack(const Op& op, const uint64_t* args, int64_t nwords, std::vector<IValue>& stack) {
+// fill_stack returns whether autograd may have something to record.
+bool fill_stack(const Op& op, const uint64_t* args, int64_t nwords, std::vector<IValue>& stack) {
   Reader r{args, args + nwords};
   auto device = device_of_args(args, nwords);
   size_t given = 0;
@@ -313,6 +357,36 @@ void fill_stack(const Op& op, const uint64_t* args, int64_t nwords, std::vector<
   for (size_t i = given; i < op.params.size(); i++)
     if (op.params[i].required && !(i < named.size() && named[i]))
       throw std::runtime_error("argument \"" + op.params[i].name + "\" is missing");
+  return r.requires_grad;
+}
+
+// call_unboxed runs an operator of one of the common signatures on plain tensors and numbers; false
+// where the arguments are anything else.
+bool call_unboxed(const Op& op, const uint64_t* args, int64_t n, Tensor& result) {
+  auto tensor_at = [&](int64_t i) { return n >= i + 2 && args[i] == LT_TENSOR && args[i + 1]; };
+  auto number_at = [&](int64_t i) { return n == i + 2 && (args[i] == LT_FLOAT || args[i] == LT_INT); };
+  auto number = [&](int64_t i) { return args[i] == LT_INT ? at::Scalar(int64_t(args[i + 1])) : at::Scalar(as_double(args[i + 1])); };
+  if (!tensor_at(0)) return false;
+  const Tensor& x = get(args[1]);
+  auto run = [&](bool requires_grad, auto call) {
+    if (requires_grad) {
+      result = call();
+    } else {
+      at::AutoDispatchBelowAutograd below;
+      result = call();
+    }
+    return true;
+  };
+  if (op.unary && n == 2) return run(x.requires_grad(), [&] { return op.unary->call(x); });
+  if (op.with_scalar && number_at(2)) return run(x.requires_grad(), [&] { return op.with_scalar->call(x, number(2)); });
+  if (!tensor_at(2)) return false;
+  const Tensor& y = get(args[3]);
+  bool requires_grad = x.requires_grad() || y.requires_grad();
+  if (op.binary && n == 4) return run(requires_grad, [&] { return op.binary->call(x, y); });
+  if (op.binary_scalar && number_at(4)) return run(requires_grad, [&] { return op.binary_scalar->call(x, y, number(4)); });
+  if (op.binary_scalar && n == 4 && !op.params[2].required)
+    return run(requires_grad, [&] { return op.binary_scalar->call(x, y, op.params[2].fallback.toScalar()); });
+  return false;
 }
 
 std::vector<Tensor> tensors(const uint64_t* handles, int64_t n) {
