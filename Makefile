@@ -52,6 +52,10 @@ lint: setup ## gofmt, go vet, staticcheck
 race: setup ## the tests under the race detector
 	$(GO) test -race $(PKG)
 
+.PHONY: asan
+asan: setup ## the tests of the C boundary under the address sanitizer
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(GO) test -asan -short ./torch
+
 .PHONY: bench
 bench: setup ## the benchmarks; BENCH=pattern for some
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)

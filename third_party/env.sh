@@ -57,9 +57,6 @@ cxx="-isystem $root/include -I$api -DLIBTORCH_HEADERS=$(cksum <"$api/torch/versi
 abi=$(grep -o '_GLIBCXX_USE_CXX11_ABI=0' "$root/share/cmake/Torch/TorchConfig.cmake" 2>/dev/null | head -n 1) || true
 cxx="$cxx${abi:+ -D$abi}" # wheels before 2.7 were built with the old std::string
 ld="-L$root/lib -Wl,-rpath,$root/lib"
-if [ -e "$root/lib/libtorch_cuda.so" ]; then
-	ld="$ld -Wl,--no-as-needed -ltorch_cuda" # nothing refers to it by name; CUDA is there if it is loaded
-fi
 
 CGO_CXXFLAGS=$(prepend "$cxx" "${CGO_CXXFLAGS--O2 -g}")
 CGO_LDFLAGS=$(prepend "$ld" "${CGO_LDFLAGS--O2 -g}")

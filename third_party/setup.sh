@@ -27,7 +27,7 @@ if [ -n "${LIBTORCH-}" ]; then
 	sh "$here/env.sh" true
 elif [ ! -f "$here/libtorch/build-version" ]; then
 	{ [ -n "$apt" ] && recent "$(version libtorch-dev)"; } || libtorch=
-	{ [ -z "$apt" ] || [ -n "$(version libopenblas0-pthread)" ]; } || blas=
+	{ [ -z "$apt" ] || [ -n "$(version libopenblas0-openmp)" ]; } || blas=
 fi
 [ -z "$apt" ] || [ -n "$(version ca-certificates)${SSL_CERT_FILE-}" ] || certificates=
 case $compiler$libtorch$blas$fashion$certificates in
@@ -76,7 +76,7 @@ plan() {
 			have curl || have wget || offer curl "downloads libtorch's zip"
 		fi
 	fi
-	[ -n "$blas$fetch" ] || offer libopenblas0-pthread "fast matrix products for libtorch"
+	[ -n "$blas$fetch" ] || offer libopenblas0-openmp "fast matrix products for libtorch"
 	[ -n "$fashion" ] || offer dataset-fashion-mnist "the demo's images"
 }
 offer() {
@@ -101,7 +101,7 @@ plan
 if [ "$sudo" = none ]; then
 	required=
 	[ -n "$compiler" ] || required="$required g++"
-	[ -n "$libtorch$fetch" ] || required="$required libtorch-dev libopenblas0-pthread"
+	[ -n "$libtorch$fetch" ] || required="$required libtorch-dev libopenblas0-openmp"
 	case $required in
 	'') ;;
 	*g++*) die "installing$required needs root: run as root or with sudo" ;;
@@ -133,7 +133,7 @@ fi
 for package in $absent; do
 	case $package in
 	dataset-fashion-mnist) fashion_by_hand ;;
-	libopenblas0-pthread) say "apt has no $package here: libtorch works without it, slower" ;;
+	libopenblas0-openmp) say "apt has no $package here: libtorch works without it, slower" ;;
 	*) die "apt has no $package: add your distribution's main archive to /etc/apt/sources.list*, or install it by hand" ;;
 	esac
 done

@@ -7,6 +7,7 @@ import "C"
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -66,7 +67,10 @@ func ParseDevice(s string) (Device, error) {
 			break
 		}
 		if !HasCUDA() {
-			return Device{}, fmt.Errorf("device %s: this libtorch (%s) sees no usable CUDA device; use --device cpu", s, Version())
+			return Device{}, fmt.Errorf("device %s: CUDA is not available: %s; or use --device cpu", s, WhyNoCUDA())
+		}
+		if have := CUDADevices(); n >= have {
+			return Device{}, fmt.Errorf("device %s: this machine has %d, cuda:0 to cuda:%d", s, have, have-1)
 		}
 		return Device{Type: CUDA, Index: n}, nil
 	}
@@ -107,10 +111,11 @@ var setUp = sync.OnceFunc(func() {
 		n = runtime.NumCPU()
 	}
 	C.lt_set_threads(C.int(n))
+	cudaError = loadCUDA()
 	// By default glibc gives a freed tensor's pages back at once, and the next operator faults them
 	// all in again: a third of the time of a small network.
 	C.lt_tune_malloc()
-	// OpenBLAS's own pool fights OpenMP's in the small products of these networks.
+	// OpenBLAS's own pool, where it has one, fights OpenMP's in the small products of these networks.
 	C.lt_blas_threads(1)
 })
 
@@ -138,13 +143,74 @@ func LibraryPath() string { return C.GoString(C.lt_library_path()) }
 // BLAS is the library that matrix products use, as far as it tells.
 func BLAS() string { return C.GoString(C.lt_blas_name()) }
 
+// cudaError is why libtorch_cuda.so could not be loaded, once setUp has run.
+var cudaError string
+
+// loadCUDA loads the CUDA half of the libtorch that is in use, if it has one: nothing links to it,
+// so that one binary runs on both kinds of libtorch.
+func loadCUDA() string {
+	path := filepath.Join(filepath.Dir(LibraryPath()), "libtorch_cuda.so")
+	if _, err := os.Stat(path); err != nil {
+		return "this libtorch (" + filepath.Dir(path) + ") was built without it; point LIBTORCH, or LD_LIBRARY_PATH at run time, at a build with CUDA (+cu128)"
+	}
+	name := C.CString(path)
+	defer C.free(unsafe.Pointer(name))
+	if text := C.lt_load_cuda(name); text != nil {
+		return "cannot load " + path + ": " + newError("", text).Msg
+	}
+	return ""
+}
+
 // WhyNoCUDA says why [HasCUDA] is false, or nothing where it is true.
 func WhyNoCUDA() string {
-	if HasCUDA() {
+	switch {
+	case HasCUDA():
 		return ""
+	case cudaError != "":
+		return cudaError
+	case !exists("/dev/nvidiactl"):
+		return "libtorch has it, but this machine has no NVIDIA driver (/dev/nvidiactl is missing); in a container, start it with --gpus all"
 	}
-	if !strings.Contains(Config(), "USE_CUDA=ON") && !strings.Contains(Config(), "USE_CUDA=1") {
-		return "this libtorch was built without it; point LIBTORCH at a build with CUDA (+cu128) and make build again"
+	return "libtorch has it and a driver is loaded, but no device is usable: see whether nvidia-smi lists one, CUDA_VISIBLE_DEVICES does not hide it, and the driver is recent enough"
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// CUDADevices is how many GPUs libtorch can use.
+func CUDADevices() int { setUp(); return int(C.lt_cuda_devices()) }
+
+// Memory is how full a device is, in bytes.
+type Memory struct{ Free, Total uint64 }
+
+// MemoryStats tells how full a GPU is, counting every process: cudaMemGetInfo. What libtorch keeps
+// for reuse counts as taken.
+func MemoryStats(d Device) (m Memory, err error) {
+	setUp()
+	if d.Type != CUDA {
+		return m, fmt.Errorf("memory of %s: only a GPU has its own", d)
 	}
-	return "libtorch has it but found no usable device: see whether nvidia-smi lists one and the driver is recent enough"
+	var free, total C.uint64_t
+	if text := C.lt_cuda_memory(C.int(d.Index), &free, &total); text != nil {
+		return m, newError("memory", text)
+	}
+	return Memory{uint64(free), uint64(total)}, nil
+}
+
+// Synchronize waits until a device has done all its work, like torch.cuda.synchronize; timings on a
+// GPU need it. On the CPU it has nothing to wait for.
+func Synchronize(d Device) {
+	if d.Type == CUDA {
+		check("synchronize", C.lt_synchronize(C.int(d.Index)))
+	}
+}
+
+// AllowTF32 lets matrix products and convolutions on a GPU round their inputs to 10 bits of mantissa:
+// torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32 at once. PyTorch starts
+// with the first off and the second on.
+func AllowTF32(allow bool) {
+	setUp()
+	C.lt_allow_tf32(C.int(boolWord(allow)))
 }

@@ -43,10 +43,17 @@ func (t Tensor) OnesLike() Tensor { return call1("aten::ones_like", t) }
 // To is Tensor.to(dtype); t itself if it has that type already.
 func (t Tensor) To(dtype DType) Tensor { return call1("aten::to.dtype", t, dtype) }
 
-// ToDevice is Tensor.to(device).
+// ToDevice is Tensor.to(device). From the CPU to a GPU it goes through pinned memory, so that the
+// copy runs beside the GPU's work.
 func (t Tensor) ToDevice(d Device) Tensor {
-	return call1("aten::to.device", t, d, t.DType(), true)
+	if d.Type == CUDA && t.Device().Type == CPU {
+		return Tidy(func() Tensor { return call1("aten::to.device", t.Pin(), d, t.DType(), true) })
+	}
+	return call1("aten::to.device", t, d, t.DType(), d.Type == CUDA)
 }
+
+// Pin is Tensor.pin_memory: a copy in memory that a GPU reads by itself. It needs CUDA.
+func (t Tensor) Pin() Tensor { return call1("aten::pin_memory", t) }
 
 // Contiguous is Tensor.contiguous(memory_format).
 func (t Tensor) Contiguous(f MemoryFormat) Tensor { return call1("aten::contiguous", t, f) }

@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/core/Formatting.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
@@ -62,6 +64,7 @@ char* lt_find_op(const char* name, uint64_t* out) {
       throw std::runtime_error("this libtorch (" TORCH_VERSION ") has no such operator" +
                                (others.empty() ? std::string() : "; it has" + others));
     }
+    if (found->schema().is_vararg()) throw std::runtime_error("it takes any number of arguments, as only TorchScript can give");
     auto op = new Op{*found, {}, is_fresh(found->schema()), {}, {}, {}, {}}; // lives as long as the process: there are a few hundred
     for (const auto& a : found->schema().arguments()) {
       bool has = a.default_value().has_value();
@@ -184,11 +187,21 @@ char* lt_string(uint64_t h, char** text) {
   });
 }
 
+// OpenMP gives every thread that uses it a pool of its own, and Go's goroutines come back on other
+// threads. The first thread keeps its pool; any other ends it with its outermost scope.
+static void end_thread_pool() {
+  static auto pause = reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "omp_pause_resource_all"));
+  constexpr int hard = 2;
+  if (pause) pause(hard);
+}
+
 int64_t lt_scope_open(void) {
   Thread& me = self();
   if (!me.ready) { // OpenMP's thread count is per thread; oneDNN reads it without asking ATen
     at::init_num_threads();
     me.ready = true;
+    static std::atomic<bool> taken{false};
+    me.home = !taken.exchange(true);
   }
   me.open_marks.push_back(me.made.size());
   return int64_t(me.open_marks.size());
@@ -206,6 +219,7 @@ void lt_scope_close(int64_t depth, uint64_t moved) {
   }
   me.made.resize(mark);
   me.open_marks.resize(depth - 1);
+  if (me.open_marks.empty() && !me.home) end_thread_pool();
   if (!passes_on) return;
   if (me.open_marks.empty()) free_handle(moved);
   else me.made.push_back(moved);
@@ -234,6 +248,76 @@ void lt_set_threads(int n) { at::set_num_threads(n); }
 
 int lt_threads(void) { return at::get_num_threads(); }
 
+char* lt_load_cuda(const char* path) {
+  return guard([&] {
+    if (!dlopen(path, RTLD_NOW | RTLD_GLOBAL)) throw std::runtime_error(dlerror());
+  });
+}
+
+int lt_cuda_devices(void) { return lt_has_cuda() ? at::detail::getCUDAHooks().getNumGPUs() : 0; }
+
+char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes) {
+  return guard([&] {
+    // From the CUDA runtime that libtorch_cuda brought: nothing here links to it.
+    auto set = reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "cudaSetDevice"));
+    auto query = reinterpret_cast<int (*)(size_t*, size_t*)>(dlsym(RTLD_DEFAULT, "cudaMemGetInfo"));
+    size_t unused = 0, total = 0;
+    if (!set || !query || set(device) || query(&unused, &total))
+      throw std::runtime_error("the CUDA runtime does not tell the memory of device " + std::to_string(device));
+    *free_bytes = unused;
+    *total_bytes = total;
+  });
+}
+
+char* lt_synchronize(int device) {
+  return guard([&] { at::detail::getCUDAHooks().deviceSynchronize(c10::DeviceIndex(device)); });
+}
+
+void lt_allow_tf32(int allow) {
+  at::globalContext().setAllowTF32CuBLAS(allow);
+  at::globalContext().setAllowTF32CuDNN(allow);
+}
+
+// Autocast's interface took the device as an argument from 2.4 on.
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+char* lt_autocast(int device, int enabled, int dtype, int* before, int* dtype_before) {
+  return guard([&] {
+    auto d = c10::DeviceType(device);
+    *before = at::autocast::is_autocast_enabled(d);
+    *dtype_before = int(at::autocast::get_autocast_dtype(d));
+    at::autocast::set_autocast_enabled(d, enabled);
+    at::autocast::set_autocast_dtype(d, at::ScalarType(dtype));
+    if (!enabled) at::autocast::clear_cache();
+  });
+}
+#else
+char* lt_autocast(int device, int enabled, int dtype, int* before, int* dtype_before) {
+  return guard([&] {
+    if (c10::DeviceType(device) == c10::kCUDA) {
+      *before = at::autocast::is_enabled();
+      *dtype_before = int(at::autocast::get_autocast_gpu_dtype());
+      at::autocast::set_enabled(enabled);
+      at::autocast::set_autocast_gpu_dtype(at::ScalarType(dtype));
+    } else {
+      *before = at::autocast::is_cpu_enabled();
+      *dtype_before = int(at::autocast::get_autocast_cpu_dtype());
+      at::autocast::set_cpu_enabled(enabled);
+      at::autocast::set_autocast_cpu_dtype(at::ScalarType(dtype));
+    }
+    if (!enabled) at::autocast::clear_cache();
+  });
+}
+#endif
+
+char* lt_ops(char** text) {
+  return guard([&] {
+    std::ostringstream s;
+    for (const auto& name : c10::Dispatcher::singleton().getAllOpNames())
+      if (auto op = c10::Dispatcher::singleton().findSchema(name)) s << op->schema() << '\n';
+    *text = strdup(s.str().c_str());
+  });
+}
+
 int lt_has_cuda(void) { return at::globalContext().hasCUDA(); }
 
 char* lt_config(char** text) {
@@ -244,7 +328,9 @@ const char* lt_header_version(void) { return TORCH_VERSION; }
 
 int lt_blas_threads(int n) {
   auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
-  if (!set) return -1;
+  auto parallel = reinterpret_cast<int (*)(void)>(dlsym(RTLD_DEFAULT, "openblas_get_parallel"));
+  constexpr int own_threads = 1; // 0: none, 2: OpenMP's
+  if (!set || !parallel || parallel() != own_threads) return -1;
   set(n);
   return 0;
 }

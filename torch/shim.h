@@ -68,9 +68,16 @@ void lt_tune_malloc(void); // keep freed memory instead of giving it back page b
 void lt_set_threads(int n);
 int lt_threads(void);
 int lt_has_cuda(void);
+int lt_cuda_devices(void);
+char* lt_load_cuda(const char* path); // libtorch_cuda.so registers itself when it is loaded
+char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes);
+char* lt_synchronize(int device);
+void lt_allow_tf32(int allow);
+char* lt_autocast(int device, int enabled, int dtype, int* before, int* dtype_before);
+char* lt_ops(char** text); // the schema of every operator, a line each
 char* lt_config(char** text); // libtorch's build settings and parallel set-up
 const char* lt_header_version(void);
-int lt_blas_threads(int n); // sets OpenBLAS's own pool; -1 where another BLAS is loaded
+int lt_blas_threads(int n); // sets the size of OpenBLAS's own pool; -1 where it has none
 const char* lt_blas_name(void);
 const char* lt_library_path(void);
 char* lt_throw(int kind);   // throws each kind of C++ exception, for the tests

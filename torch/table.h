@@ -37,6 +37,7 @@ struct Thread {
   std::vector<IValue> stack;
   at::Generator generators[2]; // CPU and CUDA, re-seeded for every draw
   bool ready = false;
+  bool home = false; // the first thread to open a scope
   ~Thread() {
     std::lock_guard<std::mutex> lock(table_mutex);
     free_slots.insert(free_slots.end(), spare.begin(), spare.end());

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -17,8 +18,17 @@ func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "say what this binary runs on, and what may slow it down",
-		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "verbose", Usage: "add libtorch's own account of its build"}},
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "verbose", Usage: "add libtorch's own account of its build"},
+			&cli.BoolFlag{Name: "ops", Usage: "list the operators of the loaded libtorch with their schemas, and nothing else"}},
+		Description: `Examples:
+
+   liebm doctor
+   liebm doctor --json
+   liebm doctor --ops | grep conv2d`,
 		Action: func(c *cli.Context) error {
+			if c.Bool("ops") {
+				return listOperators(os.Stdout, c.Bool("json"))
+			}
 			facts := diagnose()
 			if c.Bool("json") {
 				out := map[string]string{}
@@ -40,6 +50,15 @@ func doctorCommand() *cli.Command {
 	}
 }
 
+func listOperators(w io.Writer, asJSON bool) error {
+	schemas := torch.Operators()
+	if asJSON {
+		return printJSON(w, schemas)
+	}
+	_, err := fmt.Fprintln(w, strings.Join(schemas, "\n"))
+	return err
+}
+
 type fact struct{ name, value string }
 
 func diagnose() []fact {
@@ -49,7 +68,14 @@ func diagnose() []fact {
 		{"cpu", cpuCapability()},
 	}
 	if torch.HasCUDA() {
-		facts = append(facts, fact{"cuda", "available"})
+		for i := range torch.CUDADevices() {
+			d := torch.Device{Type: torch.CUDA, Index: i}
+			memory := "memory unknown"
+			if m, err := torch.MemoryStats(d); err == nil {
+				memory = fmt.Sprintf("%.1f of %.1f GiB free", float64(m.Free)/(1<<30), float64(m.Total)/(1<<30))
+			}
+			facts = append(facts, fact{d.String(), "available, " + memory})
+		}
 	} else {
 		facts = append(facts, fact{"cuda", "not available: " + torch.WhyNoCUDA()})
 	}
