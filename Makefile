@@ -86,6 +86,10 @@ env: ## print the lines that let a plain go build find LIBTORCH: eval "$$(make -
 fresh: ## make test on a bare Debian RELEASE=trixie, as root; CMD='make demo' for another command
 	third_party/fresh.sh $(RELEASE) $(if $(CMD),'$(CMD)')
 
+.PHONY: matrix
+matrix: ## go test ./... on the libtorch of Debian 12, 13 and forky, in bare roots, as root
+	third_party/matrix.sh
+
 .PHONY: tidy
 tidy: ## gofmt and go mod tidy
 	gofmt -w .
