@@ -42,7 +42,7 @@ func WriteStats(path string, s *Stats, of Input) error {
 			flat = append(flat, row...)
 		}
 		d := len(s.Mean)
-		err := errors.Join(archive.Write("mu", s.Mean), archive.Write("sigma", mat.NewDense(d, d, flat)), archive.Write("liebm", info))
+		err := errors.Join(archive.Write("mu.npy", s.Mean), archive.Write("sigma.npy", mat.NewDense(d, d, flat)), archive.Write("liebm.npy", info))
 		return errors.Join(err, archive.Close())
 	})
 }
