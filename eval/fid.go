@@ -122,6 +122,9 @@ func Frechet(a, b *Stats) (float64, error) {
 		roots := values.Clamp(0, math.MaxFloat64).Sqrt().Sum().Item() // rounding leaves tiny negatives
 		d := torch.FromSlice(a.Mean).Sub(torch.FromSlice(b.Mean))
 		distance = d.Square().Sum().Item() + trace - 2*roots
+		if distance < 0 && distance > -1e-9*trace {
+			distance = 0 // of a set and itself, but for rounding
+		}
 		return nil
 	})
 	if err == nil && math.IsNaN(distance) {

@@ -60,7 +60,7 @@ func ReadStats(path string) (*Stats, Input, error) {
 	}
 	input := Input{Name: path, Kind: "statistics", N: stats.N, SHA256: hex.EncodeToString(sum[:])}
 	if info != nil {
-		input.Notes = []string{fmt.Sprintf("statistics of %s", info.Input.Name)}
+		input.Kind = "statistics of " + info.Input.Name
 	} else {
 		input.Notes = []string{"the file does not say of which features, mode and n its statistics are"}
 	}

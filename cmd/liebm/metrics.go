@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -115,13 +117,15 @@ and A alone they are made. The features are 2,048: use more images than that, 50
 				return err
 			}
 			defer sources.close()
-			net, err := openInception(c)
-			if err != nil {
-				return err
-			}
-			defer net.Close()
 			r := newRecord("FID")
-			r.On(net)
+			var net *eval.Inception
+			if slices.ContainsFunc(sources, func(s *source) bool { return s.Images != nil }) {
+				if net, err = openInception(c); err != nil {
+					return err
+				}
+				defer net.Close()
+				r.On(net)
+			}
 			stats, err := sources.measure(c, net, r)
 			if err != nil {
 				return err
@@ -141,9 +145,19 @@ and A alone they are made. The features are 2,048: use more images than that, 50
 			}
 			r.Metric = eval.DistanceName(stats[0], stats[1])
 			r.Values["value"] = d
-			return finish(c, r, func() { fmt.Printf("%s %.4f (%s, n %d and %d)\n", r.Metric, d, r.Network, stats[0].N, stats[1].N) })
+			r.Network = cmp.Or(r.Network, stats[0].Features, stats[1].Features, "unnamed features")
+			return finish(c, r, func() {
+				fmt.Printf("%s %.4f (%s, n %s and %s)\n", r.Metric, d, r.Network, orUnstated(stats[0].N), orUnstated(stats[1].N))
+			})
 		},
 	}
+}
+
+func orUnstated(n int) string {
+	if n == 0 {
+		return "unstated"
+	}
+	return fmt.Sprint(n)
 }
 
 func isCommand() *cli.Command {
