@@ -2,7 +2,9 @@ package eval
 
 import (
 	"archive/zip"
+	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -106,10 +108,10 @@ func readSamples(ctx context.Context, path string, shape data.Shape, r *reading)
 	return nil
 }
 
-// array is an .npy inside an archive: its head, and its bytes to come.
+// array is an .npy inside an archive: its head, and its elements to come.
 type array struct {
 	head npy.Header
-	from io.ReadCloser
+	from io.Reader
 }
 
 func openArray(path, key string) (*zip.ReadCloser, *array, error) {
@@ -119,20 +121,30 @@ func openArray(path, key string) (*zip.ReadCloser, *array, error) {
 	}
 	from, err := archive.Open(key + ".npy")
 	if err == nil {
-		var reader *npy.Reader
-		if reader, err = npyHead(from); err == nil {
-			return archive, &array{reader.Header, from}, nil
+		var a *array
+		if a, err = readHead(from); err == nil {
+			return archive, a, nil
 		}
 	}
 	return nil, nil, errors.Join(fmt.Errorf("%s: array %s: %w", path, key, err), archive.Close())
 }
 
-// npyHead reads the head of an array. (The library panics on some that are damaged.)
-func npyHead(from io.Reader) (reader *npy.Reader, err error) {
+// readHead reads the head of an array. (The library panics on some that are damaged, and believes
+// any length.)
+func readHead(from io.Reader) (a *array, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("damaged head: %v", p)
 		}
 	}()
-	return npy.NewReader(from)
+	buffered := bufio.NewReaderSize(from, 1<<16)
+	start, _ := buffered.Peek(12)
+	if len(start) == 12 && start[6] > 1 && binary.LittleEndian.Uint32(start[8:]) > 1<<16 {
+		return nil, errors.New("damaged head: it claims to be longer than 64 KB")
+	}
+	reader, err := npy.NewReader(buffered)
+	if err != nil {
+		return nil, err
+	}
+	return &array{reader.Header, buffered}, nil
 }

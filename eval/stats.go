@@ -3,6 +3,7 @@ package eval
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -138,24 +139,24 @@ func readArray(file []byte, key, dtype string, size int) ([]byte, []int, error) 
 		return nil, nil, err
 	}
 	defer from.Close()
-	reader, err := npyHead(from)
+	a, err := readHead(from)
 	if err != nil {
 		return nil, nil, fmt.Errorf("array %s: %w", key, err)
 	}
-	d := reader.Header.Descr
+	d := a.head.Descr
 	if d.Type != dtype {
 		return nil, nil, fmt.Errorf("array %s has dtype %s, want %s", key, d.Type, dtype)
-	}
-	raw, err := io.ReadAll(from)
-	if err != nil {
-		return nil, nil, fmt.Errorf("array %s: %w", key, err)
 	}
 	want := float64(size) // as a float, since a damaged shape may overflow
 	for _, n := range d.Shape {
 		want *= float64(n)
 	}
-	if want != float64(len(raw)) {
-		return nil, nil, fmt.Errorf("array %s is %v, but has %d bytes", key, d.Shape, len(raw))
+	if !(want >= 0 && want <= 1<<30) {
+		return nil, nil, fmt.Errorf("array %s is %v: too large for statistics", key, d.Shape)
+	}
+	raw, err := io.ReadAll(io.LimitReader(a.from, int64(want)))
+	if err != nil || len(raw) != int(want) {
+		return nil, nil, fmt.Errorf("array %s is %v, but has only %d bytes: %w", key, d.Shape, len(raw), cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return raw, d.Shape, nil
 }

@@ -65,14 +65,16 @@ func TestMetricsOfARun(t *testing.T) {
 	assert.Equal(t, "tf", r.Mode)
 	assert.Contains(t, r.Warnings[0], "not the published")
 
-	r = record(t, "metrics", "ood", "--run", dir, "constant", "noise", "--resamples", "20")
-	for _, key := range []string{"s(x)/constant/auroc", "energy alone/noise/fpr95_in", "cosine alone/noise/aupr_out/low"} {
+	npz := filepath.Join(t.TempDir(), "x.npz")
+	_, err := run(t, "sample", "--run", dir, "--n", "20", "--out", npz)
+	require.NoError(t, err)
+	r = record(t, "metrics", "ood", "--run", dir, "--inliers", npz, npz, "constant", "--resamples", "20")
+	for _, key := range []string{"s(x)/constant/auroc", "energy alone/constant/fpr95_in", "cosine alone/constant/aupr_out/low"} {
 		require.Contains(t, r.Values, key)
 		assert.True(t, r.Values[key] >= 0 && r.Values[key] <= 1)
 	}
-	text, err := run(t, "metrics", "ood", "--run", dir, "constant", "--resamples", "20")
-	require.NoError(t, err)
-	assert.Regexp(t, `AUROC +constant\n  s\(x\) +0\.\d+ \[`, text)
+	assert.Equal(t, 0.5, r.Values["s(x)/"+npz+"/auroc"], "a set against itself")
+	assert.Equal(t, []int{20, 20, 10000}, []int{r.Inputs[0].N, r.Inputs[1].N, r.Inputs[2].N})
 
 	plot := filepath.Join(t.TempDir(), "tsne.png")
 	r = record(t, "metrics", "tsne", "--run", dir, "--n", "120", "--on", "f", "--plot", plot)
@@ -157,6 +159,9 @@ func TestDetectionOfScoresInFiles(t *testing.T) {
 	kept, err := eval.ReadRecords(path("records.jsonl"))
 	require.NoError(t, err)
 	assert.Equal(t, r.Values, kept[0].Values)
+	text, err := run(t, "metrics", "ood", path("out.txt"), "--scores", path("in.txt"))
+	require.NoError(t, err)
+	assert.Regexp(t, `AUROC +out\n  scores +0\.833 \[`, text)
 	_, err = run(t, "metrics", "ood", path("bad.txt"), "--scores", path("in.txt"))
 	assert.ErrorContains(t, err, `bad.txt:2: "many" is no number`)
 }
