@@ -36,7 +36,7 @@ type Inception struct {
 func OpenInception(path string, mode Mode, device torch.Device) (*Inception, error) {
 	sum, size, err := hashFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("Inception's weights: %w; fetch them from %s", err, InceptionURL)
+		return nil, fmt.Errorf("weights of Inception: %w; fetch them from %s", err, InceptionURL)
 	}
 	state, err := readState(path)
 	if err != nil {
