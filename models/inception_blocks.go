@@ -87,17 +87,22 @@ type layer struct {
 }
 
 func (b *inceptionBuilder) conv(block string, in int, l layer) *folded {
-	w, bias := b.fold(block+l.name, in, l.out, l.kh, l.kw)
-	c := keepFolded(w, bias, l.stride)
+	c := keepFolded(l.stride, func() (w, bias torch.Tensor) { return b.fold(block+l.name, in, l.out, l.kh, l.kw) })
 	if l.same {
 		c.padding = []int{l.kh / 2, l.kw / 2}
 	}
 	return c
 }
 
-func keepFolded(w, bias torch.Tensor, stride int) *folded {
-	return &folded{weight: w.To(torch.Float32).CloneAs(torch.ChannelsLast).Keep(), bias: bias.To(torch.Float32).Keep(),
-		stride: stride, padding: []int{0, 0}}
+// keepFolded keeps what make returns as float32, and nothing of what it took on the way.
+func keepFolded(stride int, make func() (w, bias torch.Tensor)) *folded {
+	c := &folded{stride: stride, padding: []int{0, 0}}
+	torch.Tidy(func() torch.Tensor {
+		w, bias := make()
+		c.weight, c.bias = w.To(torch.Float32).CloneAs(torch.ChannelsLast).Keep(), bias.To(torch.Float32).Keep()
+		return torch.Tensor{}
+	})
+	return c
 }
 
 // chain makes the convolutions that follow one another from in channels.
@@ -116,12 +121,17 @@ type head struct {
 }
 
 func (b *inceptionBuilder) heads(block string, in int, heads ...head) (c *folded, widths []int) {
-	var weights, biases []torch.Tensor
 	for _, h := range heads {
-		w, bias := b.fold(block+h.name, in, h.out, 1, 1)
-		weights, biases, widths = append(weights, w), append(biases, bias), append(widths, h.out)
+		widths = append(widths, h.out)
 	}
-	return keepFolded(torch.Cat(weights, 0), torch.Cat(biases, 0), 1), widths
+	return keepFolded(1, func() (torch.Tensor, torch.Tensor) {
+		var weights, biases []torch.Tensor
+		for _, h := range heads {
+			w, bias := b.fold(block+h.name, in, h.out, 1, 1)
+			weights, biases = append(weights, w), append(biases, bias)
+		}
+		return torch.Cat(weights, 0), torch.Cat(biases, 0)
+	}), widths
 }
 
 // build reads every layer, in the order of the network.
