@@ -62,10 +62,9 @@ type picture struct {
 	err    error
 }
 
-// read decodes files on all CPUs, at most a few ahead of what is being measured.
-func (f *folder) read(ctx context.Context, r *reading) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// decodeAhead decodes files on all CPUs, at most a few ahead of what is being measured, and hands
+// them over in order.
+func (f *folder) decodeAhead(ctx context.Context) <-chan chan picture {
 	queue := make(chan chan picture, 2*runtime.NumCPU())
 	go func() {
 		defer close(queue)
@@ -79,6 +78,12 @@ func (f *folder) read(ctx context.Context, r *reading) error {
 			}
 		}
 	}()
+	return queue
+}
+
+func (f *folder) read(ctx context.Context, r *reading) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var first picture
 	var pixels []byte
 	gray, jpeg, n := 0, 0, 0
@@ -90,7 +95,7 @@ func (f *folder) read(ctx context.Context, r *reading) error {
 		pixels, n = pixels[:0], 0
 		return err
 	}
-	for one := range queue {
+	for one := range f.decodeAhead(ctx) {
 		p := <-one
 		if err := ctx.Err(); err != nil {
 			return err

@@ -183,6 +183,7 @@ func (t *oodTable) open(cfg train.Config, test *data.Set, name string) (*data.Se
 		set = set.RGB()
 	}
 	if set.H < cfg.Data.Size && set.W < cfg.Data.Size {
+		t.record.Warn(fmt.Sprintf("%s: %d×%d images are padded with black to %d×%d; papers differ between this and resizing", name, set.H, set.W, cfg.Data.Size, cfg.Data.Size))
 		set, err = set.Pad(cfg.Data.Size)
 	}
 	return set, err
