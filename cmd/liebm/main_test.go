@@ -26,7 +26,7 @@ func run(t *testing.T, args ...string) (string, error) {
 		_, _ = io.Copy(&b, r)
 		printed <- b.String()
 	}()
-	err = app().RunContext(t.Context(), append([]string{"liebm"}, args...))
+	err = runApp(t.Context(), append([]string{"liebm"}, args...))
 	os.Stdout = old
 	w.Close()
 	return <-printed, err
