@@ -141,7 +141,7 @@ func TestKnownSetsAreComplete(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k, err := Lookup(name)
 			require.NoError(t, err)
-			assert.Contains(t, []int{10, 100}, len(k.Classes))
+			assert.Contains(t, []int{0, 10, 100, 1000}, len(k.Classes))
 			assert.NotEmpty(t, k.URL)
 			assert.NotEmpty(t, k.places)
 			for _, form := range k.forms {
