@@ -111,9 +111,9 @@ func decode(b []byte, config func(io.Reader) (image.Config, error), pixels func(
 
 func short(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return errors.New("cut short")
+		err = errors.New("it ends too early")
 	}
-	return err
+	return fmt.Errorf("cut short or damaged: %w", err)
 }
 
 // flatten takes the bytes out of a decoded image. Transparency has no one meaning, so it is refused.

@@ -104,8 +104,8 @@ func TestCelebACropsAreThoseOfPIL(t *testing.T) {
 			require.NoError(t, err)
 			most, mean := levels(t, golden(t, "crop"+crop), f.pix)
 			t.Logf("at most %d levels, mean %.3f", most, mean)
-			assert.LessOrEqual(t, most, 2) // 1 of the resize, 1 of what is left of the decoders' difference
-			assert.InDelta(t, 0, mean, 0.1)
+			assert.LessOrEqual(t, most, 2)  // 1 of the resize, 1 of what is left of the decoders' difference
+			assert.InDelta(t, 0, mean, 0.2) // PIL rounds halves up in each of its passes, which at 128→64 are many
 		})
 	}
 	t.Run("not CelebA", func(t *testing.T) {
@@ -164,8 +164,8 @@ func TestImagesAreRefusedWithALineEach(t *testing.T) {
 		"16 bits":       {photo(t, "gray16.png"), "16 bits a channel: convert it to 8"},
 		"transparent":   {photo(t, "rgba.png"), "transparent"},
 		"CMYK":          {photo(t, "cmyk.jpg"), "CMYK"},
-		"cut short PNG": {good[:len(good)/2], ""},
-		"cut short JPG": {photo(t, "celeba.jpg")[:3000], "cut short"},
+		"cut short PNG": {good[:len(good)/2], "cut short or damaged"},
+		"cut short JPG": {photo(t, "celeba.jpg")[:3000], "cut short or damaged"},
 		"wide":          {wide, ""},
 		"no image":      {[]byte("<html>"), "starts with 3c 68 74 6d: neither PNG, JPEG nor .npy"},
 		"empty":         {nil, "empty file"},
