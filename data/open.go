@@ -79,10 +79,11 @@ func open(source string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	crop := ""
 	if known != nil {
-		o.Split, o.Crop = cmp.Or(o.Split, Train), cmp.Or(o.Crop, known.crop)
+		o.Split, crop = cmp.Or(o.Split, Train), known.crop
 	}
-	set, err := load(path, o)
+	set, err := load(path, o, crop)
 	if err != nil {
 		return nil, err
 	}
@@ -109,24 +110,41 @@ func locate(source string, o Options) (string, *Known, error) {
 	return path, &known, err
 }
 
-// load reads the split of whatever lies at path.
-func load(path string, o Options) (*Set, error) {
+// load reads the split of whatever lies at path. Crop is what "" means for files of one image each.
+func load(path string, o Options, crop string) (*Set, error) {
 	r := reader{}
 	defer r.release()
 	if err := r.scan(path, o.Split); err != nil {
 		return nil, err
 	}
 	if r.only(prepared, o.Size) == 0 && len(r.parts) == 0 && len(r.images) > 0 {
+		o.Crop = cmp.Or(o.Crop, crop)
 		return r.decodeAll(path, o)
 	}
 	set, err := r.assemble(path)
 	if err != nil {
 		return nil, err
 	}
+	if err := set.cropped(o.Crop); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), set.Close())
+	}
 	if set.Name == "" {
 		set.Name = stem(path)
 	}
 	return set, nil
+}
+
+// cropped refuses a crop that was not made, of a set whose images are as they are.
+func (s *Set) cropped(crop string) error {
+	switch {
+	case crop == "" || s.record != nil && s.record.Crop == crop:
+		return nil
+	case s.record != nil:
+		return fmt.Errorf("prepared with crop %q, not %q; prepare it again, or ask for no crop", s.record.Crop, crop)
+	case s.H == s.W && (crop == "center" || crop == "none"):
+		return nil
+	}
+	return fmt.Errorf("crop %s is for files of one image each; prepare the set with it", crop)
 }
 
 // scan collects the parts of the split of whatever lies at path.

@@ -92,6 +92,7 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (Report,
 		if err := known.checkFeed(from, o.Split); err != nil {
 			return Report{}, fmt.Errorf("%s: %w", path, err)
 		}
+		from.total = known.Count(o.Split)
 	} else {
 		w.record.Name, w.record.Classes = from.name, from.classes
 	}
@@ -147,7 +148,7 @@ func stampOf(path string) (string, error) {
 
 // already reports whether out is what record asks for.
 func already(out string, record Record) (Report, bool) {
-	set, err := load(out, Options{})
+	set, err := load(out, Options{}, "")
 	if err != nil {
 		return Report{}, false // not there, or not whole: it is written anew
 	}

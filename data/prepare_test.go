@@ -200,6 +200,8 @@ func TestAFolderOfPreparedFiles(t *testing.T) {
 	assert.NotNil(t, set.Prepared())
 	_, err := Open(raw, Options{})
 	require.ErrorContains(t, err, "both")
+	_, err = Open(raw, Options{Size: 4, Crop: "center"})
+	require.ErrorContains(t, err, `prepared with crop "", not "center"`)
 }
 
 func TestPreparedFilesThatAreDamaged(t *testing.T) {
