@@ -197,17 +197,17 @@ func (r *matReader) images(dims []int64, p *part) error {
 		dims = append(dims, 1)
 	}
 	if len(dims) != 4 || dims[0] != 32 || dims[1] != 32 || dims[2] != 3 || dims[3] < 1 {
-		return fmt.Errorf("X is %v: want [32 32 3 n]", dims)
+		return fmt.Errorf("its X is %v: want [32 32 3 n]", dims)
 	}
 	kind, size, small, err := r.tag()
 	if err != nil {
 		return err
 	}
 	if kind != miUINT8 || small != nil || size != dims[3]*matRow {
-		return fmt.Errorf("X has %d bytes of type %d for %d images: want %d of uint8 (type 2); fetch it again", size, kind, dims[3], dims[3]*matRow)
+		return fmt.Errorf("its X has %d bytes of type %d for %d images: want %d of uint8 (type 2); fetch it again", size, kind, dims[3], dims[3]*matRow)
 	}
 	if size > r.limit {
-		return fmt.Errorf("X has %d bytes, more than the file can hold; fetch it again", size)
+		return fmt.Errorf("its X has %d bytes, more than the file can hold; fetch it again", size)
 	}
 	pixels, err := readUpTo(r.from, int(size))
 	if err != nil {
