@@ -147,8 +147,8 @@ func TestTrainingCoversBothModes(t *testing.T) {
 		cfg.Seed, cfg.Views.FlipProb = seed, 0 // a flip would make one mode the other
 		cfg.Energy.Widths, cfg.Generator.Widths = []int{16, 16}, []int{16, 16}
 		cfg.Energy.FeatureDim, cfg.Energy.HeadDim = 16, 16
-		cfg.Chain.Delta2, cfg.Chain.Steps = 1, 5
-		cfg.OptE.LR, cfg.Batch, cfg.Steps, cfg.Log.Checkpoint = 1e-4, 16, 500, 500
+		cfg.Chain.Delta2, cfg.Chain.Steps = 2, 3
+		cfg.OptE.LR, cfg.Batch, cfg.Steps, cfg.Log.Checkpoint = 5e-5, 32, 400, 400
 		dir := filepath.Join(t.TempDir(), "run")
 		require.NoError(t, Run(t.Context(), cfg, halves(t), h, Options{Out: dir}))
 		m, err := LoadModel(dir, torch.Device{})
