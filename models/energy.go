@@ -19,14 +19,16 @@ type EnergyConfig struct {
 	SpectralNorm bool    `yaml:"spectral_norm"` // on every conv and linear layer of E
 	LinearF      bool    `yaml:"linear_f"`      // F a learnable linear map, else −½‖f‖²
 	Gamma        float64 `yaml:"gamma"`         // γ of Eq. 7: weight of the cosine; 0.01 (Table 12)
+
+	Posterior Posterior `yaml:"posterior"` // log p(z|x): cosine (Eq. 7), gaussian, cebm (Fig. 8), or none
 }
 
-// Energy is E(x,z) = F(f(x)) + γ·cos(g(f(x)), z) (Eq. 5 and 7). Field names, in this order, name
-// the weights.
+// Energy is E(x,z) = F(f(x)) + γ·cos(g(f(x)), z) (Eq. 5 and 7), or has another [Posterior]. Field
+// names, in this order, name the weights.
 type Energy struct {
 	Blocks []*energyBlock
 	Out    *nn.Linear // pooled → f
-	Head1  *nn.Linear // g, with biases
+	Head1  *nn.Linear // g, with biases; nil without a latent term
 	Head2  *nn.Linear
 	F      *nn.Linear // nil where F is −½‖f‖²
 
@@ -45,6 +47,9 @@ type energyBlock struct {
 func NewEnergy(c EnergyConfig, seed uint64) (*Energy, error) {
 	if len(c.Widths) == 0 || len(c.Widths) != len(c.Downs) {
 		return nil, fmt.Errorf("energy: %d widths for %d downs: give one of each per block", len(c.Widths), len(c.Downs))
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
 	}
 	e := &Energy{Config: c}
 	return e, torch.Do(func() error {
@@ -65,8 +70,10 @@ func NewEnergy(c EnergyConfig, seed uint64) (*Energy, error) {
 			return nn.NewLinear(in, out, nn.LinearOptions{NoBias: !bias, SpectralNorm: c.SpectralNorm})
 		}
 		e.Out = linear(in, c.FeatureDim, c.Bias)
-		e.Head1 = linear(c.FeatureDim, c.HeadDim, true)
-		e.Head2 = linear(c.HeadDim, c.LatentDim, true)
+		if c.Posterior != NoLatent {
+			e.Head1 = linear(c.FeatureDim, c.HeadDim, true)
+			e.Head2 = linear(c.HeadDim, c.headWidth(), true)
+		}
 		if c.LinearF {
 			e.F = linear(c.FeatureDim, 1, false)
 		}
@@ -98,6 +105,7 @@ type Bound struct {
 	head1, head2 affine
 	f            affine
 	gamma        float64
+	posterior    Posterior
 	dtype        torch.DType // of the convolutions
 }
 
@@ -159,7 +167,7 @@ func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *B
 		return plain(l.Normalized(), l.Bias)
 	}
 	b := &Bound{out: linear(e.Out), head1: linear(e.Head1), head2: linear(e.Head2), f: linear(e.F),
-		gamma: e.Config.Gamma, dtype: dtype}
+		gamma: e.Config.Gamma, posterior: e.Config.Posterior, dtype: dtype}
 	for _, block := range e.Blocks {
 		b.blocks = append(b.blocks, boundBlock{conv(block.Conv1, false), conv(block.Conv2, block.down),
 			conv(block.Skip, false), block.first, block.down})
@@ -212,16 +220,11 @@ func (b *Bound) Score(f torch.Tensor) torch.Tensor {
 	if b.f.w.Defined() {
 		return b.f.linear(f).Squeeze(1)
 	}
+	if b.posterior == CEBM {
+		return CEBMScore(b.Latent(f))
+	}
 	return f.Square().SumDim(false, 1).MulScalar(-0.5)
 }
-
-// Latent is g(f): [n,feature_dim] → [n,d_z].
-func (b *Bound) Latent(f torch.Tensor) torch.Tensor {
-	return b.head2.linear(b.head1.linear(f).ReLU())
-}
-
-// Cosine is cos(g(f), z), the log posterior of Eq. 7 but for γ and a constant: [n].
-func (b *Bound) Cosine(f, z torch.Tensor) torch.Tensor { return b.Latent(f).CosineSimilarity(z) }
 
 // Marginal is E(x) (Eq. 6): [n,c,h,w] → [n].
 func (b *Bound) Marginal(x torch.Tensor) torch.Tensor { return b.Score(b.Features(x)) }
@@ -229,5 +232,5 @@ func (b *Bound) Marginal(x torch.Tensor) torch.Tensor { return b.Score(b.Feature
 // Joint is E(x,z) (Eq. 5). x: [n,c,h,w], z: [n,d_z] → [n].
 func (b *Bound) Joint(x, z torch.Tensor) torch.Tensor {
 	f := b.Features(x)
-	return b.Score(f).AddScaled(b.Cosine(f, z), b.gamma)
+	return b.Score(f).Add(b.LogPosterior(f, z))
 }

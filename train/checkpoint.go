@@ -10,6 +10,7 @@ import (
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/optim"
 )
 
 // encoderFile holds h in a run folder: what pretraining made, and what a training run used.
@@ -21,6 +22,8 @@ const (
 	partG, partAvgG = "generator.", "generator_ema."
 	partOptE        = "opt_e."
 	partOptG        = "opt_g."
+	partQ, partOptQ = "inference.", "opt_q." // of ERM
+	partH, partOptH = "encoder.", "opt_h."   // of an encoder that is trained along
 )
 
 func (t *Trainer) entries() []torch.Entry {
@@ -30,7 +33,14 @@ func (t *Trainer) entries() []torch.Entry {
 	all = append(all, nn.Entries(partG, t.G)...)
 	all = append(all, nn.Entries(partAvgG, t.AvgG)...)
 	all = append(all, t.optE.Entries(partOptE)...)
-	return append(all, t.optG.Entries(partOptG)...)
+	all = append(all, t.optG.Entries(partOptG)...)
+	if t.optQ != nil {
+		all = append(append(all, nn.Entries(partQ, t.Q)...), t.optQ.Entries(partOptQ)...)
+	}
+	if t.optH != nil {
+		all = append(append(all, nn.Entries(partH, t.H)...), t.optH.Entries(partOptH)...)
+	}
+	return all
 }
 
 // Save writes the whole state, unless a weight is not finite.
@@ -54,19 +64,24 @@ func (t *Trainer) Load(path string) error {
 		return fmt.Errorf("%s: no step in its metadata: not a checkpoint of liebm train", path)
 	}
 	parts := []struct {
-		name   string
-		module any
-	}{{partE, t.E}, {partAvgE, t.AvgE}, {partG, t.G}, {partAvgG, t.AvgG}}
+		name, optName string
+		module        any
+		opt           *optim.Adam
+	}{{partE, partOptE, t.E, t.optE}, {partAvgE, "", t.AvgE, nil}, {partG, partOptG, t.G, t.optG}, {partAvgG, "", t.AvgG, nil},
+		{partQ, partOptQ, t.Q, t.optQ}, {partH, partOptH, t.H, t.optH}}
 	for _, p := range parts {
+		if p.opt == nil && p.optName != "" {
+			continue // not trained by this config
+		}
 		if err := nn.Load(p.module, p.name, tensors); err != nil {
 			return fmt.Errorf("%s: %w: was it trained with another config?", path, err)
 		}
-	}
-	if err := t.optE.Load(partOptE, tensors, step); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err := t.optG.Load(partOptG, tensors, step); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		if p.opt == nil {
+			continue
+		}
+		if err := p.opt.Load(p.optName, tensors, step); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	t.step = step
 	return nil

@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
@@ -45,17 +44,24 @@ type Config struct {
 	Data        DataConfig             `yaml:"data"`
 	Energy      models.EnergyConfig    `yaml:"energy"`
 	Generator   models.GeneratorConfig `yaml:"generator"`
-	Inference   models.InferenceConfig `yaml:"inference"` // q; unused by em and ejm
-	Views       data.Augment           `yaml:"views"`     // V of Sec. 3.1
-	Target      string                 `yaml:"target"`    // what G's chains climb: em, E(x) (Eq. 9); ejm, E(x,h(x)) (Eq. 10)
+	Inference   models.InferenceConfig `yaml:"inference"`   // q; unused by em and ejm, but for liebm train-q
+	Views       data.Augment           `yaml:"views"`       // V of Sec. 3.1
+	Target      string                 `yaml:"target"`      // of G: em, chains on E(x) (Eq. 9); ejm, on E(x,h(x)) (Eq. 10); erm, em and the data (Eq. 11)
+	EMAfter     int                    `yaml:"em_after"`    // step at which ejm goes over to em; 0: never
+	Encoder     string                 `yaml:"encoder"`     // h: pretrained (frozen), or joint (learns along, as in CLEL)
+	Temperature float64                `yaml:"temperature"` // τ of the joint encoder's NT-Xent; 0.5
 	Chain       mcmc.Langevin          `yaml:"chain"`
 	ReplaceProb float64                `yaml:"replace_prob"` // p, chance that a negative sample starts as a view of itself; 0.1
 	Tau2        float64                `yaml:"tau2"`         // τ², variance of p_g(x|m) (Eq. 8); ½
 	Omega1      float64                `yaml:"omega1"`       // ω₁, weight of Eq. 8 (Table 12)
+	Omega2      float64                `yaml:"omega2"`       // ω₂, weight of Eq. 14 in erm (Table 12)
+	Rho         float64                `yaml:"rho"`          // ρ of Eq. 13; 1, and 50 on CelebA-HQ (Table 12)
 	Batch       int                    `yaml:"batch"`        // images per step; 256 (Table 12)
 	Steps       int                    `yaml:"steps"`        // of Algorithm 1
 	OptE        OptimConfig            `yaml:"opt_e"`
 	OptG        OptimConfig            `yaml:"opt_g"`
+	OptQ        OptimConfig            `yaml:"opt_q"` // of erm and of liebm train-q
+	OptH        OptimConfig            `yaml:"opt_h"` // of a joint encoder
 	Schedule    Schedule               `yaml:"schedule"`
 	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, warmed up; 0.9999 (Sec. 4)
 	Precision   string                 `yaml:"precision"` // of the chains' convolutions: float32 or bfloat16
@@ -74,6 +80,13 @@ type LogConfig struct {
 const (
 	EM  = "em"
 	EJM = "ejm"
+	ERM = "erm"
+)
+
+// The choices of Config.Encoder.
+const (
+	Pretrained = "pretrained"
+	Joint      = "joint"
 )
 
 // Validate refuses settings that contradict each other, naming all of them.
@@ -88,16 +101,18 @@ func (c Config) Validate() error {
 	bad(len(c.Generator.Widths) < 2 || size != c.Data.Size, "generator.widths %v makes %d×%d images, data.size is %d: give one width for 4×4 and one per doubling", c.Generator.Widths, size, size, c.Data.Size)
 	bad(c.Generator.Channels != c.Energy.Channels, "generator.channels is %d, energy.channels %d", c.Generator.Channels, c.Energy.Channels)
 	bad(!(c.Data.Range.Low < c.Data.Range.High), "data.range is [%v, %v]: give [0, 1] or [-1, 1]", c.Data.Range.Low, c.Data.Range.High)
-	bad(c.Target != EM && c.Target != EJM, "target is %q: give em or ejm", c.Target)
 	bad(c.Batch < 2, "batch is %d: batch norm needs at least 2 images", c.Batch)
 	bad(c.Steps < 1, "steps is %d: give at least 1", c.Steps)
 	bad(!(c.ReplaceProb >= 0 && c.ReplaceProb <= 1), "replace_prob is %v: give a probability", c.ReplaceProb)
 	bad(!(c.EMA >= 0 && c.EMA < 1), "ema is %v: give a decay of at least 0 and below 1", c.EMA)
 	bad(!(c.Tau2 > 0), "tau2 is %v: give a variance above 0", c.Tau2)
-	bad(math.IsNaN(c.Energy.Gamma) || c.Energy.Gamma < 0, "energy.gamma is %v: give a weight of 0 or more", c.Energy.Gamma)
 	bad(!(c.OptE.LR > 0) || !(c.OptG.LR > 0), "opt_e.lr is %v and opt_g.lr %v: give learning rates above 0", c.OptE.LR, c.OptG.LR)
 	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0), "schedule is hold %v, floor %v: give a fraction and a factor", c.Schedule.Hold, c.Schedule.Floor)
 	bad(c.Log.Metrics < 1 || c.Log.Samples < 1 || c.Log.Checkpoint < 1 || c.Log.Keep < 1, "log: every interval and keep must be at least 1, got %+v", c.Log)
+	c.variant(bad)
+	if err := c.Energy.Validate(); err != nil {
+		errs = append(errs, err)
+	}
 	if _, err := c.dtype(); err != nil {
 		errs = append(errs, err)
 	}
@@ -110,7 +125,7 @@ func (c Config) Validate() error {
 // Warnings names settings that are legal and known to fail (SPEC: the zero image is a maximum).
 func (c Config) Warnings() []string {
 	r := c.Data.Range
-	if !c.Energy.LinearF && !c.Energy.Bias && r.Low <= 0 && r.High >= 0 {
+	if c.Energy.Posterior != models.CEBM && !c.Energy.LinearF && !c.Energy.Bias && r.Low <= 0 && r.High >= 0 {
 		return []string{"F = −½‖f‖² without biases makes the all-zero image a global maximum of the energy, and 0 lies in the range: " +
 			"on data with a dark or grey background such runs collapse to it; set energy.bias=true"}
 	}

@@ -44,19 +44,24 @@ func adam(lr, beta2 float64) OptimConfig {
 	return OptimConfig{LR: lr, AdamOptions: optim.AdamOptions{Beta1: 0, Beta2: beta2, Eps: 1e-8}}
 }
 
+// jointEncoder is the optimiser of SimCLR pretraining, for an encoder that is trained along.
+func jointEncoder() OptimConfig {
+	return OptimConfig{LR: 1e-3, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}}
+}
+
 // CIFAR10 is Table 12's first column: 500 epochs of 195 batches.
 func CIFAR10() Config {
 	return Config{
 		Preset: "cifar10-em", Seed: 1,
 		Data: DataConfig{Name: "cifar10", Size: 32, Range: models.Range{Low: 0, High: 1}},
 		Energy: models.EnergyConfig{Channels: 3, Widths: []int{256, 256, 256, 256}, Downs: []bool{true, true, false, false},
-			FeatureDim: 512, HeadDim: 1024, LatentDim: 64, SpectralNorm: true, Gamma: 0.01},
+			FeatureDim: 512, HeadDim: 1024, LatentDim: 64, SpectralNorm: true, Gamma: 0.01, Posterior: models.Cosine},
 		Generator: models.GeneratorConfig{Channels: 3, LatentDim: 128, Widths: []int{256, 256, 256, 256}},
 		Inference: models.InferenceConfig{Channels: 3, Stem: 128, Widths: []int{256, 512, 1024}, LatentDim: 128},
-		Views:     data.SimCLRViews(), Target: EM,
+		Views:     data.SimCLRViews(), Target: EM, Encoder: Pretrained, Temperature: 0.5,
 		Chain:       mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3, Clamp: mcmc.ClampEnd},
-		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Batch: 256, Steps: 97_500,
-		OptE: adam(1e-4, 0.999), OptG: adam(2e-4, 0.9), Schedule: Schedule{Hold: 1, Floor: 1},
+		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, Batch: 256, Steps: 97_500,
+		OptE: adam(1e-4, 0.999), OptG: adam(2e-4, 0.9), OptQ: adam(2e-4, 0.9), OptH: jointEncoder(), Schedule: Schedule{Hold: 1, Floor: 1},
 		EMA: 0.9999, Precision: "float32",
 		Log: LogConfig{Metrics: 100, Samples: 1000, Checkpoint: 1000, Keep: 3},
 	}
@@ -81,7 +86,8 @@ func CelebA64() Config {
 	c.Generator.Widths = []int{1024, 512, 256, 128, 64}
 	c.Inference.Stem, c.Inference.Widths = 0, []int{128, 256, 512, 1024}
 	c.Chain.Delta2 = 0.1
-	c.OptE, c.OptG = adam(1e-4, 0.9), adam(3e-4, 0.9)
+	c.OptE, c.OptG, c.OptQ = adam(1e-4, 0.9), adam(3e-4, 0.9), adam(1e-4, 0.9)
+	c.Omega1, c.Omega2 = 70, 1
 	c.Steps = 190_500
 	return c
 }
@@ -94,7 +100,7 @@ func CelebAHQ256() Config {
 	c.Energy.Downs = []bool{true, true, true, true, true, true, true}
 	c.Generator.LatentDim, c.Generator.Widths = 256, []int{1024, 1024, 512, 256, 128, 64, 64}
 	c.Inference.LatentDim, c.Inference.Widths = 256, []int{64, 64, 128, 256, 256, 512}
-	c.Batch, c.Steps = 128, 70_200
+	c.Batch, c.Steps, c.Rho = 128, 70_200, 50
 	return c
 }
 
@@ -107,13 +113,13 @@ func FashionMNIST() Config {
 		Preset: "fmnist-em", Seed: 1,
 		Data: DataConfig{Name: "fmnist", Size: 32, Range: models.Range{Low: -1, High: 1}},
 		Energy: models.EnergyConfig{Channels: 1, Widths: []int{16, 32, 64, 128}, Downs: []bool{true, true, true, true},
-			FeatureDim: 512, HeadDim: 1024, LatentDim: 64, Bias: true, Gamma: 0.1},
+			FeatureDim: 512, HeadDim: 1024, LatentDim: 64, Bias: true, Gamma: 0.1, Posterior: models.Cosine},
 		Generator: models.GeneratorConfig{Channels: 1, LatentDim: 128, Widths: []int{64, 64, 32, 16}},
 		Inference: models.InferenceConfig{Channels: 1, Stem: 32, Widths: []int{64, 128, 256}, LatentDim: 128},
-		Views:     data.SimCLRViews(), Target: EM,
+		Views:     data.SimCLRViews(), Target: EM, Encoder: Pretrained, Temperature: 0.5,
 		Chain:       mcmc.Langevin{Steps: 5, Delta2: 25, Sigma: 1e-3, Clamp: mcmc.ClampStep},
-		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Batch: 16, Steps: 5000,
-		OptE: adam(2e-4, 0.99), OptG: adam(1e-3, 0.9), Schedule: Schedule{Hold: 0.5, Floor: 0.05},
+		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, Batch: 16, Steps: 5000,
+		OptE: adam(2e-4, 0.99), OptG: adam(1e-3, 0.9), OptQ: adam(1e-3, 0.9), OptH: jointEncoder(), Schedule: Schedule{Hold: 0.5, Floor: 0.05},
 		EMA: 0.99, Precision: "float32",
 		Log: LogConfig{Metrics: 20, Samples: 1000, Checkpoint: 250, Keep: 2},
 	}

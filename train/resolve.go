@@ -57,3 +57,13 @@ func YAML(cfg any) (string, error) {
 	text, err := encodeYAML(cfg)
 	return string(text), err
 }
+
+// Change applies settings such as "steps=2000" to a whole config.
+func (c Config) Change(settings []string) (Config, error) {
+	for _, assignment := range settings {
+		if err := setValue(&c, assignment); err != nil {
+			return c, fmt.Errorf("--set: %w", err)
+		}
+	}
+	return c, c.Validate()
+}

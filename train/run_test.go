@@ -25,13 +25,14 @@ func tiny() Config {
 	c.Energy.Widths, c.Energy.Downs = []int{4, 4}, []bool{true, false}
 	c.Energy.FeatureDim, c.Energy.HeadDim, c.Energy.LatentDim = 8, 8, 4
 	c.Generator.LatentDim, c.Generator.Widths = 6, []int{4, 4}
+	c.Inference = models.InferenceConfig{Channels: 1, Stem: 4, Widths: []int{4}, LatentDim: 6}
 	c.Chain.Steps, c.Batch, c.Steps = 2, 4, 12
 	c.Log = LogConfig{Metrics: 3, Samples: 100, Checkpoint: 4, Keep: 2}
 	return c
 }
 
 func tinySSL() SSLConfig {
-	c := fashionSimCLR()
+	c := fashionSSL(SimCLR)
 	c.Data, c.Batch, c.Steps, c.WarmUp, c.Drops = tiny().Data, 4, 6, 2, []int{2}
 	c.Encoder = models.EncoderConfig{Channels: 1, Stem: "small", Widths: []int{4, 8}, Blocks: []int{1, 1}, HeadDim: 8, LatentDim: 4, Mean: []float64{0.5}, Std: []float64{0.25}}
 	c.Log = LogConfig{Metrics: 2, Samples: 100, Checkpoint: 2, Keep: 2}
@@ -123,19 +124,39 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 }
 
 func TestPretrainingResumesBitForBit(t *testing.T) {
-	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
-	require.NoError(t, Pretrain(t.Context(), tinySSL(), bars(t), Options{Out: whole}))
-	ctx, watch := stopAfter(t, 3)
-	require.ErrorIs(t, Pretrain(ctx, tinySSL(), bars(t), Options{Out: parts, Watch: watch}), context.Canceled)
-	saved, err := ReadSSLConfig(parts)
-	require.NoError(t, err)
-	assert.Equal(t, tinySSL(), saved)
-	require.NoError(t, Pretrain(t.Context(), saved, bars(t), Options{Out: parts, Resume: true}))
-	a, err := os.ReadFile(filepath.Join(whole, encoderFile))
-	require.NoError(t, err)
-	b, err := os.ReadFile(filepath.Join(parts, encoderFile))
-	require.NoError(t, err)
-	assert.True(t, bytes.Equal(a, b))
+	before := torch.Live()
+	for _, target := range []string{SimCLR, BYOL, WMSE} {
+		t.Run(target, func(t *testing.T) {
+			cfg := tinySSL()
+			cfg.Target, cfg.Whiten, cfg.Batch = target, 6, 12
+			whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
+			probed := 0
+			probe := func(_ context.Context, h *models.Encoder) ([]Metric, error) {
+				probed++
+				return []Metric{{"knn", float64(h.Config.LatentDim)}}, nil
+			}
+			require.NoError(t, Pretrain(t.Context(), cfg, bars(t), Options{Out: whole, Probe: probe}))
+			assert.Equal(t, 1, probed, "at the end")
+			ctx, watch := stopAfter(t, 3)
+			require.ErrorIs(t, Pretrain(ctx, cfg, bars(t), Options{Out: parts, Watch: watch}), context.Canceled)
+			saved, err := ReadSSLConfig(parts)
+			require.NoError(t, err)
+			assert.Equal(t, cfg, saved)
+			require.NoError(t, Pretrain(t.Context(), saved, bars(t), Options{Out: parts, Resume: true}))
+			assert.True(t, bytes.Equal(checkpointBytes(t, whole, 6), checkpointBytes(t, parts, 6)))
+			assert.Equal(t, before, torch.Live())
+		})
+	}
+}
+
+func TestPretrainingRefuses(t *testing.T) {
+	c := tinySSL()
+	c.Target = "moco"
+	assert.ErrorContains(t, c.Validate(), "give simclr, byol or wmse")
+	c.Target, c.Whiten = WMSE, 4
+	assert.ErrorContains(t, c.Validate(), "larger than the latent")
+	c.Whiten, c.Batch = 6, 8
+	assert.ErrorContains(t, c.Validate(), "divide the batch")
 }
 
 func TestRunFolderIsComplete(t *testing.T) {

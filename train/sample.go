@@ -27,7 +27,8 @@ const recalibration = 40
 type Model struct {
 	E      *models.Energy
 	G      *models.Generator
-	H      *models.Encoder
+	H      *models.Encoder   // nil where nothing needed it
+	Q      *models.Inference // of ERM, as trained and not averaged; else nil
 	Config Config
 	Step   int
 	SHA256 string // of the checkpoint; empty for a model that never was in one
@@ -55,7 +56,7 @@ func LoadModel(dir string, device torch.Device) (*Model, error) {
 	for _, s := range skipped {
 		fmt.Fprintln(os.Stderr, "liebm:", s)
 	}
-	h, err := LoadEncoder(run.Path(encoderFile), cfg.Data.Range)
+	h, err := cfg.loadEncoder(run.Path(encoderFile))
 	if err != nil {
 		return nil, err
 	}
@@ -92,12 +93,11 @@ func fileSHA256(path string) (string, error) {
 // Model ends training: it keeps the averaged networks with fresh batch-norm statistics and frees
 // the rest.
 func (t *Trainer) Model() (*Model, error) {
-	m := &Model{E: t.AvgE, G: t.AvgG, H: t.H, Config: t.cfg, Step: t.step, dtype: t.dtype}
+	m := &Model{E: t.AvgE, G: t.AvgG, H: t.H, Q: t.Q, Config: t.cfg, Step: t.step, dtype: t.dtype}
 	for _, part := range []any{t.E, t.G} {
 		nn.Close(part)
 	}
-	t.optE.Close()
-	t.optG.Close()
+	t.closeOptimisers()
 	err := torch.Do(func() error {
 		torch.NoGrad(func() {
 			m.G.Recalibrate(recalibration, sampleBatch, torch.NewRNG(t.cfg.Seed, 0, "recalibrate"))
@@ -112,6 +112,7 @@ func (m *Model) Close() {
 	nn.Close(m.E)
 	nn.Close(m.G)
 	nn.Close(m.H)
+	nn.Close(m.Q)
 }
 
 // SampleOptions of [Model.Sample].
@@ -196,7 +197,11 @@ func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint
 					x := m.Config.Data.Range.FromUnit(data.Floats(set.Pixels()[start*size:(start+n)*size], n, set.H, set.W, set.C)).ToDevice(m.E.Out.Weight.Device())
 					f := bound.Features(x)
 					energy = append(energy, bound.Score(f).Float64s()...)
-					cosine = append(cosine, bound.Cosine(f, m.H.Latent(x)).Float64s()...)
+					z := torch.Tensor{}
+					if m.E.Head1 != nil {
+						z = m.H.Latent(x)
+					}
+					cosine = append(cosine, bound.Cosine(f, z).Float64s()...)
 				})
 				return torch.Tensor{}
 			})

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
@@ -24,49 +24,73 @@ type SSLConfig struct {
 	Data        DataConfig           `yaml:"data"`
 	Encoder     models.EncoderConfig `yaml:"encoder"`
 	Views       data.Augment         `yaml:"views"`       // V; both views of a pair are drawn from it
-	Temperature float64              `yaml:"temperature"` // τ of NT-Xent: 0.5
-	Batch       int                  `yaml:"batch"`       // pairs per step; 512
+	Target      string               `yaml:"target"`      // simclr, byol or wmse (Table 10)
+	Temperature float64              `yaml:"temperature"` // simclr: τ of NT-Xent, 0.5
+	Tau         float64              `yaml:"tau"`         // byol: first τ of the target's average, which rises to 1; 0.99
+	Whiten      int                  `yaml:"whiten"`      // wmse: images per whitened sub-batch; 128
+	Batch       int                  `yaml:"batch"`       // pairs per step; 512, 256 for wmse
 	Steps       int                  `yaml:"steps"`
-	Optim       OptimConfig          `yaml:"optim"`   // Adam 1e-3, weight decay 1e-6
+	Optim       OptimConfig          `yaml:"optim"`   // Adam 1e-3 (wmse 3e-3), weight decay 1e-6
 	WarmUp      int                  `yaml:"warm_up"` // steps of linear warm-up; 500
 	Drops       []int                `yaml:"drops"`   // steps before the end at which the rate falls to a fifth: 50 and 25 epochs
 	Log         LogConfig            `yaml:"log"`
 }
 
-var sslPresets = map[string]func() SSLConfig{
-	"fmnist-simclr":      fashionSimCLR,
-	"cifar10-simclr":     func() SSLConfig { return simCLR(CIFAR10(), 97, 1000) },
-	"imagenet32-simclr":  func() SSLConfig { return simCLR(ImageNet32(), 2502, 100) },
-	"celeba64-simclr":    func() SSLConfig { return simCLR(CelebA64(), 317, 200) },
-	"celebahq256-simclr": func() SSLConfig { return simCLR(CelebAHQ256(), 58, 500) },
+// The choices of SSLConfig.Target.
+const (
+	SimCLR = "simclr"
+	BYOL   = "byol"
+	WMSE   = "wmse"
+)
+
+var sslPresets = map[string]func(target string) SSLConfig{
+	"fmnist":      fashionSSL,
+	"cifar10":     func(target string) SSLConfig { return sslFor(CIFAR10(), target, 50_000, 1000) },
+	"imagenet32":  func(target string) SSLConfig { return sslFor(ImageNet32(), target, 1_281_167, 100) },
+	"celeba64":    func(target string) SSLConfig { return sslFor(CelebA64(), target, 162_770, 200) },
+	"celebahq256": func(target string) SSLConfig { return sslFor(CelebAHQ256(), target, 30_000, 500) },
 }
 
-// SSLPresets lists the names that SSLPreset knows.
-func SSLPresets() []string { return slices.Sorted(maps.Keys(sslPresets)) }
+// SSLPresets lists the names that SSLPreset knows: data set, hyphen, target.
+func SSLPresets() []string {
+	var names []string
+	for name := range sslPresets {
+		for _, target := range []string{SimCLR, BYOL, WMSE} {
+			names = append(names, name+"-"+target)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // SSLPreset returns a complete pretraining config by name.
 func SSLPreset(name string) (SSLConfig, error) {
-	make, ok := sslPresets[name]
-	if !ok {
+	if !slices.Contains(SSLPresets(), name) {
 		return SSLConfig{}, unknownPreset(name, SSLPresets())
 	}
-	return make(), nil
+	set, target, _ := strings.Cut(name, "-")
+	return sslPresets[set](target), nil
 }
 
-// simCLR is W-MSE's SimCLR setting for the data of an energy's config, with batches of 512 and so
-// many batches an epoch.
-func simCLR(c Config, perEpoch, epochs int) SSLConfig {
+// sslFor is W-MSE's setting of a target for the data of an energy's config, n images.
+func sslFor(c Config, target string, n, epochs int) SSLConfig {
+	batch, lr := 512, 1e-3
+	if target == WMSE {
+		batch, lr = 256, 3e-3
+	}
+	perEpoch := n / batch
 	return SSLConfig{
-		Preset: c.Data.Name + "-simclr", Seed: 1, Data: c.Data, Encoder: EncoderFor(c), Views: c.Views, Temperature: 0.5,
-		Batch: 512, Steps: perEpoch * epochs, WarmUp: 500, Drops: []int{50 * perEpoch, 25 * perEpoch},
-		Optim: OptimConfig{LR: 1e-3, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}},
+		Preset: c.Data.Name + "-" + target, Seed: 1, Data: c.Data, Encoder: EncoderFor(c), Views: c.Views,
+		Target: target, Temperature: 0.5, Tau: 0.99, Whiten: 128,
+		Batch: batch, Steps: perEpoch * epochs, WarmUp: 500, Drops: []int{50 * perEpoch, 25 * perEpoch},
+		Optim: OptimConfig{LR: lr, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}},
 		Log:   LogConfig{Metrics: 50, Samples: 1000, Checkpoint: 1000, Keep: 2},
 	}
 }
 
-// fashionSimCLR is a short schedule, for minutes on two CPU cores.
-func fashionSimCLR() SSLConfig {
-	c := simCLR(FashionMNIST(), 117, 1)
+// fashionSSL is a short schedule, for minutes on two CPU cores.
+func fashionSSL(target string) SSLConfig {
+	c := sslFor(FashionMNIST(), target, 60_000, 1)
 	c.Batch, c.Steps, c.WarmUp, c.Drops = 128, 400, 50, []int{100, 50}
 	c.Log.Metrics, c.Log.Checkpoint = 20, 200
 	return c
@@ -82,7 +106,11 @@ func (c SSLConfig) Validate() error {
 	}
 	bad(c.Batch < 2, "batch is %d: a contrast needs at least 2 images", c.Batch)
 	bad(c.Steps < 1, "steps is %d: give at least 1", c.Steps)
-	bad(!(c.Temperature > 0), "temperature is %v: give one above 0, such as 0.5", c.Temperature)
+	bad(c.Target != SimCLR && c.Target != BYOL && c.Target != WMSE, "target is %q: give simclr, byol or wmse", c.Target)
+	bad(c.Target == SimCLR && !(c.Temperature > 0), "temperature is %v: give one above 0, such as 0.5", c.Temperature)
+	bad(c.Target == BYOL && !(c.Tau >= 0 && c.Tau <= 1), "tau is %v: give a decay from 0 to 1, such as 0.99", c.Tau)
+	bad(c.Target == WMSE && (c.Whiten <= c.Encoder.LatentDim || c.Batch%c.Whiten != 0),
+		"whiten is %d, batch %d and encoder.latent_dim %d: wmse needs sub-batches larger than the latent that divide the batch", c.Whiten, c.Batch, c.Encoder.LatentDim)
 	bad(!(c.Optim.LR > 0), "optim.lr is %v: give a learning rate above 0", c.Optim.LR)
 	bad(!(c.Data.Range.Low < c.Data.Range.High), "data.range is [%v, %v]: give [0, 1] or [-1, 1]", c.Data.Range.Low, c.Data.Range.High)
 	bad(c.Log.Metrics < 1 || c.Log.Samples < 1 || c.Log.Checkpoint < 1 || c.Log.Keep < 1, "log: every interval and keep must be at least 1, got %+v", c.Log)
@@ -99,8 +127,9 @@ func (c SSLConfig) rate(step int) float64 {
 
 // ssl is the state of pretraining.
 type ssl struct {
-	H  *models.Encoder
-	BN *nn.BatchNorm // on h's output, during pretraining only
+	H    *models.Encoder
+	BN   *nn.BatchNorm // of SimCLR, on h's output, during pretraining only
+	BYOL *byol         // of BYOL
 
 	cfg    SSLConfig
 	device torch.Device
@@ -117,11 +146,26 @@ func newSSL(cfg SSLConfig, device torch.Device) (*ssl, error) {
 		return nil, err
 	}
 	s := &ssl{H: h, cfg: cfg, device: device}
+	if cfg.Target == BYOL {
+		if s.BYOL, err = newBYOL(cfg); err != nil {
+			return nil, err
+		}
+	}
 	return s, torch.Do(func() error {
-		s.BN = nn.NewBatchNorm(cfg.Encoder.LatentDim)
-		nn.Init(s.BN, torch.NewRNG(cfg.Seed, 0, "output bn"))
+		if cfg.Target == SimCLR {
+			s.BN = nn.NewBatchNorm(cfg.Encoder.LatentDim)
+			nn.Init(s.BN, torch.NewRNG(cfg.Seed, 0, "output bn"))
+		}
 		nn.To(s, device, torch.Float32)
-		s.opt = optim.NewAdam(nn.Params(s), cfg.Optim.AdamOptions)
+		params := nn.Params(s.H)
+		switch cfg.Target {
+		case SimCLR:
+			params = append(params, nn.Params(s.BN)...)
+		case BYOL:
+			nn.Freeze(s.BYOL.Target) // a move to a device thaws
+			params = append(params, s.BYOL.predictor()...)
+		}
+		s.opt = optim.NewAdam(params, cfg.Optim.AdamOptions)
 		return nil
 	})
 }
@@ -131,15 +175,17 @@ func (s *ssl) close() {
 	s.opt.Close()
 }
 
-// Step is one update of SimCLR on x: [n,c,h,w] in [0,1].
+// Step is one update on x: [n,c,h,w] in [0,1].
 func (s *ssl) Step(x torch.Tensor) (loss float64, err error) {
 	rng := torch.NewRNG(s.cfg.Seed, s.step, "pretrain")
 	err = torch.Do(func() error {
 		x = x.ToDevice(s.device)
 		views := torch.Cat([]torch.Tensor{s.cfg.Views.Apply(x, rng.Fork("first")), s.cfg.Views.Apply(x, rng.Fork("second"))}, 0)
-		out := s.BN.Forward(s.H.Forward(s.cfg.Data.Range.FromUnit(views), nn.Train), nn.Train)
-		l := NTXent(out, s.cfg.Temperature)
+		l := s.loss(s.cfg.Data.Range.FromUnit(views), rng)
 		s.opt.Step(l, s.cfg.rate(s.step))
+		if s.BYOL != nil {
+			s.BYOL.update(s.H, s.cfg.Tau, s.step, s.cfg.Steps)
+		}
 		loss = l.Item()
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return &Diverged{s.step, "loss", loss}
@@ -150,24 +196,58 @@ func (s *ssl) Step(x torch.Tensor) (loss float64, err error) {
 	return loss, err
 }
 
+// loss is the target's on two views each: [2n,c,h,w] in the range.
+func (s *ssl) loss(views torch.Tensor, rng *torch.RNG) torch.Tensor {
+	out := s.H.Forward(views, nn.Train)
+	switch s.cfg.Target {
+	case BYOL:
+		return s.BYOL.loss(views, out)
+	case WMSE:
+		return WMSELoss(out, s.cfg.Whiten, rng.Fork("whiten"))
+	}
+	return NTXent(s.BN.Forward(out, nn.Train), s.cfg.Temperature)
+}
+
 // NTXent is the loss of SimCLR (Chen et al. 2020, Eq. 1), the mean over both directions: each of
 // 2n views should find the other view of its image among the 2n−1 others, by cosine over τ.
 // out: [2n,d], first all first views, then all second ones.
 func NTXent(out torch.Tensor, tau float64) torch.Tensor {
+	return NTXentAgainst(out, torch.Tensor{}, tau)
+}
+
+// NTXentAgainst is NTXent with further negatives that every view is contrasted with, as CLEL trains
+// its encoder (Lee et al. 2023). extra: [k,d], or none.
+func NTXentAgainst(out, extra torch.Tensor, tau float64) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor {
 		n := out.Size(0) / 2
 		z := out.Normalize()
 		logits := z.Matmul(z.T()).DivScalar(tau)
 		self := torch.Eye(2*n, torch.Bool).ToDevice(out.Device())
 		logits = torch.Where(self, torch.Scalar(-1e9).To(logits.DType()).ToDevice(out.Device()), logits)
+		if extra.Defined() {
+			logits = torch.Cat([]torch.Tensor{logits, z.Matmul(extra.Normalize().T()).DivScalar(tau)}, 1)
+		}
 		i := torch.Arange(n)
 		partner := torch.Cat([]torch.Tensor{i.AddScalar(float64(n)).To(torch.Int64), i}, 0).ToDevice(out.Device())
 		return logits.CrossEntropy(partner)
 	})
 }
 
+type sslPart struct {
+	prefix string
+	module any
+}
+
+// parts are what a checkpoint holds besides the optimiser; nil ones are empty.
+func (s *ssl) parts() []sslPart {
+	return []sslPart{{"encoder.", s.H}, {"output_bn.", s.BN}, {"byol.", s.BYOL}}
+}
+
 func (s *ssl) save(w io.Writer) error {
-	all := append(nn.Entries("encoder.", s.H), nn.Entries("output_bn.", s.BN)...)
+	var all []torch.Entry
+	for _, part := range s.parts() {
+		all = append(all, nn.Entries(part.prefix, part.module)...)
+	}
 	all = append(all, s.opt.Entries("opt.")...)
 	if err := finite(all); err != nil {
 		return fmt.Errorf("step %d: not saved: %w", s.step, err)
@@ -184,15 +264,15 @@ func (s *ssl) load(path string) error {
 	if s.step, err = strconv.Atoi(meta["step"]); err != nil {
 		return fmt.Errorf("%s: no step in its metadata: not a checkpoint of liebm pretrain", path)
 	}
-	for prefix, module := range map[string]any{"encoder.": s.H, "output_bn.": s.BN} {
-		if err := nn.Load(module, prefix, tensors); err != nil {
+	for _, part := range s.parts() {
+		if err := nn.Load(part.module, part.prefix, tensors); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return s.opt.Load("opt.", tensors, s.step)
 }
 
-// Pretrain trains an encoder by SimCLR on set, in a run folder, and leaves it there as
+// Pretrain trains an encoder by cfg.Target on set, in a run folder, and leaves it there as
 // encoder.safetensors. Resuming and cancelling are as in [Run].
 func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err error) {
 	run, err := CreateRun(o.Out, o.Resume)
@@ -228,6 +308,9 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 			})
 			return m, err
 		},
+	}
+	if o.Probe != nil {
+		l.samples = func(int, *TensorBoard) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}
 	if err := torch.Do(func() error { return l.drive(ctx) }); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
 )
@@ -28,6 +29,10 @@ type Options struct {
 	Watch   Watch             // may be nil
 	Log     io.Writer         // what a person should read besides progress; may be nil
 
+	// Probe measures an encoder in the course of pretraining, every log.samples steps and at the end;
+	// nil: it is not done. Its metrics join the others.
+	Probe func(ctx context.Context, h *models.Encoder) ([]Metric, error)
+
 	// Evaluate measures samples of G alone, whenever a grid is drawn; nil: it is not done. Its
 	// metrics join the others.
 	Evaluate func(ctx context.Context, samples *data.Set) ([]Metric, error)
@@ -39,7 +44,8 @@ func (o Options) printf(format string, args ...any) {
 	}
 }
 
-// Run trains a model as cfg says (Algorithm 1) on set with the encoder file, in a run folder. With
+// Run trains a model as cfg says (Algorithm 1) on set with the encoder file (empty where cfg needs
+// none), in a run folder. With
 // o.Resume it goes on bit for bit from the newest whole checkpoint, with the folder's own config.
 // On cancel it saves and returns ctx.Err().
 func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Options) (err error) {
@@ -51,7 +57,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if o.Resume {
 		encoder = run.Path(encoderFile)
 	}
-	h, err := LoadEncoder(encoder, cfg.Data.Range)
+	h, err := cfg.loadEncoder(encoder)
 	if err != nil {
 		return fmt.Errorf("read the encoder: %w", err)
 	}
@@ -65,8 +71,10 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		if err := resume(run, t.Load, o); err != nil {
 			return err
 		}
-	} else if err := saveEncoder(run.Path(encoderFile), h); err != nil {
-		return err
+	} else if h != nil {
+		if err := saveEncoder(run.Path(encoderFile), h); err != nil {
+			return err
+		}
 	}
 	if err := writeInfo(run, t.step, cfg.Seed, set, o); err != nil {
 		return err

@@ -16,17 +16,19 @@ import (
 type Trainer struct {
 	E, AvgE *models.Energy
 	G, AvgG *models.Generator
-	H       *models.Encoder // frozen
+	H       *models.Encoder   // frozen, unless it is trained along; nil where nothing needs it
+	Q       *models.Inference // nil without ERM
 
 	cfg        Config
 	dtype      torch.DType
 	device     torch.Device
 	optE, optG *optim.Adam
+	optQ, optH *optim.Adam // nil without Q, and with a frozen H
 	step       int
 }
 
-// NewTrainer makes the networks that cfg describes, on a device. It takes h over: frozen, and closed with
-// the trainer.
+// NewTrainer makes the networks that cfg describes, on a device. It takes h over: frozen unless
+// cfg.Encoder is joint, and closed with the trainer. h may be nil where cfg does not need it.
 func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -41,17 +43,31 @@ func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, e
 		func() (err error) { t.AvgE, err = models.NewEnergy(cfg.Energy, cfg.Seed); return },
 		func() (err error) { t.G, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed); return },
 		func() (err error) { t.AvgG, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed); return },
+		func() (err error) {
+			if cfg.Target == ERM {
+				t.Q, err = models.NewInference(cfg.Inference, cfg.Seed)
+			}
+			return
+		},
 	} {
 		if err := make(); err != nil {
 			return nil, err
 		}
 	}
 	return t, torch.Do(func() error {
-		for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H} {
+		for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H, t.Q} {
 			nn.To(m, device, torch.Float32)
 		}
-		for _, m := range []any{t.AvgE, t.AvgG, t.H} {
+		for _, m := range []any{t.AvgE, t.AvgG} {
 			nn.Freeze(m)
+		}
+		if cfg.Encoder == Joint {
+			t.optH = optim.NewAdam(nn.Params(t.H), cfg.OptH.AdamOptions)
+		} else {
+			nn.Freeze(t.H)
+		}
+		if t.Q != nil {
+			t.optQ = optim.NewAdam(nn.Params(t.Q), cfg.OptQ.AdamOptions)
 		}
 		t.optE = optim.NewAdam(nn.Params(t.E), cfg.OptE.AdamOptions)
 		t.optG = optim.NewAdam(nn.Params(t.G), cfg.OptG.AdamOptions)
@@ -61,6 +77,12 @@ func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, e
 
 // fits refuses an encoder whose latents or images are not the energy's.
 func fits(h *models.Encoder, cfg Config) error {
+	if h == nil {
+		if cfg.NeedsEncoder() {
+			return fmt.Errorf("no encoder is given, and energy.posterior=%s with target=%s needs one: pretrain one, or --set encoder=joint", cfg.Energy.Posterior, cfg.Target)
+		}
+		return nil
+	}
 	if h.Config.LatentDim != cfg.Energy.LatentDim {
 		return fmt.Errorf("the encoder's latent has %d dimensions, energy.latent_dim is %d: pretrain one that fits, or --set energy.latent_dim=%d",
 			h.Config.LatentDim, cfg.Energy.LatentDim, h.Config.LatentDim)
@@ -73,11 +95,18 @@ func fits(h *models.Encoder, cfg Config) error {
 
 // Close frees everything the trainer holds.
 func (t *Trainer) Close() {
-	for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H} {
+	for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H, t.Q} {
 		nn.Close(m)
 	}
-	t.optE.Close()
-	t.optG.Close()
+	t.closeOptimisers()
+}
+
+func (t *Trainer) closeOptimisers() {
+	for _, o := range []*optim.Adam{t.optE, t.optG, t.optQ, t.optH} {
+		if o != nil {
+			o.Close()
+		}
+	}
 }
 
 // Losses are what one step measured.
@@ -89,13 +118,15 @@ type Losses struct {
 	Fake      float64 // mean F(f(x^T)) of negative samples
 	Cosine    float64 // mean cos(g(f(x)), z) of data
 	Move      float64 // rms(x^T − x⁰) of G's chains: below 0.005 the chains stand still
+	ELBO      float64 // the negative ELBO of Eq. 14; 0 without ERM
+	Contrast  float64 // NT-Xent of an encoder that is trained along; 0 for a frozen one
 }
 
 // names are the metrics' names, in the order of values.
-var lossNames = [...]string{"loss_g", "loss_e", "energy_real", "energy_real_std", "energy_fake", "cosine", "move_rms"}
+var lossNames = [...]string{"loss_g", "loss_e", "energy_real", "energy_real_std", "energy_fake", "cosine", "move_rms", "loss_elbo", "loss_h"}
 
 func (l *Losses) values() [len(lossNames)]*float64 {
-	return [...]*float64{&l.Generator, &l.Energy, &l.Real, &l.RealStd, &l.Fake, &l.Cosine, &l.Move}
+	return [...]*float64{&l.Generator, &l.Energy, &l.Real, &l.RealStd, &l.Fake, &l.Cosine, &l.Move, &l.ELBO, &l.Contrast}
 }
 
 // Check is a *Diverged if a loss is not finite, naming the first, or if the chains run off: width
@@ -134,35 +165,51 @@ func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
 		z := t.latent(x, rng.Fork("view")) // line 3: z = h(v(x))/‖h(v(x))‖
 		energy := t.E.Frozen(t.dtype)      // E moves only in line 16: normalise its weights once
 		chain := t.cfg.Chain               // of n images, T steps
+		elbo, contrast := x.Mean().ZerosLike(), x.Mean().ZerosLike()
 		chain.Low, chain.High = t.cfg.Data.Range.Low, t.cfg.Data.Range.High
 
 		m := rng.Fork("m").Normal(x.Size(0), t.cfg.Generator.LatentDim).ToDevice(t.device) // line 4
 		gm := t.G.Forward(m, nn.Train)
 		xT := chain.Run(t.target(energy), gm, rng.Fork("chain of G"))      // line 5, Eq. 9 or 10
 		lossG := GeneratorLoss(gm, xT, t.cfg.Tau2).MulScalar(t.cfg.Omega1) // line 6, Eq. 8
-		t.optG.Step(lossG, t.cfg.OptG.LR*factor)                           // line 12
+		if t.Q != nil {
+			elbo = t.elbo(x, z, rng.Fork("q"))                    // lines 8–9, Eq. 14
+			t.stepGQ(lossG.AddScaled(elbo, t.cfg.Omega2), factor) // lines 10–12
+		} else {
+			t.optG.Step(lossG, t.cfg.OptG.LR*factor) // line 12
+		}
 
 		fake := t.negatives(m, rng)                                     // line 13
 		neg := chain.Run(energy.Marginal, fake, rng.Fork("chain of E")) // line 14, Eq. 9
 		t.E.PowerIterate()
 		now := t.E.Bind()
 		f := now.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0) // both terms of line 15 in one pass
-		real, fakeScore, cosine := now.Score(f[0]), now.Score(f[1]), now.Cosine(f[0], z)
-		lossE := EnergyLoss(fakeScore, real.AddScaled(cosine, t.cfg.Energy.Gamma)) // line 15, Eq. 4
-		t.optE.Step(lossE, t.cfg.OptE.LR*factor)                                   // line 16
+		real, fakeScore, cosine := now.Score(f[0]), now.Score(f[1]), now.Cosine(f[0], z).Detach()
+		lossE := EnergyLoss(fakeScore, real.Add(now.LogPosterior(f[0], z))) // line 15, Eq. 4
+		extra := torch.Tensor{}
+		if t.optH != nil {
+			extra = now.Latent(f[1]).Detach()
+		}
+		t.optE.Step(lossE, t.cfg.OptE.LR*factor) // line 16
+		if t.optH != nil {
+			contrast = t.stepH(x, extra, rng.Fork("contrast"), factor)
+		}
 
 		decay := optim.EMADecay(t.cfg.EMA, t.step)
 		optim.UpdateEMA(t.AvgE, t.E, decay)
 		optim.UpdateEMA(t.AvgG, t.G, decay)
-		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt())
+		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo, contrast)
 		return loss.Check(t.step, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
 	})
 	t.step++
 	return loss, err
 }
 
-// latent draws a view of every image and encodes it (Algorithm 1, line 3).
+// latent draws a view of every image and encodes it (Algorithm 1, line 3); none where nothing needs it.
 func (t *Trainer) latent(x torch.Tensor, rng *torch.RNG) (z torch.Tensor) {
+	if t.H == nil {
+		return z
+	}
 	torch.NoGrad(func() {
 		z = torch.Tidy(func() torch.Tensor { return t.H.Latent(t.view(x, 1, rng)) })
 	})
@@ -191,7 +238,7 @@ func (t *Trainer) view(x torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
 
 // target is the energy that G's chains climb.
 func (t *Trainer) target(energy *models.Bound) mcmc.Energy {
-	if t.cfg.Target == EJM {
+	if t.cfg.Target == EJM && (t.cfg.EMAfter == 0 || t.step < t.cfg.EMAfter) {
 		return mcmc.Joint(energy, t.H.Latent) // Eq. 10
 	}
 	return energy.Marginal // Eq. 9

@@ -49,7 +49,7 @@ func sources(c *cli.Context) (train.Sources, error) {
 	if s.Preset == "" && s.File == "" {
 		return s, fmt.Errorf("name a config: --preset NAME or --config FILE; training presets are %v, pretraining presets %v", train.Presets(), train.SSLPresets())
 	}
-	for flag, key := range map[string]string{"seed": "seed", "steps": "steps", "data": "data.path"} {
+	for flag, key := range map[string]string{"seed": "seed", "steps": "steps", "data": "data.path", "target": "target"} {
 		if c.IsSet(flag) {
 			s.Set = append(s.Set, fmt.Sprintf("%s=%v", key, c.Value(flag)))
 		}

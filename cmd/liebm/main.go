@@ -70,7 +70,7 @@ The same in steps:
 			return nil
 		},
 		Commands: []*cli.Command{
-			demoCommand(), pretrainCommand(), trainCommand(), sampleCommand(), evalCommand(),
+			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), sampleCommand(), evalCommand(),
 			metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
 		},
 		HideHelpCommand:           true,

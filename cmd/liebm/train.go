@@ -14,12 +14,15 @@ import (
 func pretrainCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "pretrain",
-		Usage: "train the latent encoder h by SimCLR",
+		Usage: "train the latent encoder h by SimCLR, BYOL or W-MSE",
 		Description: `Leaves FOLDER/encoder.safetensors for liebm train.
 
 	liebm pretrain --preset fmnist-simclr --out runs/encoder
+	liebm pretrain --preset cifar10-wmse --out runs/encoder
+	liebm pretrain --preset fmnist-simclr --target byol --out runs/encoder
 	liebm pretrain --out runs/encoder --resume`,
-		Flags:  append(configFlags("fmnist-simclr"), runFlags()...),
+		Flags: append(append(configFlags("fmnist-simclr"), runFlags()...),
+			&cli.StringFlag{Name: "target", Usage: "what is learnt: simclr, byol or wmse; presets such as fmnist-byol set batch and rate too"}),
 		Action: pretrain,
 	}
 }
@@ -31,7 +34,7 @@ func pretrain(c *cli.Context) error {
 	var cfg train.SSLConfig
 	var err error
 	if c.Bool("resume") {
-		if err := refuseWithResume(c, "preset", "config", "set", "seed", "steps", "data"); err != nil {
+		if err := refuseWithResume(c, "preset", "config", "set", "seed", "steps", "data", "target"); err != nil {
 			return err
 		}
 		cfg, err = train.ReadSSLConfig(c.String("out"))
@@ -61,6 +64,9 @@ func runPretraining(c *cli.Context, cfg train.SSLConfig, out string, resume bool
 		return err
 	}
 	o.Out, o.Resume = out, resume
+	probe, done := knnProbe(set, cfg)
+	defer done()
+	o.Probe = probe
 	return explainStop(train.Pretrain(c.Context, cfg, set, o), "pretrain", o.Out)
 }
 
@@ -73,7 +79,17 @@ func trainCommand() *cli.Command {
 
 	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --minutes 6
 	liebm train --preset cifar10-em --encoder runs/h --out runs/cifar --data cifar-10-binary.tar.gz --set precision=bfloat16
-	liebm train --out runs/em --resume`,
+	liebm train --out runs/em --resume
+
+Variants and ablations are one setting away:
+
+	--set target=erm                   q is trained along, and G on the data too (Eq. 11)
+	--set target=ejm                   chains of G on E(x,h(x)) (Eq. 10); em_after=N goes over to em
+	--set energy.posterior=gaussian    or cebm (Fig. 8); none: a conventional EBM, without an encoder
+	--set energy.linear_f=true         F a learnt linear map
+	--set encoder=joint                the encoder learns along, as in CLEL; --encoder may be left out
+	--set replace_prob=0               no augmentation of negative samples
+	--set views.noise=true             V adds noise instead of augmenting`,
 		Flags: append(flags,
 			&cli.StringFlag{Name: "encoder", Usage: "`FOLDER` of liebm pretrain, or its encoder.safetensors"},
 			&cli.Float64Flag{Name: "minutes", Usage: "budget of wall time, instead of --steps"},
@@ -99,7 +115,7 @@ func runTrain(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
-	if !c.Bool("resume") && c.String("encoder") == "" {
+	if !c.Bool("resume") && c.String("encoder") == "" && cfg.NeedsEncoder() && cfg.Encoder != train.Joint {
 		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s-simclr --out FOLDER", cfg.Data.Name)
 	}
 	return runTraining(c, cfg, c.String("encoder"), c.String("out"), c.Float64("minutes"), c.Bool("resume"))

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
+)
+
+func trainQCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "train-q",
+		Usage: "train the inference model q over a trained, frozen generator (Eq. 26)",
+		Description: `Needs a run of liebm train. Its settings are the run's; --set changes some.
+
+	liebm train-q --run runs/em --out runs/q --steps 2000
+	liebm train-q --run runs/em --out runs/q --set rho=10 --set opt_q.lr=1e-4
+	liebm train-q --run runs/em --out runs/q --resume`,
+		Flags: append(runFlags(),
+			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in rho=10; may be repeated"},
+			&cli.IntFlag{Name: "steps", Usage: "training steps"}),
+		Action: runTrainQ,
+	}
+}
+
+func runTrainQ(c *cli.Context) error {
+	if err := need(c, "run", "out"); err != nil {
+		return err
+	}
+	from, settings := c.String("run"), c.StringSlice("set")
+	if c.Bool("resume") {
+		if err := refuseWithResume(c, "set", "steps"); err != nil {
+			return err
+		}
+		from = c.String("out")
+	}
+	if c.IsSet("steps") {
+		settings = append(settings, fmt.Sprintf("steps=%d", c.Int("steps")))
+	}
+	cfg, err := train.ReadConfig(from)
+	if err != nil {
+		return err
+	}
+	if cfg, err = cfg.Change(settings); err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return printConfig(cfg)
+	}
+	device, err := torch.ParseDevice(c.String("device"))
+	if err != nil {
+		return err
+	}
+	m, err := train.LoadModel(c.String("run"), device)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	set, err := openData(cfg.Data, data.Train, cfg.Energy.Channels)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	o, err := options(c, "training q")
+	if err != nil {
+		return err
+	}
+	o.Out, o.Resume = c.String("out"), c.Bool("resume")
+	return explainStop(train.TrainInference(c.Context, cfg, m, set, o), "train-q --run "+c.String("run"), o.Out)
+}

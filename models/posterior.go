@@ -1,0 +1,106 @@
+package models
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// Posterior is the form of log p(z|x) in E(x,z) = F(f(x)) + log p(z|x) (Eq. 5, Fig. 8). The empty
+// string is Cosine.
+type Posterior string
+
+// The choices of Posterior. γ belongs to the cosine alone: Eq. 6 needs ∫p(z|x)dz = 1, which a
+// weighted density of another form would break.
+const (
+	Cosine   Posterior = "cosine"   // γ·cos(g(f), z) (Eq. 7)
+	Gaussian Posterior = "gaussian" // log N(z; μ, σ²), of (μ, log σ²) = g(f)
+	CEBM     Posterior = "cebm"     // exponential family with fixed variance; decides F too (Sec. 3.1)
+	NoLatent Posterior = "none"     // no latent term: a conventional energy-based model
+)
+
+// Validate names the setting that makes no energy.
+func (c EnergyConfig) Validate() error {
+	switch c.Posterior {
+	case "", Cosine, Gaussian, NoLatent:
+	case CEBM:
+		if c.LinearF {
+			return fmt.Errorf("energy.linear_f contradicts energy.posterior=cebm, whose F is B(λ+f) − B(λ): --set energy.linear_f=false")
+		}
+	default:
+		return fmt.Errorf("energy.posterior is %q: give cosine, gaussian, cebm or none", c.Posterior)
+	}
+	if math.IsNaN(c.Gamma) || math.IsInf(c.Gamma, 0) || c.Gamma < 0 {
+		return fmt.Errorf("energy.gamma is %v: give a weight of 0 or more, such as 0.01", c.Gamma)
+	}
+	return nil
+}
+
+// headWidth is the number of outputs of g.
+func (c EnergyConfig) headWidth() int {
+	if c.Posterior == Gaussian {
+		return 2 * c.LatentDim // μ and log σ²
+	}
+	return c.LatentDim
+}
+
+// moments are the Gaussian posterior's μ = u/‖u‖ and log σ² = tanh(v) for (u, v) = g(f): both
+// within [−1,1], without which this form is sensitive to its variance (Sec. 4.5).
+func (b *Bound) moments(f torch.Tensor) (mean, logVar torch.Tensor) {
+	uv := b.head2.linear(b.head1.linear(f).ReLU()).Chunk(2, 1)
+	return uv[0].Normalize(), uv[1].Tanh()
+}
+
+// Latent is the posterior's mean up to its length, which [Bound.Cosine] compares with z; for the
+// cosine form g(f). [n,feature_dim] → [n,d_z].
+func (b *Bound) Latent(f torch.Tensor) torch.Tensor {
+	if b.posterior == Gaussian {
+		mean, _ := b.moments(f)
+		return mean
+	}
+	return b.head2.linear(b.head1.linear(f).ReLU())
+}
+
+// Cosine is cos(g(f), z), the log posterior of Eq. 7 but for γ and a constant, and the latent part
+// of Eq. 15 whatever the posterior: [n]; zeros where there is no latent term.
+func (b *Bound) Cosine(f, z torch.Tensor) torch.Tensor {
+	if b.posterior == NoLatent {
+		return b.Score(f).Detach().ZerosLike()
+	}
+	return b.Latent(f).CosineSimilarity(z)
+}
+
+// LogPosterior is log p(z|x) of features, for the cosine without its constant. f: [n,feature_dim],
+// z: [n,d_z] on the unit sphere → [n].
+func (b *Bound) LogPosterior(f, z torch.Tensor) torch.Tensor {
+	switch b.posterior {
+	case Gaussian:
+		mean, logVar := b.moments(f)
+		return LogNormal(z, mean, logVar)
+	case CEBM:
+		return CEBMLogPosterior(b.Latent(f), z)
+	case NoLatent:
+		return b.Cosine(f, z)
+	}
+	return b.Cosine(f, z).MulScalar(b.gamma)
+}
+
+// LogNormal is log N(z; μ, σ²) with diagonal variance, summed over dimension 1. All: [n,d] → [n].
+func LogNormal(z, mean, logVar torch.Tensor) torch.Tensor {
+	square := z.Sub(mean).Square().Mul(logVar.Neg().Exp())
+	return square.Add(logVar).AddScalar(math.Log(2*math.Pi)).SumDim(false, 1).MulScalar(-0.5)
+}
+
+// CEBMLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½),
+// η(z) = (z, z²) and g moving the first natural parameter only, so that the variance stays 1: then
+// it is log N(z; g, I). g, z: [n,d] → [n].
+func CEBMLogPosterior(g, z torch.Tensor) torch.Tensor {
+	constant := -0.5 * math.Log(2*math.Pi) * float64(z.Size(1))
+	inner := z.Mul(g).Sub(z.Square().MulScalar(0.5))
+	return inner.SumDim(false, 1).Sub(CEBMScore(g)).AddScalar(constant)
+}
+
+// CEBMScore is F = B(λ+g) − B(λ) = ½‖g‖² (Sec. 3.1): with λ₂ = −½ fixed, −λ₁²/(4λ₂) = ½λ₁² and the
+// logarithms cancel. g: [n,d] → [n].
+func CEBMScore(g torch.Tensor) torch.Tensor { return g.Square().SumDim(false, 1).MulScalar(0.5) }

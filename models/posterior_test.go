@@ -1,0 +1,50 @@
+package models
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/torchtest"
+)
+
+func TestDensitiesAreThoseOfTheNormal(t *testing.T) {
+	torchtest.Scope(t, func() {
+		z, mean, logVar := torch.FromSlice([]float64{0.3, -1}, 1, 2), torch.FromSlice([]float64{0.1, 0.5}, 1, 2), torch.FromSlice([]float64{0.4, -0.2}, 1, 2)
+		normal := func(z, m, lv float64) float64 {
+			return -0.5*math.Log(2*math.Pi) - lv/2 - (z-m)*(z-m)/(2*math.Exp(lv))
+		}
+		assert.InDelta(t, normal(0.3, 0.1, 0.4)+normal(-1, 0.5, -0.2), LogNormal(z, mean, logVar).Item(), 1e-12)
+		assert.InDelta(t, normal(0.3, 0.1, 0)+normal(-1, 0.5, 0), CEBMLogPosterior(mean, z).Item(), 1e-12, "λ₂ = −½ is variance 1")
+		assert.InDelta(t, 0.13, CEBMScore(mean).Item(), 1e-12)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return LogNormal(z, x, logVar).Sum() }, mean, 1e-8)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return LogNormal(z, mean, x).Sum() }, logVar, 1e-8)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return CEBMLogPosterior(x, z).Sum() }, mean, 1e-8)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return CEBMScore(x).Sum() }, mean, 1e-8)
+	})
+}
+
+func TestEveryPosteriorMakesAJointEnergy(t *testing.T) {
+	for _, form := range []Posterior{Cosine, Gaussian, CEBM, NoLatent} {
+		torchtest.Run(t, string(form), func(t *testing.T) {
+			e, err := NewEnergy(EnergyConfig{Channels: 1, Widths: []int{4}, Downs: []bool{true}, FeatureDim: 6, HeadDim: 5, LatentDim: 3,
+				Bias: true, SpectralNorm: true, Gamma: 0.3, Posterior: form}, 1)
+			require.NoError(t, err)
+			defer nn.Close(e)
+			e.PowerIterate()
+			b, x, z := e.Bind(), torch.NewRNG(1, 0, "x").Uniform(0, 1, 2, 1, 8, 8), torch.NewRNG(1, 0, "z").Normal(2, 3).Normalize()
+			f := b.Features(x)
+			torchtest.InDelta(t, b.Score(f).Add(b.LogPosterior(f, z)), b.Joint(x, z), 1e-6)
+			if form == Gaussian {
+				mean, logVar := b.moments(f)
+				torchtest.InDelta(t, torch.Ones([]int{2}, torch.Float32), mean.Norm(false, 1), 1e-6)
+				assert.LessOrEqual(t, logVar.Abs().Max().Item(), 1.0)
+			}
+			assert.Equal(t, form == NoLatent, b.LogPosterior(f, z).Abs().Max().Item() == 0)
+		})
+	}
+}

@@ -1,0 +1,177 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/optim"
+)
+
+// inferenceFormat marks checkpoints of TrainInference.
+const inferenceFormat = "liebm-inference"
+
+// inferenceTrainer is the state of Eq. 26: q learns over a frozen G and h.
+type inferenceTrainer struct {
+	q    *models.Inference
+	m    *Model
+	cfg  Config
+	opt  *optim.Adam
+	step int
+}
+
+func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceTrainer, error) {
+	check := cfg
+	check.Target, check.EMAfter = ERM, 0 // which needs what q needs
+	if err := check.Validate(); err != nil {
+		return nil, err
+	}
+	if m.H == nil || !(cfg.Rho > 0) {
+		return nil, errors.New("q learns from the encoder's latents (Eq. 26): the run needs an encoder, and rho must be above 0")
+	}
+	q, err := models.NewInference(cfg.Inference, cfg.Seed)
+	if err != nil {
+		return nil, err
+	}
+	t := &inferenceTrainer{q: q, m: m, cfg: cfg}
+	return t, torch.Do(func() error {
+		nn.To(q, device, torch.Float32)
+		for _, part := range []any{m.G, m.H} {
+			nn.Freeze(part)
+		}
+		t.opt = optim.NewAdam(nn.Params(q), cfg.OptQ.AdamOptions)
+		return nil
+	})
+}
+
+func (t *inferenceTrainer) close() {
+	nn.Close(t.q)
+	t.opt.Close()
+}
+
+// Step is one update of q on x: [n,c,h,w] in the range.
+func (t *inferenceTrainer) Step(x torch.Tensor) (loss float64, err error) {
+	rng := torch.NewRNG(t.cfg.Seed, t.step, "train q")
+	r := t.cfg.Data.Range
+	err = torch.Do(func() error {
+		x = x.ToDevice(t.m.G.In.Weight.Device())
+		var z torch.Tensor
+		torch.NoGrad(func() { z = t.m.H.Latent(r.FromUnit(t.cfg.Views.Apply(r.ToUnit(x), rng.Fork("view")))) })
+		mean, logVar := t.q.Forward(x)
+		latent := t.m.H.Forward(t.m.G.Forward(draw(mean, logVar, rng.Fork("m")), nn.Eval), nn.Eval)
+		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.Rho)
+		t.opt.Step(l, t.cfg.OptQ.LR*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))
+		if loss = l.Item(); math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return &Diverged{t.step, "loss_q", loss}
+		}
+		return nil
+	})
+	t.step++
+	return loss, err
+}
+
+func (t *inferenceTrainer) save(w io.Writer) error {
+	all := append(nn.Entries(partQ, t.q), t.opt.Entries(partOptQ)...)
+	if err := finite(all); err != nil {
+		return fmt.Errorf("step %d: not saved: %w", t.step, err)
+	}
+	return torch.WriteSafetensors(w, all, map[string]string{"step": strconv.Itoa(t.step), "format": inferenceFormat, "weights": t.m.SHA256})
+}
+
+func (t *inferenceTrainer) load(path string) error {
+	tensors, meta, err := torch.ReadSafetensors(path)
+	if err != nil {
+		return err
+	}
+	defer closeAll(tensors)
+	if t.step, err = strconv.Atoi(meta["step"]); err != nil || meta["format"] != inferenceFormat {
+		return fmt.Errorf("%s: not a checkpoint of liebm train-q", path)
+	}
+	if meta["weights"] != t.m.SHA256 {
+		return fmt.Errorf("%s: q was trained over a generator with SHA-256 %s, this run's is %s: train q again", path, meta["weights"], t.m.SHA256)
+	}
+	if err := nn.Load(t.q, partQ, tensors); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return t.opt.Load(partOptQ, tensors, t.step)
+}
+
+// TrainInference trains q over the frozen generator and encoder of m (Eq. 26) on set, in a run
+// folder of its own. Of cfg, which is m's with changes, it uses inference, opt_q, rho, schedule,
+// steps, batch, views, seed and log. Resuming and cancelling are as in [Run].
+func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o Options) (err error) {
+	run, err := CreateRun(o.Out, o.Resume)
+	if err != nil {
+		return err
+	}
+	defer closing(run, &err)
+	t, err := newInferenceTrainer(m, cfg, o.Device)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	if o.Resume {
+		if err := resume(run, t.load, o); err != nil {
+			return err
+		}
+	}
+	if err := writeInfo(run, t.step, cfg.Seed, set, o); err != nil {
+		return err
+	}
+	if err := writeConfig(run, cfg); err != nil {
+		return err
+	}
+	run.Keep = cfg.Log.Keep
+	batches := newBatches(set, cfg.Seed, cfg.Batch)
+	l := loop{
+		run: run, log: cfg.Log, start: t.step, steps: func() int { return cfg.Steps }, watch: o.Watch, save: t.save,
+		step: func(i int) (metrics []Metric, err error) {
+			err = torch.Do(func() error {
+				loss, err := t.Step(cfg.Data.Range.FromUnit(batches.at(i)))
+				metrics = []Metric{{"loss_q", loss}}
+				return err
+			})
+			return metrics, err
+		},
+	}
+	if err := torch.Do(func() error { return l.drive(ctx) }); err != nil {
+		return err
+	}
+	return finished(run)
+}
+
+// LoadInference gives the model the q that [TrainInference] left in dir, which must have been
+// trained over this very generator.
+func (m *Model) LoadInference(dir string, device torch.Device) error {
+	run, err := OpenRun(dir)
+	if err != nil {
+		return err
+	}
+	cfg, err := readConfig(run)
+	if err != nil {
+		return err
+	}
+	last, _, err := run.LastCheckpoint(verifyCheckpoint)
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	t, err := newInferenceTrainer(m, cfg, device)
+	if err != nil {
+		return err
+	}
+	defer t.opt.Close()
+	if err := t.load(last.Path); err != nil {
+		nn.Close(t.q)
+		return err
+	}
+	nn.Close(m.Q)
+	m.Q = t.q
+	return nil
+}

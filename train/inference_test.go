@@ -1,0 +1,48 @@
+package train
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+)
+
+func TestQLearnsOverAFrozenGeneratorAndResumes(t *testing.T) {
+	before := torch.Live()
+	em := filepath.Join(t.TempDir(), "em")
+	require.NoError(t, Run(t.Context(), tiny(), bars(t), encoder(t), Options{Out: em}))
+	m, err := LoadModel(em, torch.Device{})
+	require.NoError(t, err)
+	cfg := m.Config
+	cfg.Batch = 16
+	before26 := generatorSum(t, m)
+	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
+	require.NoError(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: whole}))
+	ctx, watch := stopAfter(t, 5)
+	require.Error(t, TrainInference(ctx, cfg, m, bars(t), Options{Out: parts, Watch: watch}))
+	require.NoError(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: parts, Resume: true}))
+	assert.Equal(t, checkpointBytes(t, whole, 12), checkpointBytes(t, parts, 12))
+	assert.Equal(t, before26, generatorSum(t, m), "only α moves")
+
+	records, err := ReadMetrics(filepath.Join(whole, metricsFile))
+	require.NoError(t, err)
+	assert.Less(t, records[len(records)-1].Values["loss_q"], records[0].Values["loss_q"])
+
+	require.NoError(t, m.LoadInference(whole, torch.Device{}))
+	assert.NotNil(t, m.Q)
+	m.SHA256 = "another"
+	assert.ErrorContains(t, m.LoadInference(whole, torch.Device{}), "train q again")
+	cfg.Inference.Widths = nil
+	assert.ErrorContains(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: filepath.Join(t.TempDir(), "q")}), "inference.widths is empty")
+	m.Close()
+	assert.Equal(t, before, torch.Live())
+}
+
+func generatorSum(t *testing.T, m *Model) (sum []float64) {
+	t.Helper()
+	require.NoError(t, torch.Do(func() error { sum = m.G.In.Weight.Detach().Float64s(); return nil }))
+	return sum
+}

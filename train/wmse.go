@@ -1,0 +1,36 @@
+package train
+
+import (
+	"github.com/liebm/liebm/torch"
+)
+
+// WMSELoss is that of W-MSE (Ermolov et al. 2021): each view's outputs are whitened in random
+// sub-batches of size, the same images together in both views, and then the two views of an image
+// should agree on the unit sphere. out: [2n,d], first all first views, then all second ones; size
+// divides n and exceeds d.
+func WMSELoss(out torch.Tensor, size int, rng *torch.RNG) torch.Tensor {
+	n := out.Size(0) / 2
+	return wmseLoss(out, size, rng.Perm(n).ToDevice(out.Device()))
+}
+
+func wmseLoss(out torch.Tensor, size int, perm torch.Tensor) torch.Tensor {
+	return torch.Tidy(func() torch.Tensor {
+		var white [2][]torch.Tensor
+		for i, view := range out.Chunk(2, 0) {
+			view = view.IndexSelect(0, perm)
+			for start := 0; start < view.Size(0); start += size {
+				white[i] = append(white[i], Whiten(view.Narrow(0, start, size)))
+			}
+		}
+		return NormMSE(torch.Cat(white[0], 0), torch.Cat(white[1], 0))
+	})
+}
+
+// Whiten is L⁻¹(x − mean) with L the Cholesky factor of x's covariance: mean 0 and covariance I.
+// x: [n,d] with n > d, else there is no factor, which is a *torch.Error.
+func Whiten(x torch.Tensor) torch.Tensor {
+	centred := x.Sub(x.MeanDim(true, 0))
+	cov := centred.T().Matmul(centred).DivScalar(float64(x.Size(0) - 1))
+	l := torch.Call("aten::linalg_cholesky", cov).Tensor(0)
+	return torch.Call("aten::linalg_solve_triangular", l, centred.T(), torch.Named{Name: "upper", Value: false}).Tensor(0).T()
+}
