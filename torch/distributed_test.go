@@ -147,3 +147,32 @@ func TestANilGroupIsAProcessAlone(t *testing.T) {
 func TestOnlyALostPeerIsOne(t *testing.T) {
 	assert.False(t, errors.Is(&torch.Error{Op: "c10d::grads", Msg: "a parameter is not dense"}, torch.ErrPeerLost))
 }
+
+func TestAShareOfTheDrawsIsThatOfTheWhole(t *testing.T) {
+	draws := map[string]func(r *torch.RNG, n int) torch.Tensor{
+		"normal":    func(r *torch.RNG, n int) torch.Tensor { return r.Normal(n, 5) },
+		"uniform":   func(r *torch.RNG, n int) torch.Tensor { return r.Uniform(2, 3, n, 1, 1) },
+		"bernoulli": func(r *torch.RNG, n int) torch.Tensor { return r.Bernoulli(0.5, n, 3) },
+		"normal like images in NHWC": func(r *torch.RNG, n int) torch.Tensor {
+			return r.NormalLike(torch.Zeros([]int{n, 3, 4, 4}, torch.Float32).CloneAs(torch.ChannelsLast))
+		},
+		"normal like gray images in NHWC": func(r *torch.RNG, n int) torch.Tensor {
+			return r.NormalLike(torch.Zeros([]int{n, 1, 4, 4}, torch.Float32).CloneAs(torch.ChannelsLast))
+		},
+		"uniform like": func(r *torch.RNG, n int) torch.Tensor {
+			return r.UniformLike(torch.Zeros([]int{n, 3, 4, 4}, torch.Float64), 0, 1)
+		},
+	}
+	for name, draw := range draws {
+		torchtest.Run(t, name, func(t *testing.T) {
+			whole := draw(torch.NewRNG(1, 2, "x").Fork("y"), 12)
+			for _, world := range []int{1, 2, 3} {
+				var parts []torch.Tensor
+				for rank := range world {
+					parts = append(parts, draw(torch.NewRNG(1, 2, "x").Share(rank, world).Fork("y"), 12/world))
+				}
+				assert.True(t, whole.Equal(torch.Cat(parts, 0)), "%d processes", world)
+			}
+		})
+	}
+}
