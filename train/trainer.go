@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -23,6 +24,7 @@ type Trainer struct {
 	device     torch.Device
 	optE, optG *optim.Adam
 	step       int
+	group      *torch.Group // nil: this process trains alone
 }
 
 // NewTrainer makes the networks that cfg describes, on a device. It takes h over: frozen, and closed with
@@ -125,9 +127,22 @@ func (d *Diverged) Error() string {
 }
 
 // Step is one iteration of Algorithm 1 on x: [n,c,h,w] in the config's range, with the signs fixed
-// in the package doc.
+// in the package doc. In a group x is this process's share of the batch; if a peer is lost, the state
+// on rank 0 is that before the step.
 func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
-	rng := torch.NewRNG(t.cfg.Seed, t.step, "train")
+	err = torch.Do(func() (err error) {
+		undo := t.undo()
+		loss, err = t.update(x)
+		return undo(err)
+	})
+	if !errors.Is(err, torch.ErrPeerLost) {
+		t.step++
+	}
+	return loss, err
+}
+
+func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
+	rng := torch.NewRNG(t.cfg.Seed, t.step, "train").Share(t.group.Rank(), t.group.World())
 	factor := t.cfg.Schedule.Factor(t.step, t.cfg.Steps)
 	err = torch.Do(func() error {
 		x = x.ToDevice(t.device)
@@ -149,15 +164,14 @@ func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
 		f := now.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0) // both terms of line 15 in one pass
 		real, fakeScore, cosine := now.Score(f[0]), now.Score(f[1]), now.Cosine(f[0], z)
 		lossE := EnergyLoss(fakeScore, real.AddScaled(cosine, t.cfg.Energy.Gamma)) // line 15, Eq. 4
-		t.optE.Step(lossE, t.cfg.OptE.LR*factor)                                   // line 16
+		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt()).mean(t.group)
+		t.optE.Step(lossE, t.cfg.OptE.LR*factor) // line 16; the last that a lost peer can stop
 
 		decay := optim.EMADecay(t.cfg.EMA, t.step)
 		optim.UpdateEMA(t.AvgE, t.E, decay)
 		optim.UpdateEMA(t.AvgG, t.G, decay)
-		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt())
 		return loss.Check(t.step, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
 	})
-	t.step++
 	return loss, err
 }
 

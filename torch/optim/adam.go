@@ -122,6 +122,9 @@ func (a *Adam) update(p, g, m, v []torch.Tensor, lr float64) {
 // Steps is how many updates were made.
 func (a *Adam) Steps() int { return a.steps }
 
+// SetSteps makes the next update the one after so many.
+func (a *Adam) SetSteps(n int) { a.steps = n }
+
 // Entries lists the state under a prefix, to be saved.
 func (a *Adam) Entries(prefix string) []torch.Entry {
 	var out []torch.Entry
