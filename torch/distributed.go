@@ -123,6 +123,14 @@ func (g *Group) Rank() int {
 	return g.o.Rank
 }
 
+// LocalRank is this process's number among those of its machine, from 0.
+func (g *Group) LocalRank() int {
+	if g == nil {
+		return 0
+	}
+	return g.o.LocalRank
+}
+
 // World is how many processes there are.
 func (g *Group) World() int {
 	if g == nil {
