@@ -48,10 +48,10 @@ type RunInfo struct {
 	Resumed   []Resume          `json:"resumed,omitempty"`
 	Host      string            `json:"host"`
 	Device    string            `json:"device"`
-	Threads   int               `json:"threads"`   // of each process
-	Processes int               `json:"processes"` // that shared each batch, at the start
-	Versions  map[string]string `json:"versions"`  // of liebm, Go, libtorch
-	Data      map[string]string `json:"data"`      // file name → SHA-256
+	Threads   int               `json:"threads"`             // of each process
+	Processes int               `json:"processes,omitempty"` // that shared each batch, at the start
+	Versions  map[string]string `json:"versions"`            // of liebm, Go, libtorch
+	Data      map[string]string `json:"data"`                // file name → SHA-256
 }
 
 // A Resume is one continuation of a run.

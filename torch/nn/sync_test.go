@@ -16,9 +16,9 @@ func TestSynchronizedBatchNormIsThatOfTheWholeBatch(t *testing.T) {
 		g, err := torch.JoinGroup(t.Context(), o)
 		require.NoError(t, err)
 		defer g.Close()
-		for name, shape := range map[string][]int{"images": {6, 3, 4, 4}, "features": {6, 3}} {
+		for _, shape := range [][]int{{6, 3, 4, 4}, {6, 3}} { // in one order on both
 			for _, mode := range []nn.Mode{nn.Train, nn.BatchStats} {
-				torchtest.Scope(t, func() { compareBatchNorm(t, g, name, shape, mode) })
+				torchtest.Scope(t, func() { compareBatchNorm(t, g, shape, mode) })
 			}
 		}
 	})
@@ -27,7 +27,7 @@ func TestSynchronizedBatchNormIsThatOfTheWholeBatch(t *testing.T) {
 
 // compareBatchNorm compares the shares of two processes with the whole batch in one: outputs,
 // gradients and running statistics.
-func compareBatchNorm(t *testing.T, g *torch.Group, name string, shape []int, mode nn.Mode) {
+func compareBatchNorm(t *testing.T, g *torch.Group, shape []int, mode nn.Mode) {
 	type module struct{ Inner []*nn.BatchNorm }
 	alone, shared := &module{[]*nn.BatchNorm{nn.NewBatchNorm(3)}}, &module{[]*nn.BatchNorm{nn.NewBatchNorm(3)}}
 	defer nn.Close(alone)
@@ -57,5 +57,5 @@ func compareBatchNorm(t *testing.T, g *torch.Group, name string, shape []int, mo
 		torchtest.InDelta(t, l.Tensor.Detach(), nn.State(shared)[i].Tensor.Detach(), float32Sums)
 	}
 	moved := alone.Inner[0].RunningMean.Float64s()[0] != 0
-	assert.Equal(t, mode == nn.Train, moved, name)
+	assert.Equal(t, mode == nn.Train, moved)
 }
