@@ -12,7 +12,9 @@
 #include <torch/csrc/distributed/c10d/Backend.hpp>
 #endif
 
+#include <atomic>
 #include <cstdlib>
+#include <cstring>
 
 #include "buckets.h"
 #include "shared.h"
