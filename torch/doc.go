@@ -24,4 +24,6 @@
 // whose pages the next operator would fault in again.
 //
 // Randomness is keyed, not streamed: [NewRNG] names a source by (seed, step, purpose).
+//
+// Processes that train together form a [Group]: libtorch's c10d, found through [GroupFromEnv].
 package torch

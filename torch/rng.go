@@ -4,8 +4,9 @@ package torch
 // (seed, step, purpose, index of the draw), so a run that resumes at a step draws what it would
 // have drawn, and no draw depends on what other parts of the program consumed.
 type RNG struct {
-	key   uint64
-	draws uint64
+	key         uint64
+	draws       uint64
+	rank, world int // whose rows this one draws; world 0: all
 }
 
 // NewRNG returns the source for one purpose at one step of a seeded run.
@@ -20,7 +21,36 @@ func NewRNG(seed uint64, step int, purpose string) *RNG {
 
 // Fork returns an independent source for a part of this one's purpose. It draws nothing.
 func (r *RNG) Fork(part string) *RNG {
-	return NewRNG(r.key, 0, part)
+	f := NewRNG(r.key, 0, part)
+	f.rank, f.world = r.rank, r.world
+	return f
+}
+
+// Share returns the source for process rank's rows of what world processes draw together: Normal,
+// Uniform, Bernoulli and those like a tensor draw for all processes' rows, whose dimension is the
+// first, and return its own. So a row is the same however many processes share the rows. A
+// permutation is of the whole, the same in all.
+func (r *RNG) Share(rank, world int) *RNG {
+	s := *r
+	s.rank, s.world = rank, world
+	return &s
+}
+
+// fill returns what f draws into a tensor of x's shape, dtype, device and memory format.
+func (r *RNG) fill(x Tensor, f func(Tensor) Tensor) Tensor {
+	return Tidy(func() Tensor {
+		if r.world <= 1 {
+			return f(x.Detach().EmptyLike())
+		}
+		shape, format := x.Shape(), Contiguous
+		if x.IsChannelsLast() {
+			format = ChannelsLast
+		}
+		rows := shape[0]
+		shape[0] *= r.world
+		all := call1("aten::empty.memory_format", shape, x.DType(), Named{"device", x.Device()}, Named{"memory_format", format})
+		return f(all).Narrow(0, r.rank*rows, rows)
+	})
 }
 
 func (r *RNG) next() uint64 {
@@ -40,7 +70,7 @@ func (r *RNG) Normal(shape ...int) Tensor { return r.NormalLike(Empty(shape, Flo
 
 // NormalLike returns draws from N(0, 1) with x's shape, dtype, device and memory format.
 func (r *RNG) NormalLike(x Tensor) Tensor {
-	return Tidy(func() Tensor { return call1("aten::normal_", x.Detach().EmptyLike(), 0.0, 1.0, r) })
+	return r.fill(x, func(t Tensor) Tensor { return call1("aten::normal_", t, 0.0, 1.0, r) })
 }
 
 // Uniform returns float32 draws from U[lo, hi) on the CPU.
@@ -50,12 +80,12 @@ func (r *RNG) Uniform(lo, hi float64, shape ...int) Tensor {
 
 // UniformLike returns draws from U[lo, hi) with x's shape, dtype, device and memory format.
 func (r *RNG) UniformLike(x Tensor, lo, hi float64) Tensor {
-	return Tidy(func() Tensor { return call1("aten::uniform_", x.Detach().EmptyLike(), lo, hi, r) })
+	return r.fill(x, func(t Tensor) Tensor { return call1("aten::uniform_", t, lo, hi, r) })
 }
 
 // Bernoulli returns float32 zeros and ones on the CPU, one with probability p.
 func (r *RNG) Bernoulli(p float64, shape ...int) Tensor {
-	return Tidy(func() Tensor { return call1("aten::bernoulli_.float", Empty(shape, Float32), p, r) })
+	return r.fill(Empty(shape, Float32), func(t Tensor) Tensor { return call1("aten::bernoulli_.float", t, p, r) })
 }
 
 // Perm returns a random permutation of 0 … n−1 as int64, like torch.randperm.

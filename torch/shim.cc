@@ -14,6 +14,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/version.h>
 
+#include "shared.h"
 #include "table.h"
 #include "values.h"
 
@@ -356,3 +357,11 @@ char* lt_throw(int kind) {
     }
   });
 }
+
+namespace liebm {
+
+const at::Tensor& tensor_of(uint64_t handle) { return get(handle); }
+uint64_t handle_of(at::Tensor t) { return make_handle(std::move(t)); }
+char* guarded(const std::function<void()>& body) { return guard(body); }
+
+} // namespace liebm

@@ -14,6 +14,8 @@
 //	model, err := train.LoadModel("runs/em", torch.Device{})
 //	samples, err := model.Sample(ctx, 100, train.SampleOptions{Seed: 1})
 //
+// Processes that a launcher starts together share every batch: Options.Group, docs/parallel.md.
+//
 // Everything random is drawn from (seed, step, purpose), and data order too, so a run that was
 // stopped goes on bit for bit: with the same binary, CPU type and number of threads.
 package train

@@ -2,9 +2,12 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/liebm/liebm/torch"
 )
 
 // Metric is one named measurement of a step.
@@ -36,6 +39,7 @@ type loop struct {
 	samples func(step int, tb *TensorBoard) ([]Metric, error) // nil: nothing to draw
 	warn    func(mean []Metric) string                        // nil: nothing to warn of
 	watch   Watch
+	group   *torch.Group // its processes step together; rank 0 alone records and saves
 }
 
 // drive makes the remaining steps. When ctx ends it saves and returns ctx.Err(), so that nothing is
@@ -58,10 +62,13 @@ func (l *loop) drive(ctx context.Context) (err error) {
 	r := recorder{metrics: metrics, tb: tb, began: time.Now()}
 	warned := map[string]bool{}
 	for i := l.start; i < l.steps(); i++ {
-		if ctx.Err() != nil {
-			return l.stop(ctx, i)
+		if err := l.ended(ctx); err != nil {
+			return l.stop(err, i)
 		}
 		values, err := l.step(i)
+		if errors.Is(err, torch.ErrPeerLost) {
+			return l.stop(err, i)
+		}
 		if err != nil {
 			return err
 		}
@@ -102,14 +109,46 @@ func (l *loop) drive(ctx context.Context) (err error) {
 	return nil
 }
 
-// stop saves the state before step i on the way out.
-func (l *loop) stop(ctx context.Context, i int) error {
-	if i > l.start {
-		if err := l.run.SaveCheckpoint(i, l.save); err != nil {
-			return fmt.Errorf("%w, and saving failed: %w", ctx.Err(), err)
+// follow is drive on a process that only steps along.
+func (l *loop) follow(ctx context.Context) error {
+	for i := l.start; i < l.steps(); i++ {
+		if err := l.ended(ctx); err != nil {
+			return l.stopped(err, i)
+		}
+		if _, err := l.step(i); errors.Is(err, torch.ErrPeerLost) {
+			return l.stopped(err, i)
+		} else if err != nil {
+			return err
 		}
 	}
-	return fmt.Errorf("stopped after step %d of %d: %w", i, l.steps(), ctx.Err())
+	return nil
+}
+
+// ended is why no further step is made: ctx ended here, or in another process, or one is lost.
+func (l *loop) ended(ctx context.Context) error {
+	cause := ctx.Err() // asked once: what it says now, all have heard
+	stop, err := anyOf(l.group, cause != nil)
+	switch {
+	case err != nil:
+		return err
+	case stop && cause == nil:
+		return fmt.Errorf("another process was told to stop: %w", context.Canceled)
+	}
+	return cause
+}
+
+// stop saves the state before step i on the way out.
+func (l *loop) stop(cause error, i int) error {
+	if i > l.start {
+		if err := l.run.SaveCheckpoint(i, l.save); err != nil {
+			return fmt.Errorf("%w, and saving failed: %w", cause, err)
+		}
+	}
+	return l.stopped(cause, i)
+}
+
+func (l *loop) stopped(cause error, i int) error {
+	return fmt.Errorf("stopped after step %d of %d: %w", i, l.steps(), cause)
 }
 
 // recorder averages measurements between two lines of metrics.jsonl.

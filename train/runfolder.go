@@ -41,16 +41,17 @@ type RunDir struct {
 
 // RunInfo is run.json: where a run's numbers come from, beside its config.
 type RunInfo struct {
-	Seed     uint64            `json:"seed"`
-	Command  []string          `json:"command"` // as started first: os.Args
-	Started  time.Time         `json:"started"`
-	Finished time.Time         `json:"finished,omitzero"` // zero while it runs, or when it died
-	Resumed  []Resume          `json:"resumed,omitempty"`
-	Host     string            `json:"host"`
-	Device   string            `json:"device"`
-	Threads  int               `json:"threads"`
-	Versions map[string]string `json:"versions"` // of liebm, Go, libtorch
-	Data     map[string]string `json:"data"`     // file name → SHA-256
+	Seed      uint64            `json:"seed"`
+	Command   []string          `json:"command"` // as started first: os.Args
+	Started   time.Time         `json:"started"`
+	Finished  time.Time         `json:"finished,omitzero"` // zero while it runs, or when it died
+	Resumed   []Resume          `json:"resumed,omitempty"`
+	Host      string            `json:"host"`
+	Device    string            `json:"device"`
+	Threads   int               `json:"threads"`             // of each process
+	Processes int               `json:"processes,omitempty"` // that shared each batch, at the start
+	Versions  map[string]string `json:"versions"`            // of liebm, Go, libtorch
+	Data      map[string]string `json:"data"`                // file name → SHA-256
 }
 
 // A Resume is one continuation of a run.

@@ -297,7 +297,7 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	run.Keep = cfg.Log.Keep
-	batches := newBatches(set, cfg.Seed, cfg.Batch)
+	batches := newBatches(set, cfg.Seed, cfg.Batch, nil)
 	l := loop{
 		run: run, log: cfg.Log, start: s.step, steps: func() int { return cfg.Steps }, watch: o.Watch, save: s.save,
 		step: func(i int) (m []Metric, err error) {

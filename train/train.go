@@ -28,6 +28,7 @@ type Options struct {
 	Version map[string]string // recorded in run.json, besides Go's and libtorch's
 	Watch   Watch             // may be nil
 	Log     io.Writer         // what a person should read besides progress; may be nil
+	Group   *torch.Group      // of Run: the processes that share every batch; nil: this one alone
 
 	// Probe measures an encoder in the course of pretraining, every log.samples steps and at the end;
 	// nil: it is not done. Its metrics join the others.
@@ -45,55 +46,96 @@ func (o Options) printf(format string, args ...any) {
 }
 
 // Run trains a model as cfg says (Algorithm 1) on set with the encoder file (empty where cfg needs
-// none), in a run folder. With
-// o.Resume it goes on bit for bit from the newest whole checkpoint, with the folder's own config.
+// none), in a run folder. With o.Resume it goes on bit for bit from the newest whole checkpoint, with the folder's own config.
 // On cancel it saves and returns ctx.Err().
+//
+// In a group every process calls Run with the same arguments and trains on its share of each batch.
+// Rank 0 alone writes the folder; its files can be resumed by any number of processes. All stop
+// after the same step when one's ctx ends, and soon with an error that is torch.ErrPeerLost when
+// one is gone; rank 0 then saves the last whole step.
 func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Options) (err error) {
-	run, err := CreateRun(o.Out, o.Resume)
-	if err != nil {
+	if err := errors.Join(divides(cfg.Batch, o.Group), shareable(cfg, o.Group)); err != nil {
 		return err
 	}
-	defer closing(run, &err)
-	if o.Resume {
-		encoder = run.Path(encoderFile)
+	var run *RunDir
+	if o.Group.Rank() == 0 {
+		if run, err = CreateRun(o.Out, o.Resume); err == nil {
+			defer closing(run, &err)
+		}
+	} else {
+		o.Log, o.Watch, o.Evaluate = nil, nil, nil
 	}
+	if err := agree(o.Group, err); err != nil {
+		return err
+	}
+	if o.Resume {
+		encoder = filepath.Join(o.Out, encoderFile)
+	}
+	t, err := loadTrainer(cfg, encoder, o.Device)
+	if t != nil {
+		defer t.Close()
+	}
+	if err := agree(o.Group, err); err != nil {
+		return err
+	}
+	if run != nil {
+		err = t.begin(run, set, o)
+	}
+	if err := agree(o.Group, err); err != nil {
+		return err
+	}
+	t.join(o.Group)
+	return torch.Do(func() error { // one scope, so one thread and its OpenMP pool
+		if err := t.spread(); err != nil {
+			return err
+		}
+		return t.drive(ctx, run, set, o)
+	})
+}
+
+// loadTrainer makes a trainer with the encoder in a file.
+func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, error) {
 	h, err := cfg.loadEncoder(encoder)
 	if err != nil {
-		return fmt.Errorf("read the encoder: %w", err)
+		return nil, fmt.Errorf("read the encoder: %w", err)
 	}
-	t, err := NewTrainer(cfg, h, o.Device)
+	t, err := NewTrainer(cfg, h, device)
 	if err != nil {
 		nn.Close(h)
-		return err
+		return nil, err
 	}
-	defer t.Close()
+	return t, nil
+}
+
+// begin loads what a resumed run left, and writes what a run folder has before the first step.
+func (t *Trainer) begin(run *RunDir, set *data.Set, o Options) error {
 	if o.Resume {
 		if err := resume(run, t.Load, o); err != nil {
 			return err
 		}
-	} else if h != nil {
-		if err := saveEncoder(run.Path(encoderFile), h); err != nil {
+	} else if t.H != nil {
+		if err := saveEncoder(run.Path(encoderFile), t.H); err != nil {
 			return err
 		}
 	}
-	if err := writeInfo(run, t.step, cfg.Seed, set, o); err != nil {
+	if err := writeInfo(run, t.step, t.cfg.Seed, set, o); err != nil {
 		return err
 	}
-	if err := writeConfig(run, cfg); err != nil {
+	if err := writeConfig(run, t.cfg); err != nil {
 		return err
 	}
-	for _, w := range cfg.Warnings() {
+	for _, w := range t.cfg.Warnings() {
 		o.printf("warning: %s", w)
 	}
-	run.Keep = cfg.Log.Keep
-	return torch.Do(func() error { return t.drive(ctx, run, set, o) }) // one scope, so one thread and its OpenMP pool
+	run.Keep = t.cfg.Log.Keep
+	return nil
 }
 
 func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Options) error {
-	batches := newBatches(set, t.cfg.Seed, t.cfg.Batch)
+	batches := newBatches(set, t.cfg.Seed, t.cfg.Batch, o.Group)
 	budget := budget{minutes: o.Minutes, began: time.Now(), first: t.step}
 	l := loop{
-		run: run, log: t.cfg.Log, start: t.step, steps: func() int { return t.cfg.Steps }, watch: o.Watch, save: t.Save,
+		run: run, log: t.cfg.Log, start: t.step, steps: func() int { return t.cfg.Steps }, watch: o.Watch, save: t.Save, group: o.Group,
 		step: func(i int) ([]Metric, error) {
 			var loss Losses
 			err := torch.Do(func() (err error) {
@@ -103,11 +145,12 @@ func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Optio
 			if err != nil {
 				return nil, err
 			}
-			if budget.plan(i+1, &t.cfg) {
+			settled, err := budget.share(i+1, &t.cfg, o.Group)
+			if err == nil && settled && run != nil {
 				o.printf("%d steps fit into %.3g minutes", t.cfg.Steps, o.Minutes)
-				return loss.metrics(), writeConfig(run, t.cfg)
+				err = writeConfig(run, t.cfg)
 			}
-			return loss.metrics(), nil
+			return loss.metrics(), err
 		},
 		samples: func(step int, tb *TensorBoard) ([]Metric, error) {
 			if err := t.drawGrid(run, step, tb); err != nil || o.Evaluate == nil {
@@ -121,10 +164,14 @@ func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Optio
 		},
 		warn: warnOfCollapse,
 	}
+	drive, finish := l.drive, func() error { return finished(run) }
+	if run == nil {
+		drive, finish = l.follow, func() error { return nil }
+	}
 	for tries := 1; ; tries++ {
-		err := l.drive(ctx)
+		err := drive(ctx)
 		if err == nil {
-			return finished(run)
+			return finish()
 		}
 		if err := t.goBack(run, err, tries, o); err != nil {
 			return err
@@ -148,6 +195,24 @@ func (t *Trainer) goBack(run *RunDir, failure error, tries int, o Options) error
 	if !errors.As(failure, &d) || tries > maxTries {
 		return failure
 	}
+	var err error
+	if run != nil {
+		err = t.reload(run, failure)
+	}
+	if err := agree(o.Group, err); err != nil {
+		return err
+	}
+	t.cfg.Chain.Delta2 *= calmer
+	t.cfg.OptE.LR *= calmer
+	if err := t.spread(); err != nil || run == nil {
+		return err
+	}
+	o.printf("warning: step %d: %s is %.3g: training diverged; going back to step %d with chain.delta2 %.3g and opt_e.lr %.3g (%d of %d)",
+		d.Step, d.Name, d.Value, t.step, t.cfg.Chain.Delta2, t.cfg.OptE.LR, tries, maxTries)
+	return writeConfig(run, t.cfg)
+}
+
+func (t *Trainer) reload(run *RunDir, failure error) error {
 	last, _, err := run.LastCheckpoint(verifyCheckpoint)
 	if err != nil {
 		return failure // nothing to go back to
@@ -155,11 +220,7 @@ func (t *Trainer) goBack(run *RunDir, failure error, tries int, o Options) error
 	if err := t.Load(last.Path); err != nil {
 		return errors.Join(failure, err)
 	}
-	t.cfg.Chain.Delta2 *= calmer
-	t.cfg.OptE.LR *= calmer
-	o.printf("warning: step %d: %s is %.3g: training diverged; going back to step %d with chain.delta2 %.3g and opt_e.lr %.3g (%d of %d)",
-		d.Step, d.Name, d.Value, t.step, t.cfg.Chain.Delta2, t.cfg.OptE.LR, tries, maxTries)
-	return writeConfig(run, t.cfg)
+	return nil
 }
 
 func (l Losses) metrics() []Metric {
@@ -210,6 +271,28 @@ func (b *budget) plan(step int, cfg *Config) bool {
 	cfg.Schedule.Hold = float64(step) / float64(cfg.Steps)
 	b.done = true
 	return true
+}
+
+// share is plan by the clock of rank 0, for all of a group.
+func (b *budget) share(step int, cfg *Config, g *torch.Group) (settled bool, err error) {
+	if g.Rank() == 0 {
+		settled = b.plan(step, cfg)
+	}
+	if g == nil || b.minutes <= 0 || b.done && !settled {
+		return settled, nil
+	}
+	err = torch.Do(func() error {
+		now := torch.FromSlice([]float64{float64(cfg.Steps), cfg.Schedule.Hold, 0})
+		if settled {
+			now.Select(0, 2).AddInPlace(torch.Scalar(1), 1)
+		}
+		g.Broadcast(now, 0)
+		v := now.Float64s()
+		cfg.Steps, cfg.Schedule.Hold, settled = int(v[0]), v[1], v[2] > 0
+		b.done = settled
+		return nil
+	})
+	return settled, err
 }
 
 // drawGrid writes samples of the averaged networks, 8×8, from the same latents every time.
@@ -267,22 +350,24 @@ func (t *Trainer) quickSamples() (*data.Set, error) {
 	return data.New(data.Shape{N: quickN, H: size, W: size, C: channels}, pixels, nil)
 }
 
-// batches gathers the images of a step, which depend on (seed, step) only.
+// batches gathers the images of a step, which depend on (seed, step) only: of n, this process's own.
 type batches struct {
-	set     *data.Set
-	sampler *data.Sampler
-	n       int
-	pixels  []byte
+	set        *data.Set
+	sampler    *data.Sampler
+	n          int
+	first, own int
+	pixels     []byte
 }
 
-func newBatches(set *data.Set, seed uint64, n int) *batches {
-	return &batches{set: set, sampler: data.NewSampler(seed, set.Len()), n: n, pixels: make([]byte, n*set.ImageBytes())}
+func newBatches(set *data.Set, seed uint64, n int, g *torch.Group) *batches {
+	own := n / g.World()
+	return &batches{set: set, sampler: data.NewSampler(seed, set.Len()), n: n, first: g.Rank() * own, own: own, pixels: make([]byte, own*set.ImageBytes())}
 }
 
-// at returns step i's images: [n,c,h,w] in [0,1].
+// at returns step i's images: [own,c,h,w] in [0,1].
 func (b *batches) at(i int) torch.Tensor {
-	b.set.Gather(b.pixels, b.sampler.Batch(i, b.n))
-	return data.Floats(b.pixels, b.n, b.set.H, b.set.W, b.set.C)
+	b.set.Gather(b.pixels, b.sampler.Batch(i, b.n)[b.first:b.first+b.own])
+	return data.Floats(b.pixels, b.own, b.set.H, b.set.W, b.set.C)
 }
 
 // resume loads the newest checkpoint that can be read; a run without any starts over.
@@ -315,7 +400,7 @@ func writeInfo(run *RunDir, step int, seed uint64, set *data.Set, o Options) err
 	versions := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
 	maps.Copy(versions, o.Version)
 	return run.WriteInfo(RunInfo{
-		Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(),
+		Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(), Processes: o.Group.World(),
 		Versions: versions, Data: map[string]string{set.Name: set.SHA256()},
 	})
 }

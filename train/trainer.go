@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -25,6 +26,7 @@ type Trainer struct {
 	optE, optG *optim.Adam
 	optQ, optH *optim.Adam // nil without Q, and with a frozen H
 	step       int
+	group      *torch.Group // nil: this process trains alone
 }
 
 // NewTrainer makes the networks that cfg describes, on a device. It takes h over: frozen unless
@@ -156,16 +158,29 @@ func (d *Diverged) Error() string {
 }
 
 // Step is one iteration of Algorithm 1 on x: [n,c,h,w] in the config's range, with the signs fixed
-// in the package doc.
+// in the package doc. In a group x is this process's share of the batch; if a peer is lost, the state
+// on rank 0 is that before the step.
 func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
-	rng := torch.NewRNG(t.cfg.Seed, t.step, "train")
+	err = torch.Do(func() (err error) {
+		undo := t.undo()
+		loss, err = t.update(x)
+		return undo(err)
+	})
+	if !errors.Is(err, torch.ErrPeerLost) {
+		t.step++
+	}
+	return loss, err
+}
+
+func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
+	rng := torch.NewRNG(t.cfg.Seed, t.step, "train").Share(t.group.Rank(), t.group.World())
 	factor := t.cfg.Schedule.Factor(t.step, t.cfg.Steps)
 	err = torch.Do(func() error {
 		x = x.ToDevice(t.device)
-		z := t.latent(x, rng.Fork("view")) // line 3: z = h(v(x))/‖h(v(x))‖
-		energy := t.E.Frozen(t.dtype)      // E moves only in line 16: normalise its weights once
-		chain := t.cfg.Chain               // of n images, T steps
-		elbo, contrast := x.Mean().ZerosLike(), x.Mean().ZerosLike()
+		z := t.latent(x, rng.Fork("view"))                           // line 3: z = h(v(x))/‖h(v(x))‖
+		energy := t.E.Frozen(t.dtype)                                // E moves only in line 16: normalise its weights once
+		chain := t.cfg.Chain                                         // of n images, T steps
+		elbo, contrast := x.Mean().ZerosLike(), x.Mean().ZerosLike() // none, until measured
 		chain.Low, chain.High = t.cfg.Data.Range.Low, t.cfg.Data.Range.High
 
 		m := rng.Fork("m").Normal(x.Size(0), t.cfg.Generator.LatentDim).ToDevice(t.device) // line 4
@@ -190,18 +205,17 @@ func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
 		if t.optH != nil {
 			extra = now.Latent(f[1]).Detach()
 		}
-		t.optE.Step(lossE, t.cfg.OptE.LR*factor) // line 16
+		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo, contrast).mean(t.group)
+		t.optE.Step(lossE, t.cfg.OptE.LR*factor) // line 16; the last that a lost peer can stop
 		if t.optH != nil {
-			contrast = t.stepH(x, extra, rng.Fork("contrast"), factor)
+			loss.Contrast = t.stepH(x, extra, rng.Fork("contrast"), factor).Item()
 		}
 
 		decay := optim.EMADecay(t.cfg.EMA, t.step)
 		optim.UpdateEMA(t.AvgE, t.E, decay)
 		optim.UpdateEMA(t.AvgG, t.G, decay)
-		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo, contrast)
 		return loss.Check(t.step, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
 	})
-	t.step++
 	return loss, err
 }
 

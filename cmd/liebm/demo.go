@@ -61,7 +61,7 @@ func demo(c *cli.Context) error {
 		return err
 	}
 	pretrained := time.Now()
-	if err := runTraining(c, cfg, encoder, out, minutes, isRun(out)); err != nil {
+	if err := runTraining(c, cfg, encoder, out, minutes, isRun(out), nil); err != nil {
 		return err
 	}
 	seconds := map[string]float64{"pretrain": pretrained.Sub(start).Seconds(), "train": time.Since(pretrained).Seconds()}

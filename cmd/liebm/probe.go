@@ -31,37 +31,42 @@ func knnProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Context, *
 		if err != nil {
 			return nil, err
 		}
+		defer a.Close()
 		b, err := encoderFeatures(ctx, h, unseen)
 		if err != nil {
 			return nil, err
 		}
-		share, err := eval.KNN(ctx, a, known.Labels, b, unseen.Labels, 5)
-		return []train.Metric{{Name: "knn5", Value: share}}, err
+		defer b.Close()
+		fit, held := eval.Labelled{Embedding: a, Labels: known.Labels}, eval.Labelled{Embedding: b, Labels: unseen.Labels}
+		near, err := eval.KNN(ctx, fit, held, 5, nil)
+		if err != nil {
+			return nil, err
+		}
+		return []train.Metric{{Name: "knn5", Value: held.Accuracy(near)}}, nil
 	}, func() { test.Close() }
 }
 
-// encoderFeatures are h's pooled features of every image, in eval mode.
-func encoderFeatures(ctx context.Context, h *models.Encoder, set *data.Set) (rows [][]float32, err error) {
+// encoderFeatures are h's pooled features of every image, in eval mode. The caller closes them.
+func encoderFeatures(ctx context.Context, h *models.Encoder, set *data.Set) (e *eval.Embedding, err error) {
+	e = &eval.Embedding{Features: "encoder"}
 	err = torch.Do(func() error {
 		size := set.ImageBytes()
+		var rows []torch.Tensor
 		for start := 0; start < set.N; start += probeBatch {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			n := min(probeBatch, set.N-start)
-			torch.Tidy(func() torch.Tensor {
+			rows = append(rows, torch.Tidy(func() (f torch.Tensor) {
 				torch.NoGrad(func() {
 					x := data.Floats(set.Pixels()[start*size:(start+n)*size], n, set.H, set.W, set.C).ToDevice(h.Stem.Weight.Device())
-					f := h.Features(h.Range.FromUnit(x), nn.Eval)
-					values, width := torch.ToSlice[float32](f), f.Size(1)
-					for i := range n {
-						rows = append(rows, values[i*width:(i+1)*width])
-					}
+					f = h.Features(h.Range.FromUnit(x), nn.Eval)
 				})
-				return torch.Tensor{}
-			})
+				return f
+			}))
 		}
+		e.X = torch.Cat(rows, 0).Keep()
 		return nil
 	})
-	return rows, err
+	return e, err
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -50,6 +52,9 @@ func pretrain(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
+	if follower, err := alone(c); follower || err != nil {
+		return err
+	}
 	return runPretraining(c, cfg, c.String("out"), c.Bool("resume"))
 }
 
@@ -89,7 +94,11 @@ Variants and ablations are one setting away:
 	--set energy.linear_f=true         F a learnt linear map
 	--set encoder=joint                the encoder learns along, as in CLEL; --encoder may be left out
 	--set replace_prob=0               no augmentation of negative samples
-	--set views.noise=true             V adds noise instead of augmenting`,
+	--set views.noise=true             V adds noise instead of augmenting
+
+Several processes share every batch where torchrun, Slurm or Kubernetes starts them (docs/parallel.md):
+
+	torchrun --no_python --nproc_per_node 2 liebm train --preset fmnist-em --encoder runs/encoder --out runs/em`,
 		Flags: append(flags,
 			&cli.StringFlag{Name: "encoder", Usage: "`FOLDER` of liebm pretrain, or its encoder.safetensors"},
 			&cli.Float64Flag{Name: "minutes", Usage: "budget of wall time, instead of --steps"},
@@ -118,7 +127,12 @@ func runTrain(c *cli.Context) error {
 	if !c.Bool("resume") && c.String("encoder") == "" && cfg.NeedsEncoder() && cfg.Encoder != train.Joint {
 		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s-simclr --out FOLDER", cfg.Data.Name)
 	}
-	return runTraining(c, cfg, c.String("encoder"), c.String("out"), c.Float64("minutes"), c.Bool("resume"))
+	g, err := joinGroup(c)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	return runTraining(c, cfg, c.String("encoder"), c.String("out"), c.Float64("minutes"), c.Bool("resume"), g)
 }
 
 func trainConfig(c *cli.Context) (train.Config, error) {
@@ -135,7 +149,7 @@ func trainConfig(c *cli.Context) (train.Config, error) {
 	return s.Resolve()
 }
 
-func runTraining(c *cli.Context, cfg train.Config, encoder, out string, minutes float64, resume bool) error {
+func runTraining(c *cli.Context, cfg train.Config, encoder, out string, minutes float64, resume bool, g *torch.Group) error {
 	set, err := openData(cfg.Data, data.Train, cfg.Energy.Channels)
 	if err != nil {
 		return err
@@ -145,8 +159,11 @@ func runTraining(c *cli.Context, cfg train.Config, encoder, out string, minutes 
 	if err != nil {
 		return err
 	}
-	o.Out, o.Resume, o.Minutes = out, resume, minutes
-	if cfg.Data.Name == "fmnist" {
+	o.Out, o.Resume, o.Minutes, o.Group = out, resume, minutes, g
+	if g != nil && o.Device.Type == torch.CUDA && !strings.Contains(c.String("device"), ":") {
+		o.Device.Index = g.LocalRank()
+	}
+	if cfg.Data.Name == "fmnist" && g.Rank() == 0 {
 		monitor, err := newMonitor(c.Context, cfg)
 		if err != nil {
 			return err
@@ -155,6 +172,9 @@ func runTraining(c *cli.Context, cfg train.Config, encoder, out string, minutes 
 		o.Evaluate = monitor.evaluate
 	}
 	err = train.Run(c.Context, cfg, set, train.EncoderPath(encoder), o)
+	if g.Rank() > 0 {
+		return err // rank 0 says how to go on
+	}
 	return explainStop(err, "train", o.Out)
 }
 

@@ -136,6 +136,7 @@ type BatchNorm struct {
 	RunningMean  torch.Tensor `nn:"buffer"` // [c]
 	RunningVar   torch.Tensor `nn:"buffer"` // [c]
 	Momentum     float64
+	group        *torch.Group // whose batches are one; nil: this process's alone
 }
 
 // NewBatchNorm makes the layer for c channels. It needs an open scope.
@@ -149,6 +150,9 @@ func NewBatchNorm(c int) *BatchNorm {
 
 // Forward normalises x: [n,c] or [n,c,h,w] as mode says.
 func (b *BatchNorm) Forward(x torch.Tensor, mode Mode) torch.Tensor {
+	if b.group != nil && mode != Eval {
+		return b.together(x, mode)
+	}
 	mean, variance := b.RunningMean, b.RunningVar
 	if mode == BatchStats {
 		mean, variance = torch.Tensor{}, torch.Tensor{}

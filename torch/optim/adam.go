@@ -27,6 +27,7 @@ type Adam struct {
 	avg    []torch.Tensor // exp_avg; none when Beta1 is 0, where it is the gradient itself
 	sq     []torch.Tensor // exp_avg_sq
 	steps  int
+	group  *torch.Group
 }
 
 // NewAdam makes an optimiser of params, which stay the caller's. It needs an open scope; Close
@@ -49,11 +50,14 @@ func (a *Adam) Close() {
 	}
 }
 
+// Share makes Step use the mean of the gradients of g's processes.
+func (a *Adam) Share(g *torch.Group) { a.group = g }
+
 // Step moves the parameters along −∂loss/∂params with learning rate lr. A parameter that the loss
 // does not reach stays, and so do its moments.
 func (a *Adam) Step(loss torch.Tensor, lr float64) {
 	torch.Tidy(func() torch.Tensor {
-		a.Apply(torch.Grads(loss, a.params, torch.GradOptions{}), lr)
+		a.Apply(a.group.Grads(loss, a.params), lr)
 		return torch.Tensor{}
 	})
 }
@@ -117,6 +121,9 @@ func (a *Adam) update(p, g, m, v []torch.Tensor, lr float64) {
 
 // Steps is how many updates were made.
 func (a *Adam) Steps() int { return a.steps }
+
+// SetSteps makes the next update the one after so many.
+func (a *Adam) SetSteps(n int) { a.steps = n }
 
 // Entries lists the state under a prefix, to be saved.
 func (a *Adam) Entries(prefix string) []torch.Entry {

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// joinGroup meets the processes that the launcher started with this one, if any: nil for a process
+// alone. They share the machine's cores.
+func joinGroup(c *cli.Context) (*torch.Group, error) {
+	o, err := torch.GroupFromEnv(os.Getenv)
+	if err != nil || o.World <= 1 {
+		return nil, err
+	}
+	if !c.IsSet("threads") {
+		torch.SetThreads(o.ThreadsFor(os.Getenv))
+	}
+	return torch.JoinGroup(c.Context, o)
+}
+
+// alone prepares for work that is one process's: follower is true in the others, which have none.
+func alone(c *cli.Context) (follower bool, err error) {
+	o, err := torch.GroupFromEnv(os.Getenv)
+	if err != nil || o.World <= 1 || o.Rank > 0 {
+		return o.Rank > 0, err
+	}
+	if !c.IsSet("threads") {
+		o.LocalWorld = 1
+		torch.SetThreads(o.ThreadsFor(os.Getenv))
+	}
+	return false, nil
+}

@@ -1,0 +1,122 @@
+package torch
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// GroupFromEnv reads this process's place from what its launcher left in the environment: RANK,
+// WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun sets them, and
+// Kubernetes' PyTorchJob but for the local ones; else what Slurm's srun sets. Without any, and with a
+// world of one, it is a process alone. Missing ones default to a group on this machine, port 29500.
+func GroupFromEnv(getenv func(string) string) (GroupOptions, error) {
+	e := environment{getenv: getenv}
+	var o GroupOptions
+	switch {
+	case getenv("WORLD_SIZE") != "":
+		o = e.torchrun()
+	case getenv("SLURM_STEP_ID") != "": // set by srun only: a batch script itself is one process
+		o = e.slurm()
+	}
+	if e.err != nil || o.World <= 1 {
+		return GroupOptions{}, e.err
+	}
+	return o, o.Validate()
+}
+
+// environment reads variables until the first that cannot be read.
+type environment struct {
+	getenv func(string) string
+	err    error
+}
+
+// number reads a variable; without it, it is fallback, or an error if that is negative.
+func (e *environment) number(name string, fallback int) int {
+	text := e.getenv(name)
+	if text == "" && fallback >= 0 {
+		return fallback
+	}
+	n, err := strconv.Atoi(text)
+	switch {
+	case e.err != nil:
+	case text == "":
+		e.err = fmt.Errorf("%s is not set, though the environment describes several processes: let torchrun or srun start them, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT for each", name)
+	case err != nil || n < 0:
+		e.err = fmt.Errorf("%s is %q: give a whole number of 0 or more", name, text)
+	}
+	return n
+}
+
+func (e *environment) torchrun() GroupOptions {
+	o := GroupOptions{World: e.number("WORLD_SIZE", -1)}
+	if o.World <= 1 {
+		return o
+	}
+	o.Rank = e.number("RANK", -1)
+	o.Host, o.Port = e.getenv("MASTER_ADDR"), e.number("MASTER_PORT", 29500)
+	if o.Host == "" {
+		o.Host = "localhost"
+	}
+	together, rank := 1, 0
+	if o.Host == "localhost" || strings.HasPrefix(o.Host, "127.") {
+		together, rank = o.World, o.Rank
+	}
+	o.LocalRank, o.LocalWorld = e.number("LOCAL_RANK", rank), e.number("LOCAL_WORLD_SIZE", together)
+	if e.getenv("TORCHELASTIC_USE_AGENT_STORE") == "True" {
+		o.Agent = "worker/attempt_" + e.getenv("TORCHELASTIC_RESTART_COUNT")
+	}
+	return o
+}
+
+func (e *environment) slurm() GroupOptions {
+	o := GroupOptions{World: e.number("SLURM_STEP_NUM_TASKS", e.number("SLURM_NTASKS", 1))}
+	if o.World <= 1 {
+		return o
+	}
+	o.Rank, o.LocalRank = e.number("SLURM_PROCID", -1), e.number("SLURM_LOCALID", 0)
+	perNode, _, _ := strings.Cut(e.getenv("SLURM_STEP_TASKS_PER_NODE"), "(") // "4(x2)", "4,3"
+	perNode, _, _ = strings.Cut(perNode, ",")
+	o.LocalWorld, _ = strconv.Atoi(perNode)
+	o.LocalWorld = max(o.LocalWorld, 1)
+	o.Host = e.getenv("MASTER_ADDR")
+	if o.Host == "" {
+		o.Host = firstHost(e.getenv("SLURM_STEP_NODELIST"))
+	}
+	if o.Host == "" {
+		o.Host = firstHost(e.getenv("SLURM_JOB_NODELIST"))
+	}
+	if o.Host == "" && e.err == nil {
+		e.err = fmt.Errorf("SLURM_JOB_NODELIST is not set: start the processes with srun, or set MASTER_ADDR to the first node")
+	}
+	o.Port = e.number("MASTER_PORT", 29500+e.number("SLURM_JOB_ID", 0)%1000) // jobs that share a node differ
+	return o
+}
+
+// firstHost is the first of Slurm's list of nodes: "gpu[003-007,12],login1" → "gpu003".
+func firstHost(list string) string {
+	open := strings.IndexByte(list, '[')
+	comma := strings.IndexByte(list, ',')
+	if open < 0 || comma >= 0 && comma < open {
+		first, _, _ := strings.Cut(list, ",")
+		return first
+	}
+	numbers, after, _ := strings.Cut(list[open+1:], "]")
+	tail, _, _ := strings.Cut(after, ",")
+	return list[:open] + numbers[:max(0, strings.IndexAny(numbers+",", ",-"))] + tail
+}
+
+// ThreadsFor is how many threads a process of o should use, since its machine's cores are shared by
+// o.LocalWorld of them: OMP_NUM_THREADS, unless that is the 1 that torchrun sets for want of better;
+// SLURM_CPUS_PER_TASK; else its part of the cores.
+func (o GroupOptions) ThreadsFor(getenv func(string) string) int {
+	n, err := strconv.Atoi(getenv("OMP_NUM_THREADS"))
+	if err == nil && n > 0 && !(n == 1 && getenv("TORCHELASTIC_RUN_ID") != "") {
+		return n
+	}
+	if n, err := strconv.Atoi(getenv("SLURM_CPUS_PER_TASK")); err == nil && n > 0 {
+		return n
+	}
+	return max(1, runtime.NumCPU()/max(1, o.LocalWorld))
+}

@@ -1,0 +1,279 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/torchtest"
+)
+
+// inGroup runs a tiny config in this process's place of a group, in the folder the parent named.
+func inGroup(t *testing.T, o torch.GroupOptions, cfg Config, ctx context.Context, options Options) error {
+	g, err := torch.JoinGroup(t.Context(), o)
+	require.NoError(t, err)
+	defer g.Close()
+	options.Out, options.Group = filepath.Join(os.Getenv("LIEBM_TEST_DIR"), "shared"), g
+	return Run(ctx, cfg, bars(t), filepath.Join(os.Getenv("LIEBM_TEST_DIR"), encoderFile), options)
+}
+
+// folder is where the processes of a test meet: an encoder lies in it.
+func folder(t *testing.T) (dir, env string) {
+	dir = t.TempDir()
+	if os.Getenv("LIEBM_TEST_PROCESS") == "" {
+		require.NoError(t, os.Rename(encoder(t), filepath.Join(dir, encoderFile)))
+	}
+	return dir, "LIEBM_TEST_DIR=" + dir
+}
+
+func checkpoint(t *testing.T, dir string, step int) map[string][]float64 {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	require.NoError(t, os.WriteFile(path, checkpointBytes(t, dir, step), 0o666))
+	tensors, _, err := torch.ReadSafetensors(path)
+	require.NoError(t, err)
+	defer closeAll(tensors)
+	out := map[string][]float64{}
+	require.NoError(t, torch.Do(func() error {
+		for name, x := range tensors {
+			out[name] = x.Float64s()
+		}
+		return nil
+	}))
+	return out
+}
+
+// sharing is tiny with the kinds of draws and layers whose shares could differ.
+func sharing() Config {
+	cfg := tiny()
+	cfg.Steps, cfg.Log.Checkpoint, cfg.Log.Metrics, cfg.ReplaceProb = 5, 5, 1, 0.5
+	cfg.Energy.SpectralNorm, cfg.Chain.Delta2 = true, 200
+	cfg.Views.JitterProb, cfg.Views.Jitter = 0.8, [4]float64{0.4, 0.4, 0.4, 0.1}
+	// Adam divides by the root of the mean square: where a gradient is rounding noise, its sign is
+	// the noise's, and the weight moves by the whole rate. A larger eps leaves such weights alone.
+	cfg.OptE.Eps, cfg.OptG.Eps = 1e-3, 1e-3
+	return cfg
+}
+
+func TestTwoProcessesTrainToTheWeightsOfOne(t *testing.T) {
+	dir, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		var log bytes.Buffer
+		watched := 0
+		require.NoError(t, inGroup(t, o, sharing(), t.Context(), Options{Log: &log, Watch: func(Progress) { watched++ }}))
+		if o.Rank == 0 {
+			assert.Equal(t, 5, watched)
+		} else {
+			assert.Zero(t, watched+log.Len(), "rank 0 alone reports")
+		}
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended)
+	require.NoError(t, Run(t.Context(), sharing(), bars(t), filepath.Join(dir, encoderFile), Options{Out: filepath.Join(dir, "alone")}))
+
+	start, err := LoadEncoder(filepath.Join(dir, encoderFile), tiny().Data.Range)
+	require.NoError(t, err)
+	trainer, err := NewTrainer(sharing(), start, torch.Device{})
+	require.NoError(t, err)
+	defer trainer.Close()
+	moved := 0.0
+	alone, shared := checkpoint(t, filepath.Join(dir, "alone"), 5), checkpoint(t, filepath.Join(dir, "shared"), 5)
+	require.Len(t, shared, len(alone))
+	for _, e := range trainer.entries() {
+		require.NoError(t, torch.Do(func() error {
+			for i, v := range e.Tensor.Float64s() {
+				want := alone[e.Name][i]
+				moved = max(moved, math.Abs(want-v))
+				// Sums of shares round differently: 1e-7 of each gradient, over five steps of chains with δ²/2 = 100.
+				assert.InDelta(t, want, shared[e.Name][i], 1e-5*max(1, math.Abs(want)), "%s[%d]", e.Name, i)
+			}
+			return nil
+		}))
+	}
+	assert.Greater(t, moved, 1e-3, "training moved something")
+
+	one, err := ReadMetrics(filepath.Join(dir, "alone", metricsFile))
+	require.NoError(t, err)
+	two, err := ReadMetrics(filepath.Join(dir, "shared", metricsFile))
+	require.NoError(t, err)
+	require.Len(t, two, len(one), "it is logged once")
+	for i := range one {
+		for _, name := range lossNames {
+			assert.InDelta(t, one[i].Values[name], two[i].Values[name], 1e-4*max(1, math.Abs(one[i].Values[name])), "%s at step %d", name, i+1)
+		}
+	}
+}
+
+func TestALostPeerLeavesARunToResume(t *testing.T) {
+	dir, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		ctx := t.Context()
+		if o.Rank == 1 {
+			ctx = dying{ctx, new(int)}
+		}
+		err := inGroup(t, o, tiny(), ctx, Options{})
+		require.ErrorIs(t, err, torch.ErrPeerLost)
+		assert.ErrorContains(t, err, "stopped after step 6 of 12: ")
+		assert.ErrorContains(t, err, "rank 1 of 2 processes no longer answers rank 0")
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended[:1])
+	assert.Equal(t, -1, ended[1].Code, "killed: %s", ended[1].Output)
+	shared := filepath.Join(dir, "shared")
+	assert.NotEmpty(t, checkpointBytes(t, shared, 6), "it lies between two regular ones")
+	cfg, err := ReadConfig(shared)
+	require.NoError(t, err)
+	var log bytes.Buffer
+	require.NoError(t, Run(t.Context(), cfg, bars(t), "", Options{Out: shared, Resume: true, Log: &log}))
+	assert.Contains(t, log.String(), "resuming from step 6")
+	assert.NotEmpty(t, checkpointBytes(t, shared, 12), "one process goes on")
+}
+
+func TestAPeerLostInAStepLeavesTheStateBefore(t *testing.T) {
+	_, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		g, err := torch.JoinGroup(t.Context(), o)
+		require.NoError(t, err)
+		defer g.Close()
+		trainer, err := loadTrainer(sharing(), filepath.Join(os.Getenv("LIEBM_TEST_DIR"), encoderFile), torch.Device{})
+		require.NoError(t, err)
+		defer trainer.Close()
+		trainer.join(g)
+		step := func() error {
+			return torch.Do(func() error {
+				_, err := trainer.Step(newBatches(bars(t), 1, trainer.cfg.Batch, g).at(trainer.step))
+				return err
+			})
+		}
+		require.NoError(t, step())
+		var before, after bytes.Buffer
+		require.NoError(t, trainer.Save(&before))
+		if o.Rank == 1 {
+			trainer.optE = nil // dies after the generator has moved on both
+		}
+		require.ErrorIs(t, step(), torch.ErrPeerLost)
+		require.NoError(t, trainer.Save(&after))
+		assert.True(t, bytes.Equal(before.Bytes(), after.Bytes()))
+		assert.Equal(t, 1, trainer.optG.Steps())
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended[:1])
+	assert.Contains(t, ended[1].Output, "nil pointer")
+}
+
+// dying is a context that kills its process at the seventh step.
+type dying struct {
+	context.Context
+	asked *int
+}
+
+func (d dying) Err() error {
+	*d.asked++
+	if *d.asked == 7 {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	return d.Context.Err()
+}
+
+func TestStoppingOneProcessStopsAllAtOneStep(t *testing.T) {
+	dir, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		ctx := context.Context(t.Context())
+		if o.Rank == 1 {
+			ctx = told{t.Context(), new(int)}
+		}
+		err := inGroup(t, o, tiny(), ctx, Options{})
+		require.ErrorIs(t, err, context.Canceled)
+		assert.ErrorContains(t, err, "stopped after step 5 of 12")
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended)
+	assert.NotEmpty(t, checkpointBytes(t, filepath.Join(dir, "shared"), 5))
+}
+
+// told is a context that ends once it was asked five times.
+type told struct {
+	context.Context
+	asked *int
+}
+
+func (c told) Err() error {
+	if *c.asked++; *c.asked > 5 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestABatchThatDoesNotDivideIsRefused(t *testing.T) {
+	_, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		cfg := tiny()
+		cfg.Batch = 5
+		err := inGroup(t, o, cfg, t.Context(), Options{})
+		assert.EqualError(t, err, "batch is 5, which 2 processes cannot share evenly: --set batch=6, or start as many processes as divide 5")
+	}, env)
+	torchtest.Succeeded(t, ended)
+}
+
+func TestTheFailureOfRankZeroIsThatOfAll(t *testing.T) {
+	dir, env := folder(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "shared", "something"), 0o777))
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		err := inGroup(t, o, tiny(), t.Context(), Options{})
+		if o.Rank == 0 {
+			assert.ErrorContains(t, err, "is not empty")
+		} else {
+			assert.ErrorIs(t, err, errPeerFailed)
+		}
+	}, env)
+	torchtest.Succeeded(t, ended)
+}
+
+func TestADivergenceInAGroupGoesBackOnAll(t *testing.T) {
+	_, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		cfg := tiny()
+		cfg.OptE.LR = 3 // E's weights fly apart at once
+		cfg.Log.Checkpoint = 1
+		var log bytes.Buffer
+		var diverged *Diverged
+		require.ErrorAs(t, inGroup(t, o, cfg, t.Context(), Options{Log: &log}), &diverged)
+		if o.Rank == 0 {
+			assert.Contains(t, log.String(), "(3 of 3)")
+		}
+	}, env)
+	torchtest.Succeeded(t, ended)
+}
+
+func TestAGroupSettlesTheStepsOfABudget(t *testing.T) {
+	dir, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		cfg := tiny()
+		cfg.Log.Checkpoint = 1000
+		require.NoError(t, inGroup(t, o, cfg, t.Context(), Options{Minutes: 1.0 / 60}))
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended)
+	saved, err := ReadConfig(filepath.Join(dir, "shared"))
+	require.NoError(t, err)
+	assert.NotEqual(t, tiny().Steps, saved.Steps)
+	assert.NotEmpty(t, checkpointBytes(t, filepath.Join(dir, "shared"), saved.Steps))
+}
