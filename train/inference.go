@@ -129,7 +129,7 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 		return err
 	}
 	run.Keep = cfg.Log.Keep
-	batches := newBatches(set, cfg.Seed, cfg.Batch)
+	batches := newBatches(set, cfg.Seed, cfg.Batch, nil)
 	l := loop{
 		run: run, log: cfg.Log, start: t.step, steps: func() int { return cfg.Steps }, watch: o.Watch, save: t.save,
 		step: func(i int) (metrics []Metric, err error) {
