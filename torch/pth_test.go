@@ -28,7 +28,7 @@ func closing(t testing.TB, path string) (map[string]Tensor, map[string]any, []st
 }
 
 func TestCheckpointsOfTorchSaveAreRead(t *testing.T) {
-	for _, form := range []string{"zip", "legacy", "protocol4"} {
+	for _, form := range []string{"zip", "legacy", "protocol4", "torch2"} {
 		t.Run(form, func(t *testing.T) {
 			in(t, func() {
 				got, scalars, names := closing(t, "testdata/checkpoint."+form+".pth")

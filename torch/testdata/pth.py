@@ -1,5 +1,6 @@
 """Writes the .pth files: what torch.save makes of one checkpoint in both forms, and files that only
-older programs, other machines or attackers write.
+older programs, other machines or attackers write. checkpoint.torch2.pth is checkpoint.zip.pth as
+PyTorch 2.14 writes it.
 """
 import collections
 import io
