@@ -6,10 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math/big"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/nlpodyssey/gopickle/types"
@@ -150,22 +148,10 @@ func (p *pth) zip(file []byte) (any, error) {
 
 // record is the contents of a record, a view of the file, since torch.save compresses nothing.
 func record(file []byte, f *zip.File) ([]byte, error) {
-	if f.Method != zip.Store || f.CompressedSize64 != f.UncompressedSize64 {
+	if f.Method != zip.Store {
 		return nil, fmt.Errorf("its record %.80q is compressed, as torch.save never leaves it: unpack it and zip -0 it again", f.Name)
 	}
-	at, err := f.DataOffset()
-	if err != nil {
-		return nil, fmt.Errorf("damaged: its record %.80q: %w; fetch it again", f.Name, err)
-	}
-	size := f.UncompressedSize64
-	if at < 0 || at > int64(len(file)) || size > uint64(int64(len(file))-at) {
-		return nil, fmt.Errorf("cut short: its record %.80q has %d bytes at %d of %d; fetch it again", f.Name, size, at, len(file))
-	}
-	contents := file[at : at+int64(size)]
-	if crc32.ChecksumIEEE(contents) != f.CRC32 {
-		return nil, fmt.Errorf("damaged: its record %.80q has another checksum than it should; fetch it again", f.Name)
-	}
-	return contents, nil
+	return stored(file, f)
 }
 
 // legacyMagic opens a file of torch.save before 1.6.
@@ -215,15 +201,6 @@ func (p *pth) legacy(file []byte) (any, error) {
 		return nil, fmt.Errorf("damaged: %d bytes follow its last storage; fetch it again", len(rest))
 	}
 	return values[3], nil
-}
-
-// swapped is data with the bytes of each element in reverse.
-func swapped(data []byte, size int) []byte {
-	out := slices.Clone(data)
-	for i := 0; i+size <= len(out); i += size {
-		slices.Reverse(out[i : i+size])
-	}
-	return out
 }
 
 // build makes the tensors, as views of one tensor for each storage.
