@@ -103,7 +103,7 @@ func ParseNPY(name string, data []byte) (Tensor, error) {
 }
 
 // ReadNPZ reads the arrays of what numpy.savez or savez_compressed wrote, in the file's order, to kept
-// tensors, which the caller closes. Members that are no .npy are left out.
+// tensors, which the caller closes. Members that are no .npy, and arrays of text, are left out.
 func ReadNPZ(path string) ([]Entry, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -142,6 +142,9 @@ func ParseNPZ(name string, data []byte) (entries []Entry, err error) {
 			return entries, fmt.Errorf("array %.80q: %w", key, err)
 		}
 		t, err := parseNPY(contents)
+		if err == errText {
+			continue
+		}
 		if err != nil {
 			return entries, fmt.Errorf("array %.80q: %w", key, err)
 		}
@@ -223,10 +226,15 @@ func npyHeader(file []byte) (d npyDescr, data []byte, err error) {
 	return npyDescr(r.Header.Descr), file[end:], nil
 }
 
+var errText = errors.New("an array of text, for which there is no tensor")
+
 // fromNumpy is the element type of a numpy name, "<f4".
 func fromNumpy(name string) (dtype DType, bigEndian bool, err error) {
 	if strings.Contains(name, "O") {
 		return 0, false, errors.New("an array of Python objects, which only a Python program can read: save it as numbers")
+	}
+	if len(name) > 1 && (name[1] == 'U' || name[1] == 'S') {
+		return 0, false, errText
 	}
 	for dtype, known := range toNumpy {
 		if name != "" && name[1:] == known[1:] && strings.Contains("<>|", name[:1]) {

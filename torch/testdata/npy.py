@@ -12,7 +12,7 @@ arrays["scalar"] = np.float32(2.5)
 arrays["vector"] = np.arange(3, dtype=np.int64)
 arrays["empty"] = np.zeros((0, 3), np.float32)
 arrays["folder/näme"] = np.zeros(1, np.uint8)
-arrays["numpy"] = np.frombuffer(np.__version__.encode(), np.uint8)
+arrays["numpy"] = np.array(np.__version__)  # text is left out
 np.savez("npy.npz", **arrays)
 np.savez_compressed("npy.compressed.npz", **arrays)
 np.save("vector.npy", arrays["vector"])
