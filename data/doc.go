@@ -3,9 +3,12 @@
 //
 // A [Set] is n images of h×w×c bytes one after the other, NHWC, read once and then only looked at;
 // an uncompressed IDX file is mapped and never copied. [Open] takes a known name ("fmnist",
-// "cifar10", …), a file, a folder or a .tar.gz, and decides by content what each file is. The name
-// of a file decides two things only: which split it belongs to, where the content does not say, and
-// whether to complain that it should have been readable.
+// "celeba", …), a file, a folder, a zip or a .tar.gz, and decides by content what each file is. The
+// name of a file decides three things only: which split it belongs to, where the content does not
+// say, whether to complain that it should have been readable, and that an image in a folder is one.
+//
+// [Prepare] decodes a set once into one file that Open maps, so that a set of any size costs no
+// memory of the process beyond its labels: use it for photographs, and for all above 2 GiB.
 //
 // Files are hostile until read: nothing is executed (a pickle may hold numpy arrays and nothing
 // else), nothing is unpacked to disk, and no allocation exceeds what the size of the file justifies.

@@ -70,7 +70,7 @@ func parseIDX(b []byte) (*part, error) {
 	if uint64(len(b)) != l.total {
 		return nil, fmt.Errorf("%d bytes, but its header declares %d (%d items of %d×%d); fetch it again", len(b), l.total, l.N, l.H, l.W)
 	}
-	p := &part{kind: idxImages, Shape: l.Shape}
+	p := &part{kind: idxImages, Shape: l.Shape, at: l.header}
 	if l.header == idxImageHeader {
 		p.pixels = b[l.header:]
 		return p, nil

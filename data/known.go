@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -15,16 +16,35 @@ import (
 // Known describes a published data set: where it usually lies, what it must contain, and where to
 // get it.
 type Known struct {
-	Name        string // what Open calls it
-	Title       string
-	H, W, C     int
-	Train, Test int // numbers of images
-	Classes     []string
-	URL         string
-	Package     string // the Debian package with it, or ""
+	Name         string // what Open calls it
+	Title        string
+	H, W, C      int // as published; sets of photographs are opened at any size
+	Train, Test  int // numbers of images; 0: there is no such split
+	Valid, Extra int
+	Classes      []string
+	URL          string
+	Package      string // the Debian package with it, or ""
+	Downloads    []Download
 
+	photos bool     // files of one image each, resized when they are read
+	crop   string   // what Crop "" means
 	places []string // below a root: see Locate
 	forms  []form
+}
+
+// Count is the number of images of a split.
+func (k Known) Count(s Split) int {
+	return map[Split]int{Train: k.Train, Test: k.Test, Valid: k.Valid, Extra: k.Extra}[s]
+}
+
+// Splits are those that the set has.
+func (k Known) Splits() (splits []Split) {
+	for _, s := range []Split{Train, Valid, Test, Extra} {
+		if k.Count(s) > 0 {
+			splits = append(splits, s)
+		}
+	}
+	return splits
 }
 
 // A form is a set of files in which a data set is published.
@@ -40,7 +60,9 @@ type file struct {
 // folder to look in first.
 const Root = "/usr/share/datasets"
 
-func known() []Known { return []Known{cifar10(), cifar100(), fashionMNIST(), mnist()} }
+func known() []Known {
+	return []Known{cifar10(), cifar100(), fashionMNIST(), mnist(), svhn10(), imageNet32(), celebA(), celebAHQ()}
+}
 
 // Names lists the known sets.
 func Names() (names []string) {
@@ -91,20 +113,43 @@ func (k Known) Locate(path string) (string, error) {
 
 // check compares what was read with what was published.
 func (k Known) check(s *Set) error {
-	want := Shape{k.Train, k.H, k.W, k.C}
-	if s.Split == Test {
-		want.N = k.Test
+	want := Shape{k.Count(cmp.Or(s.Split, Train)), k.H, k.W, k.C}
+	if k.photos || s.record != nil {
+		want.H, want.W, want.C = s.H, s.W, s.C
+	}
+	if s.record != nil {
+		want.N -= len(s.record.Skipped)
 	}
 	if s.Shape != want {
-		return fmt.Errorf("%v %s images, but %s has %v; fetch it from %s, or open it by its path alone", s.Shape, s.Split, k.Title, want, k.URL)
+		return fmt.Errorf("%v %s images, but %s has %v%s; fetch it from %s, or open it by its path alone", s.Shape, s.Split, k.Title, want, k.hint(), k.URL)
 	}
-	if s.Labels == nil {
+	if s.Labels == nil && k.Classes != nil {
 		return fmt.Errorf("%s images without labels, but %s has them; fetch it from %s", s.Split, k.Title, k.URL)
 	}
 	if s.Name != "" && s.Name != k.Name && slices.Contains(Names(), s.Name) {
 		return fmt.Errorf("this is %s, not %s; open it as %q", s.Name, k.Title, s.Name)
 	}
 	return nil
+}
+
+// checkFeed is check for a set that is about to be prepared. Where the number of images is not known
+// yet, check finds a difference when the file is opened.
+func (k Known) checkFeed(f *feed, split Split) error {
+	if f.total > 0 && f.total != k.Count(split) {
+		return fmt.Errorf("%d %s images, but %s has %d%s; fetch it from %s, or prepare it by its path alone", f.total, split, k.Title, k.Count(split), k.hint(), k.URL)
+	}
+	if f.name != k.Name && slices.Contains(Names(), f.name) {
+		return fmt.Errorf("this is %s, not %s; prepare it as %q", f.name, k.Title, f.name)
+	}
+	return nil
+}
+
+// hint is what is most often missing.
+func (k Known) hint() string {
+	if k.Name == "celeba" {
+		return " by the list_eval_partition.txt beside them"
+	}
+	return ""
 }
 
 // identify recognises a known IDX set by the checksum of its labels' file, which is small.
@@ -129,12 +174,20 @@ func identify(labels []int32) (Known, bool) {
 	return Known{}, false
 }
 
+const fashionURL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+
 func fashionMNIST() Known {
 	return Known{
 		Name: "fmnist", Title: "Fashion-MNIST", H: 28, W: 28, C: 1, Train: 60000, Test: 10000,
-		URL: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", Package: "dataset-fashion-mnist",
+		URL: fashionURL, Package: "dataset-fashion-mnist",
 		Classes: []string{"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"},
-		places:  []string{"fashion-mnist", "fmnist", "FashionMNIST/raw"},
+		Downloads: []Download{
+			{URL: fashionURL + "train-images-idx3-ubyte.gz", Size: 26421880, SHA256: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
+			{URL: fashionURL + "train-labels-idx1-ubyte.gz", Size: 29515, SHA256: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"},
+			{URL: fashionURL + "t10k-images-idx3-ubyte.gz", Size: 4422102, SHA256: "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"},
+			{URL: fashionURL + "t10k-labels-idx1-ubyte.gz", Size: 5148, SHA256: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"},
+		},
+		places: []string{"fashion-mnist", "fmnist", "FashionMNIST/raw"},
 		forms: []form{{
 			{name: "train-images-idx3-ubyte", sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
 			{name: "train-labels-idx1-ubyte", sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"},
@@ -162,13 +215,15 @@ func mnist() Known {
 func cifar10() Known {
 	return Known{
 		Name: "cifar10", Title: "CIFAR-10", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
-		URL:     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+		URL: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+		Downloads: []Download{{URL: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", Size: 170052171,
+			SHA256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"}},
 		Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
 		places: []string{"cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz",
 			"cifar-10-python.tar.gz", "cifar10", "cifar-10"},
 		forms: []form{
 			{{name: "cifar-10-binary.tar.gz", sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", packed: true}},
-			{{name: "cifar-10-python.tar.gz", sha256: "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce", packed: true}},
+			{{name: "cifar-10-python.tar.gz", md5: "c58f30108f718f92721af3b95e74349a", packed: true}},
 			{
 				{name: "data_batch_1", md5: "c99cafc152244af753f735de768cd75f"},
 				{name: "data_batch_2", md5: "d4bba439e000b95fd0a9bffe97cbabec"},
@@ -185,6 +240,8 @@ func cifar100() Known {
 	return Known{
 		Name: "cifar100", Title: "CIFAR-100", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
 		URL: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+		Downloads: []Download{{URL: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", Size: 168513733,
+			SHA256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"}},
 		Classes: strings.Fields(`apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
 			butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
 			dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
@@ -196,7 +253,7 @@ func cifar100() Known {
 			"cifar-100-python.tar.gz", "cifar100", "cifar-100"},
 		forms: []form{
 			{{name: "cifar-100-binary.tar.gz", sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec", packed: true}},
-			{{name: "cifar-100-python.tar.gz", sha256: "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7", packed: true}},
+			{{name: "cifar-100-python.tar.gz", md5: "eb9058c3a382ffc7106e4002c42a8d85", packed: true}},
 			{
 				{name: "train", md5: "16019d7e3df5f24257cddd939b257f8d"},
 				{name: "test", md5: "f0ef6b0ae62326f3e7ffdfab6717acfc"},

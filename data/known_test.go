@@ -50,6 +50,10 @@ func TestFashionMNIST(t *testing.T) {
 	require.NoError(t, known.Verify(""))
 	require.NoError(t, known.Verify(filepath.Join(path, testLabels+".gz")), "a single file")
 
+	what, err := Verify(filepath.Join(path, testLabels+".gz"))
+	require.NoError(t, err)
+	assert.Equal(t, testLabels+" of Fashion-MNIST", what)
+
 	_, err = Open("mnist", Options{Path: path, Split: Test})
 	require.ErrorContains(t, err, `this is fmnist, not MNIST; open it as "fmnist"`)
 }
@@ -79,6 +83,10 @@ func TestVerifyCIFAR(t *testing.T) {
 	t.Run("an archive of another name", func(t *testing.T) {
 		err := k.Verify(filepath.Join(folder(t, map[string][]byte{"x": []byte("x")}), "x"))
 		require.ErrorContains(t, err, "none of CIFAR-10's")
+	})
+	t.Run("a file of no set", func(t *testing.T) {
+		_, err := Verify(filepath.Join(folder(t, map[string][]byte{"x": []byte("x")}), "x"))
+		require.ErrorContains(t, err, "SHA-256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 is that of no published file")
 	})
 	t.Run("unpacked Python batches", func(t *testing.T) {
 		err := k.Verify("testdata/cifar-10-batches-py")
@@ -141,7 +149,7 @@ func TestKnownSetsAreComplete(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k, err := Lookup(name)
 			require.NoError(t, err)
-			assert.Contains(t, []int{10, 100}, len(k.Classes))
+			assert.Contains(t, []int{0, 10, 100, 1000}, len(k.Classes))
 			assert.NotEmpty(t, k.URL)
 			assert.NotEmpty(t, k.places)
 			for _, form := range k.forms {

@@ -16,19 +16,24 @@ import (
 type Options struct {
 	Split Split  // "" is Train; a single file given by its path may then hold any split
 	Path  string // where a known set lies, instead of where it is usually found
-	Size  int    // pad with zeros to Size×Size; 0: keep the size
+	Size  int    // Size×Size pixels: arrays of images are padded with zeros, files of one image each resized; 0: keep
+	Scale bool   // resize arrays of images too, where Size would pad
+	Crop  string // one of Crops; "" is CelebA's 148, and for other sets leaves square images whole
 	RGB   bool   // repeat a gray channel three times
 }
 
 // Open reads the data set at source: a known name (see [Names]), or the path of a file, a folder or
-// a .tar.gz. A known name wins; "./mnist" is then the path. It reads IDX, gzipped or not, and
-// CIFAR's binary and Python batches.
+// an archive. A known name wins; "./mnist" is then the path. It reads IDX, gzipped or not, CIFAR's
+// binary and Python batches, ImageNet 32's .npz and pickles, SVHN's .mat, .npy and .npz of images,
+// folders and zips of PNG, JPEG and .npy, and what [Prepare] wrote, which it maps.
+//
+// All but mapped files are held in memory; above 2 GiB of pixels, prepare the set first.
 //
 // A known set is also checked for shape and number of images, and [Known.Verify] checks every byte.
 // Its errors name the file, what is wrong and the remedy.
 func Open(source string, o Options) (*Set, error) {
-	if o.Split != "" && o.Split != Train && o.Split != Test {
-		return nil, fmt.Errorf("data: split %q: want %q or %q", o.Split, Train, Test)
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
 	}
 	set, err := open(source, o)
 	if err != nil {
@@ -38,10 +43,24 @@ func Open(source string, o Options) (*Set, error) {
 		set, err = replace(set, set.RGB(), nil)
 	}
 	if err == nil && o.Size != 0 && (o.Size != set.H || o.Size != set.W) {
-		padded, padErr := set.Pad(o.Size)
-		set, err = replace(set, padded, padErr)
+		fit := set.Pad
+		if o.Scale {
+			fit = set.Resize
+		}
+		fitted, fitErr := fit(o.Size)
+		set, err = replace(set, fitted, fitErr)
 	}
 	return set, err
+}
+
+func (o Options) check() error {
+	if !slices.Contains([]Split{"", Train, Test, Valid, Extra}, o.Split) {
+		return fmt.Errorf("split %q: want %q, %q, %q or %q", o.Split, Train, Test, Valid, Extra)
+	}
+	if o.Size < 0 || o.Size > maxSide {
+		return fmt.Errorf("size %d: want 0…%d", o.Size, maxSide)
+	}
+	return checkCrop(o.Crop)
 }
 
 // replace closes old where it gave way to another, or to an error.
@@ -56,20 +75,20 @@ func replace(old, now *Set, err error) (*Set, error) {
 }
 
 func open(source string, o Options) (*Set, error) {
-	known, err := Lookup(source)
-	if err != nil {
-		if o.Path != "" {
-			return nil, fmt.Errorf("%q is no known set, so a path besides it means nothing; known: %s", source, strings.Join(Names(), ", "))
-		}
-		return load(source, o.Split)
-	}
-	path, err := known.Locate(o.Path)
+	path, known, err := locate(source, o)
 	if err != nil {
 		return nil, err
 	}
-	set, err := load(path, o.Split)
+	crop := ""
+	if known != nil {
+		o.Split, crop = cmp.Or(o.Split, Train), known.crop
+	}
+	set, err := load(path, o, crop)
 	if err != nil {
 		return nil, err
+	}
+	if known == nil {
+		return set, nil
 	}
 	if err := known.check(set); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), set.Close())
@@ -78,19 +97,67 @@ func open(source string, o Options) (*Set, error) {
 	return set, nil
 }
 
-// load reads the split of whatever lies at path.
-func load(path string, split Split) (*Set, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no file or folder %s; known sets are %s", path, strings.Join(Names(), ", "))
+// locate is the path that source stands for, and the known set if it is the name of one.
+func locate(source string, o Options) (string, *Known, error) {
+	known, err := Lookup(source)
+	if err != nil {
+		if o.Path != "" {
+			return "", nil, fmt.Errorf("%q is no known set, so a path besides it means nothing; known: %s", source, strings.Join(Names(), ", "))
+		}
+		return source, nil, nil
 	}
+	path, err := known.Locate(o.Path)
+	return path, &known, err
+}
+
+// load reads the split of whatever lies at path. Crop is what "" means for files of one image each.
+func load(path string, o Options, crop string) (*Set, error) {
+	r := reader{}
+	defer r.release()
+	if err := r.scan(path, o.Split); err != nil {
+		return nil, err
+	}
+	if r.only(prepared, o.Size) == 0 && len(r.parts) == 0 && len(r.images) > 0 {
+		o.Crop = cmp.Or(o.Crop, crop)
+		return r.decodeAll(path, o)
+	}
+	set, err := r.assemble(path)
 	if err != nil {
 		return nil, err
 	}
-	var r reader
-	defer r.release()
+	if err := set.cropped(o.Crop); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), set.Close())
+	}
+	if set.Name == "" {
+		set.Name = stem(path)
+	}
+	return set, nil
+}
+
+// cropped refuses a crop that was not made, of a set whose images are as they are.
+func (s *Set) cropped(crop string) error {
+	switch {
+	case crop == "" || s.record != nil && s.record.Crop == crop:
+		return nil
+	case s.record != nil:
+		return fmt.Errorf("prepared with crop %q, not %q; prepare it again, or ask for no crop", s.record.Crop, crop)
+	case s.H == s.W && (crop == "center" || crop == "none"):
+		return nil
+	}
+	return fmt.Errorf("crop %s is for files of one image each; prepare the set with it", crop)
+}
+
+// scan collects the parts of the split of whatever lies at path.
+func (r *reader) scan(path string, split Split) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no file or folder %s; known sets are %s", path, strings.Join(Names(), ", "))
+	}
+	if err != nil {
+		return err
+	}
 	if info.IsDir() {
-		r.split = cmp.Or(split, Train)
+		r.split, r.root = cmp.Or(split, Train), path
 		err = r.folder(path, 0)
 	} else {
 		r.split, r.lone = split, true
@@ -99,23 +166,42 @@ func load(path string, split Split) (*Set, error) {
 			err = r.labelsBeside(path)
 		}
 	}
-	if err != nil {
-		return nil, err
+	if err == nil && r.celeba == nil && len(r.images) > 0 {
+		err = r.partitionBeside(path)
 	}
-	set, err := r.assemble(path)
-	if err != nil {
-		return nil, err
+	return err
+}
+
+// only forgets the parts of other kinds if there are any of kind k, and of those the ones of another size if one is of
+// that size. It returns how many it kept.
+func (r *reader) only(k kind, size int) int {
+	some := r.of(k)
+	if len(some) == 0 {
+		return 0
 	}
-	if set.Name == "" {
-		set.Name = stem(path)
+	fits := func(p *part) bool { return p.kind == k && (size == 0 || p.H == size) }
+	if slices.ContainsFunc(some, fits) {
+		some = slices.DeleteFunc(some, func(p *part) bool { return !fits(p) })
 	}
-	return set, nil
+	for _, p := range r.parts {
+		if !slices.Contains(some, p) && p.unmap != nil {
+			p.unmap()
+		}
+	}
+	r.parts = some
+	return len(some)
 }
 
 // assemble makes one set of the parts that were read, or says why it cannot.
 func (r *reader) assemble(path string) (*Set, error) {
 	images, labels := r.of(idxImages), r.of(idxLabels)
-	batches := r.of(cifar)
+	batches := slices.Concat(r.of(cifar), r.of(arrays))
+	if sets := r.of(prepared); len(sets) > 0 {
+		if len(sets) > 1 {
+			return nil, ambiguous(path, sets[0], sets[1])
+		}
+		return sets[0].take(), nil
+	}
 	switch {
 	case len(images) == 0 && len(batches) == 0:
 		return nil, r.nothing(path, labels)
@@ -129,12 +215,13 @@ func (r *reader) assemble(path string) (*Set, error) {
 	slices.SortStableFunc(batches, func(a, b *part) int { return strings.Compare(a.source, b.source) })
 	first := batches[0]
 	for _, p := range batches[1:] {
-		if p.name != first.name || filepath.Dir(p.source) != filepath.Dir(first.source) {
+		if p.kind != first.kind || p.kind == arrays || p.name != first.name || filepath.Dir(p.source) != filepath.Dir(first.source) {
 			return nil, ambiguous(path, first, p)
 		}
 	}
 	set := concat(batches)
 	set.Name, set.Split = first.name, first.split
+	set.unmap, first.unmap = first.unmap, nil
 	for _, p := range batches {
 		set.Files = append(set.Files, p.source)
 	}
@@ -180,7 +267,7 @@ func (r *reader) nothing(path string, labels []*part) error {
 	if len(labels) > 0 {
 		saw = append(saw, labels[0].source+": labels only")
 	}
-	hint := "want IDX or CIFAR files, an unpacked folder or a .tar.gz of them"
+	hint := "want IDX, CIFAR, .mat, .npy, .npz, PNG or JPEG files, a folder, a zip or a .tar.gz of them"
 	if len(saw) == 0 {
 		return fmt.Errorf("%s: no %s there: it holds no readable file; %s", path, want, hint)
 	}

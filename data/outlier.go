@@ -12,8 +12,9 @@ type OutlierOptions struct {
 }
 
 // Constant is images of a single colour: each channel is uniform on 0…255, drawn once per image. No
-// such set is published, and its definition decides the score: this is ours. Image i depends on seed
-// and i only, so a smaller set is the head of a larger one.
+// such set is published, and its definition decides the score: this is ours. We take as many images
+// as the test split has inliers, 10,000 for CIFAR-10; Gray draws one value per image for all
+// channels. Image i depends on seed and i only, so a smaller set is the head of a larger one.
 func Constant(shape Shape, o OutlierOptions) (*Set, error) {
 	return outliers(shape, o, "constant", "liebm/data/const", func(image []byte, source *rand.ChaCha8) {
 		colour := make([]byte, shape.C)

@@ -45,6 +45,9 @@ func batch(fields map[string]any) (*part, error) {
 	if fine, ok := fields["fine_labels"]; ok {
 		set, labels = layouts[1], fine
 	}
+	_, says := fields["batch_label"]
+	_, names := fields["filenames"]
+	imageNet := !says && !names && fields["fine_labels"] == nil // CIFAR's always have both
 	array, ok := fields["data"].(*ndarray)
 	if !ok || len(array.shape) != 2 || array.shape[1] != cifarRow || array.dtype != "u1" {
 		return nil, fmt.Errorf("its data is %s: want a numpy array of uint8, n×%d", describe(fields["data"]), cifarRow)
@@ -56,6 +59,9 @@ func batch(fields map[string]any) (*part, error) {
 	list, ok := labels.(*types.List)
 	if !ok || list.Len() != n {
 		return nil, fmt.Errorf("its labels are %s: want a list of %d, one for each row", describe(labels), n)
+	}
+	if imageNet {
+		return imageNetBatch(array, *list)
 	}
 	p := newCIFAR(set.name, n)
 	limit := set.limits[set.label]
@@ -73,6 +79,24 @@ func batch(fields map[string]any) (*part, error) {
 	} else if strings.HasPrefix(says, "testing") {
 		p.split = Test
 	}
+	return p, nil
+}
+
+// imageNetBatch is a batch of ImageNet 32, of which the mean is not needed.
+func imageNetBatch(array *ndarray, list types.List) (*part, error) {
+	labels := make([]int, len(list))
+	for i, v := range list {
+		label, ok := v.(int)
+		if !ok {
+			return nil, fmt.Errorf("label %d is %s: want 1…1000", i, describe(v))
+		}
+		labels[i] = label
+	}
+	p, err := imageNetRows(array.shape[0], labels)
+	if err != nil {
+		return nil, err
+	}
+	array.rows(p.pixels)
 	return p, nil
 }
 

@@ -14,15 +14,17 @@ import (
 	"strings"
 )
 
-// A part is what one file holds: IDX images, IDX labels, or a CIFAR batch of both.
+// A part is what one file holds: IDX images, IDX labels, images and labels, or a prepared set.
 type part struct {
 	Shape  // labels have only N
 	kind   kind
 	source string // what messages call the file
-	name   string // "cifar10" or "cifar100", where the content tells
+	name   string // "cifar10", "svhn", …, where the content tells
 	split  Split
 	pixels []byte
 	labels []int32
+	at     int          // where pixels start in the file, if they are a view of it
+	set    *Set         // what a prepared file holds
 	unmap  func() error // set when pixels are a view of a mapping
 }
 
@@ -31,18 +33,33 @@ type kind int
 const (
 	idxImages kind = iota + 1
 	idxLabels
-	cifar
+	cifar  // rows of 32×32: CIFAR and ImageNet 32
+	arrays // images of any size: SVHN, .npy, .npz
+	prepared
 )
 
 // A reader collects the parts of one split from a file or a folder.
 type reader struct {
-	split    Split // "" takes any
-	lone     bool  // reading one file that is no archive: it must be readable
-	archived bool  // within an archive: another in it is left alone, or one that holds itself has no end
+	split    Split             // "" takes any
+	raw      bool              // leave prepared files alone: these are what they were made from
+	sink     func(*part) error // takes each part as it is read, instead of parts
+	lone     bool              // reading one file that is no archive: it must be readable
+	archived bool              // within an archive: another in it is left alone, or one that holds itself has no end
 	parts    []*part
-	other    []string // parts of the other split
-	unread   []string // files that are something else
+	held     int            // bytes of pixels in parts, mapped ones apart
+	images   []entry        // files of one image each
+	edm      []byte         // the dataset.json that labels them
+	celeba   []byte         // the list_eval_partition.txt that splits them
+	root     string         // that their names are relative to
+	keep     []func() error // mappings of zips that images are read from
+	other    []string       // parts of the other split
+	unread   []string       // files that are something else
 }
+
+// maxHeld bounds the pixels that Open holds in memory: SVHN's extra images have 1.6 GB.
+const maxHeld = 2 << 30
+
+var errTooBig = fmt.Errorf("more than %d GiB of pixels: make one mapped file of it with liebm data prepare, and open that", maxHeld>>30)
 
 const (
 	maxDepth  = 3         // folders below the one given: root/FashionMNIST/raw, and one to spare
@@ -60,8 +77,14 @@ func (r *reader) folder(path string, depth int) error {
 	if err != nil {
 		return err
 	}
-	if len(entries) > maxFiles {
-		return fmt.Errorf("%s: %d files: too many for a data set; give the folder of the set itself", path, len(entries))
+	few := 0
+	for _, e := range entries {
+		if !isImageName(e.Name()) {
+			few++
+		}
+	}
+	if few > maxFiles {
+		return fmt.Errorf("%s: %d files that are no images: too many for a data set; give the folder of the set itself", path, few)
 	}
 	names := map[string]bool{}
 	for _, e := range entries {
@@ -81,6 +104,9 @@ func (r *reader) folder(path string, depth int) error {
 		case !info.Mode().IsRegular() || gz && names[plain]:
 		case isArchiveName(name):
 			archives = append(archives, full)
+		case isImageName(name):
+			r.images = append(r.images, diskEntry(r.root, full, info))
+		case strings.HasSuffix(name, preparedEnding) && r.raw || strings.Contains(name, preparedEnding+"."):
 		default:
 			err = r.file(full)
 		}
@@ -88,7 +114,7 @@ func (r *reader) folder(path string, depth int) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(r.parts, func(p *part) bool { return p.kind != idxLabels }) {
+	if len(r.images) > 0 || slices.ContainsFunc(r.parts, func(p *part) bool { return p.kind != idxLabels }) {
 		return nil
 	}
 	for _, a := range archives {
@@ -100,7 +126,7 @@ func (r *reader) folder(path string, depth int) error {
 }
 
 func isArchiveName(name string) bool {
-	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz") || strings.HasSuffix(name, ".tar")
+	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz") || strings.HasSuffix(name, ".tar") || strings.HasSuffix(name, ".zip")
 }
 
 // file reads one file: through a mapping, kept only where a part is a view of it.
@@ -124,13 +150,17 @@ func (r *reader) file(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	before := len(r.parts)
+	before, images, held := len(r.parts), len(r.images), r.held
 	err = r.content(path, data)
 	for _, p := range r.parts[before:] {
-		if len(p.pixels) > 0 && &p.pixels[0] == &data[min(idxImageHeader, len(data)-1)] {
-			p.unmap = unmap
+		if len(p.pixels) > 0 && &p.pixels[0] == &data[min(p.at, len(data)-1)] {
+			p.unmap, r.held = unmap, held
 			return err
 		}
+	}
+	if len(r.images) > images {
+		r.keep = append(r.keep, unmap)
+		return err
 	}
 	return errors.Join(err, unmap())
 }
@@ -142,6 +172,20 @@ func (r *reader) content(source string, b []byte) error {
 		return r.gzip(source, b)
 	case isTar(b) && !r.archived:
 		return r.tar(source, bytes.NewReader(b), len(b))
+	case isZip(b) && !r.archived:
+		if done, err := r.zip(source, b); done || err != nil {
+			return err
+		}
+	}
+	switch filepath.Base(source) {
+	case "dataset.json":
+		r.edm = bytes.Clone(b)
+		return nil
+	case "list_eval_partition.txt", "list_eval_partition.csv":
+		r.celeba = bytes.Clone(b)
+		return nil
+	case "data.mdb":
+		return fmt.Errorf("%s: %w", source, errLMDB)
 	}
 	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
 		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, hint))
@@ -168,45 +212,22 @@ func (r *reader) add(source string, p *part, start []byte) error {
 	}
 	p.source = source
 	p.split = cmp.Or(p.split, splitOf(source))
+	if p.set != nil && p.set.Split == "" {
+		p.split = "" // of the whole, whatever its name
+	}
 	if r.split != "" && p.split != "" && p.split != r.split {
 		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, p.split))
 		return nil
 	}
+	if r.sink != nil {
+		return r.sink(p)
+	}
+	r.held += len(p.pixels)
 	r.parts = append(r.parts, p)
+	if r.held > maxHeld && p.at == 0 { // a view of a mapping is not in memory
+		return errTooBig
+	}
 	return nil
-}
-
-// parse reads one file of the formats with images in them. It returns nil for anything else, unless
-// the name promises one of them.
-func parse(source string, b []byte) (*part, error) {
-	name := strings.ToLower(strings.TrimSuffix(filepath.Base(source), ".gz"))
-	switch {
-	case isCIFARBinary(name, b):
-		return parseCIFARBinary(b)
-	case isIDX(b):
-		return parseIDX(b)
-	case isPickle(b):
-		return parsePickle(b)
-	case strings.Contains(name, "ubyte"):
-		return nil, notIDX(b)
-	case strings.HasPrefix(name, "data_batch") || strings.HasPrefix(name, "test_batch"):
-		return nil, notCIFAR(b)
-	}
-	return nil, nil
-}
-
-// splitOf is the split that a file's own name stands for.
-func splitOf(source string) Split {
-	name := strings.ToLower(filepath.Base(source))
-	switch {
-	case isArchiveName(name):
-		return ""
-	case strings.Contains(name, "train") || strings.HasPrefix(name, "data_batch"):
-		return Train
-	case strings.Contains(name, "t10k") || strings.Contains(name, "test"):
-		return Test
-	}
-	return ""
 }
 
 // of lists the parts of one kind.
@@ -225,6 +246,9 @@ func (r *reader) release() {
 		if p.unmap != nil {
 			p.unmap()
 		}
+	}
+	for _, unmap := range r.keep {
+		unmap()
 	}
 }
 
@@ -245,6 +269,8 @@ func (r *reader) labelsBeside(path string) error {
 }
 
 func isGzip(b []byte) bool { return len(b) > 2 && b[0] == 0x1f && b[1] == 0x8b }
+
+func isZip(b []byte) bool { return bytes.HasPrefix(b, []byte("PK\x03\x04")) }
 
 func isTar(b []byte) bool { return len(b) >= block && string(b[257:262]) == "ustar" }
 
@@ -323,65 +349,13 @@ func (r *reader) tar(source string, from io.Reader, packed int) error {
 	}
 }
 
-// inflate reads exactly want bytes, the size that a header declared, from a file of packed bytes.
-func inflate(from io.Reader, want uint64, packed int) ([]byte, error) {
-	if want > uint64(packed)*inflates+slack {
-		return nil, fmt.Errorf("its header declares %d bytes, more than its %d bytes can hold", want, packed)
-	}
-	data, err := readUpTo(from, int(want))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) < int(want) {
-		return nil, fmt.Errorf("it ends after %d of %d bytes", len(data), want)
-	}
-	var one [1]byte // reaching the end makes gzip compare its checksum
-	if n, err := io.ReadFull(from, one[:]); n > 0 {
-		return nil, fmt.Errorf("it goes on after the %d bytes that its header declares", want)
-	} else if !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return data, nil
-}
-
-// readUpTo reads n bytes, or as many as there are. Its buffer grows with what really comes.
-func readUpTo(from io.Reader, n int) ([]byte, error) {
-	buf := make([]byte, 0, min(n, 1<<20))
-	for len(buf) < n {
-		if len(buf) == cap(buf) {
-			bigger := make([]byte, len(buf), min(n, 2*cap(buf)))
-			copy(bigger, buf)
-			buf = bigger
-		}
-		k, err := from.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+k]
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return buf, nil
-}
-
-func damaged(source string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("it ends too early")
-	}
-	return fmt.Errorf("%s: cut short or damaged: %w; fetch it again", source, err)
-}
-
 // stem is the name of a file or folder without its format's endings.
 func stem(path string) string {
 	if full, err := filepath.Abs(path); err == nil {
 		path = full
 	}
 	name := filepath.Base(path)
-	for _, end := range []string{".gz", ".tar", ".tgz", ".bin"} {
+	for _, end := range []string{".gz", ".tar", ".tgz", ".bin", ".zip", ".mat", ".npy", ".npz"} {
 		name = strings.TrimSuffix(name, end)
 	}
 	return name

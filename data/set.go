@@ -11,10 +11,12 @@ import (
 // A Split is the part of a data set that was set aside for one purpose by those who made it.
 type Split string
 
-// The two splits that all sets known here have.
+// Most sets have the first two; CelebA, CelebA-HQ and ImageNet 32 have validation images, SVHN easier extra ones.
 const (
 	Train Split = "train"
 	Test  Split = "test"
+	Valid Split = "valid"
+	Extra Split = "extra"
 )
 
 // Shape is that of n images of h×w pixels with c channels, channels last.
@@ -35,7 +37,9 @@ type Set struct {
 	Classes []string // what the labels mean, or nil
 	Files   []string // where it was read from
 
-	pixels []byte // n·h·w·c bytes, NHWC
+	record *Record // of a prepared set
+	index  []byte  // of a prepared set: see Origin
+	pixels []byte  // n·h·w·c bytes, NHWC
 	unmap  func() error
 	sum    func() string
 }
@@ -62,7 +66,7 @@ func newSet(shape Shape, pixels []byte, labels []int32) *Set {
 // derive is a set with the name and labels of s and other pixels of its own.
 func (s *Set) derive(shape Shape, pixels []byte) *Set {
 	out := newSet(shape, pixels, s.Labels)
-	out.Name, out.Split, out.Classes, out.Files = s.Name, s.Split, s.Classes, s.Files
+	out.Name, out.Split, out.Classes, out.Files, out.record = s.Name, s.Split, s.Classes, s.Files, s.record
 	return out
 }
 
@@ -187,7 +191,7 @@ func (s *Set) SHA256() string { return s.sum() }
 // Twice is harmless.
 func (s *Set) Close() error {
 	unmap := s.unmap
-	s.unmap, s.pixels, s.N = nil, nil, 0
+	s.unmap, s.pixels, s.index, s.N = nil, nil, nil, 0
 	s.sum = func() string { panic("data: SHA256 of a closed set; ask before Close") }
 	if unmap == nil {
 		return nil

@@ -60,22 +60,72 @@ func (k Known) Verify(path string) error {
 
 // verifyFile accepts a single file under any name, if it is one of the set's.
 func (k Known) verifyFile(path string) error {
-	var wrong error
+	have, err := digests(path)
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	if _, ok := k.file(have); ok {
+		return nil
+	}
+	wrong := fmt.Errorf("%s: its checksum is none of %s's", path, k.Title)
 	for _, form := range k.forms {
 		for _, f := range form {
-			err := f.verify(path)
-			if err == nil {
-				return nil
-			}
 			if f.name == strings.TrimSuffix(filepath.Base(path), ".gz") || f.name == filepath.Base(path) {
-				wrong = err
+				wrong = f.verify(path)
 			}
 		}
 	}
-	if wrong == nil {
-		wrong = fmt.Errorf("%s: its checksum is none of %s's", path, k.Title)
-	}
 	return fmt.Errorf("data: %w; fetch it again from %s", wrong, k.URL)
+}
+
+// file finds the published file that has one of the checksums.
+func (k Known) file(have []string) (file, bool) {
+	for _, form := range k.forms {
+		for _, f := range form {
+			if slices.Contains(have, f.sha256) || slices.Contains(have, f.md5) {
+				return f, true
+			}
+		}
+	}
+	return file{}, false
+}
+
+// digests are the checksums under which a file may be published: SHA-256 and MD5, as it is and decompressed.
+func digests(path string) (all []string, err error) {
+	for _, decompress := range []bool{false, true} {
+		sums := []hash.Hash{sha256.New(), md5.New()}
+		if err := digest(io.MultiWriter(sums[0], sums[1]), path, decompress); err != nil {
+			return nil, err
+		}
+		for _, sum := range sums {
+			all = append(all, hex.EncodeToString(sum.Sum(nil)))
+		}
+	}
+	return all, nil
+}
+
+// Verify checks the file at path, whatever its name: a prepared file against its own checksum, any other against those
+// of all known sets. It returns what the file is.
+func Verify(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("data: %w", err)
+	}
+	defer f.Close()
+	start := make([]byte, len(preparedMagic))
+	if _, err := io.ReadFull(f, start); err == nil && isPrepared(start) {
+		return "a prepared set", VerifyPrepared(path)
+	}
+	have, err := digests(path)
+	if err != nil {
+		return "", fmt.Errorf("data: %w", err)
+	}
+	for _, k := range known() {
+		if f, ok := k.file(have); ok {
+			return fmt.Sprintf("%s of %s", f.name, k.Title), nil
+		}
+	}
+	return "", fmt.Errorf("data: %s: SHA-256 %s is that of no published file of %s; name the set to see what it should be", path, have[0], strings.Join(Names(), ", "))
 }
 
 // list finds the files below path, by the rules of reader.folder.
@@ -123,7 +173,7 @@ func (f file) verify(path string) error {
 }
 
 // digest writes a file to h, decompressed if asked and if it is gzipped.
-func digest(h hash.Hash, path string, decompress bool) error {
+func digest(h io.Writer, path string, decompress bool) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -1,46 +1,161 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
-
-	"gonum.org/v1/gonum/integrate"
-	"gonum.org/v1/gonum/stat"
 )
 
+// Detection is how well scores tell inliers, which score high, from outliers. Papers differ in which
+// side is positive; AUROC does not depend on it, and the others are given both ways.
+type Detection struct {
+	AUROC float64 `json:"auroc"` // the chance that an inlier outscores an outlier, ties counting half
+	// Average precision, as scikit-learn's average_precision_score.
+	AUPRIn  float64 `json:"aupr_in"`  // inliers positive
+	AUPROut float64 `json:"aupr_out"` // outliers positive
+	// The false positives where at least 95 % of the positives are found.
+	FPR95In  float64 `json:"fpr95_in"`  // inliers positive: outliers accepted at 95 % of the inliers
+	FPR95Out float64 `json:"fpr95_out"` // outliers positive: inliers rejected at 95 % of the outliers, as OpenOOD and pytorch-ood
+}
+
+// Interval is a bootstrap confidence interval.
+type Interval struct {
+	Low  Detection `json:"low"`
+	High Detection `json:"high"`
+}
+
+// Detect measures inliers' scores against outliers'.
+func Detect(inliers, outliers []float64) (Detection, error) {
+	r, err := newRanking(inliers, outliers)
+	if err != nil {
+		return Detection{}, err
+	}
+	return r.detection(r.in, r.out), nil
+}
+
+// DetectInterval is the 95 % percentile interval of [Detect] over resamples, with replacement, of
+// inliers and outliers each.
+func DetectInterval(ctx context.Context, inliers, outliers []float64, resamples int, seed uint64) (Interval, error) {
+	r, err := newRanking(inliers, outliers)
+	if err != nil {
+		return Interval{}, err
+	}
+	if resamples < 2 {
+		return Interval{}, fmt.Errorf("%d bootstrap resamples: give at least 2", resamples)
+	}
+	var key [32]byte
+	copy(key[:], fmt.Sprintf("liebm/eval/bootstrap %d", seed))
+	source := rand.New(rand.NewChaCha8(key))
+	all := make([][]float64, 5)
+	in, out := make([]int, len(r.in)), make([]int, len(r.out))
+	for range resamples {
+		if err := ctx.Err(); err != nil {
+			return Interval{}, err
+		}
+		resample(in, r.groupIn, source)
+		resample(out, r.groupOut, source)
+		d := r.detection(in, out)
+		for i, v := range d.values() {
+			all[i] = append(all[i], *v)
+		}
+	}
+	var ci Interval
+	low, high := ci.Low.values(), ci.High.values()
+	for i, v := range all {
+		slices.Sort(v)
+		*low[i], *high[i] = quantile(v, 0.025), quantile(v, 0.975)
+	}
+	return ci, nil
+}
+
 // AUROC is the chance that an inlier scores above an outlier, ties counting half: inliers are the
-// positive class and score high. 0.5 is chance.
+// positive class and score high. 0.5 is chance. [Detect] gives the other measures too.
 func AUROC(inliers, outliers []float64) (float64, error) {
+	d, err := Detect(inliers, outliers)
+	return d.AUROC, err
+}
+
+func (d *Detection) values() []*float64 {
+	return []*float64{&d.AUROC, &d.AUPRIn, &d.AUPROut, &d.FPR95In, &d.FPR95Out}
+}
+
+// quantile interpolates between the sorted values, as numpy does.
+func quantile(sorted []float64, q float64) float64 {
+	at := q * float64(len(sorted)-1)
+	i := int(at)
+	return sorted[i] + (at-float64(i))*(sorted[min(i+1, len(sorted)-1)]-sorted[i])
+}
+
+// ranking is all scores sorted once: groups of equal scores, ascending, with how many inliers and
+// outliers have each. A resample only changes the counts.
+type ranking struct {
+	in, out           []int // per group
+	groupIn, groupOut []int // the group of every inlier and outlier
+}
+
+func newRanking(inliers, outliers []float64) (*ranking, error) {
 	if len(inliers) == 0 || len(outliers) == 0 {
-		return 0, fmt.Errorf("AUROC of %d inliers and %d outliers: give some of each", len(inliers), len(outliers))
+		return nil, fmt.Errorf("AUROC of %d inliers and %d outliers: give some of each", len(inliers), len(outliers))
 	}
-	type scored struct {
-		score  float64
-		inlier bool
-	}
-	var all []scored
-	for i, list := range [][]float64{outliers, inliers} {
-		for _, s := range list {
-			if math.IsNaN(s) {
-				return 0, fmt.Errorf("AUROC: a score is NaN: the model or the images are damaged")
-			}
-			all = append(all, scored{s, i == 1})
+	scores := slices.Concat(inliers, outliers)
+	for _, s := range scores {
+		if math.IsNaN(s) {
+			return nil, fmt.Errorf("AUROC: a score is NaN: the model or the images are damaged")
 		}
 	}
-	slices.SortFunc(all, func(a, b scored) int {
-		switch {
-		case a.score < b.score:
-			return -1
-		case a.score > b.score:
-			return 1
+	slices.Sort(scores)
+	scores = slices.Compact(scores)
+	r := &ranking{in: make([]int, len(scores)), out: make([]int, len(scores))}
+	place := func(list []float64, counts []int) []int {
+		groups := make([]int, len(list))
+		for i, s := range list {
+			groups[i], _ = slices.BinarySearch(scores, s)
+			counts[groups[i]]++
 		}
-		return 0
-	})
-	scores, positive := make([]float64, len(all)), make([]bool, len(all))
-	for i, s := range all {
-		scores[i], positive[i] = s.score, s.inlier
+		return groups
 	}
-	tpr, fpr, _ := stat.ROC(nil, scores, positive, nil)
-	return integrate.Trapezoidal(fpr, tpr), nil
+	r.groupIn, r.groupOut = place(inliers, r.in), place(outliers, r.out)
+	return r, nil
+}
+
+// resample draws as many as there are, with replacement, into counts.
+func resample(counts, groups []int, source *rand.Rand) {
+	clear(counts)
+	for range groups {
+		counts[groups[source.IntN(len(groups))]]++
+	}
+}
+
+// detection measures counts per group.
+func (r *ranking) detection(in, out []int) Detection {
+	nIn, nOut := float64(len(r.groupIn)), float64(len(r.groupOut))
+	below, area := 0.0, 0.0
+	for i := range in {
+		area += float64(in[i]) * (below + float64(out[i])/2)
+		below += float64(out[i])
+	}
+	d := Detection{AUROC: area / (nIn * nOut)}
+	d.AUPROut, d.FPR95Out = sweep(out, in, nOut, nIn, func(i int) int { return i })
+	d.AUPRIn, d.FPR95In = sweep(in, out, nIn, nOut, func(i int) int { return len(in) - 1 - i })
+	return d
+}
+
+// sweep lowers the bar group by group, from the most positive: the average precision, and the share
+// of negatives let in when 95 % of the positives are.
+func sweep(positive, negative []int, positives, negatives float64, order func(i int) int) (precision, fpr float64) {
+	tp, fp, found := 0.0, 0.0, false
+	for i := range positive {
+		p, n := float64(positive[order(i)]), float64(negative[order(i)])
+		tp += p
+		fp += n
+		if p > 0 {
+			precision += p / positives * tp / (tp + fp)
+		}
+		if !found && tp >= 0.95*positives {
+			fpr, found = fp/negatives, true
+		}
+	}
+	return precision, fpr
 }

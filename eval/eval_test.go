@@ -18,6 +18,7 @@ type rows struct{ values torch.Tensor }
 
 func (rows) Name() string { return "rows" }
 func (r rows) Dim() int   { return r.values.Size(1) }
+func (rows) Batch() int   { return measureBatch }
 func (r rows) Forward(x torch.Tensor) torch.Tensor {
 	index := x.Flatten(1).MulScalar(255).AddScalar(0.5).To(torch.Int64) // two bytes a row
 	at := index.Select(1, 0).MulScalar(256).Add(index.Select(1, 1))

@@ -71,6 +71,9 @@ func (c *Classifier) Name() string { return c.name }
 // Dim is the number of features.
 func (c *Classifier) Dim() int { return 128 }
 
+// Batch is how many images to measure at once.
+func (c *Classifier) Batch() int { return measureBatch }
+
 // Forward returns the features of images [n,1,h,w] in [0,1], h and w at least 28: [n,128].
 func (c *Classifier) Forward(x torch.Tensor) torch.Tensor {
 	size := x.Size(2)

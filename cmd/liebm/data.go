@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
@@ -12,34 +16,71 @@ import (
 
 func dataCommand() *cli.Command {
 	path := &cli.StringFlag{Name: "path", Usage: "where the data lie (default: where they are usually installed)"}
+	split := &cli.StringFlag{Name: "split", Usage: "train, test, valid or extra (default: train)"}
 	return &cli.Command{
 		Name:  "data",
-		Usage: "list, inspect and verify data sets",
+		Usage: "list, inspect, verify and prepare data sets",
 		Subcommands: []*cli.Command{
-			{Name: "list", Usage: "the data sets known by name, and whether they are here", Action: listData},
-			{Name: "info", Usage: "what a data set holds", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path, jsonFlag()}, Action: dataInfo},
-			{Name: "verify", Usage: "check a known data set byte by byte", ArgsUsage: "NAME", Flags: []cli.Flag{path}, Action: verifyData},
+			{Name: "list", Usage: "the data sets known by name, and whether they are here", Action: listData, Flags: []cli.Flag{jsonFlag()},
+				Description: `They are looked for below $LIEBM_DATA and below ` + data.Root + `. Any other set is named by its path.
+
+	liebm data list
+	LIEBM_DATA=~/data liebm data list --json`},
+			{Name: "info", Usage: "what a data set holds", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path, split, jsonFlag()}, Action: dataInfo,
+				Description: `	liebm data info fmnist
+	liebm data info --split test --json ~/svhn
+	liebm data info celeba-train-64.liebm`},
+			{Name: "verify", Usage: "check a known data set, or a file, byte by byte", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path}, Action: verifyData,
+				Description: `By the name of a set, every file of it; by a path, whatever the file is called, the file alone. A prepared file
+has its checksum in it.
+
+	liebm data verify cifar10
+	liebm data verify --path ~/downloads cifar10
+	liebm data verify celeba-train-64.liebm`},
+			prepareCommand(path, split),
 			{Name: "grid", Usage: "draw the first hundred images", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path,
 				&cli.StringFlag{Name: "out", Usage: "PNG `FILE` to write"}}, Action: gridData},
 		},
 	}
 }
 
-func listData(*cli.Context) error {
+func listData(c *cli.Context) error {
+	type row struct {
+		Name   string             `json:"name"`
+		Title  string             `json:"title"`
+		H      int                `json:"height"`
+		W      int                `json:"width"`
+		C      int                `json:"channels"`
+		Images map[data.Split]int `json:"images"`
+		Path   string             `json:"path"` // "": not here
+		URL    string             `json:"url"`
+	}
+	var rows []row
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	defer t.Flush()
 	for _, name := range data.Names() {
 		known, err := data.Lookup(name)
 		if err != nil {
 			return err
 		}
+		r := row{known.Name, known.Title, known.H, known.W, known.C, map[data.Split]int{}, "", known.URL}
+		var counts []string
+		for _, s := range known.Splits() {
+			r.Images[s] = known.Count(s)
+			counts = append(counts, fmt.Sprintf("%d %s", known.Count(s), s))
+		}
 		where, err := known.Locate("")
-		if err != nil {
+		if err == nil {
+			r.Path = where
+		} else {
 			where = "not here; from " + known.URL
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d + %d images of %d×%d×%d\t%s\n", name, known.Title, known.Train, known.Test, known.H, known.W, known.C, where)
+		rows = append(rows, r)
+		fmt.Fprintf(t, "%s\t%s\t%d×%d×%d\t%s\t%s\n", name, known.Title, known.H, known.W, known.C, strings.Join(counts, ", "), where)
 	}
-	return nil
+	if c.Bool("json") {
+		return printJSON(os.Stdout, rows)
+	}
+	return t.Flush()
 }
 
 // argument is the one argument of a command.
@@ -55,20 +96,26 @@ func dataInfo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	set, err := data.Open(name, data.Options{Path: c.String("path")})
+	set, err := data.Open(name, data.Options{Path: c.String("path"), Split: data.Split(c.String("split"))})
 	if err != nil {
 		return err
 	}
 	defer set.Close()
+	low, high := slices.Min(set.Pixels()), slices.Max(set.Pixels())
 	info := map[string]any{"name": set.Name, "split": set.Split, "n": set.N, "height": set.H, "width": set.W, "channels": set.C,
-		"labels": set.Labels != nil, "classes": set.Classes, "files": set.Files, "sha256": set.SHA256()}
+		"labels": set.Labels != nil, "classes": set.Classes, "files": set.Files, "sha256": set.SHA256(), "range": []int{int(low), int(high)},
+		"prepared": set.Prepared()}
 	if c.Bool("json") {
 		return printJSON(os.Stdout, info)
 	}
 	fmt.Println(set)
+	fmt.Printf("pixels %d…%d, %d classes\n", low, high, len(set.Classes))
 	fmt.Println("pixels' SHA-256", set.SHA256())
 	for _, f := range set.Files {
 		fmt.Println("from", f)
+	}
+	if r := set.Prepared(); r != nil {
+		fmt.Printf("prepared from %s%s\n", r.Source, describe(*r))
 	}
 	return nil
 }
@@ -79,10 +126,21 @@ func verifyData(c *cli.Context) error {
 		return err
 	}
 	known, err := data.Lookup(name)
+	if info, statErr := os.Stat(name); err != nil && statErr == nil && info.Mode().IsRegular() {
+		what, err := data.Verify(name)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s: %s, every byte as it should be\n", name, what)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	if err := known.Verify(c.String("path")); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w%s", err, commands(known, c.String("path")))
+		}
 		return err
 	}
 	fmt.Printf("%s: every file is as published\n", known.Title)

@@ -42,6 +42,8 @@ type summary struct {
 	Seconds       map[string]float64 `json:"seconds,omitempty"`
 	WeightsSHA256 string             `json:"weights_sha256"`
 	Histogram     histogram          `json:"histogram"`
+
+	samples string // SHA-256 of those after MCMC
 }
 
 type histogram struct {
@@ -126,6 +128,9 @@ func evaluate(c *cli.Context, dir string, o evalOptions, seconds map[string]floa
 	if err := s.detect(c.Context, m, test, o); err != nil {
 		return nil, err
 	}
+	if err := s.keep(dir, test); err != nil {
+		return nil, err
+	}
 	return s, data.WriteAtomic(filepath.Join(dir, "summary.json"), func(w io.Writer) error { return printJSON(w, s) })
 }
 
@@ -148,7 +153,7 @@ func (s *summary) generate(ctx context.Context, dir string, m *train.Model, test
 	if err != nil {
 		return err
 	}
-	s.Rate, s.RateNoMCMC = rate, plainRate
+	s.Rate, s.RateNoMCMC, s.samples = rate, plainRate, refined.SHA256()
 	if err := writeGrid(filepath.Join(dir, "data.png"), m.Config, test); err != nil {
 		return err
 	}
@@ -179,6 +184,35 @@ func (s *summary) generate(ctx context.Context, dir string, m *train.Model, test
 			return err
 		}
 		if *part.to, err = eval.Frechet(stats, against); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep adds the distances and areas to the run's results.
+func (s *summary) keep(dir string, test *data.Set) error {
+	input := eval.Input{Name: s.Preset + ": test split", Kind: "set", N: test.N, Size: []int{test.H, test.W, test.C}, SHA256: test.SHA256()}
+	areas := newRecord("AUROC")
+	areas.Values["energy_std"] = s.EnergyStd
+	for suffix, scores := range map[string]map[string]float64{"": s.AUROC, "/energy alone": s.AUROCEnergy, "/cosine alone": s.AUROCCosine} {
+		for name, area := range scores {
+			areas.Values[name+suffix] = area
+		}
+	}
+	areas.Settings = map[string]string{"gamma": fmt.Sprint(s.Gamma), "positive": "inliers score high"}
+	records := []*eval.Record{areas}
+	if s.Features != "" {
+		fd := newRecord("Fréchet distance")
+		fd.Network, fd.NFE = s.Features, s.NFE
+		fd.Values = eval.Values{"fd": s.FD, "fd_no_mcmc": s.FDNoMCMC, "fd_floor": s.FDFloor}
+		fd.Inputs = []eval.Input{{Name: dir, Kind: "run", N: s.N, SHA256: s.samples, Seed: &s.Seed, NFE: s.NFE, WeightsSHA256: s.WeightsSHA256}}
+		records = append(records, fd)
+	}
+	for _, r := range records {
+		r.Seed, r.WeightsSHA256 = &s.Seed, s.WeightsSHA256
+		r.Of(input)
+		if err := r.Append(filepath.Join(dir, resultsFile)); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ func main() {
 	// spinning between operators once the pools together outnumber the CPUs: twice as slow.
 	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := app().RunContext(ctx, os.Args)
+	err := runApp(ctx, os.Args)
 	stop()
 	if err == context.Canceled { // bare: there is nothing to go on with
 		err = fmt.Errorf("stopped; nothing was written: %w", err)
@@ -71,7 +71,7 @@ The same in steps:
 		},
 		Commands: []*cli.Command{
 			demoCommand(), pretrainCommand(), trainCommand(), sampleCommand(), evalCommand(),
-			reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
+			metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
 		},
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true, // lists have commas: --set energy.widths=[16,32]

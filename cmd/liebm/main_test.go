@@ -26,7 +26,7 @@ func run(t *testing.T, args ...string) (string, error) {
 		_, _ = io.Copy(&b, r)
 		printed <- b.String()
 	}()
-	err = app().RunContext(t.Context(), append([]string{"liebm"}, args...))
+	err = runApp(t.Context(), append([]string{"liebm"}, args...))
 	os.Stdout = old
 	w.Close()
 	return <-printed, err
@@ -176,6 +176,35 @@ func TestDataCommands(t *testing.T) {
 	assert.NoError(t, err)
 	_, err = run(t, "data", "verify", "fashion")
 	assert.ErrorContains(t, err, "fmnist")
+}
+
+func TestDataPrepare(t *testing.T) {
+	t.Setenv("LIEBM_DATA", t.TempDir())
+	dir := t.TempDir()
+	out := filepath.Join(dir, "set.liebm")
+	text, err := run(t, "data", "prepare", "--split", "test", "--size", "32", "--scale", "--out", out, "fmnist")
+	require.NoError(t, err)
+	assert.Contains(t, text, "10000 images of 32×32×1, resize to 32")
+	text, err = run(t, "data", "prepare", "--split", "test", "--size", "32", "--scale", "--out", out, "fmnist")
+	require.NoError(t, err)
+	assert.Contains(t, text, "is there already")
+	text, err = run(t, "data", "verify", out)
+	require.NoError(t, err)
+	assert.Contains(t, text, "a prepared set, every byte as it should be")
+	text, err = run(t, "data", "info", "--json", out)
+	require.NoError(t, err)
+	assert.Contains(t, text, `"fit": "resize"`)
+	text, err = run(t, "data", "info", "--path", out, "--split", "test", "fmnist")
+	require.NoError(t, err)
+	assert.Contains(t, text, "fmnist test: 10000 images of 32×32×1")
+
+	_, err = run(t, "data", "prepare", "--out", out, "svhn")
+	require.ErrorContains(t, err, "curl -fL -C - --create-dirs -o '")
+	require.ErrorContains(t, err, "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8")
+	_, err = run(t, "data", "prepare", "svhn")
+	require.ErrorContains(t, err, "--out is missing")
+	_, err = run(t, "data", "prepare", "--download", "--out", out, dir)
+	require.ErrorContains(t, err, "unknown data set")
 }
 
 func TestDoctorSaysWhatIsInForce(t *testing.T) {

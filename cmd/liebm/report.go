@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/train"
 )
 
@@ -62,6 +63,7 @@ type page struct {
 	Progress []picture // a few grids along the way
 	Charts   []chart
 	Scores   template.HTML
+	Results  []eval.Record // of liebm metrics
 }
 
 type picture struct {
@@ -77,7 +79,7 @@ type chart struct {
 // writeReport writes report.html into a run folder and returns its path.
 func writeReport(dir string) (string, error) {
 	p := &page{Name: filepath.Base(filepath.Clean(dir)), Run: dir}
-	for _, part := range []func(string) error{p.readConfig, p.readInfo, p.readSummary, p.readPictures, p.readMetrics} {
+	for _, part := range []func(string) error{p.readConfig, p.readInfo, p.readSummary, p.readResults, p.readPictures, p.readMetrics} {
 		if err := part(dir); err != nil {
 			return "", fmt.Errorf("report %s: %w", dir, err)
 		}
@@ -130,6 +132,11 @@ func (p *page) readSummary(dir string) error {
 	}
 	slices.Sort(p.Outliers)
 	p.Scores, err = drawHistogram(p.Summary.Histogram)
+	return err
+}
+
+func (p *page) readResults(dir string) (err error) {
+	p.Results, err = eval.ReadRecords(filepath.Join(dir, resultsFile))
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,16 +89,26 @@ func writeImages(folder string, set *data.Set) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
 	}
-	one := set.Shape
-	one.N = 1
 	for i := range set.N {
-		img, err := data.Grid(set.Image(i), one, 1)
-		if err != nil {
-			return err
-		}
-		if err := data.WritePNG(filepath.Join(folder, fmt.Sprintf("%06d.png", i)), img); err != nil {
+		if err := data.WritePNG(filepath.Join(folder, fmt.Sprintf("%06d.png", i)), imageOf(set, i)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// imageOf is image i as it is, without a grid's frame: metrics read it back.
+func imageOf(set *data.Set, i int) image.Image {
+	bounds := image.Rect(0, 0, set.W, set.H)
+	if set.C == 1 {
+		return &image.Gray{Pix: set.Image(i), Stride: set.W, Rect: bounds}
+	}
+	img := image.NewRGBA(bounds)
+	for j, v := range set.Image(i) {
+		img.Pix[j/3*4+j%3] = v
+	}
+	for j := 3; j < len(img.Pix); j += 4 {
+		img.Pix[j] = 255
+	}
+	return img
 }

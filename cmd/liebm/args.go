@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// runApp runs liebm with these arguments, the program's name first.
+func runApp(ctx context.Context, args []string) error {
+	a := app()
+	return a.RunContext(ctx, flagsFirst(a, args))
+}
+
+// flagsFirst puts a command's flags before its other arguments, since the cli package stops at the
+// first that is no flag: "fid A B --json" is what people type.
+func flagsFirst(a *cli.App, args []string) []string {
+	flags, commands, at := a.Flags, a.Commands, 1
+	for at < len(args) {
+		if n := flagWords(flags, args[at:]); n > 0 {
+			at = min(at+n, len(args))
+			continue
+		}
+		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[at]) })
+		if i < 0 {
+			break
+		}
+		flags, commands = commands[i].Flags, commands[i].Subcommands
+		at++
+	}
+	first, rest := slices.Clone(args[:at]), []string(nil)
+	for at < len(args) {
+		if args[at] == "--" {
+			rest = append(rest, args[at:]...)
+			break
+		}
+		n := min(max(flagWords(flags, args[at:]), 1), len(args)-at)
+		if strings.HasPrefix(args[at], "-") && args[at] != "-" {
+			first = append(first, args[at:at+n]...)
+		} else {
+			rest = append(rest, args[at:at+n]...)
+		}
+		at += n
+	}
+	return append(first, rest...)
+}
+
+// flagWords is how many of the words belong to the flag at their start: 0 if there is none.
+func flagWords(flags []cli.Flag, words []string) int {
+	name, ok := strings.CutPrefix(words[0], "-")
+	if !ok || name == "" || name == "-" {
+		return 0
+	}
+	name, _, whole := strings.Cut(strings.TrimPrefix(name, "-"), "=")
+	for _, f := range flags {
+		if _, isBool := f.(*cli.BoolFlag); !whole && !isBool && slices.Contains(f.Names(), name) {
+			return 2
+		}
+	}
+	return 1
+}

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"image/color"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"gonum.org/v1/plot"
+	gonumpalette "gonum.org/v1/plot/palette"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/train"
+)
+
+// runFeatures are those of a run's network: f of the energy, or the backbone of the encoder h.
+type runFeatures struct {
+	m     *train.Model
+	which string
+	bound *models.Bound // of f, in the open scope
+}
+
+func (f *runFeatures) Name() string {
+	return map[string]string{"f": "f, the energy's backbone", "h": "h, the encoder's backbone before its head"}[f.which]
+}
+
+func (f *runFeatures) Dim() int {
+	if f.which == "f" {
+		return f.m.Config.Energy.FeatureDim
+	}
+	return f.m.H.Config.Widths[len(f.m.H.Config.Widths)-1]
+}
+
+func (f *runFeatures) Batch() int { return 250 }
+
+func (f *runFeatures) Forward(x torch.Tensor) torch.Tensor {
+	x = f.m.Config.Data.Range.FromUnit(x).ToDevice(f.m.E.Out.Weight.Device())
+	if f.which == "f" {
+		return f.bound.Features(x)
+	}
+	return f.m.H.Features(x, nn.Eval)
+}
+
+func probeFlags(more ...cli.Flag) []cli.Flag {
+	return append(more, []cli.Flag{
+		&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+		&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy) or h (the encoder), both before their heads"},
+		&cli.Uint64Flag{Name: "seed", Usage: "of orders and starts"},
+		&cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"},
+		jsonFlag(), deviceFlag(),
+	}...)
+}
+
+// withFeatures opens the run and hands f a way to embed its splits.
+func withFeatures(c *cli.Context, r *eval.Record, f func(m *train.Model, embed func(split data.Split, n int) (eval.Labelled, error)) error) error {
+	if err := need(c, "run"); err != nil {
+		return err
+	}
+	which := c.String("on")
+	if which != "f" && which != "h" {
+		return fmt.Errorf("--on %s: want f or h", which)
+	}
+	device, err := torch.ParseDevice(c.String("device"))
+	if err != nil {
+		return err
+	}
+	m, err := train.LoadModel(c.String("run"), device)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return torch.Do(func() error {
+		features := &runFeatures{m: m, which: which}
+		if which == "f" {
+			features.bound = m.E.Frozen(torch.Float32)
+		}
+		r.Network, r.WeightsSHA256 = features.Name(), m.SHA256
+		return f(m, func(split data.Split, n int) (eval.Labelled, error) {
+			set, err := openData(m.Config.Data, split, m.Config.Energy.Channels)
+			if err != nil {
+				return eval.Labelled{}, err
+			}
+			defer set.Close()
+			if set.Labels == nil {
+				return eval.Labelled{}, fmt.Errorf("%s has no labels: probes need classes", set.Name)
+			}
+			if n > 0 {
+				set = set.Head(n)
+			}
+			p := newProgress("features of " + string(split))
+			e, input, err := eval.Embed(c.Context, features, eval.FromSet(set), func(done int) { p.count(done, set.N) })
+			r.Of(input)
+			return eval.Labelled{Embedding: e, Labels: set.Labels}, err
+		})
+	})
+}
+
+func keepInRun(c *cli.Context, r *eval.Record) error {
+	return r.Append(filepath.Join(c.String("run"), resultsFile))
+}
+
+func probeCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "probe",
+		Usage: "5-NN and linear accuracy of a run's features",
+		Description: `W-MSE's protocol: Euclidean 5-NN, and a linear layer trained for 500 epochs by Adam, 1e-2 to 1e-6,
+in batches of 1,000, on the training split without augmentation; accuracy on the test split.
+
+	liebm metrics probe --run runs/em --on h
+	liebm metrics probe --run runs/em --on f --json`,
+		Flags: probeFlags(&cli.IntFlag{Name: "epochs", Value: 500, Usage: "of the linear probe"}),
+		Action: func(c *cli.Context) error {
+			r := newRecord("probe")
+			err := withFeatures(c, r, func(m *train.Model, embed func(data.Split, int) (eval.Labelled, error)) error {
+				fit, err := embed(data.Train, 0)
+				if err != nil {
+					return err
+				}
+				defer fit.Close()
+				test, err := embed(data.Test, 0)
+				if err != nil {
+					return err
+				}
+				defer test.Close()
+				near, err := eval.KNN(c.Context, fit, test, 5, newProgress("5-NN").count)
+				if err != nil {
+					return err
+				}
+				seed := c.Uint64("seed")
+				linear, err := eval.LinearProbe(c.Context, fit, test, eval.LinearOptions{Epochs: c.Int("epochs"), Seed: seed, Watch: newProgress("linear probe").count})
+				if err != nil {
+					return err
+				}
+				r.Seed, r.Settings = &seed, map[string]string{"epochs": fmt.Sprint(c.Int("epochs")), "protocol": "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"}
+				r.Values["knn5"], r.Values["linear"] = test.Accuracy(near), test.Accuracy(linear)
+				return keepInRun(c, r)
+			})
+			if err != nil {
+				return err
+			}
+			return finish(c, r, func() {
+				fmt.Printf("5-NN %.4f  linear %.4f (%s, %d training and %d test images)\n", r.Values["knn5"], r.Values["linear"], r.Network, r.Inputs[0].N, r.Inputs[1].N)
+			})
+		},
+	}
+}
+
+func tsneCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "tsne",
+		Usage: "a picture of a run's features in the plane",
+		Description: `Exact t-SNE of the first --n test images, coloured by class, as PNG, SVG or PDF.
+
+	liebm metrics tsne --run runs/em --on f --plot tsne.png`,
+		Flags: probeFlags(&cli.IntFlag{Name: "n", Value: 2000, Usage: "how many images; memory grows with its square"},
+			&cli.Float64Flag{Name: "perplexity", Value: 30}, &cli.StringFlag{Name: "plot", Usage: "`FILE`.png, .svg or .pdf to write"}),
+		Action: func(c *cli.Context) error {
+			if err := need(c, "plot"); err != nil {
+				return err
+			}
+			r := newRecord("t-SNE")
+			err := withFeatures(c, r, func(m *train.Model, embed func(data.Split, int) (eval.Labelled, error)) error {
+				test, err := embed(data.Test, c.Int("n"))
+				if err != nil {
+					return err
+				}
+				defer test.Close()
+				seed := c.Uint64("seed")
+				points, divergence, err := eval.TSNE(c.Context, test.Embedding, eval.TSNEOptions{Perplexity: c.Float64("perplexity"), Seed: seed, Watch: newProgress("t-SNE").count})
+				if err != nil {
+					return err
+				}
+				r.Seed, r.Settings = &seed, map[string]string{"perplexity": fmt.Sprint(c.Float64("perplexity"))}
+				r.Values["divergence"] = divergence
+				if err := drawPoints(c.String("plot"), points, test.Labels, r.Network); err != nil {
+					return err
+				}
+				return keepInRun(c, r)
+			})
+			if err != nil {
+				return err
+			}
+			return finish(c, r, func() {
+				fmt.Printf("t-SNE of %d images in %s (%s, divergence %.4f)\n", r.Inputs[0].N, c.String("plot"), r.Network, r.Values["divergence"])
+			})
+		},
+	}
+}
+
+// drawPoints writes a picture with a colour per class.
+func drawPoints(path string, points [][2]float64, labels []int32, title string) error {
+	classes := map[int32]plotter.XYs{}
+	most := int32(0)
+	for i, p := range points {
+		classes[labels[i]] = append(classes[labels[i]], plotter.XY{X: p[0], Y: p[1]})
+		most = max(most, labels[i])
+	}
+	p := plot.New()
+	p.Title.Text = title
+	p.HideAxes()
+	colours := gonumpalette.Rainbow(int(most)+2, gonumpalette.Red, gonumpalette.Magenta, 0.9, 0.85, 1).Colors()
+	for class := range most + 1 {
+		dots, err := plotter.NewScatter(classes[class])
+		if errors.Is(err, plotter.ErrNoData) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var c color.Color = colours[class]
+		dots.GlyphStyle = draw.GlyphStyle{Color: c, Radius: vg.Points(1.5), Shape: draw.CircleGlyph{}}
+		p.Add(dots)
+		p.Legend.Add(fmt.Sprint(class), dots)
+	}
+	return p.Save(6*vg.Inch, 6*vg.Inch, path)
+}
+
+func timeCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "time",
+		Usage: "network evaluations and seconds per sample of a run (Table 5)",
+		Description: `With the chain and of G alone, after one batch to warm up; the time depends on the machine, so the
+record names device and threads.
+
+	liebm metrics time --run runs/em --n 1000`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+			&cli.IntFlag{Name: "n", Value: 1000, Usage: "samples to time"},
+			&cli.Uint64Flag{Name: "seed", Usage: "of the samples"},
+			&cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"},
+			jsonFlag(), deviceFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if err := need(c, "run"); err != nil {
+				return err
+			}
+			device, err := torch.ParseDevice(c.String("device"))
+			if err != nil {
+				return err
+			}
+			n, seed := c.Int("n"), c.Uint64("seed")
+			if n < 1 {
+				return fmt.Errorf("--n %d: give at least 1", n)
+			}
+			m, err := train.LoadModel(c.String("run"), device)
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			r := newRecord("time per sample")
+			r.Seed, r.WeightsSHA256, r.NFE = &seed, m.SHA256, m.NFE(false)
+			r.Settings = map[string]string{"device": device.String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}
+			for name, noMCMC := range map[string]bool{"": false, "_no_mcmc": true} {
+				for _, count := range []int{1, n} { // the first warms up
+					start := time.Now()
+					if _, err := m.Sample(c.Context, count, train.SampleOptions{Seed: seed, NoMCMC: noMCMC}); err != nil {
+						return err
+					}
+					r.Values["seconds"+name] = time.Since(start).Seconds() / float64(count)
+				}
+				r.Values["nfe"+name] = float64(m.NFE(noMCMC))
+			}
+			if err := keepInRun(c, r); err != nil {
+				return err
+			}
+			return finish(c, r, func() {
+				v := r.Values
+				fmt.Fprintf(os.Stdout, "NFE %.0f: %.3g s per sample; G alone, NFE %.0f: %.3g s (n %d, %v, %d threads)\n",
+					v["nfe"], v["seconds"], v["nfe_no_mcmc"], v["seconds_no_mcmc"], n, device, torch.Threads())
+			})
+		},
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"image"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sbinet/npyio/npz"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/models/modelstest"
+	"github.com/liebm/liebm/torch"
+)
+
+func inceptionWeights(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "w.safetensors")
+	require.NoError(t, torch.Do(func() error {
+		f, err := os.Create(path)
+		require.NoError(t, err)
+		defer f.Close()
+		return torch.WriteSafetensors(f, modelstest.InceptionState(t), nil)
+	}))
+	return path
+}
+
+func trained(t *testing.T) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "run")
+	_, err := run(t, append([]string{"train", "--preset", "fmnist-em", "--encoder", pretrained(t), "--out", out, "--steps", "2"}, small...)...)
+	require.NoError(t, err)
+	return out
+}
+
+func record(t *testing.T, args ...string) (r eval.Record) {
+	t.Helper()
+	text, err := run(t, append(args, "--json")...)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(text), &r))
+	assert.NotEmpty(t, r.Versions["libtorch"])
+	assert.False(t, r.Time.IsZero())
+	return r
+}
+
+func TestMetricsOfARun(t *testing.T) {
+	dir, weights := trained(t), inceptionWeights(t)
+
+	r := record(t, "metrics", "is", dir, "--weights", weights, "--n", "6", "--splits", "2", "--seed", "3")
+	assert.GreaterOrEqual(t, r.Values["mean"], 1.0)
+	require.Len(t, r.Inputs, 1)
+	in := r.Inputs[0]
+	assert.Equal(t, []int{28, 28, 1}, in.Size)
+	assert.Equal(t, 6, in.N)
+	assert.Equal(t, uint64(3), *in.Seed)
+	assert.Equal(t, 6, in.NFE)
+	assert.Len(t, in.SHA256, 64)
+	assert.Len(t, in.WeightsSHA256, 64)
+	assert.Equal(t, "tf", r.Mode)
+	assert.Contains(t, r.Warnings[0], "not the published")
+
+	npz := filepath.Join(t.TempDir(), "x.npz")
+	_, err := run(t, "sample", "--run", dir, "--n", "20", "--out", npz)
+	require.NoError(t, err)
+	r = record(t, "metrics", "ood", "--run", dir, "--inliers", npz, npz, "constant", "--resamples", "20")
+	for _, key := range []string{"s(x)/constant/auroc", "energy alone/constant/fpr95_in", "cosine alone/constant/aupr_out/low"} {
+		require.Contains(t, r.Values, key)
+		assert.True(t, r.Values[key] >= 0 && r.Values[key] <= 1)
+	}
+	assert.Equal(t, 0.5, r.Values["s(x)/"+npz+"/auroc"], "a set against itself")
+	assert.Equal(t, []int{20, 20, 10000}, []int{r.Inputs[0].N, r.Inputs[1].N, r.Inputs[2].N})
+
+	plot := filepath.Join(t.TempDir(), "tsne.png")
+	r = record(t, "metrics", "tsne", "--run", dir, "--n", "120", "--on", "f", "--plot", plot)
+	assert.Greater(t, r.Values["divergence"], 0.0)
+	info, err := os.Stat(plot)
+	require.NoError(t, err)
+	assert.Greater(t, info.Size(), int64(1000))
+
+	r = record(t, "metrics", "time", "--run", dir, "--n", "20")
+	assert.Equal(t, 1.0, r.Values["nfe_no_mcmc"])
+	assert.Greater(t, r.Values["seconds"], 0.0)
+
+	_, err = run(t, "report", "--run", dir)
+	require.NoError(t, err)
+	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	require.NoError(t, err)
+	for _, want := range []string{"IS: mean", "OOD detection", "t-SNE", "time per sample", "not the published"} {
+		assert.Contains(t, string(page), want)
+	}
+}
+
+func writePicture(t *testing.T, path string, img image.Image) {
+	t.Helper()
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, png.Encode(f, img))
+}
+
+// badFolder has good pictures and one file more.
+func badFolder(t *testing.T, name string, add func(path string)) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.Mkdir(dir, 0o777))
+	for i := range 3 {
+		img := image.NewRGBA(image.Rect(0, 0, 12, 12))
+		for j := range img.Pix {
+			img.Pix[j] = byte(j * (i + 3))
+		}
+		writePicture(t, filepath.Join(dir, string(rune('a'+i))+".png"), img)
+	}
+	add(filepath.Join(dir, "x.png"))
+	return dir
+}
+
+func TestBadImagesGetOneLineEach(t *testing.T) {
+	good := badFolder(t, "good", func(string) {})
+	cut := badFolder(t, "cut", func(path string) { require.NoError(t, os.WriteFile(path, []byte("\x89PNG\r\n\x1a\n"), 0o666)) })
+	deep := badFolder(t, "deep", func(path string) { writePicture(t, path, image.NewGray16(image.Rect(0, 0, 12, 12))) })
+	wide := badFolder(t, "wide", func(path string) { writePicture(t, path, image.NewGray(image.Rect(0, 0, 13, 12))) })
+	mixed := badFolder(t, "mixed", func(path string) { writePicture(t, path, image.NewGray(image.Rect(0, 0, 12, 12))) })
+	empty := t.TempDir()
+	floats := filepath.Join(empty, "floats.npz")
+	require.NoError(t, npz.Write(floats, map[string]any{"arr_0.npy": []float32{1, 2}}))
+	other := filepath.Join(empty, "other.npz")
+	require.NoError(t, npz.Write(other, map[string]any{"x.npy": []float32{1, 2}}))
+
+	for _, c := range []struct{ a, want string }{
+		{cut, "x.png: not a readable image"}, {deep, "x.png has 16 bits a channel"}, {wide, "x.png is 13×12 and"},
+		{empty, "no image there"}, {floats, "arr_0 has dtype <f4: want uint8"}, {other, "holds x: want arr_0"},
+		{filepath.Join(empty, "none"), "no such file or folder"},
+	} {
+		_, err := run(t, "metrics", "psnr", c.a, good)
+		require.Error(t, err, c.a)
+		assert.Contains(t, err.Error(), c.want)
+		assert.NotContains(t, err.Error(), "\n")
+	}
+	_, err := run(t, "metrics", "psnr", good, cut, "--skip-unreadable")
+	assert.ErrorContains(t, err, "pairs no longer match")
+	r := record(t, "metrics", "ssim", mixed, mixed)
+	assert.InDelta(t, 1, r.Values["ssim"], 1e-12)
+	assert.Contains(t, r.Warnings[0], "1 of 4 images are gray")
+	r = record(t, "metrics", "psnr", good, good)
+	assert.True(t, math.IsInf(r.Values["psnr"], 1), "equal images")
+}
+
+func TestDetectionOfScoresInFiles(t *testing.T) {
+	dir := files(t, map[string]string{"in.txt": "3\n2\n1\n", "out.txt": "0\n2\n\n-1\n", "bad.txt": "1\nmany\n"})
+	path := func(name string) string { return filepath.Join(dir, name) }
+	r := record(t, "metrics", "ood", path("out.txt"), "--scores", path("in.txt"), "--out", path("records.jsonl"))
+	assert.InDelta(t, 7.5/9, r.Values["scores/out/auroc"], 1e-12)
+	kept, err := eval.ReadRecords(path("records.jsonl"))
+	require.NoError(t, err)
+	assert.Equal(t, r.Values, kept[0].Values)
+	text, err := run(t, "metrics", "ood", path("out.txt"), "--scores", path("in.txt"))
+	require.NoError(t, err)
+	assert.Regexp(t, `AUROC +out\n  scores +0\.833 \[`, text)
+	_, err = run(t, "metrics", "ood", path("bad.txt"), "--scores", path("in.txt"))
+	assert.ErrorContains(t, err, `bad.txt:2: "many" is no number`)
+}
+
+func TestFlagsMayFollowArguments(t *testing.T) {
+	for in, want := range map[string]string{
+		"metrics fid A B --weights W --json":        "metrics fid --weights W --json A B",
+		"--threads 2 metrics fid A --mode=tf B":     "--threads 2 metrics fid --mode=tf A B",
+		"data info fmnist --json":                   "data info --json fmnist",
+		"metrics ood -- --odd --run":                "metrics ood -- --odd --run",
+		"metrics fid A --weights":                   "metrics fid --weights A",
+		"train --preset fmnist-em --set energy.x=1": "train --preset fmnist-em --set energy.x=1",
+	} {
+		got := flagsFirst(app(), append([]string{"liebm"}, strings.Fields(in)...))
+		assert.Equal(t, strings.Fields(want), got[1:], in)
+	}
+}

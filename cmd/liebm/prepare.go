@@ -1,0 +1,145 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/data"
+)
+
+func prepareCommand(path, split cli.Flag) *cli.Command {
+	return &cli.Command{
+		Name: "prepare", Usage: "decode, crop and resize a data set once, into one file that is mapped", ArgsUsage: "NAME|PATH", Action: prepareData,
+		Flags: []cli.Flag{path, split,
+			&cli.StringFlag{Name: "out", Usage: "`FILE`.liebm to write"},
+			&cli.IntFlag{Name: "size", Usage: "side of the images in pixels (default: as stored)"},
+			&cli.StringFlag{Name: "crop", Usage: strings.Join(data.Crops(), ", ") + " (default: 148 for CelebA)"},
+			&cli.BoolFlag{Name: "scale", Usage: "resize sets such as MNIST to --size too, where the default pads them"},
+			&cli.BoolFlag{Name: "rgb", Usage: "repeat a gray channel three times"},
+			&cli.BoolFlag{Name: "skip-bad", Usage: "leave out images that cannot be read, and name them, instead of stopping"},
+			&cli.BoolFlag{Name: "download", Usage: "first fetch the published files, into --path or $LIEBM_DATA/NAME"},
+			jsonFlag(),
+		},
+		Description: `Run it again after an interruption: it goes on. Run it again when it is done: it does nothing.
+Train on the file by its path, as in --data celeba-train-64.liebm; several in one folder are told apart by split and size.
+
+	liebm data prepare --size 64 --out celeba-train-64.liebm --path ~/img_align_celeba.zip celeba
+	liebm data prepare --download --out cifar10.liebm cifar10
+	liebm data prepare --size 64 --crop center --skip-bad --out cats.liebm ~/pictures/cats`,
+	}
+}
+
+func prepareData(c *cli.Context) error {
+	if err := need(c, "out"); err != nil {
+		return err
+	}
+	name, err := argument(c)
+	if err != nil {
+		return err
+	}
+	known, lookupErr := data.Lookup(name)
+	path := c.String("path")
+	if c.Bool("download") {
+		if lookupErr != nil {
+			return lookupErr
+		}
+		if path, err = download(c, known); err != nil {
+			return err
+		}
+	}
+	bar := newProgress("prepare")
+	report, err := data.Prepare(c.Context, name, c.String("out"), data.PrepareOptions{
+		Options: data.Options{Split: data.Split(c.String("split")), Path: path, Size: c.Int("size"), Crop: c.String("crop"),
+			Scale: c.Bool("scale"), RGB: c.Bool("rgb")},
+		Skip: c.Bool("skip-bad"), Watch: func(done, total int) { bar.count(done, cmp.Or(total, done+1)) },
+	})
+	if lookupErr == nil && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w%s", err, commands(known, path))
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(os.Stdout, report)
+	}
+	printReport(c.String("out"), report)
+	return nil
+}
+
+func printReport(out string, r data.Report) {
+	switch {
+	case r.Done:
+		fmt.Printf("%s is there already, of this source and these options\n", out)
+	case r.Resumed > 0:
+		fmt.Printf("%s: went on after %d images\n", out, r.Resumed)
+	}
+	fmt.Printf("%s: %d images of %d×%d×%d%s\n", out, r.N, r.H, r.W, r.C, describe(r.Record))
+	fmt.Println("pixels' SHA-256", r.Pixels)
+	for _, s := range r.Skipped {
+		fmt.Println("left out", s)
+	}
+}
+
+// describe is how a set was prepared, as ", crop 148, resize to 64".
+func describe(r data.Record) string {
+	text := ""
+	if r.Crop != "" {
+		text += ", crop " + r.Crop
+	}
+	if r.Fit != "" {
+		text += fmt.Sprintf(", %s to %d", r.Fit, r.Size)
+	}
+	if r.RGB {
+		text += ", gray as RGB"
+	}
+	if len(r.Skipped) > 0 {
+		text += fmt.Sprintf(", %d left out", len(r.Skipped))
+	}
+	return text
+}
+
+// folderFor is where the files of a set are downloaded to.
+func folderFor(k data.Known, path string) string {
+	return cmp.Or(path, filepath.Join(os.Getenv("LIEBM_DATA"), k.Name))
+}
+
+// commands are what fetches a set by hand, each on its line.
+func commands(k data.Known, path string) string {
+	if len(k.Downloads) == 0 {
+		return ""
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "\nto fetch it, run these, or liebm data prepare --download %s:", k.Name)
+	for _, d := range k.Downloads {
+		text.WriteString("\n  " + strings.ReplaceAll(d.Command(folderFor(k, path)), "\n", "\n  "))
+	}
+	return text.String()
+}
+
+// download fetches what is missing of a set, and returns where it lies.
+func download(c *cli.Context, k data.Known) (string, error) {
+	dir := folderFor(k, c.String("path"))
+	if len(k.Downloads) == 0 {
+		return "", fmt.Errorf("%s has no file to download: see %s", k.Title, k.URL)
+	}
+	for _, d := range k.Downloads {
+		bar := newProgress(d.File())
+		err := d.Fetch(c.Context, http.DefaultClient, dir, func(done, total int64) { bar.count(int(done), int(cmp.Or(total, done+1))) })
+		if err != nil && c.Context.Err() != nil {
+			return "", fmt.Errorf("stopped; the same command goes on: %w", c.Context.Err())
+		}
+		if err != nil {
+			return "", fmt.Errorf("%w%s", err, commands(k, c.String("path")))
+		}
+		fmt.Fprintf(os.Stderr, "%s: as published\n", filepath.Join(dir, d.File()))
+	}
+	return dir, nil
+}

@@ -1,0 +1,160 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// A Download is one published file of a set.
+type Download struct {
+	URL    string
+	Name   string // to save it as; "": the last part of the URL
+	Size   int64  // bytes; 0: not known
+	SHA256 string // "": none is agreed on
+	Login  bool   // the server wants a browser: fetch it by hand
+}
+
+// File is the name that the download is saved under.
+func (d Download) File() string { return cmp.Or(d.Name, path.Base(d.URL)) }
+
+// Command is the shell command that fetches the file into dir and checks it.
+func (d Download) Command(dir string) string {
+	file := filepath.Join(dir, d.File())
+	fetch := fmt.Sprintf("curl -fL -C - --create-dirs -o '%s' '%s'", file, d.URL)
+	if d.Login {
+		fetch = fmt.Sprintf("# in a browser: %s  (save as %s)", d.URL, file)
+	}
+	if d.SHA256 == "" {
+		return fetch
+	}
+	return fmt.Sprintf("%s\necho '%s  %s' | sha256sum -c", fetch, d.SHA256, file)
+}
+
+// Fetch downloads the file into dir, unless it is there. It goes on where an interrupted Fetch stopped, and gives the
+// file its name once size and checksum are as published. Watch is told of bytes, if not nil.
+func (d Download) Fetch(ctx context.Context, client *http.Client, dir string, watch func(done, total int64)) error {
+	to := filepath.Join(dir, d.File())
+	if err := d.fetch(ctx, client, to, watch); err != nil {
+		return fmt.Errorf("data: fetch %s: %w", d.URL, err)
+	}
+	return nil
+}
+
+func (d Download) fetch(ctx context.Context, client *http.Client, to string, watch func(done, total int64)) error {
+	if d.Login {
+		return fmt.Errorf("its server wants a browser; save it as %s", to)
+	}
+	if _, err := os.Stat(to); err == nil {
+		return file{sha256: d.SHA256, packed: true}.verifyIf(to)
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return err
+	}
+	part, err := os.OpenFile(to+".part", os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	defer part.Close()
+	if err := lock(part); err != nil {
+		return fmt.Errorf("%s: another process is fetching it; wait for that one", to)
+	}
+	if err := d.receive(ctx, client, part, watch); err != nil {
+		return err
+	}
+	if err := part.Sync(); err != nil {
+		return err
+	}
+	if err := (file{sha256: d.SHA256, packed: true}).verifyIf(part.Name()); err != nil {
+		return errors.Join(fmt.Errorf("%w; it was removed, run again", err), os.Remove(part.Name()))
+	}
+	return os.Rename(part.Name(), to)
+}
+
+// receive asks for what part lacks.
+func (d Download) receive(ctx context.Context, client *http.Client, part *os.File, watch func(done, total int64)) error {
+	have, err := part.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if d.Size > 0 && have == d.Size {
+		return nil
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.URL, nil)
+	if err != nil {
+		return err
+	}
+	if have > 0 {
+		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	switch answer.StatusCode {
+	case http.StatusPartialContent:
+	case http.StatusOK, http.StatusRequestedRangeNotSatisfiable:
+		have = 0
+		if err := part.Truncate(0); err != nil {
+			return err
+		}
+		if _, err := part.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if answer.StatusCode != http.StatusOK {
+			return errors.New("what was there before is no beginning of it, and was removed; run again")
+		}
+	default:
+		return fmt.Errorf("the server answers %s; fetch it by hand", answer.Status)
+	}
+	total := d.Size
+	if total == 0 && answer.ContentLength > 0 {
+		total = have + answer.ContentLength
+	}
+	body := io.Reader(answer.Body)
+	if d.Size > 0 {
+		body = io.LimitReader(body, d.Size-have+1)
+	}
+	got, err := io.Copy(&watched{part, have, total, watch}, body)
+	if err != nil {
+		return fmt.Errorf("%w; run again to go on from %d bytes", err, have+got)
+	}
+	if d.Size > 0 && have+got != d.Size {
+		err := fmt.Errorf("%d bytes, should be %d", have+got, d.Size)
+		if have+got > d.Size {
+			return errors.Join(err, part.Truncate(0))
+		}
+		return fmt.Errorf("%w; run again to go on", err)
+	}
+	return nil
+}
+
+type watched struct {
+	to          io.Writer
+	done, total int64
+	watch       func(done, total int64)
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.to.Write(b)
+	w.done += int64(n)
+	if w.watch != nil {
+		w.watch(w.done, w.total)
+	}
+	return n, err
+}
+
+// verifyIf is verify, where there is a checksum.
+func (f file) verifyIf(path string) error {
+	if f.sha256 == "" && f.md5 == "" {
+		return nil
+	}
+	return f.verify(path)
+}

@@ -1,0 +1,276 @@
+package data
+
+import (
+	"archive/zip"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// An entry is one image file, in a folder or a zip.
+type entry struct {
+	name  string // relative to the folder or zip, with slashes
+	label int32  // -1: none
+	stamp string // size and time, to notice that a source changed
+	read  func() ([]byte, error)
+}
+
+// imageEndings are the names of files that are one image each. Their content decides how they are decoded.
+var imageEndings = []string{".png", ".jpg", ".jpeg", ".npy"}
+
+func isImageName(name string) bool {
+	return slices.Contains(imageEndings, strings.ToLower(path.Ext(name)))
+}
+
+// maxImage bounds the bytes of one image file.
+const maxImage = 1 << 28
+
+func diskEntry(root, full string, info fs.FileInfo) entry {
+	name, err := filepath.Rel(root, full)
+	if err != nil {
+		name = full
+	}
+	return entry{name: filepath.ToSlash(name), label: -1, stamp: fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano()),
+		read: func() ([]byte, error) {
+			if info.Size() > maxImage {
+				return nil, fmt.Errorf("%d bytes are no image", info.Size())
+			}
+			return os.ReadFile(full)
+		}}
+}
+
+func zipEntry(f *zip.File) entry {
+	return entry{name: f.Name, label: -1, stamp: fmt.Sprintf("%d %08x", f.UncompressedSize64, f.CRC32), read: func() ([]byte, error) {
+		if f.UncompressedSize64 > maxImage {
+			return nil, fmt.Errorf("%d bytes are no image", f.UncompressedSize64)
+		}
+		return unzip(f)
+	}}
+}
+
+// unzip reads a member, checking that its size is possible and its CRC right.
+func unzip(f *zip.File) ([]byte, error) {
+	from, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	return inflate(from, f.UncompressedSize64, int(min(f.CompressedSize64, 1<<40)))
+}
+
+// decodeImage reads a PNG, a JPEG or a .npy of one image, of 8 bits a channel.
+func decodeImage(b []byte) (f frame, err error) {
+	switch {
+	case bytes.HasPrefix(b, []byte("\x89PNG")):
+		f, err = decode(b, png.DecodeConfig, png.Decode)
+	case bytes.HasPrefix(b, []byte("\xff\xd8")):
+		f, err = decode(b, jpeg.DecodeConfig, jpeg.Decode)
+	case isNPY(b):
+		return decodeNPYImage(b)
+	case len(b) == 0:
+		return f, errors.New("empty file")
+	default:
+		return f, fmt.Errorf("starts with % x: neither PNG, JPEG nor .npy", b[:min(4, len(b))])
+	}
+	return f, err
+}
+
+func decode(b []byte, config func(io.Reader) (image.Config, error), pixels func(io.Reader) (image.Image, error)) (frame, error) {
+	c, err := config(bytes.NewReader(b)) // before its size is allocated
+	if err != nil {
+		return frame{}, short(err)
+	}
+	if c.Width < 1 || c.Height < 1 || c.Width > maxSide || c.Height > maxSide || c.Width*c.Height > maxImage {
+		return frame{}, fmt.Errorf("%d×%d pixels: at most %d a side are read", c.Width, c.Height, maxSide)
+	}
+	switch c.ColorModel {
+	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
+		return frame{}, errors.New("16 bits a channel: convert it to 8")
+	case color.CMYKModel:
+		return frame{}, errors.New("a CMYK image: convert it to RGB")
+	}
+	img, err := pixels(bytes.NewReader(b))
+	if err != nil {
+		return frame{}, short(err)
+	}
+	return flatten(img)
+}
+
+func short(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = errors.New("it ends too early")
+	}
+	return fmt.Errorf("cut short or damaged: %w", err)
+}
+
+// flatten takes the bytes out of a decoded image. Transparency has no one meaning, so it is refused.
+func flatten(img image.Image) (frame, error) {
+	b := img.Bounds()
+	w, h := b.Dx(), b.Dy()
+	if g, ok := img.(*image.Gray); ok {
+		f := frame{make([]byte, 0, w*h), h, w, 1}
+		for y := range h {
+			f.pix = append(f.pix, g.Pix[y*g.Stride:y*g.Stride+w]...)
+		}
+		return f, nil
+	}
+	if y, ok := img.(*image.YCbCr); ok {
+		return fromYCbCr(y), nil
+	}
+	if o, ok := img.(interface{ Opaque() bool }); ok && !o.Opaque() {
+		return frame{}, errors.New("transparent: put it on a background and save it as RGB")
+	}
+	f := frame{make([]byte, 0, 3*w*h), h, w, 3}
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			red, green, blue, _ := img.At(x, y).RGBA()
+			f.pix = append(f.pix, byte(red>>8), byte(green>>8), byte(blue>>8))
+		}
+	}
+	return f, nil
+}
+
+// decodeNPYImage reads [1,3,h,w], [3,h,w], [h,w,3], [h,w,1] or [h,w] of uint8.
+func decodeNPYImage(b []byte) (frame, error) {
+	a, err := parseNPY(b)
+	if err != nil {
+		return frame{}, err
+	}
+	shape := a.shape
+	if len(shape) == 4 && shape[0] == 1 {
+		shape = shape[1:]
+	}
+	pix, err := a.bytes()
+	if err != nil {
+		return frame{}, err
+	}
+	switch {
+	case len(shape) == 2 && sides(shape[0], shape[1]):
+		return frame{pix, shape[0], shape[1], 1}, nil
+	case len(shape) == 3 && (shape[2] == 3 || shape[2] == 1) && sides(shape[0], shape[1]):
+		return frame{pix, shape[0], shape[1], shape[2]}, nil
+	case len(shape) == 3 && shape[0] == 3 && sides(shape[1], shape[2]):
+		return frame{planar(pix, 3, shape[1]*shape[2]), shape[1], shape[2], 3}, nil
+	}
+	return frame{}, fmt.Errorf("an array of %v is not one image: want [1,3,h,w], [3,h,w], [h,w,3] or [h,w]", a.shape)
+}
+
+func sides(h, w int) bool { return h >= 1 && w >= 1 && h <= maxSide && w <= maxSide }
+
+// planar turns c planes into pixels.
+func planar(planes []byte, c, size int) []byte {
+	out := make([]byte, len(planes))
+	for i := range size {
+		for k := range c {
+			out[i*c+k] = planes[k*size+i]
+		}
+	}
+	return out
+}
+
+// chooseImages keeps the entries of the split, by the names of their folders, and labels them by the folder of their
+// class, as torchvision's ImageFolder does, or by EDM's dataset.json.
+func chooseImages(entries []entry, split Split, edm []byte) (kept []entry, classes []string, found Split, err error) {
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	dirs := make([]string, len(entries)) // without the part that names the split
+	splits := map[Split]bool{}
+	of := make([]Split, len(entries))
+	for i, e := range entries {
+		var rest []string
+		for _, part := range strings.Split(path.Dir(e.name), "/") {
+			if s := folderSplit(part); s != "" {
+				of[i] = s
+				splits[s] = true
+			} else {
+				rest = append(rest, part)
+			}
+		}
+		dirs[i] = strings.Join(rest, "/")
+	}
+	if len(splits) > 0 && split != "" && !splits[split] {
+		return nil, nil, "", fmt.Errorf("no %s images there", split)
+	}
+	names := map[string]bool{}
+	var keptDirs []string
+	for i, e := range entries {
+		if len(splits) == 0 || split == "" || of[i] == split {
+			kept, keptDirs = append(kept, e), append(keptDirs, dirs[i])
+			names[dirs[i]] = true
+		}
+	}
+	if len(splits) > 0 {
+		found = split
+	}
+	if edm != nil {
+		return kept, nil, found, edmLabels(kept, edm)
+	}
+	if len(names) < 2 {
+		return kept, nil, found, nil
+	}
+	for name := range names {
+		classes = append(classes, name)
+	}
+	slices.Sort(classes)
+	for i := range kept {
+		at, _ := slices.BinarySearch(classes, keptDirs[i])
+		kept[i].label = int32(at)
+	}
+	for i := range classes {
+		classes[i] = path.Base(classes[i])
+	}
+	return kept, classes, found, nil
+}
+
+func folderSplit(name string) Split {
+	switch strings.ToLower(name) {
+	case "train", "training":
+		return Train
+	case "val", "valid", "validation":
+		return Valid
+	case "test", "testing":
+		return Test
+	}
+	return ""
+}
+
+// edmLabels reads the labels of EDM's dataset_tool.py: {"labels": [["00000/img00000000.png", 6], …]} or null.
+func edmLabels(entries []entry, b []byte) error {
+	var file struct {
+		Labels [][2]json.RawMessage `json:"labels"`
+	}
+	if err := json.Unmarshal(b, &file); err != nil {
+		return fmt.Errorf("dataset.json: %w", err)
+	}
+	labels := map[string]int32{}
+	for _, pair := range file.Labels {
+		var name string
+		var label int32
+		if err := cmp.Or(json.Unmarshal(pair[0], &name), json.Unmarshal(pair[1], &label)); err != nil {
+			return fmt.Errorf("dataset.json: %w; want pairs of name and class", err)
+		}
+		labels[name] = label
+	}
+	for i := range entries {
+		label, ok := labels[entries[i].name]
+		if !ok && len(labels) > 0 {
+			return fmt.Errorf("dataset.json has no label for %s", entries[i].name)
+		}
+		if ok {
+			entries[i].label = label
+		}
+	}
+	return nil
+}

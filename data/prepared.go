@@ -1,0 +1,180 @@
+package data
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"slices"
+	"sort"
+)
+
+// A prepared file is a set in the form in which it is used. All numbers are little-endian:
+//
+//	0      preparedHead, zeros up to 4096
+//	4096   pixels: uint8 [n,h,w,c]
+//	Labels int32 [n], or nothing
+//	Index  where images came from: a count, then for each origin its first image and the end of its name as
+//	       uint64, then the names; an origin reaches to the next one's first image
+//	Record a JSON object: how it was made
+//	End    the length of the file
+//
+// Pixels start on a page, so that mapping the file is opening it.
+type preparedHead struct {
+	Magic                      [8]byte
+	Version, Start             uint32
+	N                          uint64
+	H, W, C, _                 uint32
+	Labels, Index, Record, End uint64
+	Pixels, Contents           [sha256.Size]byte // of pixels; of everything from Start to End
+}
+
+const (
+	preparedMagic   = "liebmset"
+	preparedVersion = 1
+	preparedStart   = 4096
+	preparedEnding  = ".liebm"
+)
+
+// Record says how a prepared file was made.
+type Record struct {
+	Name    string   `json:"name"`
+	Split   Split    `json:"split"`
+	Crop    string   `json:"crop"` // "": square images, whole
+	Size    int      `json:"size"` // 0: as stored
+	Fit     string   `json:"fit"`  // "resize" (bilinear, antialiased), "pad" or ""
+	RGB     bool     `json:"rgb"`
+	Classes []string `json:"classes,omitempty"`
+	Source  string   `json:"source"`        // path
+	Stamp   string   `json:"source_stamp"`  // SHA-256 of the names, sizes and times of its files
+	SHA256  string   `json:"source_sha256"` // of the SHA-256 of each image as it was read, those left out too
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+var errNotPrepared = errors.New("does not start as a file that liebm data prepare wrote; prepare it again")
+
+func isPrepared(b []byte) bool { return bytes.HasPrefix(b, []byte(preparedMagic)) }
+
+// head reads and checks the header of a prepared file of size bytes.
+func head(b []byte, size int64) (h preparedHead, err error) {
+	length := binary.Size(h)
+	if len(b) < preparedStart {
+		return h, fmt.Errorf("%d bytes: cut short; prepare it again", len(b))
+	}
+	if _, err := binary.Decode(b, binary.LittleEndian, &h); err != nil {
+		return h, err
+	}
+	if h.Version != preparedVersion {
+		return h, fmt.Errorf("prepared by another version (format %d, this is %d); prepare it again", h.Version, preparedVersion)
+	}
+	if crc32.ChecksumIEEE(b[:length]) != binary.LittleEndian.Uint32(b[length:]) {
+		return h, errors.New("its header is damaged; prepare it again")
+	}
+	image := uint64(h.H) * uint64(h.W) * uint64(h.C)
+	labelled := h.Index - h.Labels
+	switch {
+	case h.Start != preparedStart || h.H > maxSide || h.W > maxSide || h.C != 1 && h.C != 3 || image == 0 || h.N < 1 || h.N > 1<<50/image,
+		h.Labels != preparedStart+h.N*image, labelled != 0 && labelled != 4*h.N, h.Index > h.Record || h.Record > h.End:
+		return h, errors.New("its header makes no sense; prepare it again")
+	case int64(h.End) != size:
+		return h, fmt.Errorf("%d bytes, but its header declares %d: cut short or damaged; prepare it again", size, h.End)
+	}
+	return h, nil
+}
+
+// parsePrepared makes a set that is a view of b, a whole prepared file. Checksums are left to VerifyPrepared: they
+// would read all of it.
+func parsePrepared(b []byte) (*part, error) {
+	h, err := head(b, int64(len(b)))
+	if err != nil {
+		return nil, err
+	}
+	var record Record
+	if err := json.Unmarshal(b[h.Record:], &record); err != nil {
+		return nil, errors.New("its record is damaged; prepare it again")
+	}
+	shape := Shape{int(h.N), int(h.H), int(h.W), int(h.C)}
+	set := newSet(shape, b[preparedStart:h.Labels], nil)
+	for at := h.Labels; at < h.Index; at += 4 {
+		set.Labels = append(set.Labels, int32(binary.LittleEndian.Uint32(b[at:])))
+	}
+	sum := hex.EncodeToString(h.Pixels[:])
+	set.sum = func() string { return sum }
+	set.index = b[h.Index:h.Record]
+	if n := len(set.index); n < 8 || binary.LittleEndian.Uint64(set.index) > uint64(n-8)/16 {
+		return nil, errors.New("its index is damaged; prepare it again")
+	}
+	set.Name, set.Split, set.Classes, set.record = record.Name, record.Split, record.Classes, &record
+	return &part{kind: prepared, Shape: shape, name: record.Name, split: record.Split, pixels: set.pixels, at: preparedStart, set: set}, nil
+}
+
+// take hands the set over with its mapping.
+func (p *part) take() *Set {
+	p.set.unmap, p.unmap = p.unmap, nil
+	p.set.Files = []string{p.source}
+	return p.set
+}
+
+// Prepared is how the set's file was prepared, or nil.
+func (s *Set) Prepared() *Record { return s.record }
+
+// Origin is the file that image i was decoded from, if the set was prepared: relative to the source of its record.
+// Elsewhere it is "".
+func (s *Set) Origin(i int) string {
+	if len(s.index) < 8 || i < 0 || i >= s.N {
+		return ""
+	}
+	count := int(binary.LittleEndian.Uint64(s.index))
+	table, names := s.index[8:8+16*count], s.index[8+16*count:]
+	at := sort.Search(count, func(k int) bool { return binary.LittleEndian.Uint64(table[16*k:]) > uint64(i) }) - 1
+	if at < 0 {
+		return ""
+	}
+	start, end := uint64(0), binary.LittleEndian.Uint64(table[16*at+8:])
+	if at > 0 {
+		start = binary.LittleEndian.Uint64(table[16*at-8:])
+	}
+	if start > end || end > uint64(len(names)) {
+		return "" // damaged: VerifyPrepared says so
+	}
+	return string(names[start:end])
+}
+
+// VerifyPrepared compares every byte of a prepared file with the checksum in it.
+func VerifyPrepared(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	b := make([]byte, preparedStart)
+	n, err := io.ReadFull(f, b)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("data: %w", err)
+	}
+	if !isPrepared(b) {
+		return fmt.Errorf("data: %s: %w", path, errNotPrepared)
+	}
+	h, err := head(b[:n], info.Size())
+	if err != nil {
+		return fmt.Errorf("data: %s: %w", path, err)
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return fmt.Errorf("data: %s: %w", path, err)
+	}
+	if got := sum.Sum(nil); !slices.Equal(got, h.Contents[:]) {
+		return fmt.Errorf("data: %s: SHA-256 of its contents %x, should be %x: damaged; prepare it again", path, got, h.Contents)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// Embedding is the features of every image of a set, for what needs more than their moments.
+type Embedding struct {
+	Features string
+	X        torch.Tensor // float32 [n,d], kept until Close
+}
+
+// Embed runs all images through the network: 8 KB an image with Inception. The caller closes it.
+func Embed(ctx context.Context, features Features, images *Images, watch func(done int)) (*Embedding, Input, error) {
+	e, input := &Embedding{Features: features.Name()}, Input{}
+	err := torch.Do(func() error {
+		all, done := torch.Empty([]int{images.N, features.Dim()}, torch.Float32), 0
+		var err error
+		input, err = forEach(ctx, features, images, watch, func(f torch.Tensor) {
+			all.Narrow(0, done, f.Size(0)).CopyFrom(f)
+			done += f.Size(0)
+		})
+		if err != nil {
+			return err
+		}
+		all = all.Narrow(0, 0, done)
+		if done == 0 || torch.Call("aten::isfinite", all.Sum()).Tensor(0).Item() == 0 {
+			return fmt.Errorf("%s: no features, or some that are not finite: the images or the weights are damaged", images.Name)
+		}
+		e.X = all.Keep()
+		return nil
+	})
+	return e, input, err
+}
+
+// Len is the number of images.
+func (e *Embedding) Len() int { return e.X.Size(0) }
+
+// Close frees the features.
+func (e *Embedding) Close() { e.X.Close() }
+
+// sameFeatures is an error unless a and b can be compared.
+func sameFeatures(a, b *Embedding) error {
+	if a.Features != b.Features || a.X.Size(1) != b.X.Size(1) {
+		return fmt.Errorf("embeddings of different features: %s and %s", a.Features, b.Features)
+	}
+	return nil
+}
+
+// squaredDistances is ‖x−y‖² of every pair: [n,d] × [m,d] → [n,m]. Give it centred points, since the
+// norms are subtracted.
+func squaredDistances(x, y torch.Tensor) torch.Tensor {
+	norms := x.Square().SumDim(true, 1).Add(y.Square().SumDim(false, 1).Unsqueeze(0))
+	return torch.Call("aten::addmm", norms, x, y.T(), torch.Named{Name: "alpha", Value: -2.0}).Tensor(0).Clamp(0, 3e38)
+}
+
+// blocks calls f for the rows of x, a block at a time, each in a scope of its own.
+func blocks(ctx context.Context, x torch.Tensor, size int, f func(start int, rows torch.Tensor)) error {
+	for start := 0; start < x.Size(0); start += size {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		torch.Tidy(func() torch.Tensor {
+			f(start, x.Narrow(0, start, min(size, x.Size(0)-start)))
+			return torch.Tensor{}
+		})
+	}
+	return nil
+}

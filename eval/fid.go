@@ -1,0 +1,195 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+)
+
+// Features is a network whose features a Fréchet distance compares.
+type Features interface {
+	Name() string                             // of network and weights, to stand beside the number
+	Dim() int                                 // of the features
+	Batch() int                               // how many images to give it at once
+	Forward(images torch.Tensor) torch.Tensor // [n,c,h,w] in [0,1] → [n,dim]
+}
+
+// Stats are the mean and the covariance (n−1) of the features of a set of images.
+type Stats struct {
+	Features string // the features' name; "" if a file does not say
+	N        int    // 0 if a file does not say
+	Mean     []float64
+	Cov      [][]float64 // [d,d]
+}
+
+// measureBatch is how many images go through a small network at once.
+const measureBatch = 250
+
+// Measure is [MeasureImages] of a set in memory.
+func Measure(ctx context.Context, features Features, set *data.Set, watch func(done int)) (*Stats, error) {
+	stats, _, err := MeasureImages(ctx, features, FromSet(set), watch)
+	return stats, err
+}
+
+// MeasureImages computes the statistics of images, in float64 sums, so that they do not depend on
+// the batch, and says what it read. watch, which may be nil, is told how many images are done.
+func MeasureImages(ctx context.Context, features Features, images *Images, watch func(done int)) (*Stats, Input, error) {
+	if images.N < 2 {
+		return nil, Input{}, fmt.Errorf("measure %s: %d images: a covariance needs at least 2", images.Name, images.N)
+	}
+	d := features.Dim()
+	stats, input := &Stats{Features: features.Name()}, Input{}
+	err := torch.Do(func() error {
+		sum, outer := torch.Zeros([]int{d}, torch.Float64), torch.Zeros([]int{d, d}, torch.Float64)
+		var err error
+		input, err = forEach(ctx, features, images, watch, func(f torch.Tensor) {
+			f = f.To(torch.Float64).ToDevice(torch.Device{})
+			sum.AddInPlace(f.SumDim(false, 0), 1)
+			torch.Call("aten::addmm.out", outer, f.T(), f, torch.Named{Name: "out", Value: outer})
+		})
+		if err != nil {
+			return err
+		}
+		stats.N = input.N
+		if stats.N < 2 {
+			return fmt.Errorf("measure %s: %d readable images: a covariance needs at least 2", images.Name, stats.N)
+		}
+		n := float64(stats.N)
+		mean := sum.DivScalar(n)
+		cov := outer.Sub(mean.Unsqueeze(1).Mul(mean.Unsqueeze(0)).MulScalar(n)).DivScalar(n - 1)
+		stats.Mean, stats.Cov = mean.Float64s(), rowsOf(cov.Float64s(), d)
+		return nil
+	})
+	if err != nil {
+		return nil, input, err
+	}
+	for i, m := range stats.Mean {
+		if math.IsNaN(m) || math.IsInf(m, 0) {
+			return nil, input, fmt.Errorf("measure %s: feature %d is not finite: the images or the weights are damaged", images.Name, i)
+		}
+	}
+	return stats, input, nil
+}
+
+// forEach hands the features of every batch to do, on one goroutine and in order: [n,d].
+func forEach(ctx context.Context, features Features, images *Images, watch func(done int), do func(f torch.Tensor)) (Input, error) {
+	done := 0
+	return images.Each(ctx, features.Batch(), func(shape data.Shape, pixels []byte) error {
+		torch.Tidy(func() torch.Tensor {
+			torch.NoGrad(func() { do(features.Forward(data.Floats(pixels, shape.N, shape.H, shape.W, shape.C))) })
+			return torch.Tensor{}
+		})
+		done += shape.N
+		if watch != nil {
+			watch(done)
+		}
+		return nil
+	})
+}
+
+func rowsOf(flat []float64, d int) (rows [][]float64) {
+	for i := range d {
+		rows = append(rows, flat[i*d:(i+1)*d])
+	}
+	return rows
+}
+
+// Frechet is the squared Fréchet distance between two Gaussians (Dowson & Landau 1982, as in Heusel
+// et al. 2017): ‖μ₁−μ₂‖² + tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½). With Σ₁ = F·Fᵀ the last root has the
+// eigenvalues of the symmetric FᵀΣ₂F, which are real: nothing imaginary can appear.
+func Frechet(a, b *Stats) (float64, error) {
+	if len(a.Mean) != len(b.Mean) || a.Features != b.Features && a.Features != "" && b.Features != "" {
+		return 0, fmt.Errorf("statistics of different features: %d of %s and %d of %s", len(a.Mean), a.name(), len(b.Mean), b.name())
+	}
+	var distance float64
+	err := torch.Do(func() error {
+		covA, covB := a.cov(), b.cov()
+		trace := covA.Diagonal().Sum().Item() + covB.Diagonal().Sum().Item()
+		f, err := factor(covA, a)
+		if err != nil {
+			return err
+		}
+		product := f.T().Matmul(covB).Matmul(f)
+		values := torch.Call("aten::linalg_eigvalsh", product.Add(product.T()).MulScalar(0.5)).Tensor(0)
+		if low := values.Min().Item(); low < -1e-6*trace*trace {
+			return notCovariance(b, low)
+		}
+		roots := values.Clamp(0, math.MaxFloat64).Sqrt().Sum().Item() // rounding leaves tiny negatives
+		d := torch.FromSlice(a.Mean).Sub(torch.FromSlice(b.Mean))
+		distance = d.Square().Sum().Item() + trace - 2*roots
+		if distance < 0 && distance > -1e-9*trace {
+			distance = 0 // of a set and itself, but for rounding
+		}
+		return nil
+	})
+	if err == nil && math.IsNaN(distance) {
+		err = errors.New("the Fréchet distance is not a number: the statistics are damaged")
+	}
+	return distance, err
+}
+
+// factor is F with F·Fᵀ = Σ: Cholesky's, or for a Σ of less than full rank its eigenvectors times
+// the roots of its eigenvalues, those of rounding size left out.
+func factor(cov torch.Tensor, of *Stats) (torch.Tensor, error) {
+	cov = cov.Add(cov.T()).MulScalar(0.5)
+	if of.N > len(of.Mean) {
+		out := torch.Call("aten::linalg_cholesky_ex", cov)
+		if out.Tensor(1).Item() == 0 {
+			return out.Tensor(0), nil
+		}
+	}
+	out := torch.Call("aten::linalg_eigh", cov)
+	values, vectors := out.Tensor(0), out.Tensor(1)
+	trace := cov.Diagonal().Sum().Item()
+	if low := values.Min().Item(); low < -1e-6*trace {
+		return torch.Tensor{}, notCovariance(of, low)
+	}
+	all := values.Float64s() // ascending
+	d, first := len(all), 0
+	for first < d-1 && all[first] <= all[d-1]*float64(d)*0x1p-52 {
+		first++
+	}
+	return vectors.Narrow(1, first, d-first).Mul(values.Narrow(0, first, d-first).Clamp(0, math.MaxFloat64).Sqrt()), nil
+}
+
+func notCovariance(s *Stats, low float64) error {
+	return fmt.Errorf("the covariance of %s has an eigenvalue of %.3g: no covariance has negative ones; compute the statistics again", s.name(), low)
+}
+
+func (s *Stats) name() string {
+	if s.Features == "" {
+		return "unnamed features"
+	}
+	return s.Features
+}
+
+func (s *Stats) cov() torch.Tensor {
+	d := len(s.Mean)
+	flat := make([]float64, 0, d*d)
+	for _, row := range s.Cov {
+		flat = append(flat, row...)
+	}
+	return torch.FromSlice(flat, d, d)
+}
+
+// DistanceName is what the Fréchet distance between a and b may be called: FID on the features that
+// FID is defined on, and no FID on any others, or where neither file names its features.
+func DistanceName(a, b *Stats) string {
+	if strings.HasPrefix(a.Features+b.Features, fidFeatures) { // one of them may be unnamed
+		return "FID"
+	}
+	return "Fréchet distance"
+}
+
+// FewImages warns of statistics whose covariance cannot have full rank, or is "".
+func (s *Stats) FewImages(name string) string {
+	if d := len(s.Mean); s.N > 0 && s.N <= d {
+		return fmt.Sprintf("%s: %d images for %d features: the covariance is rank-deficient, and the distance says little; use more than %d", name, s.N, d, d)
+	}
+	return ""
+}

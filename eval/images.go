@@ -1,0 +1,100 @@
+package eval
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/liebm/liebm/data"
+)
+
+// Images are images of one size that are read in order, a batch at a time, so that memory does not
+// grow with their number. See [FromSet] and [Open].
+type Images struct {
+	Name string // path, or name of the data set
+	Kind string // "set", "folder", "npz" or "run"
+	N    int    // a folder's unreadable files included
+
+	read func(ctx context.Context, r *reading) error
+}
+
+// reading is one pass over images.
+type reading struct {
+	batch int
+	do    func(shape data.Shape, pixels []byte) error
+	input *Input
+}
+
+// Input says what images, or which statistics, a result is about.
+type Input struct {
+	Name    string   `json:"name"`
+	Kind    string   `json:"kind"`
+	N       int      `json:"n"`
+	Size    []int    `json:"size,omitempty"` // height, width, channels
+	SHA256  string   `json:"sha256"`         // of the pixels, NHWC, in order; of the file for statistics
+	Skipped []string `json:"skipped,omitempty"`
+	Notes   []string `json:"notes,omitempty"`
+
+	// Of images that a run drew.
+	Seed          *uint64 `json:"seed,omitempty"`
+	NFE           int     `json:"nfe,omitempty"`
+	WeightsSHA256 string  `json:"weights_sha256,omitempty"`
+}
+
+// FromSet is the images of a set, usable until the set is closed.
+func FromSet(set *data.Set) *Images {
+	return &Images{Name: set.Name, Kind: "set", N: set.N, read: func(ctx context.Context, r *reading) error {
+		size := set.ImageBytes()
+		for start := 0; start < set.N; start += r.batch {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			shape := set.Shape
+			shape.N = min(r.batch, set.N-start)
+			if err := r.do(shape, set.Pixels()[start*size:(start+shape.N)*size]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+// Each hands all images to do, at most batch at a time: n images of h×w×c bytes, which are do's
+// only until it returns. It says what it read.
+func (s *Images) Each(ctx context.Context, batch int, do func(shape data.Shape, pixels []byte) error) (Input, error) {
+	input := Input{Name: s.Name, Kind: s.Kind}
+	sum := sha256.New()
+	r := &reading{batch: batch, input: &input, do: func(shape data.Shape, pixels []byte) error {
+		if input.Size == nil {
+			input.Size = []int{shape.H, shape.W, shape.C}
+		}
+		input.N += shape.N
+		sum.Write(pixels)
+		return do(shape, pixels)
+	}}
+	err := s.read(ctx, r)
+	input.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return input, err
+}
+
+// Set reads all images into memory.
+func (s *Images) Set(ctx context.Context) (*data.Set, Input, error) {
+	var shape data.Shape
+	var pixels []byte
+	input, err := s.Each(ctx, measureBatch, func(b data.Shape, p []byte) error {
+		shape = b
+		pixels = append(pixels, p...)
+		return nil
+	})
+	if err != nil {
+		return nil, input, err
+	}
+	shape.N = input.N
+	set, err := data.New(shape, pixels, nil)
+	if err != nil {
+		return nil, input, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	set.Name = s.Name
+	return set, input, nil
+}

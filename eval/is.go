@@ -1,0 +1,86 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+)
+
+// ISOptions of [InceptionScore].
+type ISOptions struct {
+	Splits  int    // 0 means 10
+	Shuffle bool   // draw the splits' images by Seed, instead of in the order they are read
+	Seed    uint64 // of the shuffle
+}
+
+// InceptionScore is exp(mean KL(p(y|x) ‖ p(y))) (Salimans et al. 2016) of each split: the mean and
+// the standard deviation (over n splits, not n−1) that papers print. p is the softmax of the logits
+// without bias, as torch-fidelity and ADM have it, in float64. Nothing is kept of an image but sums.
+func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOptions, watch func(done int)) (mean, std float64, input Input, err error) {
+	if o.Splits == 0 {
+		o.Splits = 10
+	}
+	if o.Splits < 1 || images.N < o.Splits {
+		return 0, 0, input, fmt.Errorf("inception score of %s: %d images in %d splits: give at least one image a split", images.Name, images.N, o.Splits)
+	}
+	order := splitsOf(images.N, o)
+	scores := make([]float64, o.Splits)
+	err = torch.Do(func() error {
+		shape := []int{o.Splits, net.classes()}
+		sum, entropy, count := torch.Zeros(shape, torch.Float64), torch.Zeros(shape[:1], torch.Float64), torch.Zeros(shape[:1], torch.Float64)
+		done := 0
+		input, err = forEach(ctx, logits{net}, images, watch, func(f torch.Tensor) {
+			logP := f.ToDevice(torch.Device{}).To(torch.Float64).LogSoftmax(1)
+			p, split := logP.Exp(), torch.FromSlice(order[done:done+f.Size(0)])
+			torch.Call("aten::index_add_", sum, 0, split, p)
+			torch.Call("aten::index_add_", entropy, 0, split, p.Mul(logP).SumDim(false, 1))
+			torch.Call("aten::index_add_", count, 0, split, torch.Ones([]int{f.Size(0)}, torch.Float64))
+			done += f.Size(0)
+		})
+		if err != nil {
+			return err
+		}
+		marginal := sum.Div(count.Unsqueeze(1))
+		// 0·log 0 is 0: a class whose p underflowed everywhere adds nothing.
+		own := marginal.Mul(marginal.Clamp(math.SmallestNonzeroFloat64, 1).Log()).SumDim(false, 1)
+		scores = entropy.Div(count).Sub(own).Exp().Float64s()
+		return nil
+	})
+	if err != nil {
+		return 0, 0, input, err
+	}
+	if input.N != images.N {
+		input.Notes = append(input.Notes, "the splits differ in size by what could not be read")
+	}
+	for _, s := range scores {
+		mean += s / float64(o.Splits)
+	}
+	for _, s := range scores {
+		std += (s - mean) * (s - mean) / float64(o.Splits)
+	}
+	if math.IsNaN(mean) || math.IsInf(mean, 0) {
+		return 0, 0, input, fmt.Errorf("inception score of %s is not finite: the images or the weights are damaged", images.Name)
+	}
+	return mean, math.Sqrt(std), input, nil
+}
+
+// splitsOf is the split of each image: split k has places ⌊kn/s⌋ … ⌊(k+1)n/s⌋ − 1 of the order.
+func splitsOf(n int, o ISOptions) []int64 {
+	order := make([]int64, n)
+	place := func(i int) int64 { return int64(((i+1)*o.Splits - 1) / n) }
+	if !o.Shuffle {
+		for i := range order {
+			order[i] = place(i)
+		}
+		return order
+	}
+	for i, image := range data.Permutation(o.Seed, 0, n) {
+		order[image] = place(i)
+	}
+	return order
+}
+
+func (n *Inception) classes() int { return logits{n}.Dim() }

@@ -1,0 +1,150 @@
+package eval
+
+import (
+	"archive/zip"
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sbinet/npyio/npy"
+
+	"github.com/liebm/liebm/data"
+)
+
+// A Source is what a path holds: images, or statistics of some that were measured before.
+type Source struct {
+	Images *Images
+	Stats  *Stats
+	Input  Input // of statistics
+}
+
+// Open finds out what lies at path: a folder of images (see [OpenFolder], which skip is for), an
+// .npz with samples under arr_0, or one with statistics under mu and sigma, as pytorch-fid, TTUR,
+// EDM, ADM and clean-fid write them.
+func Open(path string, skip bool) (*Source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		images, err := OpenFolder(path, skip)
+		return &Source{Images: images}, err
+	}
+	if strings.ToLower(filepath.Ext(path)) != ".npz" {
+		return nil, fmt.Errorf("%s: want a folder of images, an .npz of samples (arr_0) or an .npz of statistics (mu, sigma)", path)
+	}
+	archive, err := zip.OpenReader(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a readable .npz: %w", path, err)
+	}
+	defer archive.Close()
+	var keys []string
+	for _, f := range archive.File {
+		keys = append(keys, strings.TrimSuffix(f.Name, ".npy"))
+	}
+	switch {
+	case slices.Contains(keys, "mu") && slices.Contains(keys, "sigma"):
+		stats, input, err := ReadStats(path)
+		return &Source{Stats: stats, Input: input}, err
+	case slices.Contains(keys, "arr_0"):
+		images, err := openSamples(path)
+		return &Source{Images: images}, err
+	}
+	return nil, fmt.Errorf("%s holds %s: want arr_0 (samples), or mu and sigma (statistics)", path, strings.Join(keys, ", "))
+}
+
+// openSamples reads the head of arr_0; the pixels are read when they are measured.
+func openSamples(path string) (*Images, error) {
+	archive, reader, err := openArray(path, "arr_0")
+	if err != nil {
+		return nil, err
+	}
+	defer archive.Close()
+	d := reader.head.Descr
+	if d.Type != "|u1" {
+		return nil, fmt.Errorf("%s: arr_0 has dtype %s: want uint8 in 0…255; floats have no agreed range or rounding, so convert them where they are made", path, d.Type)
+	}
+	s := d.Shape
+	if len(s) == 3 {
+		s = append(slices.Clone(s), 1) // gray
+	}
+	if len(s) != 4 || d.Fortran || s[3] != 1 && s[3] != 3 || slices.Min(s) < 1 {
+		return nil, fmt.Errorf("%s: arr_0 is %v (Fortran order: %v): want [n,h,w,3] or [n,h,w,1], channels last, in C order", path, d.Shape, d.Fortran)
+	}
+	shape := data.Shape{N: s[0], H: s[1], W: s[2], C: s[3]}
+	return &Images{Name: path, Kind: "npz", N: shape.N, read: func(ctx context.Context, r *reading) error {
+		return readSamples(ctx, path, shape, r)
+	}}, nil
+}
+
+func readSamples(ctx context.Context, path string, shape data.Shape, r *reading) error {
+	archive, array, err := openArray(path, "arr_0")
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	pixels := make([]byte, r.batch*shape.ImageBytes())
+	for done := 0; done < shape.N; done += r.batch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		batch := shape
+		batch.N = min(r.batch, shape.N-done)
+		part := pixels[:batch.N*shape.ImageBytes()]
+		if _, err := io.ReadFull(array.from, part); err != nil {
+			return fmt.Errorf("%s: arr_0 ends after %d of its %d images: %w", path, done, shape.N, err)
+		}
+		if err := r.do(batch, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// array is an .npy inside an archive: its head, and its elements to come.
+type array struct {
+	head npy.Header
+	from io.Reader
+}
+
+func openArray(path, key string) (*zip.ReadCloser, *array, error) {
+	archive, err := zip.OpenReader(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: not a readable .npz: %w", path, err)
+	}
+	from, err := archive.Open(key + ".npy")
+	if err == nil {
+		var a *array
+		if a, err = readHead(from); err == nil {
+			return archive, a, nil
+		}
+	}
+	return nil, nil, errors.Join(fmt.Errorf("%s: array %s: %w", path, key, err), archive.Close())
+}
+
+// readHead reads the head of an array. (The library panics on some that are damaged, and believes
+// any length.)
+func readHead(from io.Reader) (a *array, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("damaged head: %v", p)
+		}
+	}()
+	buffered := bufio.NewReaderSize(from, 1<<16)
+	start, _ := buffered.Peek(12)
+	if len(start) == 12 && start[6] > 1 && binary.LittleEndian.Uint32(start[8:]) > 1<<16 {
+		return nil, errors.New("damaged head: it claims to be longer than 64 KB")
+	}
+	reader, err := npy.NewReader(buffered)
+	if err != nil {
+		return nil, err
+	}
+	return &array{reader.Header, buffered}, nil
+}

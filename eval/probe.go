@@ -1,0 +1,142 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/optim"
+)
+
+// Labelled is features with their classes, for probes.
+type Labelled struct {
+	*Embedding
+	Labels []int32 // 0 … classes−1, one per image
+}
+
+func (l Labelled) check() error {
+	if len(l.Labels) != l.Len() {
+		return fmt.Errorf("%d labels for %d images: a probe needs one each", len(l.Labels), l.Len())
+	}
+	if slices.Min(l.Labels) < 0 {
+		return errors.New("a label is negative: classes count from 0")
+	}
+	return nil
+}
+
+func checkProbe(train, test Labelled) error {
+	return errors.Join(train.check(), test.check(), sameFeatures(train.Embedding, test.Embedding))
+}
+
+// KNN is the classes that the k nearest training images vote for, by Euclidean distance, with all
+// votes equal and a tie going to the smaller class (k = 5 in W-MSE's protocol). watch may be nil.
+func KNN(ctx context.Context, train, test Labelled, k int, watch func(done, total int)) ([]int32, error) {
+	if err := checkProbe(train, test); err != nil {
+		return nil, err
+	}
+	if k < 1 || k > train.Len() {
+		return nil, fmt.Errorf("%d nearest neighbours of %d training images: want 1 to that many", k, train.Len())
+	}
+	classes := int(slices.Max(train.Labels)) + 1
+	var out []int32
+	err := torch.Do(func() error {
+		centre := train.X.MeanDim(true, 0)
+		x := train.X.Sub(centre)
+		return blocks(ctx, test.X, distanceBlock, func(start int, rows torch.Tensor) {
+			const smallest = false
+			near := torch.ToSlice[int64](torch.Call("aten::topk", squaredDistances(rows.Sub(centre), x), k, 1, smallest).Tensor(1))
+			for i := range rows.Size(0) {
+				votes := make([]int, classes)
+				for _, j := range near[i*k : (i+1)*k] {
+					votes[train.Labels[j]]++
+				}
+				out = append(out, int32(slices.Index(votes, slices.Max(votes))))
+			}
+			if watch != nil {
+				watch(start+rows.Size(0), test.Len())
+			}
+		})
+	})
+	return out, err
+}
+
+// Accuracy is the share of predictions that are right.
+func (l Labelled) Accuracy(predicted []int32) float64 {
+	right := 0
+	for i, p := range predicted {
+		if p == l.Labels[i] {
+			right++
+		}
+	}
+	return float64(right) / float64(len(predicted))
+}
+
+// LinearOptions of [LinearProbe]. The zero value is W-MSE's protocol.
+type LinearOptions struct {
+	Epochs int // 0 means 500
+	Batch  int // 0 means 1,000
+	Seed   uint64
+	Watch  func(done, total int) // may be nil
+}
+
+// LinearProbe trains one linear layer on the training features, without augmentation: Adam with
+// weight decay 5e-6, its rate falling from 1e-2 to 1e-6 by one factor an epoch. It returns the
+// classes it gives the test images. Weights start at zero, which for a convex loss is as good as
+// any; the last batch of an epoch may be smaller.
+func LinearProbe(ctx context.Context, train, test Labelled, o LinearOptions) ([]int32, error) {
+	if err := checkProbe(train, test); err != nil {
+		return nil, err
+	}
+	if o.Epochs == 0 {
+		o.Epochs = 500
+	}
+	if o.Batch == 0 {
+		o.Batch = 1000
+	}
+	var out []int32
+	err := torch.Do(func() error {
+		layer := nn.NewLinear(train.X.Size(1), int(slices.Max(train.Labels))+1, nn.LinearOptions{})
+		defer nn.Close(layer)
+		if err := fitLinear(ctx, layer, train, o); err != nil {
+			return err
+		}
+		torch.NoGrad(func() {
+			out = torch.ToSlice[int32](layer.Forward(test.X).ArgMax(1).To(torch.Int32))
+		})
+		return nil
+	})
+	return out, err
+}
+
+func fitLinear(ctx context.Context, layer *nn.Linear, train Labelled, o LinearOptions) error {
+	const first, last = 1e-2, 1e-6
+	adam := optim.NewAdam(nn.Params(layer), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 5e-6})
+	defer adam.Close()
+	labels := torch.FromSlice(train.Labels).To(torch.Int64)
+	for epoch := range o.Epochs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var order []int64
+		for _, i := range data.Permutation(o.Seed, epoch, train.Len()) {
+			order = append(order, int64(i))
+		}
+		rate := first * math.Pow(last/first, float64(epoch)/float64(o.Epochs))
+		for batch := range slices.Chunk(order, o.Batch) {
+			torch.Tidy(func() torch.Tensor {
+				index := torch.FromSlice(batch)
+				adam.Step(layer.Forward(train.X.IndexSelect(0, index)).CrossEntropy(labels.IndexSelect(0, index)), rate)
+				return torch.Tensor{}
+			})
+		}
+		if o.Watch != nil {
+			o.Watch(epoch+1, o.Epochs)
+		}
+	}
+	return nil
+}

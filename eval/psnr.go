@@ -1,0 +1,45 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
+)
+
+// PSNR is the peak signal-to-noise ratio of every pair of images, 10·log₁₀(1/MSE) in dB with pixels
+// in [0,1] (data range 1), and the MSE. Equal images have +∞. Take the mean over images afterwards:
+// it differs from the PSNR of the mean MSE. Sets must have one shape.
+func PSNR(ctx context.Context, a, b *data.Set) (psnr, mse []float64, err error) {
+	err = pairs(ctx, a, b, func(x, y torch.Tensor) {
+		e := x.Sub(y).Square().MeanDim(false, 1, 2, 3)
+		mse = append(mse, e.Float64s()...)
+		psnr = append(psnr, torch.Call("aten::log10", e).Tensor(0).MulScalar(-10).Float64s()...)
+	})
+	return psnr, mse, err
+}
+
+// pairs calls f for batches of both sets: float64 [n,c,h,w] in [0,1].
+func pairs(ctx context.Context, a, b *data.Set, f func(x, y torch.Tensor)) error {
+	if a.Shape != b.Shape {
+		return fmt.Errorf("%s has %v images and %s %v: pairs need one shape", a.Name, a.Shape, b.Name, b.Shape)
+	}
+	batch := max(1, 1<<22/a.ImageBytes()) // 32 MB of float64 a tensor
+	return torch.Do(func() error {
+		for start := 0; start < a.N; start += batch {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			torch.Tidy(func() torch.Tensor {
+				n, size := min(batch, a.N-start), a.ImageBytes()
+				read := func(s *data.Set) torch.Tensor {
+					return torch.FromBytes(s.Pixels()[start*size:(start+n)*size], torch.Uint8, n, s.H, s.W, s.C).Permute(0, 3, 1, 2).To(torch.Float64).DivScalar(255)
+				}
+				f(read(a), read(b))
+				return torch.Tensor{}
+			})
+		}
+		return nil
+	})
+}

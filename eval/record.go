@@ -1,0 +1,157 @@
+package eval
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// Record is a result with all that it takes to get it again: no figure goes without its n, data,
+// weights, mode and seed.
+type Record struct {
+	Metric        string            `json:"metric"` // "FID", "Fréchet distance", "IS", …
+	Values        Values            `json:"values"`
+	Inputs        []Input           `json:"inputs,omitempty"`
+	Network       string            `json:"network,omitempty"` // of the features
+	WeightsSHA256 string            `json:"weights_sha256,omitempty"`
+	Mode          string            `json:"mode,omitempty"`
+	Seed          *uint64           `json:"seed,omitempty"` // of what the metric itself draws
+	NFE           int               `json:"nfe,omitempty"`  // network evaluations a sample, where samples were drawn
+	Settings      map[string]string `json:"settings,omitempty"`
+	Warnings      []string          `json:"warnings,omitempty"`
+	Versions      map[string]string `json:"versions"`
+	Time          time.Time         `json:"time"`
+}
+
+// NewRecord is a record of now, with the versions of libtorch and Go besides those given.
+func NewRecord(metric string, versions map[string]string) *Record {
+	r := &Record{Metric: metric, Values: Values{}, Versions: map[string]string{"libtorch": torch.Version(), "go": runtime.Version()},
+		Time: time.Now().UTC().Truncate(time.Second)}
+	for k, v := range versions {
+		r.Versions[k] = v
+	}
+	return r
+}
+
+// On adds the network that features came from.
+func (r *Record) On(net *Inception) {
+	r.Network, r.WeightsSHA256, r.Mode = net.Name(), net.SHA256, string(net.Mode)
+	r.Warn(net.Warning())
+}
+
+// Of adds what was measured. What its reading brought to light becomes a warning.
+func (r *Record) Of(inputs ...Input) {
+	for _, in := range inputs {
+		r.Inputs = append(r.Inputs, in)
+		r.NFE = max(r.NFE, in.NFE)
+		for _, note := range in.Notes {
+			r.Warn(in.Name + ": " + note)
+		}
+	}
+	if len(inputs) == 2 && inputs[0].Size != nil && inputs[1].Size != nil && fmt.Sprint(inputs[0].Size) != fmt.Sprint(inputs[1].Size) {
+		r.Warn(fmt.Sprintf("%s has images of %s, %s of %s: each is resized by itself, which the distance sees", inputs[0].Name, size(inputs[0].Size), inputs[1].Name, size(inputs[1].Size)))
+	}
+}
+
+// Warn adds a warning, unless it is empty.
+func (r *Record) Warn(text string) {
+	if text != "" {
+		r.Warnings = append(r.Warnings, text)
+	}
+}
+
+func size(s []int) string { return fmt.Sprintf("%d×%d×%d", s[0], s[1], s[2]) }
+
+// Values are numbers by name. JSON has no infinities: they are strings there, as in metrics.jsonl.
+type Values map[string]float64
+
+// MarshalJSON writes an infinity or NaN as a string.
+func (v Values) MarshalJSON() ([]byte, error) {
+	out := map[string]any{}
+	for name, x := range v {
+		out[name] = x
+		switch {
+		case math.IsInf(x, 1):
+			out[name] = "Infinity"
+		case math.IsInf(x, -1):
+			out[name] = "-Infinity"
+		case math.IsNaN(x):
+			out[name] = "NaN"
+		}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (v *Values) UnmarshalJSON(text []byte) error {
+	var in map[string]any
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	*v = Values{}
+	for name, x := range in {
+		switch x := x.(type) {
+		case float64:
+			(*v)[name] = x
+		case string:
+			f, err := strconv.ParseFloat(x, 64)
+			if err != nil {
+				return fmt.Errorf("value %s: %w", name, err)
+			}
+			(*v)[name] = f
+		default:
+			return fmt.Errorf("value %s is no number", name)
+		}
+	}
+	return nil
+}
+
+// Append adds the record to a file of one JSON record a line.
+func (r *Record) Append(path string) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(line, '\n'))
+	return errors.Join(err, f.Close())
+}
+
+// ReadRecords reads a file that Append wrote; a missing one is empty, and so is a last line that was
+// cut off.
+func ReadRecords(path string) ([]Record, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var records []Record
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, len(text)+1)
+	for n := 1; lines.Scan(); n++ {
+		var r Record
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			if bytes.HasSuffix(text, lines.Bytes()) { // nothing ends it
+				break
+			}
+			return nil, fmt.Errorf("%s:%d: not a result (%w): remove that line", path, n, err)
+		}
+		records = append(records, r)
+	}
+	return records, lines.Err()
+}

@@ -1,0 +1,177 @@
+package eval
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sbinet/npyio/npz"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/liebm/liebm/data"
+)
+
+func save(t *testing.T, path string, img image.Image) {
+	t.Helper()
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, png.Encode(f, img))
+}
+
+func TestAFolderIsReadInOrderWithoutAlpha(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "000000"), 0o777))
+	const n = 70 // more than are decoded at once
+	for i := range n {
+		img := image.NewNRGBA(image.Rect(0, 0, 3, 2))
+		for x := range 3 {
+			for y := range 2 {
+				img.SetNRGBA(x, y, color.NRGBA{byte(i), byte(10 * x), byte(100 * y), byte(i)}) // transparent, too
+			}
+		}
+		save(t, filepath.Join(dir, "000000", string([]byte{'0' + byte(i/10), '0' + byte(i%10)})+".png"), img)
+	}
+	images, err := OpenFolder(dir, false)
+	require.NoError(t, err)
+	set, input, err := images.Set(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, data.Shape{N: n, H: 2, W: 3, C: 3}, set.Shape)
+	for i := range n {
+		b := byte(i)
+		require.Equal(t, []byte{b, 0, 0, b, 10, 0, b, 20, 0, b, 0, 100, b, 10, 100, b, 20, 100}, set.Image(i))
+	}
+	assert.Equal(t, set.SHA256(), input.SHA256, "the same pixels have the same hash, however they are kept")
+
+	path := filepath.Join(t.TempDir(), "x.npz")
+	require.NoError(t, data.WriteNPZ(path, set))
+	source, err := Open(path, false)
+	require.NoError(t, err)
+	batches := 0
+	same, err := source.Images.Each(t.Context(), 16, func(shape data.Shape, pixels []byte) error { batches++; return nil })
+	require.NoError(t, err)
+	assert.Equal(t, input.SHA256, same.SHA256)
+	assert.Equal(t, 5, batches)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, s := range []*Images{images, source.Images, FromSet(set)} {
+		_, err = s.Each(ctx, 16, func(data.Shape, []byte) error { cancel(); return nil })
+		assert.ErrorIs(t, err, context.Canceled, s.Kind)
+	}
+}
+
+func TestUnreadableFilesAreSkippedOnRequest(t *testing.T) {
+	dir := t.TempDir()
+	save(t, filepath.Join(dir, "a.png"), image.NewRGBA(image.Rect(0, 0, 2, 2)))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "b.png"), nil, 0o666))
+	images, err := OpenFolder(dir, true)
+	require.NoError(t, err)
+	_, input, err := images.Set(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 1, input.N)
+	assert.Len(t, input.Skipped, 1)
+	assert.Contains(t, input.Notes[0], "1 of 2 files could not be read")
+}
+
+func TestStatisticsSurviveTheirFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.npz")
+	want := &Stats{Features: "f", N: 9, Mean: []float64{1, 2}, Cov: [][]float64{{3, 0.5}, {0.5, 4}}}
+	require.NoError(t, WriteStats(path, want, Input{Name: "A"}))
+	source, err := Open(path, false)
+	require.NoError(t, err)
+	assert.Equal(t, want, source.Stats)
+	assert.Equal(t, "statistics of A", source.Input.Kind)
+
+	for name, c := range map[string]struct {
+		arrays map[string]any
+		want   string
+	}{
+		"ADM's":           {map[string]any{"mu.npy": []float32{1, 2}, "sigma.npy": mat.NewDense(2, 2, []float64{1, 0, 0, 1}), "mu_s.npy": []float64{1}}, ""},
+		"NaN":             {map[string]any{"mu.npy": []float64{1, math.NaN()}, "sigma.npy": mat.NewDense(2, 2, nil)}, "not finite"},
+		"another size":    {map[string]any{"mu.npy": []float64{1}, "sigma.npy": mat.NewDense(2, 2, nil)}, "want [d] and [d,d]"},
+		"no covariance":   {map[string]any{"mu.npy": []float64{1, 2}, "sigma.npy": mat.NewDense(2, 2, []float64{1, 0.5, 0, 1})}, "not symmetric at (1,0)"},
+		"whole numbers":   {map[string]any{"mu.npy": []int64{1, 2}, "sigma.npy": mat.NewDense(2, 2, nil)}, "dtype <i8"},
+		"samples besides": {map[string]any{"mu.npy": []float64{1, 2}, "sigma.npy": mat.NewDense(2, 2, []float64{1, 0, 0, 1}), "arr_0.npy": []uint8{1}}, ""},
+	} {
+		require.NoError(t, npz.Write(path, c.arrays), name)
+		source, err := Open(path, false)
+		if c.want == "" {
+			require.NoError(t, err, name)
+			assert.Equal(t, []float64{1, 2}, source.Stats.Mean)
+			assert.Contains(t, source.Input.Notes[0], "does not say")
+			continue
+		}
+		assert.ErrorContains(t, err, c.want, name)
+	}
+}
+
+func TestOnlyFIDsFeaturesMakeAnFID(t *testing.T) {
+	fid, foreign := &Stats{Features: "inception-v3 6726825d pytorch"}, &Stats{}
+	assert.Equal(t, "FID", DistanceName(fid, fid))
+	assert.Equal(t, "FID", DistanceName(foreign, fid))
+	assert.Equal(t, "Fréchet distance", DistanceName(foreign, foreign))
+	assert.Equal(t, "Fréchet distance", DistanceName(&Stats{Features: "fashion-cnn 6726825d"}, foreign))
+	negative := &Stats{Mean: []float64{0, 0}, Cov: [][]float64{{1, 0}, {0, -1}}}
+	_, err := Frechet(negative, &Stats{Mean: []float64{0, 0}, Cov: [][]float64{{1, 0}, {0, 1}}})
+	assert.ErrorContains(t, err, "eigenvalue of -1")
+}
+
+func TestRecordsSurviveTheirFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	none, err := ReadRecords(path)
+	require.NoError(t, err)
+	assert.Empty(t, none)
+	r := NewRecord("PSNR", map[string]string{"liebm": "test"})
+	r.Values["psnr"], r.Values["mse"] = math.Inf(1), 0
+	r.Of(Input{Name: "a", N: 1, Size: []int{1, 2, 3}, Notes: []string{"odd"}}, Input{Name: "b", N: 1, Size: []int{4, 5, 3}})
+	assert.Equal(t, "a: odd", r.Warnings[0])
+	assert.Contains(t, r.Warnings[1], "a has images of 1×2×3")
+	require.NoError(t, r.Append(path))
+	require.NoError(t, r.Append(path))
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.WriteString(`{"metric":"cut o`)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	read, err := ReadRecords(path)
+	require.NoError(t, err)
+	assert.Equal(t, []Record{*r, *r}, read)
+	require.NoError(t, os.WriteFile(path, []byte("{}\nnonsense\n{}\n"), 0o666))
+	_, err = ReadRecords(path)
+	assert.ErrorContains(t, err, "results.jsonl:2")
+}
+
+func FuzzStatistics(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "s.npz")
+	if err := WriteStats(path, &Stats{Mean: []float64{1, 2}, Cov: [][]float64{{3, 0}, {0, 4}}}, Input{}); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:40])
+	var b bytes.Buffer
+	archive := zip.NewWriter(&b)
+	w, _ := archive.Create("mu.npy")
+	w.Write([]byte("\x93NUMPY\x01\x00\x02\x00{}"))
+	archive.Close()
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, file []byte) {
+		stats, _, err := parseStats(file)
+		if err == nil && len(stats.Cov) != len(stats.Mean) {
+			t.Fatalf("%d rows for %d features", len(stats.Cov), len(stats.Mean))
+		}
+	})
+}

@@ -1,0 +1,125 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// TSNEOptions of [TSNE]. The zero value is van der Maaten's and scikit-learn's usual.
+type TSNEOptions struct {
+	Perplexity float64 // 0 means 30
+	Steps      int     // 0 means 1,000
+	Seed       uint64  // of the start
+	Watch      func(done, total int)
+}
+
+// TSNE lays points out in the plane so that neighbours stay neighbours (van der Maaten & Hinton 2008):
+// [n][2], and the Kullback–Leibler divergence that is left. It is exact, O(n²) in time and memory (32
+// MB a matrix at 2,000 points), and meant for a few thousand. It is ours since the one Go library
+// (danaugrs/go-tsne) has rested since 2020, and matrices of this size belong to libtorch.
+func TSNE(ctx context.Context, e *Embedding, o TSNEOptions) (points [][2]float64, divergence float64, err error) {
+	if o.Perplexity == 0 {
+		o.Perplexity = 30
+	}
+	if o.Steps == 0 {
+		o.Steps = 1000
+	}
+	n := e.Len()
+	if float64(n) < 3*o.Perplexity+1 || o.Perplexity < 1 {
+		return nil, 0, fmt.Errorf("t-SNE of %d points with perplexity %v: want a perplexity of at least 1, and more than three times as many points", n, o.Perplexity)
+	}
+	err = torch.Do(func() error {
+		p, err := affinities(ctx, e.X.To(torch.Float64), o.Perplexity)
+		if err != nil {
+			return err
+		}
+		y := torch.NewRNG(o.Seed, 0, "t-SNE").Normal(n, 2).To(torch.Float64).MulScalar(1e-4)
+		if y, divergence, err = descend(ctx, p, y, o); err != nil {
+			return err
+		}
+		flat := y.Float64s()
+		for i := range n {
+			points = append(points, [2]float64{flat[2*i], flat[2*i+1]})
+		}
+		return nil
+	})
+	if err == nil && math.IsNaN(divergence) {
+		err = fmt.Errorf("t-SNE of %s diverged: are the features finite?", e.Features)
+	}
+	return points, divergence, err
+}
+
+// affinities is P: [n,n], symmetric, summing to 1. Each row's Gaussian is as wide as gives it the
+// perplexity, found by bisection of all rows at once.
+func affinities(ctx context.Context, x torch.Tensor, perplexity float64) (torch.Tensor, error) {
+	n := x.Size(0)
+	x = x.Sub(x.MeanDim(true, 0))
+	d := squaredDistances(x, x)
+	d = d.DivScalar(d.Mean().Item() + math.SmallestNonzeroFloat64)
+	self := torch.Eye(n, torch.Float64).MulScalar(-1e300)
+	low, high := torch.Zeros([]int{n, 1}, torch.Float64), torch.Full([]int{n, 1}, 1e12, torch.Float64)
+	beta := torch.Ones([]int{n, 1}, torch.Float64)
+	row := func(beta torch.Tensor) torch.Tensor { return d.Mul(beta).Neg().Add(self).LogSoftmax(1) }
+	for range 100 {
+		if err := ctx.Err(); err != nil {
+			return torch.Tensor{}, err
+		}
+		state := torch.Tidy(func() torch.Tensor {
+			logP := row(beta)
+			entropy := logP.Exp().Mul(logP.Clamp(-1e3, 0)).SumDim(true, 1).Neg()
+			flat := entropy.GreaterEqual(torch.Full([]int{1}, math.Log(perplexity), torch.Float64)) // then narrower
+			lo, hi := torch.Where(flat, beta, low), torch.Where(flat, high, beta)
+			untouched := hi.GreaterEqual(torch.Full([]int{1}, 1e12, torch.Float64))
+			next := torch.Where(untouched, lo.MulScalar(2), lo.Add(hi).DivScalar(2))
+			return torch.Cat([]torch.Tensor{lo, hi, next}, 1)
+		})
+		low, high, beta = state.Narrow(1, 0, 1), state.Narrow(1, 1, 1), state.Narrow(1, 2, 1)
+	}
+	p := row(beta).Exp()
+	return p.Add(p.T()).DivScalar(2 * float64(n)), nil
+}
+
+// descend is gradient descent with momentum and gains; the first quarter exaggerates P twelvefold.
+func descend(ctx context.Context, p, y torch.Tensor, o TSNEOptions) (torch.Tensor, float64, error) {
+	n := y.Size(0)
+	const exaggeration = 12.0
+	rate := max(float64(n)/exaggeration/4, 50)
+	early := o.Steps / 4
+	off := torch.Ones([]int{n, n}, torch.Float64).Sub(torch.Eye(n, torch.Float64))
+	near := func(y torch.Tensor) torch.Tensor { // Student's kernel, 0 on the diagonal
+		return off.Div(squaredDistances(y, y).AddScalar(1))
+	}
+	state := torch.Cat([]torch.Tensor{y, y.ZerosLike(), y.OnesLike()}, 1) // points, speed, gains
+	for step := range o.Steps {
+		if err := ctx.Err(); err != nil {
+			return y, 0, err
+		}
+		momentum, scale := 0.8, 1.0
+		if step < early {
+			momentum, scale = 0.5, exaggeration
+		}
+		next := torch.Tidy(func() torch.Tensor {
+			y, speed, gains := state.Narrow(1, 0, 2), state.Narrow(1, 2, 2), state.Narrow(1, 4, 2)
+			k := near(y)
+			w := p.MulScalar(scale).Sub(k.Div(k.Sum())).Mul(k)
+			grad := w.SumDim(true, 1).Mul(y).Sub(w.Matmul(y)).MulScalar(4)
+			same := torch.Call("aten::gt.Scalar", grad.Mul(speed), 0).Tensor(0)
+			g := torch.Where(same, gains.MulScalar(0.8), gains.AddScalar(0.2)).Clamp(0.01, 1e3)
+			v := speed.MulScalar(momentum).Sub(grad.Mul(g).MulScalar(rate))
+			moved := y.Add(v)
+			return torch.Cat([]torch.Tensor{moved.Sub(moved.MeanDim(true, 0)), v, g}, 1)
+		})
+		state.Close()
+		state = next
+		if o.Watch != nil {
+			o.Watch(step+1, o.Steps)
+		}
+	}
+	y = state.Narrow(1, 0, 2)
+	k := near(y)
+	q := k.Div(k.Sum()).Clamp(1e-300, 1)
+	return y, p.Mul(p.Clamp(1e-300, 1).Log().Sub(q.Log())).Sum().Item(), nil
+}
