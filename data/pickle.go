@@ -1,28 +1,25 @@
 package data
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/nlpodyssey/gopickle/pickle"
 	"github.com/nlpodyssey/gopickle/types"
+
+	"github.com/liebm/liebm/internal/pickles"
 )
 
 // CIFAR's Python batches are pickles, and a pickle is a program. Ours may build the numbers, strings,
-// lists, dicts and numpy arrays of a batch, and nothing else: [vet] walks all its instructions before
-// the first is executed, and the classes it may name are the four Go types below.
+// lists, dicts and numpy arrays of a batch, and nothing else (see [pickles.Rules]): the classes it
+// may name are the four Go types below.
 
 // isPickle reports whether b starts as a pickle of protocol 2 or later. 2 is CIFAR's own.
-func isPickle(b []byte) bool { return len(b) > 2 && b[0] == opProto && b[1] >= 2 && b[1] <= 5 }
+func isPickle(b []byte) bool { return len(b) > 2 && b[0] == 0x80 && b[1] >= 2 && b[1] <= 5 }
 
 // parsePickle reads a batch, or returns nil for a pickle without images, such as batches.meta.
 func parsePickle(b []byte) (*part, error) {
-	if err := vet(b); err != nil {
-		return nil, err
-	}
-	value, err := unpickle(b)
+	value, _, err := rules(len(b)).Load(b)
 	if err != nil {
 		return nil, err
 	}
@@ -103,34 +100,23 @@ func imageNetBatch(array *ndarray, list types.List) (*part, error) {
 	return p, nil
 }
 
-// unpickle executes b, which was vetted. gopickle panics on some programs that make no sense.
-func unpickle(b []byte) (value any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			value, err = nil, errors.New("its pickle makes no sense; fetch it again")
-		}
-	}()
-	budget := len(b)
-	u := pickle.NewUnpickler(bytes.NewReader(b))
-	u.FindClass = func(module, name string) (any, error) {
-		switch classes[module+"."+name] {
-		case "reconstruct":
-			return callable(func(...any) (any, error) { return &ndarray{}, nil }), nil
-		case "ndarray":
-			return nil, nil // only ever an argument of reconstruct
-		case "dtype":
-			return callable(newDtype), nil
-		case "encode":
-			return callable(func(args ...any) (any, error) { return encode(&budget, args) }), nil
-		}
-		return nil, refused(module, name)
-	}
-	value, err = u.Load()
-	if err != nil {
-		message := err.Error()
-		return nil, fmt.Errorf("its pickle cannot be read: %s; fetch it again", message[:min(len(message), 120)])
-	}
-	return value, nil
+// rules are those of a batch whose file has size bytes. CIFAR-100's 50,000 rows take a quarter of the
+// steps, and its three lists of labels 150 marks.
+func rules(size int) pickles.Rules {
+	return pickles.Rules{Kind: "a batch of CIFAR", Opcodes: pickles.Protocol2, Steps: 1 << 20, Objects: 1 << 10, Integer: 8,
+		Class: func(module, name string) (any, error) {
+			switch classes[module+"."+name] {
+			case "reconstruct":
+				return pickles.Func(func(...any) (any, error) { return &ndarray{}, nil }), nil
+			case "ndarray":
+				return nil, nil // only ever an argument of reconstruct
+			case "dtype":
+				return pickles.Func(newDtype), nil
+			case "encode":
+				return pickles.Func(func(args ...any) (any, error) { return encode(&size, args) }), nil
+			}
+			return nil, refused(module, name)
+		}}
 }
 
 // classes is everything that a pickle may name: what numpy of any age writes for an array.
@@ -145,12 +131,6 @@ var classes = map[string]string{
 func refused(module, name string) error {
 	return fmt.Errorf("its pickle asks for %.40s.%.40s: refused, since CIFAR needs nothing but numpy arrays", module, name)
 }
-
-// A callable is a Go function that a pickle may call.
-type callable func(args ...any) (any, error)
-
-// Call implements types.Callable.
-func (c callable) Call(args ...any) (any, error) { return c(args...) }
 
 // encode is Python's _codecs.encode(text, "latin1"): how Python 3 writes bytes in protocol 2. The
 // budget keeps a pickle from encoding one long string again and again.

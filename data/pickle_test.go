@@ -33,7 +33,7 @@ func TestPickleRefuses(t *testing.T) {
 		"negative string":         {[]byte("\x80\x02T\xff\xff\xff\xff."), []string{"cut short"}},
 		"empty integer":           {[]byte("\x80\x02\x8a\x00."), []string{"integer of 0 bytes"}},
 		"many marks":              {append([]byte("\x80\x02"), bytes.Repeat([]byte("("), 100)...), []string{"more complicated"}},
-		"many dicts":              {append([]byte("\x80\x02"), bytes.Repeat([]byte("}"), 100)...), []string{"more complicated"}},
+		"many dicts":              {append([]byte("\x80\x02"), bytes.Repeat([]byte("}"), 2000)...), []string{"more complicated"}},
 		"end of no mark":          {[]byte("\x80\x02e."), []string{"more complicated"}},
 		"odd items":               {[]byte("\x80\x02}(K\x01u."), []string{"makes no sense"}},
 		"a call of nothing":       {[]byte("\x80\x02cnumpy\nndarray\n)R."), []string{"cannot be read"}},

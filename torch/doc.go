@@ -23,6 +23,10 @@
 // first Do sets the number of threads (see [SetThreads]) and tells glibc to keep freed memory,
 // whose pages the next operator would fault in again.
 //
+// Files of others: safetensors, what torch.save wrote ([ReadStateDict]), numpy's .npy and .npz, images
+// ([FromImage]) and gonum's matrices ([FromMat]). Reading executes nothing, a file that makes no
+// sense is an error that names it, and no more memory is taken than its size justifies.
+//
 // Randomness is keyed, not streamed: [NewRNG] names a source by (seed, step, purpose).
 //
 // Processes that train together form a [Group]: libtorch's c10d, found through [GroupFromEnv].

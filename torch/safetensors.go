@@ -1,10 +1,14 @@
 package torch
 
 import (
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/nlpodyssey/safetensors"
 )
@@ -20,43 +24,86 @@ var toSafe = map[DType]safetensors.DType{
 	Float16: safetensors.F16, Float32: safetensors.F32, Float64: safetensors.F64, Bool: safetensors.BOOL, BFloat16: safetensors.BF16,
 }
 
-// WriteSafetensors writes the entries and the metadata in the safetensors format. A job: it needs
-// no scope.
+// WriteSafetensors writes the entries and the metadata in the safetensors format, byte for byte as
+// Python's safetensors does (which leaves the order of several metadata to chance, where ours is
+// that of their names). A job: it needs no scope.
 func WriteSafetensors(w io.Writer, entries []Entry, metadata map[string]string) error {
 	return Do(func() error {
-		views := make(map[string]view, len(entries))
-		for _, e := range entries {
-			if _, twice := views[e.Name]; twice {
-				return fmt.Errorf("safetensors: two tensors are called %q", e.Name)
-			}
-			dtype, ok := toSafe[e.Tensor.DType()]
-			if !ok {
-				return fmt.Errorf("safetensors: tensor %s has type %s, which the format does not know", e.Name, e.Tensor.DType())
-			}
-			shape := []uint64{} // a scalar's is [], not null
-			for _, n := range e.Tensor.Shape() {
-				shape = append(shape, uint64(n))
-			}
-			views[e.Name] = view{dtype, shape, e.Tensor.Bytes()}
-		}
-		if err := safetensors.SerializeToWriter(views, metadata, w); err != nil {
+		sorted, err := inSafeOrder(entries)
+		if err != nil {
 			return fmt.Errorf("safetensors: %w", err)
+		}
+		head := safeHeader(sorted, metadata)
+		if _, err := w.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(head))), head...)); err != nil {
+			return fmt.Errorf("safetensors: %w", err)
+		}
+		for _, e := range sorted {
+			if _, err := w.Write(e.Tensor.Bytes()); err != nil {
+				return fmt.Errorf("safetensors: tensor %s: %w", e.Name, err)
+			}
 		}
 		return nil
 	})
 }
 
-// view is a tensor to be written. (The library's own view refuses scalars.)
-type view struct {
-	dtype safetensors.DType
-	shape []uint64
-	data  []byte
+// inSafeOrder sorts by falling alignment of the types, which keeps every tensor aligned, then by name.
+func inSafeOrder(entries []Entry) ([]Entry, error) {
+	sorted := slices.Clone(entries)
+	for _, e := range sorted {
+		if _, ok := toSafe[e.Tensor.DType()]; !ok {
+			return nil, fmt.Errorf("tensor %s has type %s, which the format does not know", e.Name, e.Tensor.DType())
+		}
+	}
+	slices.SortFunc(sorted, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(toSafe[b.Tensor.DType()], toSafe[a.Tensor.DType()]), strings.Compare(a.Name, b.Name))
+	})
+	names := map[string]bool{}
+	for _, e := range sorted {
+		if names[e.Name] {
+			return nil, fmt.Errorf("two tensors are called %q", e.Name)
+		}
+		names[e.Name] = true
+	}
+	return sorted, nil
 }
 
-func (v view) DType() safetensors.DType { return v.dtype }
-func (v view) Shape() []uint64          { return v.shape }
-func (v view) Data() []byte             { return v.data }
-func (v view) DataLen() uint64          { return uint64(len(v.data)) }
+// safeHeader is the JSON before the elements, padded so that they start at a multiple of 8. (The
+// library writes it in another order than Python's, and encoding/json has other escapes.)
+func safeHeader(entries []Entry, metadata map[string]string) []byte {
+	var items []string
+	if metadata != nil {
+		var notes []string
+		for _, k := range slices.Sorted(maps.Keys(metadata)) {
+			notes = append(notes, quoted(k)+":"+quoted(metadata[k]))
+		}
+		items = append(items, `"__metadata__":{`+strings.Join(notes, ",")+"}")
+	}
+	end := 0
+	for _, e := range entries {
+		shape := strings.ReplaceAll(fmt.Sprint(e.Tensor.Shape()), " ", ",")
+		start := end
+		end += e.Tensor.Numel() * e.Tensor.DType().Size()
+		items = append(items, fmt.Sprintf(`%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, quoted(e.Name), toSafe[e.Tensor.DType()], shape, start, end))
+	}
+	head := []byte("{" + strings.Join(items, ",") + "}")
+	for len(head)%8 != 0 {
+		head = append(head, ' ')
+	}
+	return head
+}
+
+// quoted is a JSON string with no more escapes than JSON demands.
+func quoted(s string) string {
+	return `"` + jsonEscapes.Replace(strings.ToValidUTF8(s, "\ufffd")) + `"`
+}
+
+var jsonEscapes = func() *strings.Replacer {
+	pairs := []string{`"`, `\"`, `\`, `\\`, "\b", `\b`, "\f", `\f`, "\n", `\n`, "\r", `\r`, "\t", `\t`}
+	for c := range 0x20 {
+		pairs = append(pairs, string(rune(c)), fmt.Sprintf(`\u%04x`, c)) // the first of two counts
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 // ReadSafetensors reads a whole safetensors file to kept tensors, which the caller closes, and the
 // metadata. It is an error if the file is cut short, longer than its header says, or no

@@ -4,9 +4,9 @@ package torchtest
 
 import (
 	"math"
+	"strings"
 	"testing"
 
-	"github.com/sbinet/npyio/npz"
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/torch"
@@ -28,56 +28,40 @@ func Scope(t testing.TB, f func()) {
 
 // Golden is a file of arrays that a script beside it wrote.
 type Golden struct {
-	t     testing.TB
-	path  string
-	names map[string]bool
+	t      testing.TB
+	path   string
+	arrays map[string]array
 }
 
-// Load opens testdata/x.npz, written by testdata/x.py (make golden).
+type array struct {
+	dtype torch.DType
+	shape []int
+	data  []byte
+}
+
+// Load reads testdata/x.npz, written by testdata/x.py (make golden).
 func Load(t testing.TB, path string) *Golden {
 	t.Helper()
-	f, err := npz.Open(path)
+	entries, err := torch.ReadNPZ(path)
 	require.NoError(t, err)
-	defer f.Close()
-	g := &Golden{t: t, path: path, names: map[string]bool{}}
-	for _, k := range f.Keys() {
-		g.names[k] = true
+	g := &Golden{t, path, map[string]array{}}
+	for _, e := range entries {
+		shape := e.Tensor.Shape()
+		if len(shape) == 0 {
+			shape = []int{1}
+		}
+		g.arrays[e.Name] = array{e.Tensor.DType(), shape, e.Tensor.Bytes()}
+		e.Tensor.Close()
 	}
 	return g
 }
 
-// Tensor reads one array, float32 or float64 or int64, to the open scope.
+// Tensor makes a tensor of one array in the open scope. A scalar's shape is [1].
 func (g *Golden) Tensor(name string) torch.Tensor {
 	g.t.Helper()
-	f, err := npz.Open(g.path)
-	require.NoError(g.t, err)
-	defer f.Close()
-	key := name + ".npy"
-	head := f.Header(key)
-	require.NotNil(g.t, head, "%s has no array %q", g.path, name)
-	shape := head.Descr.Shape
-	if len(shape) == 0 {
-		shape = []int{1}
-	}
-	switch head.Descr.Type {
-	case "<f4":
-		return read[float32](g, f, key, shape)
-	case "<f8":
-		return read[float64](g, f, key, shape)
-	case "<i8":
-		return read[int64](g, f, key, shape)
-	case "|u1":
-		return read[uint8](g, f, key, shape)
-	}
-	g.t.Fatalf("%s: array %s has dtype %s", g.path, name, head.Descr.Type)
-	return torch.Tensor{}
-}
-
-func read[T torch.Element](g *Golden, f *npz.Reader, key string, shape []int) torch.Tensor {
-	g.t.Helper()
-	var data []T
-	require.NoError(g.t, f.Read(key, &data))
-	return torch.FromSlice(data, shape...)
+	a, ok := g.arrays[name]
+	require.True(g.t, ok, "%s has no array %q", g.path, name)
+	return torch.FromBytes(a.data, a.dtype, a.shape...)
 }
 
 // Item reads an array of one element.
@@ -87,10 +71,9 @@ func (g *Golden) Item(name string) float64 { g.t.Helper(); return g.Tensor(name)
 func (g *Golden) State(prefix string) map[string]torch.Tensor {
 	g.t.Helper()
 	out := map[string]torch.Tensor{}
-	for key := range g.names {
-		name := key[:len(key)-len(".npy")]
-		if len(name) > len(prefix) && name[:len(prefix)] == prefix {
-			out[name[len(prefix):]] = g.Tensor(name)
+	for key := range g.arrays {
+		if name, ok := strings.CutPrefix(key, prefix); ok && name != "" {
+			out[name] = g.Tensor(key)
 		}
 	}
 	return out

@@ -1,0 +1,36 @@
+package torch
+
+import (
+	"fmt"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// FromMat copies a matrix of gonum to a float64 tensor [rows,cols] on the CPU; a vector is one column.
+func FromMat(m mat.Matrix) Tensor {
+	rows, cols := m.Dims()
+	return FromSlice(mat.DenseCopyOf(m).RawMatrix().Data, rows, cols)
+}
+
+// FromVec copies a vector of gonum to a float64 tensor [n] on the CPU.
+func FromVec(v mat.Vector) Tensor { return FromMat(v).Flatten(0) }
+
+// Mat copies a tensor [rows,cols] of any type to a matrix of gonum. It panics with *[Error] for other
+// shapes, and for an empty tensor, which gonum has no matrix for.
+func (t Tensor) Mat() *mat.Dense {
+	shape := t.Shape()
+	if len(shape) != 2 || t.Numel() == 0 {
+		panic(&Error{Op: "mat", Shapes: fmt.Sprint(shape), Msg: "want [rows,cols] with at least one element"})
+	}
+	return mat.NewDense(shape[0], shape[1], t.Float64s())
+}
+
+// Vec copies a tensor [n] of any type to a vector of gonum. It panics with *[Error] for other shapes,
+// and for an empty tensor.
+func (t Tensor) Vec() *mat.VecDense {
+	shape := t.Shape()
+	if len(shape) != 1 || t.Numel() == 0 {
+		panic(&Error{Op: "vec", Shapes: fmt.Sprint(shape), Msg: "want [n] with at least one element"})
+	}
+	return mat.NewVecDense(shape[0], t.Float64s())
+}
