@@ -15,7 +15,7 @@ import torch
 
 torch.set_num_threads(1)
 RANDOM = ("rand", "dropout", "bernoulli", "normal", "uniform", "multinomial", "exponential", "cauchy", "geometric",
-          "poisson", "empty", "resize", "rrelu", "binomial", "gamma", "dirichlet", "seed", "from_file", "_version", "as_strided")
+          "poisson", "empty", "resize", "rrelu", "binomial", "gamma", "dirichlet", "seed", "from_file", "_version", "as_strided", "::set_")
 DTYPES = {"float32": torch.float32, "int64": torch.int64, "bool": torch.bool, "float64": torch.float64}
 NAMES = {v: k for k, v in DTYPES.items()}
 SHAPES = [[3, 3], [3], [2, 3, 4], [2, 3, 8, 8], [1, 2, 3, 4, 4]]
