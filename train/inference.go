@@ -59,11 +59,10 @@ func (t *inferenceTrainer) close() {
 // Step is one update of q on x: [n,c,h,w] in the range.
 func (t *inferenceTrainer) Step(x torch.Tensor) (loss float64, err error) {
 	rng := torch.NewRNG(t.cfg.Seed, t.step, "train q")
-	r := t.cfg.Data.Range
 	err = torch.Do(func() error {
 		x = x.ToDevice(t.m.G.In.Weight.Device())
 		var z torch.Tensor
-		torch.NoGrad(func() { z = t.m.H.Latent(r.FromUnit(t.cfg.Views.Apply(r.ToUnit(x), rng.Fork("view")))) })
+		torch.NoGrad(func() { z = t.m.H.Latent(t.cfg.view(x, rng.Fork("view"))) })
 		mean, logVar := t.q.Forward(x)
 		latent := t.m.H.Forward(t.m.G.Forward(draw(mean, logVar, rng.Fork("m")), nn.Eval), nn.Eval)
 		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.Rho)
@@ -117,31 +116,12 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 		return err
 	}
 	defer t.close()
-	if o.Resume {
-		if err := resume(run, t.load, o); err != nil {
-			return err
-		}
+	stage := stage{
+		history: history{cfg: cfg, seed: cfg.Seed, keep: cfg.Log.Keep, step: &t.step, load: t.load},
+		log:     cfg.Log, batch: cfg.Batch, steps: cfg.Steps, loss: "loss_q", save: t.save,
+		update: func(x torch.Tensor) (float64, error) { return t.Step(cfg.Data.Range.FromUnit(x)) },
 	}
-	if err := writeInfo(run, t.step, cfg.Seed, set, o); err != nil {
-		return err
-	}
-	if err := writeConfig(run, cfg); err != nil {
-		return err
-	}
-	run.Keep = cfg.Log.Keep
-	batches := newBatches(set, cfg.Seed, cfg.Batch, nil)
-	l := loop{
-		run: run, log: cfg.Log, start: t.step, steps: func() int { return cfg.Steps }, watch: o.Watch, save: t.save,
-		step: func(i int) (metrics []Metric, err error) {
-			err = torch.Do(func() error {
-				loss, err := t.Step(cfg.Data.Range.FromUnit(batches.at(i)))
-				metrics = []Metric{{"loss_q", loss}}
-				return err
-			})
-			return metrics, err
-		},
-	}
-	if err := torch.Do(func() error { return l.drive(ctx) }); err != nil {
+	if err := stage.run(ctx, run, set, o); err != nil {
 		return err
 	}
 	return finished(run)

@@ -285,34 +285,14 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	defer s.close()
-	if o.Resume {
-		if err := resume(run, s.load, o); err != nil {
-			return err
-		}
-	}
-	if err := writeInfo(run, s.step, cfg.Seed, set, o); err != nil {
-		return err
-	}
-	if err := writeConfig(run, cfg); err != nil {
-		return err
-	}
-	run.Keep = cfg.Log.Keep
-	batches := newBatches(set, cfg.Seed, cfg.Batch, nil)
-	l := loop{
-		run: run, log: cfg.Log, start: s.step, steps: func() int { return cfg.Steps }, watch: o.Watch, save: s.save,
-		step: func(i int) (m []Metric, err error) {
-			err = torch.Do(func() error {
-				loss, err := s.Step(batches.at(i))
-				m = []Metric{{"loss", loss}}
-				return err
-			})
-			return m, err
-		},
+	stage := stage{
+		history: history{cfg: cfg, seed: cfg.Seed, keep: cfg.Log.Keep, step: &s.step, load: s.load},
+		log:     cfg.Log, batch: cfg.Batch, steps: cfg.Steps, loss: "loss", save: s.save, update: s.Step,
 	}
 	if o.Probe != nil {
-		l.samples = func(int, *TensorBoard) ([]Metric, error) { return o.Probe(ctx, s.H) }
+		stage.probe = func(ctx context.Context) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}
-	if err := torch.Do(func() error { return l.drive(ctx) }); err != nil {
+	if err := stage.run(ctx, run, set, o); err != nil {
 		return err
 	}
 	if err := saveEncoder(run.Path(encoderFile), s.H); err != nil {

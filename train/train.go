@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"image/png"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/liebm/liebm/data"
@@ -46,8 +44,8 @@ func (o Options) printf(format string, args ...any) {
 }
 
 // Run trains a model as cfg says (Algorithm 1) on set with the encoder file (empty where cfg needs
-// none), in a run folder. With o.Resume it goes on bit for bit from the newest whole checkpoint, with the folder's own config.
-// On cancel it saves and returns ctx.Err().
+// none), in a run folder. With o.Resume it goes on bit for bit from the newest whole checkpoint, with
+// the folder's own config. On cancel it saves and returns ctx.Err().
 //
 // In a group every process calls Run with the same arguments and trains on its share of each batch.
 // Rank 0 alone writes the folder; its files can be resumed by any number of processes. All stop
@@ -109,25 +107,18 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 
 // begin loads what a resumed run left, and writes what a run folder has before the first step.
 func (t *Trainer) begin(run *RunDir, set *data.Set, o Options) error {
-	if o.Resume {
-		if err := resume(run, t.Load, o); err != nil {
-			return err
-		}
-	} else if t.H != nil {
+	if !o.Resume && t.H != nil {
 		if err := saveEncoder(run.Path(encoderFile), t.H); err != nil {
 			return err
 		}
 	}
-	if err := writeInfo(run, t.step, t.cfg.Seed, set, o); err != nil {
-		return err
-	}
-	if err := writeConfig(run, t.cfg); err != nil {
+	h := history{cfg: t.cfg, seed: t.cfg.Seed, keep: t.cfg.Log.Keep, step: &t.step, load: t.Load}
+	if err := h.begin(run, set, o); err != nil {
 		return err
 	}
 	for _, w := range t.cfg.Warnings() {
 		o.printf("warning: %s", w)
 	}
-	run.Keep = t.cfg.Log.Keep
 	return nil
 }
 
@@ -245,56 +236,6 @@ func warnOfCollapse(mean []Metric) string {
 	return ""
 }
 
-// budget turns minutes into steps while the learning rate is still held: until then the schedule's
-// factor is 1 whatever the total, so the run is the one that its final config describes.
-type budget struct {
-	minutes float64
-	began   time.Time
-	first   int
-	done    bool
-}
-
-// plan fixes cfg.Steps once hold of the time is used; before, it keeps the estimate current. It
-// reports when it is fixed.
-func (b *budget) plan(step int, cfg *Config) bool {
-	if b.minutes <= 0 || b.done {
-		return false
-	}
-	used := time.Since(b.began).Minutes() / b.minutes
-	rate := float64(step-b.first) / used // steps in the whole budget
-	hold := cfg.Schedule.Hold
-	cfg.Steps = max(step+1, b.first+int(rate))
-	if used < hold {
-		cfg.Steps = max(cfg.Steps, int(float64(step)/hold)+2) // the present step is still in the hold
-		return false
-	}
-	cfg.Schedule.Hold = float64(step) / float64(cfg.Steps)
-	b.done = true
-	return true
-}
-
-// share is plan by the clock of rank 0, for all of a group.
-func (b *budget) share(step int, cfg *Config, g *torch.Group) (settled bool, err error) {
-	if g.Rank() == 0 {
-		settled = b.plan(step, cfg)
-	}
-	if g == nil || b.minutes <= 0 || b.done && !settled {
-		return settled, nil
-	}
-	err = torch.Do(func() error {
-		now := torch.FromSlice([]float64{float64(cfg.Steps), cfg.Schedule.Hold, 0})
-		if settled {
-			now.Select(0, 2).AddInPlace(torch.Scalar(1), 1)
-		}
-		g.Broadcast(now, 0)
-		v := now.Float64s()
-		cfg.Steps, cfg.Schedule.Hold, settled = int(v[0]), v[1], v[2] > 0
-		b.done = settled
-		return nil
-	})
-	return settled, err
-}
-
 // drawGrid writes samples of the averaged networks, 8×8, from the same latents every time.
 func (t *Trainer) drawGrid(run *RunDir, step int, tb *TensorBoard) error {
 	const n = 64
@@ -348,99 +289,4 @@ func (t *Trainer) quickSamples() (*data.Set, error) {
 		return nil, err
 	}
 	return data.New(data.Shape{N: quickN, H: size, W: size, C: channels}, pixels, nil)
-}
-
-// batches gathers the images of a step, which depend on (seed, step) only: of n, this process's own.
-type batches struct {
-	set        *data.Set
-	sampler    *data.Sampler
-	n          int
-	first, own int
-	pixels     []byte
-}
-
-func newBatches(set *data.Set, seed uint64, n int, g *torch.Group) *batches {
-	own := n / g.World()
-	return &batches{set: set, sampler: data.NewSampler(seed, set.Len()), n: n, first: g.Rank() * own, own: own, pixels: make([]byte, own*set.ImageBytes())}
-}
-
-// at returns step i's images: [own,c,h,w] in [0,1].
-func (b *batches) at(i int) torch.Tensor {
-	b.set.Gather(b.pixels, b.sampler.Batch(i, b.n)[b.first:b.first+b.own])
-	return data.Floats(b.pixels, b.own, b.set.H, b.set.W, b.set.C)
-}
-
-// resume loads the newest checkpoint that can be read; a run without any starts over.
-func resume(run *RunDir, load func(path string) error, o Options) error {
-	last, skipped, err := run.LastCheckpoint(verifyCheckpoint)
-	for _, s := range skipped {
-		o.printf("warning: %v", s)
-	}
-	if errors.Is(err, ErrNoCheckpoint) {
-		o.printf("no checkpoint yet: starting at step 0")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	o.printf("resuming from step %d", last.Step)
-	return load(last.Path)
-}
-
-// writeInfo writes run.json, or adds a resumption to it.
-func writeInfo(run *RunDir, step int, seed uint64, set *data.Set, o Options) error {
-	host, _ := os.Hostname()
-	if info, err := run.Info(); err == nil && o.Resume {
-		info.Resumed = append(info.Resumed, Resume{Step: step, Time: time.Now().UTC(), Host: host, Command: os.Args})
-		if sum := set.SHA256(); info.Data[set.Name] != sum {
-			return fmt.Errorf("the data changed since the run began: %s has SHA-256 %s, the run used %s: bring the old data back, or start a new run", set.Name, sum, info.Data[set.Name])
-		}
-		return run.WriteInfo(info)
-	}
-	versions := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
-	maps.Copy(versions, o.Version)
-	return run.WriteInfo(RunInfo{
-		Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(), Processes: o.Group.World(),
-		Versions: versions, Data: map[string]string{set.Name: set.SHA256()},
-	})
-}
-
-func finished(run *RunDir) error {
-	info, err := run.Info()
-	if err != nil {
-		return err
-	}
-	info.Finished = time.Now().UTC()
-	return run.WriteInfo(info)
-}
-
-func writeConfig(run *RunDir, cfg any) error {
-	text, err := encodeYAML(cfg)
-	if err != nil {
-		return err
-	}
-	return run.WriteConfig(text)
-}
-
-// readConfig reads the config of a training run.
-func readConfig(run *RunDir) (cfg Config, err error) {
-	text, err := run.Config()
-	if err != nil {
-		return cfg, err
-	}
-	if err := decodeYAML(text, &cfg); err != nil {
-		return cfg, fmt.Errorf("%s: %w", run.Path(configFile), err)
-	}
-	if err := cfg.Validate(); err != nil {
-		return cfg, fmt.Errorf("%s: not the config of a training run: %w", run.Path(configFile), err)
-	}
-	return cfg, nil
-}
-
-// EncoderPath is where h lies in a folder of pretrain, or path itself if it is a file.
-func EncoderPath(path string) string {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return filepath.Join(path, encoderFile)
-	}
-	return path
 }

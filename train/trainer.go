@@ -177,10 +177,10 @@ func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
 	factor := t.cfg.Schedule.Factor(t.step, t.cfg.Steps)
 	err = torch.Do(func() error {
 		x = x.ToDevice(t.device)
-		z := t.latent(x, rng.Fork("view"))                           // line 3: z = h(v(x))/‖h(v(x))‖
-		energy := t.E.Frozen(t.dtype)                                // E moves only in line 16: normalise its weights once
-		chain := t.cfg.Chain                                         // of n images, T steps
-		elbo, contrast := x.Mean().ZerosLike(), x.Mean().ZerosLike() // none, until measured
+		z := t.latent(x, rng.Fork("view"))         // line 3: z = h(v(x))/‖h(v(x))‖
+		energy := t.E.Frozen(t.dtype)              // E moves only in line 16: normalise its weights once
+		chain := t.cfg.Chain                       // of n images, T steps
+		elbo := torch.Scalar(0).ToDevice(t.device) // without q there is none
 		chain.Low, chain.High = t.cfg.Data.Range.Low, t.cfg.Data.Range.High
 
 		m := rng.Fork("m").Normal(x.Size(0), t.cfg.Generator.LatentDim).ToDevice(t.device) // line 4
@@ -205,7 +205,7 @@ func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
 		if t.optH != nil {
 			extra = now.Latent(f[1]).Detach()
 		}
-		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo, contrast).mean(t.group)
+		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo).mean(t.group)
 		t.optE.Step(lossE, t.cfg.OptE.LR*factor) // line 16; the last that a lost peer can stop
 		if t.optH != nil {
 			loss.Contrast = t.stepH(x, extra, rng.Fork("contrast"), factor).Item()
@@ -243,11 +243,17 @@ func (t *Trainer) negatives(m torch.Tensor, rng *torch.RNG) (x torch.Tensor) {
 
 // view replaces each image by a view v(x) with probability p; views work on [0,1].
 func (t *Trainer) view(x torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
-	r := t.cfg.Data.Range
 	if p == 1 {
-		return r.FromUnit(t.cfg.Views.Apply(r.ToUnit(x), rng))
+		return t.cfg.view(x, rng)
 	}
+	r := t.cfg.Data.Range
 	return r.FromUnit(t.cfg.Views.Some(r.ToUnit(x), p, rng))
+}
+
+// view is v(x) of every image: [n,c,h,w] in the range.
+func (c Config) view(x torch.Tensor, rng *torch.RNG) torch.Tensor {
+	r := c.Data.Range
+	return r.FromUnit(c.Views.Apply(r.ToUnit(x), rng))
 }
 
 // target is the energy that G's chains climb.
