@@ -9,18 +9,18 @@ import "C"
 // also be Float16, whose small gradients need a loss scale. Autocasts nest; a nested
 // Autocast(…, Float32, …) turns it off inside.
 func Autocast(device DeviceType, dtype DType, f func()) {
-	var enabled, before C.int
-	autocast := func(on C.int, dtype DType) (dtypeBefore DType) {
-		var old C.int
-		check("autocast", C.lt_autocast(C.int(device), on, C.int(dtype), &before, &old))
-		return DType(old)
-	}
-	enabled = 1
+	on := C.int(1)
 	if dtype == Float32 {
-		enabled, dtype = 0, BFloat16
+		on, dtype = 0, BFloat16
 	}
-	was := autocast(enabled, dtype)
-	restore := before
-	defer func() { autocast(restore, was) }()
+	wasOn, was := setAutocast(device, on, dtype)
+	defer setAutocast(device, wasOn, was)
 	f()
+}
+
+// setAutocast returns what was set before.
+func setAutocast(device DeviceType, on C.int, dtype DType) (wasOn C.int, was DType) {
+	var old C.int
+	check("autocast", C.lt_autocast(C.int(device), on, C.int(dtype), &wasOn, &old))
+	return wasOn, DType(old)
 }

@@ -172,33 +172,36 @@ func Freeze(module any) {
 // Init draws every layer's starting weights. Each layer draws from a source named by its path, so
 // that a change to one layer leaves the others' weights as they were.
 func Init(module any, rng *torch.RNG) {
-	initWalk(reflect.ValueOf(module), "", rng)
+	layers(reflect.ValueOf(module), "", func(layer initialiser, path string) {
+		torch.NoGrad(func() {
+			torch.Tidy(func() torch.Tensor { layer.reset(rng.Fork(path)); return torch.Tensor{} })
+		})
+	})
 }
 
 // initialiser is a layer that knows its starting weights.
 type initialiser interface{ reset(rng *torch.RNG) }
 
-func initWalk(v reflect.Value, path string, rng *torch.RNG) {
+// layers visits every layer that is an L, with the path of field names that leads to it.
+func layers[L any](v reflect.Value, path string, visit func(layer L, path string)) {
 	if v.Kind() == reflect.Pointer && v.IsNil() {
 		return
 	}
-	if layer, ok := v.Interface().(initialiser); ok {
-		torch.NoGrad(func() {
-			torch.Tidy(func() torch.Tensor { layer.reset(rng.Fork(path)); return torch.Tensor{} })
-		})
+	if layer, ok := v.Interface().(L); ok {
+		visit(layer, path)
 		return
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
-		initWalk(v.Elem(), path, rng)
+		layers(v.Elem(), path, visit)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			initWalk(v.Index(i), path+"."+strconv.Itoa(i), rng)
+			layers(v.Index(i), path+"."+strconv.Itoa(i), visit)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() {
-				initWalk(v.Field(i), path+"."+snake(f.Name), rng)
+				layers(v.Field(i), path+"."+snake(f.Name), visit)
 			}
 		}
 	}

@@ -9,30 +9,8 @@ import (
 // Synchronize makes every batch norm of a module normalise by the batches of all of g's processes as
 // one, in the modes Train and BatchStats; their batches must have one size. Gradients are exact: they
 // pass through the statistics to the images of all.
-func Synchronize(module any, g *torch.Group) { syncWalk(reflect.ValueOf(module), g) }
-
-func syncWalk(v reflect.Value, g *torch.Group) {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if v.IsNil() {
-			return
-		}
-		if b, ok := v.Interface().(*BatchNorm); ok {
-			b.group = g
-			return
-		}
-		syncWalk(v.Elem(), g)
-	case reflect.Slice, reflect.Array:
-		for i := range v.Len() {
-			syncWalk(v.Index(i), g)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				syncWalk(v.Field(i), g)
-			}
-		}
-	}
+func Synchronize(module any, g *torch.Group) {
+	layers(reflect.ValueOf(module), "", func(b *BatchNorm, _ string) { b.group = g })
 }
 
 // together is Forward over the batches of all processes. One sum carries the means and variances
