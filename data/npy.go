@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sbinet/npyio/npy"
+	"github.com/liebm/liebm/internal/npyhead"
 )
 
 // An array is a .npy file: header and contents, a view of the file.
@@ -36,9 +36,9 @@ func parseNPY(b []byte) (array, error) {
 	if head > len(b) {
 		return array{}, fmt.Errorf(".npy cut short: %d bytes, its header has %d; fetch it again", len(b), head)
 	}
-	header, err := npyHead(b[:head])
+	header, err := npyhead.Read(bytes.NewReader(b[:head]))
 	if err != nil {
-		return array{}, err
+		return array{}, fmt.Errorf("its .npy header makes no sense (%.80s); fetch it again", err.Error())
 	}
 	a := array{shape: header.Descr.Shape, dtype: strings.TrimPrefix(header.Descr.Type, "|"), fortran: header.Descr.Fortran, data: b[head:], at: head}
 	want, ok := itemSizes[a.dtype]
@@ -58,20 +58,6 @@ func parseNPY(b []byte) (array, error) {
 }
 
 var itemSizes = map[string]int{"u1": 1, "<i8": 8, "<i4": 4, "<i2": 2, "<u2": 2, "<u4": 4, "<f4": 4, "<f8": 8}
-
-// npyHead has npyio parse the header, which panics on some that make no sense.
-func npyHead(b []byte) (h npy.Header, err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("its .npy header makes no sense; fetch it again")
-		}
-	}()
-	r, err := npy.NewReader(bytes.NewReader(b))
-	if err != nil {
-		return h, fmt.Errorf("its .npy header makes no sense (%.80s); fetch it again", err.Error())
-	}
-	return r.Header, nil
-}
 
 // bytes are the contents of an array of uint8 in C order.
 func (a array) bytes() ([]byte, error) {

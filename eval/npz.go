@@ -16,6 +16,7 @@ import (
 	"github.com/sbinet/npyio/npy"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/npyhead"
 )
 
 // A Source is what a path holds: images, or statistics of some that were measured before.
@@ -129,22 +130,16 @@ func openArray(path, key string) (*zip.ReadCloser, *array, error) {
 	return nil, nil, errors.Join(fmt.Errorf("%s: array %s: %w", path, key, err), archive.Close())
 }
 
-// readHead reads the head of an array. (The library panics on some that are damaged, and believes
-// any length.)
-func readHead(from io.Reader) (a *array, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("damaged head: %v", p)
-		}
-	}()
+// readHead reads the head of an array, of a length that makes sense.
+func readHead(from io.Reader) (*array, error) {
 	buffered := bufio.NewReaderSize(from, 1<<16)
 	start, _ := buffered.Peek(12)
 	if len(start) == 12 && start[6] > 1 && binary.LittleEndian.Uint32(start[8:]) > 1<<16 {
 		return nil, errors.New("damaged head: it claims to be longer than 64 KB")
 	}
-	reader, err := npy.NewReader(buffered)
+	head, err := npyhead.Read(buffered)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("damaged head: %w", err)
 	}
-	return &array{reader.Header, buffered}, nil
+	return &array{head, buffered}, nil
 }

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sbinet/npyio/npy"
+	"github.com/liebm/liebm/internal/npyhead"
 )
 
 // toNumpy is numpy's name of each element type but bfloat16, which numpy has not.
@@ -199,8 +199,7 @@ type npyDescr struct {
 }
 
 // npyHeader splits a file into what its header says and its elements. npyio reads the header, once its
-// length is known to lie within the file: it believes any, and panics on some that make no sense.
-// (The elements it would read one by one, and no float16.)
+// length is known to lie within the file. (The elements it would read one by one, and no float16.)
 func npyHeader(file []byte) (d npyDescr, data []byte, err error) {
 	if !bytes.HasPrefix(file, []byte("\x93NUMPY")) {
 		return d, nil, fmt.Errorf("no .npy file: it starts with % x; fetch it again", file[:min(6, len(file))])
@@ -214,16 +213,11 @@ func npyHeader(file []byte) (d npyDescr, data []byte, err error) {
 	if end > len(file) {
 		return d, nil, fmt.Errorf("cut short: its header ends at %d, the file at %d; fetch it again", end, len(file))
 	}
-	defer func() {
-		if recover() != nil {
-			err = errors.New("its header makes no sense; save it again with numpy.save")
-		}
-	}()
-	r, err := npy.NewReader(bytes.NewReader(file[:end]))
+	h, err := npyhead.Read(bytes.NewReader(file[:end]))
 	if err != nil {
 		return d, nil, fmt.Errorf("its header makes no sense (%.80s); save it again with numpy.save", err.Error())
 	}
-	return npyDescr(r.Header.Descr), file[end:], nil
+	return npyDescr(h.Descr), file[end:], nil
 }
 
 var errText = errors.New("an array of text, for which there is no tensor")
