@@ -2,15 +2,14 @@ package optim_test
 
 import (
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/torch/optim"
+	"github.com/liebm/liebm/torch/torchtest"
 )
 
 type mlp struct{ Layers []*nn.Linear }
@@ -34,7 +33,7 @@ func (m *mlp) forward(x torch.Tensor) torch.Tensor {
 }
 
 // BenchmarkMLPStep is one training step of a classifier (forward, cross-entropy, backward, Adam)
-// beside the same step in PyTorch with its fastest Adam, foreach. Fastest rounds on both sides.
+// beside the same step in PyTorch with its fastest Adam, foreach.
 func BenchmarkMLPStep(b *testing.B) {
 	for _, c := range []struct {
 		name   string
@@ -53,12 +52,12 @@ func BenchmarkMLPStep(b *testing.B) {
 				defer adam.Close()
 				rng := torch.NewRNG(1, 0, "data")
 				x, y := rng.Normal(c.batch, c.widths[0]), torch.Zeros([]int{c.batch}, torch.Int64)
-				compare(b, func() {
+				torchtest.Beside(b, func() {
 					torch.Tidy(func() torch.Tensor {
 						adam.Step(net.forward(x).CrossEntropy(y), 1e-3)
 						return torch.Tensor{}
 					})
-				}, fmt.Sprintf(pythonMLP, c.batch, ints(c.widths)))
+				}, fmt.Sprintf(pythonMLP, c.batch, ints(c.widths)), "step()")
 				return nil
 			})
 		})
@@ -92,9 +91,9 @@ func BenchmarkAdam200(b *testing.B) {
 				}
 				adam := optim.NewAdam(params, optim.AdamOptions{Beta1: .9, Beta2: .999, Eps: 1e-8})
 				defer adam.Close()
-				compare(b, func() {
+				torchtest.Beside(b, func() {
 					torch.Tidy(func() torch.Tensor { adam.Apply(grads, 1e-3); return torch.Tensor{} })
-				}, fmt.Sprintf(pythonAdam, n))
+				}, fmt.Sprintf(pythonAdam, n), "step()")
 				return nil
 			})
 		})
@@ -107,50 +106,5 @@ for p in params: p.grad = torch.ones_like(p)
 adam = torch.optim.Adam(params, lr=1e-3, foreach=True)
 step = adam.step
 `
-
-// compare reports the fastest round of f and of step() in a Python script, rounds in turn with
-// nothing else of ours running.
-func compare(b *testing.B, f func(), script string) {
-	f()
-	start := time.Now()
-	f()
-	n := max(1, int(20*time.Millisecond/(time.Since(start)+1)))
-	best := 0.0
-	for b.Loop() {
-		start := time.Now()
-		for range n {
-			f()
-		}
-		if us := float64(time.Since(start).Microseconds()) / float64(n); best == 0 || us < best {
-			best = us
-		}
-	}
-	b.ReportMetric(best, "µs/step")
-	if python := pythonStep(b, script); python > 0 {
-		b.ReportMetric(python, "python-µs/step")
-		b.ReportMetric(python/best, "x-python")
-	}
-}
-
-func pythonStep(b *testing.B, script string) float64 {
-	script = "import time, torch\ntorch.set_num_threads(" + strconv.Itoa(torch.Threads()) + ")\n" + script + `
-for _ in range(5): step()
-start = time.perf_counter(); step()
-n, best = max(1, int(.02 / (time.perf_counter() - start))), 1e9
-for _ in range(30):
-    start = time.perf_counter()
-    for _ in range(n): step()
-    best = min(best, (time.perf_counter() - start) / n)
-print(best * 1e6)`
-	command := exec.Command("/usr/bin/python3", "-c", script)
-	command.Dir = "/" // or the folder torch would be taken for the module
-	out, err := command.Output()
-	if err != nil {
-		b.Logf("no PyTorch to compare with (apt install python3-torch): %v", err)
-		return 0
-	}
-	us, _ := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-	return us
-}
 
 func ints(v []int) string { return strings.Join(strings.Fields(fmt.Sprint(v)), ", ") }
