@@ -14,19 +14,6 @@ import (
 	"github.com/liebm/liebm/torch/torchtest"
 )
 
-// randomInception is a weights file with the right names and shapes.
-func randomInception(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "w.safetensors")
-	require.NoError(t, torch.Do(func() error {
-		f, err := os.Create(path)
-		require.NoError(t, err)
-		defer f.Close()
-		return torch.WriteSafetensors(f, modelstest.InceptionState(t), nil)
-	}))
-	return path
-}
-
 // goldenImages is an array of the golden file as a set.
 func goldenImages(t *testing.T, golden *torchtest.Golden, name string) *data.Set {
 	x := golden.Tensor(name)
@@ -39,7 +26,7 @@ func goldenImages(t *testing.T, golden *torchtest.Golden, name string) *data.Set
 func TestInceptionMetricsAreTheReferences(t *testing.T) {
 	golden := torchtest.Load(t, "testdata/inception.npz")
 	before := torch.Live()
-	net, err := OpenInception(randomInception(t), PyTorch, torch.Device{})
+	net, err := OpenInception(modelstest.InceptionFile(t), PyTorch, torch.Device{})
 	require.NoError(t, err)
 	torchtest.Scope(t, func() {
 		a, b := FromSet(goldenImages(t, golden, "a")), FromSet(goldenImages(t, golden, "b"))

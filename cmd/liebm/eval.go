@@ -17,7 +17,6 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
-	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -106,11 +105,7 @@ func evaluate(c *cli.Context, dir string, o evalOptions, seconds map[string]floa
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	device, err := torch.ParseDevice(c.String("device"))
-	if err != nil {
-		return nil, err
-	}
-	m, err := train.LoadModel(dir, device)
+	m, err := openModel(c, dir)
 	if err != nil {
 		return nil, err
 	}

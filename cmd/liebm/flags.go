@@ -116,3 +116,12 @@ func explainStop(err error, command, out string) error {
 	}
 	return fmt.Errorf("%w\n  to go on: liebm %s --out %s --resume", err, command, out)
 }
+
+// openModel loads the run in dir onto --device. The caller closes it.
+func openModel(c *cli.Context, dir string) (*train.Model, error) {
+	device, err := torch.ParseDevice(c.String("device"))
+	if err != nil {
+		return nil, err
+	}
+	return train.LoadModel(dir, device)
+}

@@ -9,8 +9,6 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
-	"github.com/liebm/liebm/torch"
-	"github.com/liebm/liebm/train"
 )
 
 // source is what an argument of a metric stands for: images or statistics, and how a run drew them.
@@ -69,23 +67,16 @@ func openNamed(name string) (*data.Set, error) {
 
 // drawSource draws --n samples from a run, at the size that its data have.
 func drawSource(c *cli.Context, dir string) (*source, error) {
-	device, err := torch.ParseDevice(c.String("device"))
-	if err != nil {
-		return nil, err
-	}
-	m, err := train.LoadModel(dir, device)
+	m, err := openModel(c, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	n, seed, p := c.Int("n"), c.Uint64("seed"), newProgress("sampling "+dir)
+	n, seed := c.Int("n"), c.Uint64("seed")
 	if n < 1 {
 		return nil, fmt.Errorf("--n %d: give at least 1", n)
 	}
-	set, err := m.Sample(c.Context, n, train.SampleOptions{Seed: seed, NoMCMC: c.Bool("no-mcmc"), Watch: func(done int) { p.count(done, n) }})
-	if err == nil {
-		set, err = native(m.Config, set)
-	}
+	set, err := samplesOf(c, m, n, "sampling "+dir)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
-	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -105,11 +104,7 @@ func (t *oodTable) add(row, set string, in, out []float64) error {
 
 func (t *oodTable) fromRun() error {
 	c := t.c
-	device, err := torch.ParseDevice(c.String("device"))
-	if err != nil {
-		return err
-	}
-	m, err := train.LoadModel(c.String("run"), device)
+	m, err := openModel(c, c.String("run"))
 	if err != nil {
 		return err
 	}

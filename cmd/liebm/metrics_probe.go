@@ -70,11 +70,7 @@ func withFeatures(c *cli.Context, r *eval.Record, f func(m *train.Model, embed f
 	if which != "f" && which != "h" {
 		return fmt.Errorf("--on %s: want f or h", which)
 	}
-	device, err := torch.ParseDevice(c.String("device"))
-	if err != nil {
-		return err
-	}
-	m, err := train.LoadModel(c.String("run"), device)
+	m, err := openModel(c, c.String("run"))
 	if err != nil {
 		return err
 	}
@@ -244,19 +240,16 @@ record names device and threads.
 			if err := need(c, "run"); err != nil {
 				return err
 			}
-			device, err := torch.ParseDevice(c.String("device"))
-			if err != nil {
-				return err
-			}
 			n, seed := c.Int("n"), c.Uint64("seed")
 			if n < 1 {
 				return fmt.Errorf("--n %d: give at least 1", n)
 			}
-			m, err := train.LoadModel(c.String("run"), device)
+			m, err := openModel(c, c.String("run"))
 			if err != nil {
 				return err
 			}
 			defer m.Close()
+			device := m.G.In.Weight.Device()
 			r := newRecord("time per sample")
 			r.Seed, r.WeightsSHA256, r.NFE = &seed, m.SHA256, m.NFE(false)
 			r.Settings = map[string]string{"device": device.String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}

@@ -16,20 +16,7 @@ import (
 
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/models/modelstest"
-	"github.com/liebm/liebm/torch"
 )
-
-func inceptionWeights(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "w.safetensors")
-	require.NoError(t, torch.Do(func() error {
-		f, err := os.Create(path)
-		require.NoError(t, err)
-		defer f.Close()
-		return torch.WriteSafetensors(f, modelstest.InceptionState(t), nil)
-	}))
-	return path
-}
 
 func trained(t *testing.T) string {
 	t.Helper()
@@ -50,7 +37,7 @@ func record(t *testing.T, args ...string) (r eval.Record) {
 }
 
 func TestMetricsOfARun(t *testing.T) {
-	dir, weights := trained(t), inceptionWeights(t)
+	dir, weights := trained(t), modelstest.InceptionFile(t)
 
 	r := record(t, "metrics", "is", dir, "--weights", weights, "--n", "6", "--splits", "2", "--seed", "3")
 	assert.GreaterOrEqual(t, r.Values["mean"], 1.0)

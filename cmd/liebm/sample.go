@@ -10,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -47,22 +46,13 @@ func sample(c *cli.Context) error {
 	if !folder && filepath.Ext(out) != ".npz" {
 		return fmt.Errorf("--out %s: name a file that ends in .npz, or a folder with a / at the end for PNG", out)
 	}
-	device, err := torch.ParseDevice(c.String("device"))
-	if err != nil {
-		return err
-	}
-	m, err := train.LoadModel(c.String("run"), device)
+	m, err := openModel(c, c.String("run"))
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	p := newProgress("sampling")
-	set, err := m.Sample(c.Context, n, train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc"),
-		Watch: func(done int) { p.count(done, n) }})
+	set, err := samplesOf(c, m, n, "sampling")
 	if err != nil {
-		return err
-	}
-	if set, err = native(m.Config, set); err != nil {
 		return err
 	}
 	if folder {
@@ -95,6 +85,17 @@ func writeImages(folder string, set *data.Set) error {
 		}
 	}
 	return nil
+}
+
+// samplesOf draws n images as --seed and --no-mcmc say, at the size that m's data have.
+func samplesOf(c *cli.Context, m *train.Model, n int, what string) (*data.Set, error) {
+	p := newProgress(what)
+	set, err := m.Sample(c.Context, n, train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc"),
+		Watch: func(done int) { p.count(done, n) }})
+	if err != nil {
+		return nil, err
+	}
+	return native(m.Config, set)
 }
 
 // imageOf is image i as it is, without a grid's frame: metrics read it back.

@@ -6,7 +6,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -51,11 +50,7 @@ func runTrainQ(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
-	device, err := torch.ParseDevice(c.String("device"))
-	if err != nil {
-		return err
-	}
-	m, err := train.LoadModel(c.String("run"), device)
+	m, err := openModel(c, c.String("run"))
 	if err != nil {
 		return err
 	}

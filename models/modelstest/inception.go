@@ -5,6 +5,8 @@ package modelstest
 import (
 	"hash/fnv"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -60,4 +62,17 @@ func uniform(name string, n int) []float64 {
 		out[i] = float64((x^x>>31)>>11) / (1 << 53)
 	}
 	return out
+}
+
+// InceptionFile is a safetensors file of [InceptionState], for the time of the test.
+func InceptionFile(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "w.safetensors")
+	require.NoError(t, torch.Do(func() error {
+		f, err := os.Create(path)
+		require.NoError(t, err)
+		defer f.Close()
+		return torch.WriteSafetensors(f, InceptionState(t), nil)
+	}))
+	return path
 }
