@@ -29,6 +29,7 @@ type Langevin struct {
 
 	Low, High float64 `yaml:"-"` // the range, for Clamp
 	Graph     bool    `yaml:"-"` // keep the graph of ∇ₓE, to differentiate through a step
+	Rows      int     `yaml:"-"` // rows that noise is drawn for, of which x gets the first: what a row gets then does not depend on n; 0: x's own
 }
 
 // Clamp says when a chain clamps its state to the range of images.
@@ -67,13 +68,24 @@ func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 		grad := torch.Grad(e(x).Sum(), x, l.Graph)
 		next := x.AddScaled(grad, l.Delta2/2)
 		if sigma > 0 {
-			next = next.AddScaled(rng.NormalLike(x), sigma)
+			next = next.AddScaled(l.noise(x, rng), sigma)
 		}
 		if l.Clamp == ClampStep {
 			next = next.Clamp(l.Low, l.High)
 		}
 		return next
 	})
+}
+
+// noise is ε of x's shape. With l.Rows it is the head of what so many rows get.
+func (l Langevin) noise(x torch.Tensor, rng *torch.RNG) torch.Tensor {
+	if l.Rows == 0 {
+		return rng.NormalLike(x)
+	}
+	shape := x.Shape()
+	n := shape[0]
+	shape[0] = max(n, l.Rows)
+	return rng.NormalLike(torch.Empty(shape, x.DType()).ToDevice(x.Device())).Narrow(0, 0, n)
 }
 
 // Run makes l.Steps transitions from x0: [n,…]. The result carries no graph.

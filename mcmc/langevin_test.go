@@ -138,3 +138,13 @@ func ExampleLangevin_Run() {
 	// mean 3
 	// <nil>
 }
+
+func TestNoiseOfARowDoesNotDependOnHowManyFollow(t *testing.T) {
+	torchtest.Scope(t, func() {
+		l := mcmc.Langevin{Steps: 3, Delta2: 0.1, Sigma: 1, Rows: 9, Clamp: mcmc.ClampNever}
+		x0 := torch.Zeros([]int{9, 5}, torch.Float32)
+		all := l.Run(gaussian(0, 1), x0, torch.NewRNG(1, 0, "chain"))
+		head := l.Run(gaussian(0, 1), x0.Narrow(0, 0, 4), torch.NewRNG(1, 0, "chain"))
+		torchtest.InDelta(t, all.Narrow(0, 0, 4), head, 1e-6)
+	})
+}

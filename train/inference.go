@@ -153,5 +153,6 @@ func (m *Model) LoadInference(dir string, device torch.Device) error {
 	}
 	nn.Close(m.Q)
 	m.Q = t.q
-	return nil
+	m.QSHA256, err = fileSHA256(last.Path)
+	return err
 }

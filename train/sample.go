@@ -33,6 +33,8 @@ type Model struct {
 	Step   int
 	SHA256 string // of the checkpoint; empty for a model that never was in one
 
+	QSHA256 string // of the checkpoint that LoadInference read; empty for the q of ERM
+
 	dtype torch.DType
 }
 
@@ -181,32 +183,20 @@ func drawSamples(g *models.Generator, energy *models.Bound, cfg Config, mode nn.
 // Scores is s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of every image of set (Eq. 15), and its two
 // terms alone; inliers score high. The set's images must have the training size.
 func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint, energy, cosine []float64, err error) {
-	if set.H != m.Config.Data.Size || set.W != m.Config.Data.Size || set.C != m.Config.Energy.Channels {
-		return nil, nil, nil, fmt.Errorf("images of %v, the model's are %d×%d with %d channels", set.Shape, m.Config.Data.Size, m.Config.Data.Size, m.Config.Energy.Channels)
-	}
 	err = torch.Do(func() error {
 		bound := m.E.Frozen(torch.Float32)
-		for start := 0; start < set.N; start += sampleBatch {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			n := min(sampleBatch, set.N-start)
-			size := set.ImageBytes()
-			torch.Tidy(func() torch.Tensor {
-				torch.NoGrad(func() {
-					x := m.Config.Data.Range.FromUnit(data.Floats(set.Pixels()[start*size:(start+n)*size], n, set.H, set.W, set.C)).ToDevice(m.E.Out.Weight.Device())
-					f := bound.Features(x)
-					energy = append(energy, bound.Score(f).Float64s()...)
-					z := torch.Tensor{}
-					if m.E.Head1 != nil {
-						z = m.H.Latent(x)
-					}
-					cosine = append(cosine, bound.Cosine(f, z).Float64s()...)
-				})
-				return torch.Tensor{}
+		return m.each(ctx, set, use{}, func(x torch.Tensor, _ *torch.RNG) error {
+			torch.NoGrad(func() {
+				f := bound.Features(x)
+				energy = append(energy, bound.Score(f).Float64s()...)
+				z := torch.Tensor{}
+				if m.E.Head1 != nil {
+					z = m.H.Latent(x)
+				}
+				cosine = append(cosine, bound.Cosine(f, z).Float64s()...)
 			})
-		}
-		return nil
+			return nil
+		})
 	})
 	for i := range energy {
 		joint = append(joint, energy[i]+gamma*cosine[i])

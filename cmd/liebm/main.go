@@ -71,7 +71,7 @@ The same in steps:
 		},
 		Commands: []*cli.Command{
 			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), sampleCommand(), evalCommand(),
-			metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
+			reconstructCommand(), metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
 		},
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true, // lists have commas: --set energy.widths=[16,32]

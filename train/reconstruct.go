@@ -1,0 +1,70 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/torch"
+)
+
+// ReconstructOptions of [Model.Reconstruct]. The zero value is "Inf" of Table 11, L = 10 with the
+// rest zero its "Inf+L=10".
+type ReconstructOptions struct {
+	Seed   uint64         // of the refinement's noise
+	L      int            // Langevin steps on m after q
+	Delta2 float64        // δ² of those steps; 0 means 0.002
+	Sigma  float64        // σ, their noise; 0: they climb to the likeliest m
+	Watch  func(done int) // after every batch; may be nil
+}
+
+// Reconstruction is what [Model.Reconstruct] made of a set, image by image.
+type Reconstruction struct {
+	Images  *data.Set // G(m), at the training size
+	MSE     float64   // per pixel, in the training range: the mean over images of mean (x − G(m))²
+	MSEUnit float64   // the same with pixels in [0,1]
+}
+
+// Reconstruct passes every image of set through q and back, G(q_μ(x)) (Table 11, App. A.7). With o.L
+// the latents then climb log p(m) + log p_g(x|m), τ² being the config's. The images must have the
+// training size; the errors are those of pixels before they are rounded to bytes, padding included.
+func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOptions) (*Reconstruction, error) {
+	if err := m.needQ("reconstruction"); err != nil {
+		return nil, err
+	}
+	chain := mcmc.Langevin{Steps: o.L, Delta2: o.Delta2, Sigma: o.Sigma, Clamp: mcmc.ClampNever}
+	if chain.Delta2 == 0 {
+		chain.Delta2 = 0.002
+	}
+	if err := chain.Validate(); err != nil {
+		return nil, fmt.Errorf("reconstruction: %w", err)
+	}
+	images, squares := &pictures{m: m}, 0.0
+	err := m.each(ctx, set, use{o.Seed, "reconstruct", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
+		latent, err := m.climb(ctx, chain, mcmc.Posterior(m.generate, x, m.Config.Tau2), m.infer(x), rng, nil)
+		if err != nil {
+			return err
+		}
+		torch.NoGrad(func() {
+			gm := m.generate(latent)
+			images.add(gm)
+			squares += x.Sub(gm).Square().MeanDim(false, 1, 2, 3).Sum().Item()
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &Reconstruction{MSE: squares / float64(set.N)}
+	width := m.Config.Data.Range.High - m.Config.Data.Range.Low
+	r.MSEUnit = r.MSE / (width * width)
+	r.Images, err = images.set("reconstructions", set.Labels)
+	return r, err
+}
+
+// infer is q_μ(x), the mean of q(m|x): [n,c,h,w] → [n,d_m], without a graph.
+func (m *Model) infer(x torch.Tensor) (mean torch.Tensor) {
+	torch.NoGrad(func() { mean, _ = m.Q.Forward(x) })
+	return mean
+}

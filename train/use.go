@@ -1,0 +1,129 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// useBatch is how many images of 32×32 pixels the uses of a model work on at once; of larger ones
+// fewer, since a chain keeps the activations of E, G and h.
+const useBatch = 128
+
+func (m *Model) batch() int {
+	return max(1, useBatch*32*32/(m.Config.Data.Size*m.Config.Data.Size))
+}
+
+func (m *Model) device() torch.Device { return m.G.In.Weight.Device() }
+
+// needQ is an error where the model has no q.
+func (m *Model) needQ(use string) error {
+	if m.Q == nil {
+		return fmt.Errorf("%s needs the inference model q, and the run has none: train one over it with liebm train-q and name its folder (--q), or train with target=%s", use, ERM)
+	}
+	return nil
+}
+
+// needH is an error where the model has no encoder or no latent term.
+func (m *Model) needH(use string) error {
+	if m.H == nil || m.E.Head1 == nil {
+		return fmt.Errorf("%s needs the encoder h and an energy with latents, and the run was trained with energy.posterior=%s: use a run with another posterior", use, m.Config.Energy.Posterior)
+	}
+	return nil
+}
+
+// fits is an error where the set's images are not of the training size.
+func (m *Model) fits(set *data.Set) error {
+	size, channels := m.Config.Data.Size, m.Config.Energy.Channels
+	if set.H != size || set.W != size || set.C != channels {
+		return fmt.Errorf("images of %v, the model's are %d×%d with %d channels", set.Shape, size, size, channels)
+	}
+	return nil
+}
+
+// use is one pass of a use over a set, a batch at a time.
+type use struct {
+	seed    uint64
+	purpose string         // names the noise
+	watch   func(done int) // after every batch; may be nil
+}
+
+// each hands the images of set to f as [n,c,h,w] in the range, each batch in a scope of its own. Where
+// a batch starts depends on the model alone, and chains draw noise for a whole one, so image i of a seed
+// gets the same noise in a set of any length.
+func (m *Model) each(ctx context.Context, set *data.Set, u use, f func(x torch.Tensor, rng *torch.RNG) error) error {
+	if err := m.fits(set); err != nil {
+		return err
+	}
+	size, batch := set.ImageBytes(), m.batch()
+	for start := 0; start < set.N; start += batch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(batch, set.N-start)
+		err := torch.Do(func() error {
+			x := data.Floats(set.Pixels()[start*size:(start+n)*size], n, set.H, set.W, set.C).ToDevice(m.device())
+			return f(m.Config.Data.Range.FromUnit(x), torch.NewRNG(u.seed, start/batch, u.purpose))
+		})
+		if err != nil {
+			return err
+		}
+		if u.watch != nil {
+			u.watch(start + n)
+		}
+	}
+	return nil
+}
+
+// generate is G(m) in eval mode.
+func (m *Model) generate(latent torch.Tensor) torch.Tensor { return m.G.Forward(latent, nn.Eval) }
+
+// climb is [mcmc.Langevin.Run] that stops with ctx, names noise by image and shows every state; show
+// may be nil.
+func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG, show func(step int, x torch.Tensor)) (torch.Tensor, error) {
+	one, x := l, x0.Detach()
+	one.Steps, one.Rows = 1, m.batch()
+	for step := range l.Steps {
+		if err := ctx.Err(); err != nil {
+			return x, err
+		}
+		next := one.Run(e, x, rng)
+		x.Close()
+		x = next
+		if show != nil {
+			show(step+1, x)
+		}
+	}
+	return x, nil
+}
+
+// pictures collects images of the model's size, in the order that they are added.
+type pictures struct {
+	m      *Model
+	pixels []byte
+}
+
+// add quantises images [n,c,h,w] in the range to bytes.
+func (p *pictures) add(x torch.Tensor) {
+	p.pixels = append(p.pixels, data.Bytes(p.m.Config.Data.Range.ToUnit(x))...)
+}
+
+// set is all of them, named.
+func (p *pictures) set(name string, labels []int32) (*data.Set, error) {
+	shape := data.Shape{H: p.m.Config.Data.Size, W: p.m.Config.Data.Size, C: p.m.Config.Energy.Channels}
+	if len(p.pixels) == 0 {
+		return nil, errors.New("no images to work on: give at least one")
+	}
+	shape.N = len(p.pixels) / shape.ImageBytes()
+	out, err := data.New(shape, p.pixels, labels)
+	if err != nil {
+		return nil, err
+	}
+	out.Name = name
+	return out, nil
+}
