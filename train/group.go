@@ -7,6 +7,7 @@ import (
 
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/optim"
 )
 
 // errPeerFailed is what the other processes return when one of them cannot go on.
@@ -54,25 +55,16 @@ func divides(batch int, g *torch.Group) error {
 		batch, n, (batch+n-1)/n*n, batch)
 }
 
-// shareable refuses the variants that train a third network: its updates are not averaged over a group.
-func shareable(cfg Config, g *torch.Group) error {
-	switch {
-	case g.World() == 1:
-		return nil
-	case cfg.Target == ERM:
-		return errors.New("target=erm trains in one process only: its q is not averaged over several; start one process, or --set target=em and liebm train-q afterwards")
-	case cfg.Encoder == Joint:
-		return errors.New("encoder=joint trains in one process only: its contrast compares a whole batch; start one process, or --set encoder=pretrained")
-	}
-	return nil
-}
-
 // join makes t one of g's trainers: each steps on its share of the batch, and all stay the same.
 func (t *Trainer) join(g *torch.Group) {
 	t.group = g
 	nn.Synchronize(t.G, g)
-	t.optE.Share(g)
-	t.optG.Share(g)
+	if t.optH != nil {
+		nn.Synchronize(t.H, g)
+	}
+	for _, o := range t.optimisers() {
+		o.Share(g)
+	}
 }
 
 // spread gives all processes rank 0's state and config, after it has read a checkpoint.
@@ -88,10 +80,19 @@ func (t *Trainer) spread() error {
 		for _, e := range t.entries() {
 			t.group.Broadcast(e.Tensor, 0)
 		}
-		t.optE.SetSteps(t.step)
-		t.optG.SetSteps(t.step)
+		for _, o := range t.optimisers() {
+			o.SetSteps(t.step)
+		}
 		return nil
 	})
+}
+
+// gathered is the rows of all of g's processes, by rank, as a function of them all. Where every
+// process computes the same loss of it, gradients are those of one process with all rows.
+// x: [n,d] → [world·n,d].
+func gathered(g *torch.Group, x torch.Tensor) torch.Tensor {
+	n := x.Size(0)
+	return g.Sum(x.Pad(0, 0, 0, g.Rank()*n, (g.World()-1-g.Rank())*n))
 }
 
 // mean turns the measurements of this process's share into those of the whole batch. Standard
@@ -129,9 +130,16 @@ func (t *Trainer) undo() func(failure error) error {
 	if t.group == nil || t.group.Rank() > 0 {
 		return func(failure error) error { return failure }
 	}
-	var live []torch.Entry
-	live = append(live, nn.Entries(partG, t.G)...)
-	live = append(live, t.optG.Entries(partOptG)...)
+	live := append(nn.Entries(partG, t.G), t.optG.Entries(partOptG)...)
+	moved := []*optim.Adam{t.optG}
+	if t.optQ != nil {
+		live = append(append(live, nn.Entries(partQ, t.Q)...), t.optQ.Entries(partOptQ)...)
+		moved = append(moved, t.optQ)
+	}
+	if t.optH != nil {
+		live = append(append(live, nn.Entries(partH, t.H)...), t.optH.Entries(partOptH)...)
+		moved = append(moved, t.optH)
+	}
 	for _, l := range nn.State(t.E) {
 		if l.Buffer {
 			live = append(live, l.Entry)
@@ -148,7 +156,9 @@ func (t *Trainer) undo() func(failure error) error {
 					e.Tensor.CopyFrom(before[i])
 				}
 			})
-			t.optG.SetSteps(t.step)
+			for _, o := range moved {
+				o.SetSteps(t.step)
+			}
 		}
 		for _, b := range before {
 			b.Close()

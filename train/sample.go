@@ -99,7 +99,9 @@ func (t *Trainer) Model() (*Model, error) {
 	for _, part := range []any{t.E, t.G} {
 		nn.Close(part)
 	}
-	t.closeOptimisers()
+	for _, o := range t.optimisers() {
+		o.Close()
+	}
 	err := torch.Do(func() error {
 		torch.NoGrad(func() {
 			m.G.Recalibrate(recalibration, sampleBatch, torch.NewRNG(t.cfg.Seed, 0, "recalibrate"))

@@ -52,7 +52,7 @@ func (o Options) printf(format string, args ...any) {
 // after the same step when one's ctx ends, and soon with an error that is torch.ErrPeerLost when
 // one is gone; rank 0 then saves the last whole step.
 func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Options) (err error) {
-	if err := errors.Join(divides(cfg.Batch, o.Group), shareable(cfg, o.Group)); err != nil {
+	if err := divides(cfg.Batch, o.Group); err != nil {
 		return err
 	}
 	var run *RunDir
@@ -141,7 +141,7 @@ func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Optio
 				o.printf("%d steps fit into %.3g minutes", t.cfg.Steps, o.Minutes)
 				err = writeConfig(run, t.cfg)
 			}
-			return loss.metrics(), err
+			return t.metrics(loss), err
 		},
 		samples: func(step int, tb *TensorBoard) ([]Metric, error) {
 			if err := t.drawGrid(run, step, tb); err != nil || o.Evaluate == nil {
@@ -214,10 +214,13 @@ func (t *Trainer) reload(run *RunDir, failure error) error {
 	return nil
 }
 
-func (l Losses) metrics() []Metric {
-	out := make([]Metric, len(lossNames))
+// metrics are the measurements that this config has: the loss of a network that is not trained is left out.
+func (t *Trainer) metrics(l Losses) (out []Metric) {
 	for i, v := range l.values() {
-		out[i] = Metric{lossNames[i], *v}
+		if v == &l.ELBO && t.optQ == nil || v == &l.Contrast && t.optH == nil {
+			continue
+		}
+		out = append(out, Metric{lossNames[i], *v})
 	}
 	return out
 }

@@ -100,15 +100,19 @@ func (t *Trainer) Close() {
 	for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H, t.Q} {
 		nn.Close(m)
 	}
-	t.closeOptimisers()
+	for _, o := range t.optimisers() {
+		o.Close()
+	}
 }
 
-func (t *Trainer) closeOptimisers() {
+// optimisers lists those of the networks that this config trains.
+func (t *Trainer) optimisers() (all []*optim.Adam) {
 	for _, o := range []*optim.Adam{t.optE, t.optG, t.optQ, t.optH} {
 		if o != nil {
-			o.Close()
+			all = append(all, o)
 		}
 	}
+	return all
 }
 
 // Losses are what one step measured.
@@ -177,10 +181,11 @@ func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
 	factor := t.cfg.Schedule.Factor(t.step, t.cfg.Steps)
 	err = torch.Do(func() error {
 		x = x.ToDevice(t.device)
-		z := t.latent(x, rng.Fork("view"))         // line 3: z = h(v(x))/‖h(v(x))‖
-		energy := t.E.Frozen(t.dtype)              // E moves only in line 16: normalise its weights once
-		chain := t.cfg.Chain                       // of n images, T steps
-		elbo := torch.Scalar(0).ToDevice(t.device) // without q there is none
+		z := t.latent(x, rng.Fork("view")) // line 3: z = h(v(x))/‖h(v(x))‖
+		energy := t.E.Frozen(t.dtype)      // E moves only in line 16: normalise its weights once
+		chain := t.cfg.Chain               // of n images, T steps
+		none := torch.Scalar(0).ToDevice(t.device)
+		elbo, contrast := none, none // without q, and with h frozen
 		chain.Low, chain.High = t.cfg.Data.Range.Low, t.cfg.Data.Range.High
 
 		m := rng.Fork("m").Normal(x.Size(0), t.cfg.Generator.LatentDim).ToDevice(t.device) // line 4
@@ -201,15 +206,11 @@ func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
 		f := now.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0) // both terms of line 15 in one pass
 		real, fakeScore, cosine := now.Score(f[0]), now.Score(f[1]), now.Cosine(f[0], z).Detach()
 		lossE := EnergyLoss(fakeScore, real.Add(now.LogPosterior(f[0], z))) // line 15, Eq. 4
-		extra := torch.Tensor{}
 		if t.optH != nil {
-			extra = now.Latent(f[1]).Detach()
+			contrast = t.stepH(x, now.Latent(f[1]).Detach(), rng.Fork("contrast"), factor)
 		}
-		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo).mean(t.group)
+		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo, contrast).mean(t.group)
 		t.optE.Step(lossE, t.cfg.OptE.LR*factor) // line 16; the last that a lost peer can stop
-		if t.optH != nil {
-			loss.Contrast = t.stepH(x, extra, rng.Fork("contrast"), factor).Item()
-		}
 
 		decay := optim.EMADecay(t.cfg.EMA, t.step)
 		optim.UpdateEMA(t.AvgE, t.E, decay)

@@ -96,17 +96,23 @@ func KLLoss(mean, logVar torch.Tensor) torch.Tensor {
 // stepGQ updates G and q by one loss (Algorithm 1, line 12).
 func (t *Trainer) stepGQ(loss torch.Tensor, factor float64) {
 	g, q := nn.Params(t.G), nn.Params(t.Q)
-	grads := torch.Grads(loss, append(g, q...), torch.GradOptions{})
+	grads := t.group.Grads(loss, append(g, q...))
 	t.optG.Apply(grads[:len(g)], t.cfg.OptG.LR*factor)
 	t.optQ.Apply(grads[len(g):], t.cfg.OptQ.LR*factor)
 }
 
 // stepH updates an encoder that is trained along, as CLEL does: two views of each image, and the
-// energy's latents g(f(x^T)) of negative samples as further negatives. It returns the loss.
-// extra: [n,d_z], constants.
+// energy's latents g(f(x^T)) of negative samples as further negatives. In a group all images of the
+// batch are compared. It returns the loss. extra: [n,d_z], constants.
 func (t *Trainer) stepH(x, extra torch.Tensor, rng *torch.RNG, factor float64) torch.Tensor {
 	views := torch.Cat([]torch.Tensor{t.view(x, 1, rng.Fork("first")), t.view(x, 1, rng.Fork("second"))}, 0)
-	loss := NTXentAgainst(t.H.Forward(views, nn.Train), extra, t.cfg.Temperature)
+	out := t.H.Forward(views, nn.Train)
+	if t.group != nil {
+		v := out.Chunk(2, 0)
+		out = torch.Cat([]torch.Tensor{gathered(t.group, v[0]), gathered(t.group, v[1])}, 0)
+		extra = torch.Cat(t.group.AllGather(extra), 0)
+	}
+	loss := NTXentAgainst(out, extra, t.cfg.Temperature)
 	t.optH.Step(loss, t.cfg.OptH.LR*factor)
 	return loss.Detach()
 }
