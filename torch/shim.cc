@@ -237,6 +237,19 @@ void lt_free(uint64_t h) { free_handle(h); }
 
 int64_t lt_live(void) { return live.load(); }
 
+char* lt_from_pointer(const void* tensor, uint64_t* out) {
+  return guard([&] {
+    require_scope();
+    *out = tensor ? make_handle(*static_cast<const Tensor*>(tensor)) : 0;
+  });
+}
+
+char* lt_new_pointer(uint64_t h, void** tensor) {
+  return guard([&] { *tensor = new Tensor(get(h)); }, [&] { return shape_of(h); });
+}
+
+void lt_free_pointer(void* tensor) { delete static_cast<Tensor*>(tensor); }
+
 void lt_tune_malloc(void) {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 32 << 20); // the most that glibc takes

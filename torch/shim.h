@@ -63,6 +63,12 @@ char* lt_keep(uint64_t t);
 void lt_free(uint64_t t);
 int64_t lt_live(void);
 
+// Tensors of other libraries. A pointer is an at::Tensor*; each side holds its own reference to the
+// one TensorImpl. lt_from_pointer leaves the pointer its owner's, lt_new_pointer makes one for the caller.
+char* lt_from_pointer(const void* tensor, uint64_t* out);
+char* lt_new_pointer(uint64_t t, void** tensor);
+void lt_free_pointer(void* tensor);
+
 // The process.
 void lt_tune_malloc(void); // keep freed memory instead of giving it back page by page
 void lt_set_threads(int n);
