@@ -7,6 +7,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON := /usr/bin/python3
 
 PKG ?= ./...
+TAGS ?=
+TAGGED := $(if $(TAGS),-tags $(TAGS))
 BENCH ?= .
 FUZZTIME ?= 10s
 RELEASE ?= trixie
@@ -36,14 +38,19 @@ build: setup ## make bin/liebm
 
 .PHONY: test
 test: setup lint ## the checks, then the tests; PKG=./torch for one package
-	$(GO) test $(PKG)
+	$(GO) test $(TAGGED) $(PKG)
+
+.PHONY: gotorch
+gotorch: setup ## build gotorch's C library, then check and test what has TAGS=gotorch
+	@sh third_party/gotorch.sh
+	@[ ! -e third_party/gotorch/libcgotorch.so ] || $(MAKE) --no-print-directory test PKG='./torch/gotorch ./torch/optim' TAGS=gotorch
 
 .PHONY: lint
 lint: setup ## gofmt, go vet, staticcheck
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not gofmt-ed (make tidy does it):" $$bad; exit 1; }
-	$(GO) vet $(PKG)
+	$(GO) vet $(TAGGED) $(PKG)
 	@if go run $(STATICCHECK) -version >/dev/null 2>&1; then \
-		echo "staticcheck $(PKG)"; $(GO) run $(STATICCHECK) $(PKG); \
+		echo "staticcheck $(PKG)"; $(GO) run $(STATICCHECK) $(TAGGED) $(PKG); \
 	else \
 		echo "staticcheck skipped: 'go run $(STATICCHECK)' cannot fetch or build it here"; \
 	fi
@@ -58,7 +65,7 @@ asan: setup ## the tests of the C boundary under the address sanitizer
 
 .PHONY: bench
 bench: setup ## the benchmarks; BENCH=pattern for some
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+	$(GO) test $(TAGGED) -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
 .PHONY: fuzz
 fuzz: setup ## each fuzz target for FUZZTIME=10s

@@ -25,6 +25,14 @@ prepend() {
 
 quote() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
+# What links gotorch (build tag gotorch) finds its C library by this. As one of the flags below it
+# would compile everything anew.
+gotorch=$here/gotorch
+if [ -e "$gotorch/libcgotorch.so" ]; then
+	export LIBRARY_PATH="$gotorch${LIBRARY_PATH:+:$LIBRARY_PATH}"
+	[ $# -gt 0 ] || printf 'export LIBRARY_PATH=%s\n' "$(quote "$LIBRARY_PATH")"
+fi
+
 root=${LIBTORCH-}
 if [ -z "$root" ] && [ -f "$here/libtorch/build-version" ]; then
 	root=$here/libtorch

@@ -32,32 +32,47 @@ func (m *mlp) forward(x torch.Tensor) torch.Tensor {
 	return x
 }
 
-// BenchmarkMLPStep is one training step of a classifier (forward, cross-entropy, backward, Adam)
-// beside the same step in PyTorch with its fastest Adam, foreach.
+type mlpCase struct {
+	name   string
+	batch  int
+	widths []int
+}
+
+var mlps = []mlpCase{
+	{"small", 32, []int{64, 64, 64, 10}},
+	{"fashion", 64, []int{784, 128, 10}},
+	{"large", 512, []int{784, 2048, 2048, 10}},
+}
+
+func (c mlpCase) data() (x, y torch.Tensor) {
+	return torch.NewRNG(1, 0, "data").Normal(c.batch, c.widths[0]), torch.Zeros([]int{c.batch}, torch.Int64)
+}
+
+func (c mlpCase) python() string { return fmt.Sprintf(pythonMLP, c.batch, ints(c.widths)) }
+
+// training is one training step of a classifier (forward, cross-entropy, backward, Adam), and what
+// frees its optimiser.
+func training(net any, forward func(torch.Tensor) torch.Tensor, x, y torch.Tensor) (step, stop func()) {
+	adam := optim.NewAdam(nn.Params(net), optim.AdamOptions{Beta1: .9, Beta2: .999, Eps: 1e-8})
+	return func() {
+		torch.Tidy(func() torch.Tensor {
+			adam.Step(forward(x).CrossEntropy(y), 1e-3)
+			return torch.Tensor{}
+		})
+	}, adam.Close
+}
+
+// BenchmarkMLPStep is one training step beside the same step in PyTorch with its fastest Adam, foreach.
 func BenchmarkMLPStep(b *testing.B) {
-	for _, c := range []struct {
-		name   string
-		batch  int
-		widths []int
-	}{
-		{"small", 32, []int{64, 64, 64, 10}},
-		{"fashion", 64, []int{784, 128, 10}},
-		{"large", 512, []int{784, 2048, 2048, 10}},
-	} {
+	for _, c := range mlps {
 		b.Run(c.name, func(b *testing.B) {
 			_ = torch.Do(func() error {
 				net := newMLP(c.widths...)
 				defer nn.Close(net)
-				adam := optim.NewAdam(nn.Params(net), optim.AdamOptions{Beta1: .9, Beta2: .999, Eps: 1e-8})
-				defer adam.Close()
-				rng := torch.NewRNG(1, 0, "data")
-				x, y := rng.Normal(c.batch, c.widths[0]), torch.Zeros([]int{c.batch}, torch.Int64)
-				torchtest.Beside(b, func() {
-					torch.Tidy(func() torch.Tensor {
-						adam.Step(net.forward(x).CrossEntropy(y), 1e-3)
-						return torch.Tensor{}
-					})
-				}, fmt.Sprintf(pythonMLP, c.batch, ints(c.widths)), "step()")
+				x, y := c.data()
+				step, stop := training(net, net.forward, x, y)
+				defer stop()
+				torchtest.Beside(b, step, c.python(), "step()")
 				return nil
 			})
 		})

@@ -1,0 +1,151 @@
+//go:build gotorch
+
+package gotorch
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+
+	upstream "github.com/wangkuiyi/gotorch"
+	"github.com/wangkuiyi/gotorch/nn"
+
+	"github.com/liebm/liebm/torch"
+	ours "github.com/liebm/liebm/torch/nn"
+)
+
+// Module is a gotorch network seen from our side. Package nn walks it like one of our own: its tensors
+// are the network's, in the order of the fields, under the names that fields of ours would give them,
+// and marked as buffers where gotorch's tag says so. They are kept: nn.Close(m) lets go of them, and
+// leaves the network as it is.
+//
+// What changes a tensor in place is seen on both sides: our optimisers, nn.Load, nn.Copy, gotorch's
+// To. What puts another tensor into a field is not: after gotorch's SetStateDict wrap again, and
+// leave nn.To and nn.Freeze to our own networks.
+type Module struct {
+	Tensors
+	name    string
+	forward func(upstream.Tensor) upstream.Tensor
+}
+
+// Tensors is a struct with the network's fields: a torch.Tensor for each tensor, a pointer to such a
+// struct for each module.
+type Tensors any
+
+// Wrap makes a gotorch network ours. It has Forward(gotorch.Tensor) gotorch.Tensor, or Sequential's.
+// Wrap needs an open scope.
+func Wrap(net nn.IModule) *Module {
+	m := &Module{name: fmt.Sprintf("%T.Forward", net)}
+	switch net := net.(type) {
+	case interface {
+		Forward(upstream.Tensor) upstream.Tensor
+	}:
+		m.forward = net.Forward
+	case interface{ Forward(...any) any }:
+		m.forward = func(x upstream.Tensor) upstream.Tensor {
+			y, ok := net.Forward(x).(upstream.Tensor)
+			if !ok {
+				panic(&torch.Error{Op: m.name, Msg: "its result is no gotorch.Tensor: let the last module return one"})
+			}
+			return y
+		}
+	default:
+		panic(&torch.Error{Op: m.name, Msg: "want Forward(gotorch.Tensor) gotorch.Tensor, as of Linear, or Forward(...any) any, as of Sequential"})
+	}
+	m.Tensors = mirror(reflect.ValueOf(net), fmt.Sprintf("%T", net))
+	for _, l := range ours.State(m) {
+		l.Tensor.Keep()
+	}
+	return m
+}
+
+// Forward maps x as the network does; gradients pass through. It honours torch.NoGrad.
+func (m *Module) Forward(x torch.Tensor) (y torch.Tensor) {
+	run(m.name, fmt.Sprint(x.Shape()), func() { y = From(m.forward(To(x))) })
+	return y
+}
+
+// Energy is Forward with its result as energies: one number for each of x, whatever further
+// dimensions of length 1 it came with. x: [n,…] → [n].
+func (m *Module) Energy(x torch.Tensor) torch.Tensor { return m.Forward(x).Reshape(x.Size(0)) }
+
+var (
+	moduleType = reflect.TypeFor[nn.IModule]()
+	tensorType = reflect.TypeFor[upstream.Tensor]()
+)
+
+// mirror makes a struct like the one that module points to, with the fields that gotorch's own walk
+// visits: tensors, modules, slices and arrays of them. It returns a pointer to it, or nil.
+func mirror(module reflect.Value, path string) any {
+	for module.Kind() == reflect.Interface {
+		module = module.Elem()
+	}
+	if !module.IsValid() || module.IsNil() {
+		return nil
+	}
+	module = module.Elem()
+	var fields []reflect.StructField
+	var values []any
+	for i := range module.NumField() {
+		f := module.Type().Field(i)
+		value := mirrorField(module.Field(i), f, path+"."+f.Name)
+		if value == nil {
+			continue
+		}
+		field := reflect.StructField{Name: f.Name, Type: reflect.TypeOf(value)}
+		if buffer(f) {
+			field.Tag = `nn:"buffer"`
+		}
+		fields, values = append(fields, field), append(values, value)
+	}
+	out := reflect.New(reflect.StructOf(fields))
+	for i, v := range values {
+		out.Elem().Field(i).Set(reflect.ValueOf(v))
+	}
+	return out.Interface()
+}
+
+// mirrorField is the mirror of one field, or nil where gotorch sees nothing in it.
+func mirrorField(v reflect.Value, f reflect.StructField, path string) any {
+	visible := func(t reflect.Type) bool { return t == tensorType || t.Implements(moduleType) }
+	list := v.Kind() == reflect.Slice || v.Kind() == reflect.Array
+	if !visible(f.Type) && !(list && visible(f.Type.Elem())) {
+		return nil
+	}
+	if !f.IsExported() {
+		panic(&torch.Error{Op: path, Msg: "gotorch sees exported fields only: begin its name with a capital"})
+	}
+	if !list {
+		return mirrorElement(v, path)
+	}
+	elements := make([]any, v.Len()) // none stay, as nil: the ones behind them keep their numbers
+	for i := range elements {
+		elements[i] = mirrorElement(v.Index(i), path+"."+strconv.Itoa(i))
+		if t, ok := elements[i].(torch.Tensor); ok {
+			elements[i] = listed(t, f)
+		}
+	}
+	return elements
+}
+
+func mirrorElement(v reflect.Value, path string) any {
+	if v.Type() != tensorType {
+		return mirror(v, path)
+	}
+	if t := From(v.Interface().(upstream.Tensor)); t.Defined() {
+		return t
+	}
+	return nil
+}
+
+// listed is a tensor of a list, in a struct since only fields have tags.
+func listed(t torch.Tensor, f reflect.StructField) any {
+	if buffer(f) {
+		return &struct {
+			Tensor torch.Tensor `nn:"buffer"`
+		}{t}
+	}
+	return &struct{ Tensor torch.Tensor }{t}
+}
+
+func buffer(f reflect.StructField) bool { return f.Tag.Get("gotorch") == "buffer" }

@@ -1,0 +1,67 @@
+//go:build gotorch
+
+package gotorch
+
+// #cgo LDFLAGS: -Wl,-rpath,${SRCDIR}/../../third_party/gotorch -ldl
+// #include "lifetime.h"
+import "C"
+
+import (
+	"runtime"
+	"strings"
+	"unsafe"
+
+	upstream "github.com/wangkuiyi/gotorch"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// From makes a gotorch tensor one of ours, in the open scope: the same storage, autograd history and
+// gradient. t may be collected afterwards. A gotorch tensor without content, as Grad returns where
+// there is none, is the zero Tensor.
+func From(t upstream.Tensor) torch.Tensor {
+	if t.T == nil {
+		return torch.FromPointer(nil)
+	}
+	defer runtime.KeepAlive(t.T) // its finalizer deletes what *t.T points to
+	return torch.FromPointer(*t.T)
+}
+
+// To makes one of our tensors a gotorch tensor: the same storage, autograd history and gradient. The
+// scope of t may close before the result is used, and the result keeps t's memory until Go's
+// collector finds it. The zero Tensor is gotorch's nil.
+func To(t torch.Tensor) upstream.Tensor {
+	p := t.NewPointer()
+	if p == nil {
+		return upstream.Tensor{}
+	}
+	cell := new(unsafe.Pointer) // what gotorch's finalizers watch
+	*cell = p
+	upstream.SetTensorFinalizer(cell)
+	return upstream.Tensor{T: cell}
+}
+
+// Run runs f, which may call anything of gotorch's: no tensor that f uses is freed before f has
+// returned, and an error of libtorch's, which gotorch panics with as a string, becomes a panic
+// with *torch.Error. When the memory that C holds has grown much, Run collects garbage.
+func Run(f func()) { run("gotorch", "", f) }
+
+func run(op, shapes string, f func()) {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case string:
+			msg, _, _ := strings.Cut(e, "\n")
+			panic(&torch.Error{Op: op, Shapes: shapes, Msg: msg})
+		default:
+			panic(e)
+		}
+	}()
+	epoch := C.gt_enter()
+	defer func() {
+		if C.gt_leave(epoch) != 0 {
+			runtime.GC()
+		}
+	}()
+	f()
+}
