@@ -41,8 +41,8 @@ test: setup lint ## the checks, then the tests; PKG=./torch for one package
 	$(GO) test $(TAGGED) $(PKG)
 
 .PHONY: gotorch
-gotorch: setup ## build gotorch's C library, then check and test what has TAGS=gotorch
-	@sh third_party/gotorch.sh
+gotorch: ## build gotorch's C library, then check and test what has TAGS=gotorch
+	@$(MAKE) --no-print-directory setup TAGS=gotorch
 	@[ ! -e third_party/gotorch/libcgotorch.so ] || $(MAKE) --no-print-directory test PKG='./torch/gotorch ./torch/optim' TAGS=gotorch
 
 .PHONY: lint
@@ -84,6 +84,7 @@ golden: ## write testdata again with Debian's python3 and the testdata/*.py scri
 .PHONY: setup
 setup: ## install what is missing; does nothing the second time
 	@sh third_party/setup.sh
+	@$(if $(filter gotorch,$(TAGS)),sh third_party/gotorch.sh)
 
 .PHONY: env
 env: ## print the lines that let a plain go build find LIBTORCH: eval "$$(make -s env)"

@@ -14,18 +14,18 @@ import (
 	ours "github.com/liebm/liebm/torch/nn"
 )
 
-// well is a gotorch module: E(x) = −½·s·‖x‖².
+// well is a gotorch module: E(x) = k·‖x‖².
 type well struct {
 	nn.Module
-	Stiffness upstream.Tensor
+	K upstream.Tensor
 }
 
 func (w *well) Forward(x upstream.Tensor) upstream.Tensor {
-	return upstream.Mul(upstream.Sum(upstream.Mul(x, x), map[string]interface{}{"dim": 1, "keepDim": false}), w.Stiffness)
+	return upstream.Mul(upstream.Sum(upstream.Mul(x, x), map[string]interface{}{"dim": 1, "keepDim": false}), w.K)
 }
 
 func ExampleWrap() {
-	net := &well{Stiffness: upstream.Full([]int64{1}, -.5, true)}
+	net := &well{K: upstream.Full([]int64{1}, -.5, true)}
 	net.Init(net)
 	err := torch.Do(func() error {
 		energy := gotorch.Wrap(net)

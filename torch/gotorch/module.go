@@ -61,7 +61,7 @@ func Wrap(net nn.IModule) *Module {
 
 // Forward maps x as the network does; gradients pass through. It honours torch.NoGrad.
 func (m *Module) Forward(x torch.Tensor) (y torch.Tensor) {
-	run(m.name, fmt.Sprint(x.Shape()), func() { y = From(m.forward(To(x))) })
+	run(m.name, x, func() { y = From(m.forward(To(x))) })
 	return y
 }
 

@@ -7,6 +7,7 @@ package gotorch
 import "C"
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"unsafe"
@@ -44,15 +45,20 @@ func To(t torch.Tensor) upstream.Tensor {
 // Run runs f, which may call anything of gotorch's: no tensor that f uses is freed before f has
 // returned, and an error of libtorch's, which gotorch panics with as a string, becomes a panic
 // with *torch.Error. When the memory that C holds has grown much, Run collects garbage.
-func Run(f func()) { run("gotorch", "", f) }
+func Run(f func()) { run("gotorch", torch.Tensor{}, f) }
 
-func run(op, shapes string, f func()) {
+// run names op and the shape of x in errors.
+func run(op string, x torch.Tensor, f func()) {
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
 		case string:
-			msg, _, _ := strings.Cut(e, "\n")
-			panic(&torch.Error{Op: op, Shapes: shapes, Msg: msg})
+			err := &torch.Error{Op: op}
+			err.Msg, _, _ = strings.Cut(e, "\n")
+			if x.Defined() {
+				err.Shapes = fmt.Sprint(x.Shape())
+			}
+			panic(err)
 		default:
 			panic(e)
 		}
