@@ -77,10 +77,7 @@ var (
 // mirror makes a struct like the one that module points to, with the fields that gotorch's own walk
 // visits: tensors, modules, slices and arrays of them. It returns a pointer to it, or nil.
 func mirror(module reflect.Value, path string) any {
-	for module.Kind() == reflect.Interface {
-		module = module.Elem()
-	}
-	if !module.IsValid() || module.IsNil() {
+	if module.IsNil() {
 		return nil
 	}
 	module = module.Elem()
@@ -109,7 +106,7 @@ func mirror(module reflect.Value, path string) any {
 func mirrorField(v reflect.Value, f reflect.StructField, path string) any {
 	visible := func(t reflect.Type) bool { return t == tensorType || t.Implements(moduleType) }
 	list := v.Kind() == reflect.Slice || v.Kind() == reflect.Array
-	if !visible(f.Type) && !(list && visible(f.Type.Elem())) {
+	if !visible(f.Type) && !(list && (visible(f.Type.Elem()) || f.Type.Elem().Kind() == reflect.Interface)) {
 		return nil
 	}
 	if !f.IsExported() {
@@ -129,11 +126,17 @@ func mirrorField(v reflect.Value, f reflect.StructField, path string) any {
 }
 
 func mirrorElement(v reflect.Value, path string) any {
-	if v.Type() != tensorType {
-		return mirror(v, path)
+	if v.Kind() == reflect.Interface {
+		v = v.Elem()
 	}
-	if t := From(v.Interface().(upstream.Tensor)); t.Defined() {
-		return t
+	switch {
+	case !v.IsValid():
+	case v.Type().Implements(moduleType):
+		return mirror(v, path)
+	case v.Type() == tensorType:
+		if t := From(v.Interface().(upstream.Tensor)); t.Defined() {
+			return t
+		}
 	}
 	return nil
 }

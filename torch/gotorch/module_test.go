@@ -150,6 +150,7 @@ type everyField struct {
 	Layers   []*theirs.LinearModule
 	Weights  [2]upstream.Tensor
 	Averages []upstream.Tensor `gotorch:"buffer"`
+	Mixed    []any
 	Sizes    []int
 }
 
@@ -159,7 +160,7 @@ func newEveryField() *everyField {
 	one := func() upstream.Tensor { return upstream.Ones([]int64{1}, true) }
 	m := &everyField{Scale: one(), Norm: theirs.BatchNorm2d(2, 1e-5, .1, true, true), Any: theirs.Linear(1, 1, false),
 		Layers: []*theirs.LinearModule{nil, theirs.Linear(1, 2, true)}, Weights: [2]upstream.Tensor{one(), one()},
-		Averages: []upstream.Tensor{upstream.Ones([]int64{1}, false)}}
+		Averages: []upstream.Tensor{upstream.Ones([]int64{1}, false)}, Mixed: []any{"a name", nil, theirs.Linear(1, 1, false)}}
 	m.Init(m)
 	return m
 }
@@ -177,7 +178,7 @@ func TestWalk(t *testing.T) {
 			names = append(names, l.Name)
 		}
 		require.Equal(t, []string{"scale", "norm.weight", "norm.bias", "norm.running_mean (buffer)", "norm.running_var (buffer)",
-			"any.weight", "layers.1.weight", "layers.1.bias", "weights.0.tensor", "weights.1.tensor", "averages.0.tensor (buffer)"}, names)
+			"any.weight", "layers.1.weight", "layers.1.bias", "weights.0.tensor", "weights.1.tensor", "averages.0.tensor (buffer)", "mixed.2.weight"}, names)
 		require.Len(t, nn.State(m), len(raw.StateDict()), "gotorch's own walk finds as many")
 		require.Len(t, nn.Params(m), len(raw.Parameters()))
 
