@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
@@ -11,25 +12,38 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// presets are complete configs by name: Table 12's data sets, and one that fits a laptop.
+// presets are complete configs by data set, for target em: Table 12's, and one that fits a laptop.
 var presets = map[string]func() Config{
-	"fmnist-em":      FashionMNIST,
-	"cifar10-em":     CIFAR10,
-	"imagenet32-em":  ImageNet32,
-	"celeba64-em":    CelebA64,
-	"celebahq256-em": CelebAHQ256,
+	"fmnist":      FashionMNIST,
+	"cifar10":     CIFAR10,
+	"imagenet32":  ImageNet32,
+	"celeba64":    CelebA64,
+	"celebahq256": CelebAHQ256,
 }
 
-// Presets lists the names that Preset knows.
-func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
+// Presets lists the names that Preset knows: data set, hyphen, target.
+func Presets() []string { return byTarget(slices.Collect(maps.Keys(presets)), EM, EJM, ERM) }
+
+// byTarget joins every data set with every target, in order.
+func byTarget(sets []string, targets ...string) (names []string) {
+	for _, set := range sets {
+		for _, target := range targets {
+			names = append(names, set+"-"+target)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Preset returns a complete config by name.
 func Preset(name string) (Config, error) {
-	make, ok := presets[name]
-	if !ok {
+	if !slices.Contains(Presets(), name) {
 		return Config{}, unknownPreset(name, Presets())
 	}
-	return make(), nil
+	set, target, _ := strings.Cut(name, "-")
+	c := presets[set]()
+	c.Preset, c.Target = name, target
+	return c, nil
 }
 
 func unknownPreset(name string, known []string) error {

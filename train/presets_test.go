@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,11 +14,11 @@ import (
 
 func TestNetworksHaveThePublishedNumberOfParameters(t *testing.T) {
 	before := torch.Live()
-	for name, want := range map[string]map[string]int{ // Table 12
-		"cifar10-em":     {"E": 4_923_968, "G": 4_276_739, "q": 15_208_064},
+	for name, want := range map[string]map[string]int{ // Table 12; h is ResNet-18 with its head
+		"cifar10-em":     {"E": 4_923_968, "G": 4_276_739, "q": 15_208_064, "h": 11_761_792},
 		"imagenet32-em":  {"E": 17_645_632, "G": 16_024_579, "q": 15_208_064},
-		"celeba64-em":    {"E": 20_651_456, "G": 12_220_675, "q": 15_210_752},
-		"celebahq256-em": {"G": 34_326_211, "q": 8_064_512},
+		"celeba64-em":    {"E": 20_651_456, "G": 12_220_675, "q": 15_210_752, "h": 11_761_792},
+		"celebahq256-em": {"G": 34_326_211, "q": 8_064_512, "h": 11_769_472},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := Preset(name)
@@ -40,6 +41,7 @@ func TestPresetsAreWholeAndValid(t *testing.T) {
 		cfg, err := Preset(name)
 		require.NoError(t, err)
 		assert.Equal(t, name, cfg.Preset)
+		assert.True(t, strings.HasSuffix(name, "-"+cfg.Target), name)
 		assert.NoError(t, cfg.Validate(), name)
 		var back Config
 		text, err := YAML(cfg)

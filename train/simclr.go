@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -53,14 +54,7 @@ var sslPresets = map[string]func(target string) SSLConfig{
 
 // SSLPresets lists the names that SSLPreset knows: data set, hyphen, target.
 func SSLPresets() []string {
-	var names []string
-	for name := range sslPresets {
-		for _, target := range []string{SimCLR, BYOL, WMSE} {
-			names = append(names, name+"-"+target)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return byTarget(slices.Collect(maps.Keys(sslPresets)), SimCLR, BYOL, WMSE)
 }
 
 // SSLPreset returns a complete pretraining config by name.
