@@ -1,6 +1,7 @@
 package data
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/liebm/liebm/torch"
@@ -24,6 +25,24 @@ func SimCLRViews() Augment {
 
 // NoiseViews is the paper's second V: uniform noise of one grey level.
 func NoiseViews() Augment { return Augment{Noise: true} }
+
+// Validate names the setting that makes no views.
+func (a Augment) Validate() error {
+	for _, p := range []float64{a.JitterProb, a.GrayProb, a.FlipProb} {
+		if !(p >= 0 && p <= 1) {
+			return fmt.Errorf("views.jitter_prob is %v, gray_prob %v and flip_prob %v: give probabilities", a.JitterProb, a.GrayProb, a.FlipProb)
+		}
+	}
+	for _, strength := range a.Jitter {
+		if !(strength >= 0) || math.IsInf(strength, 0) || a.Jitter[3] > 0.5 {
+			return fmt.Errorf("views.jitter is %v: give strengths of 0 or more, and of hue, the last, at most 0.5", a.Jitter)
+		}
+	}
+	if smallest, largest := a.Crop[0], a.Crop[1]; a.Crop != [2]float64{} && !(smallest > 0 && smallest <= largest && largest <= 1) {
+		return fmt.Errorf("views.crop is %v: give the smallest and the largest area of a crop, such as [0.2, 1], or [0, 0] for none", a.Crop)
+	}
+	return nil
+}
 
 // Apply draws one view of every image. x: [n,c,h,w] in [0,1], the result too.
 //

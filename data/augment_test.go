@@ -339,3 +339,20 @@ func TestFloatsAndBytesAreInverse(t *testing.T) {
 		assert.Equal(t, []byte{0, 0, 0, 1, 254, 255, 255, 255}, Bytes(edges), "clamped and rounded to the nearest")
 	})
 }
+
+func TestAugmentNamesTheSettingThatMakesNoViews(t *testing.T) {
+	assert.NoError(t, SimCLRViews().Validate())
+	assert.NoError(t, NoiseViews().Validate())
+	for want, change := range map[string]func(*Augment){
+		"flip_prob NaN":         func(a *Augment) { a.FlipProb = math.NaN() },
+		"jitter_prob is 2":      func(a *Augment) { a.JitterProb = 2 },
+		"views.jitter is [-1":   func(a *Augment) { a.Jitter[0] = -1 },
+		"at most 0.5":           func(a *Augment) { a.Jitter[3] = 0.6 },
+		"views.crop is [0 1]":   func(a *Augment) { a.Crop[0] = 0 },
+		"views.crop is [0.2 2]": func(a *Augment) { a.Crop[1] = 2 },
+	} {
+		a := SimCLRViews()
+		change(&a)
+		assert.ErrorContains(t, a.Validate(), want)
+	}
+}

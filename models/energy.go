@@ -1,8 +1,6 @@
 package models
 
 import (
-	"fmt"
-
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
 )
@@ -45,9 +43,6 @@ type energyBlock struct {
 // NewEnergy makes E with weights drawn from the seed, convolutions from Xavier's normal. The
 // caller closes it with nn.Close.
 func NewEnergy(c EnergyConfig, seed uint64) (*Energy, error) {
-	if len(c.Widths) == 0 || len(c.Widths) != len(c.Downs) {
-		return nil, fmt.Errorf("energy: %d widths for %d downs: give one of each per block", len(c.Widths), len(c.Downs))
-	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,9 @@ const (
 
 // Validate names the setting that makes no energy.
 func (c EnergyConfig) Validate() error {
+	if len(c.Widths) == 0 || len(c.Widths) != len(c.Downs) {
+		return fmt.Errorf("energy: %d widths for %d downs: give one of each per block", len(c.Widths), len(c.Downs))
+	}
 	switch c.Posterior {
 	case "", Cosine, Gaussian, NoLatent:
 	case CEBM:

@@ -101,13 +101,16 @@ func (c SSLConfig) Validate() error {
 	bad(c.Batch < 2, "batch is %d: a contrast needs at least 2 images", c.Batch)
 	bad(c.Steps < 1, "steps is %d: give at least 1", c.Steps)
 	bad(c.Target != SimCLR && c.Target != BYOL && c.Target != WMSE, "target is %q: give simclr, byol or wmse", c.Target)
-	bad(c.Target == SimCLR && !(c.Temperature > 0), "temperature is %v: give one above 0, such as 0.5", c.Temperature)
+	bad(c.Target == SimCLR && !positive(c.Temperature), "temperature is %v: give one above 0, such as 0.5", c.Temperature)
 	bad(c.Target == BYOL && !(c.Tau >= 0 && c.Tau <= 1), "tau is %v: give a decay from 0 to 1, such as 0.99", c.Tau)
 	bad(c.Target == WMSE && (c.Whiten <= c.Encoder.LatentDim || c.Batch%c.Whiten != 0),
 		"whiten is %d, batch %d and encoder.latent_dim %d: wmse needs sub-batches larger than the latent that divide the batch", c.Whiten, c.Batch, c.Encoder.LatentDim)
-	bad(!(c.Optim.LR > 0), "optim.lr is %v: give a learning rate above 0", c.Optim.LR)
-	bad(!(c.Data.Range.Low < c.Data.Range.High), "data.range is [%v, %v]: give [0, 1] or [-1, 1]", c.Data.Range.Low, c.Data.Range.High)
-	bad(c.Log.Metrics < 1 || c.Log.Samples < 1 || c.Log.Checkpoint < 1 || c.Log.Keep < 1, "log: every interval and keep must be at least 1, got %+v", c.Log)
+	c.Optim.check("optim", bad)
+	checkRange(c.Data.Range, bad)
+	c.Log.check(bad)
+	if err := c.Views.Validate(); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 

@@ -18,7 +18,12 @@ func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 	bad(c.EMAfter < 0 || (c.EMAfter > 0 && c.Target != EJM), "em_after is %d with target=%s: it is the step at which ejm goes over to em: --set target=ejm, or em_after=0", c.EMAfter, c.Target)
 	bad(noLatent && c.Target == EJM, "target=ejm climbs E(x,h(x)), which energy.posterior=none does not have: --set target=em, or another posterior")
 	bad(noLatent && c.Encoder == Joint, "encoder=joint learns from the energy's latents, which energy.posterior=none does not have: --set encoder=pretrained, or another posterior")
-	bad(c.Encoder == Joint && (!(c.Temperature > 0) || !(c.OptH.LR > 0)), "temperature is %v and opt_h.lr %v: encoder=joint needs both above 0", c.Temperature, c.OptH.LR)
+	cosine := c.Energy.Posterior == models.Cosine || c.Energy.Posterior == ""
+	bad(cosine && c.Energy.Gamma == 0, "energy.gamma is 0, which leaves the head g as it was drawn: --set energy.posterior=none for an energy without a latent term, or give a weight such as 0.01")
+	if c.Encoder == Joint {
+		bad(!positive(c.Temperature), "temperature is %v: encoder=joint needs one above 0, such as 0.5", c.Temperature)
+		c.OptH.check("opt_h", bad)
+	}
 	if c.Target != ERM {
 		return
 	}
@@ -27,9 +32,9 @@ func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 	bad(len(q.Widths) > 0 && 4<<len(q.Widths) != c.Data.Size, "inference.widths %v reads %d×%d images, data.size is %d: give one width per halving down to 4×4 pixels", q.Widths, 4<<len(q.Widths), 4<<len(q.Widths), c.Data.Size)
 	bad(q.LatentDim != c.Generator.LatentDim, "inference.latent_dim is %d, generator.latent_dim %d: q's latents are G's", q.LatentDim, c.Generator.LatentDim)
 	bad(q.Channels != c.Energy.Channels, "inference.channels is %d, energy.channels %d", q.Channels, c.Energy.Channels)
-	bad(!(c.Omega2 > 0) || math.IsInf(c.Omega2, 0), "omega2 is %v: target=erm needs a weight above 0, such as 0.1; without it use target=em", c.Omega2)
+	bad(!positive(c.Omega2), "omega2 is %v: target=erm needs a weight above 0, such as 0.1; without it use target=em", c.Omega2)
 	bad(!(c.Rho >= 0) || math.IsInf(c.Rho, 0), "rho is %v: give a weight of 0 or more, such as 1", c.Rho)
-	bad(!(c.OptQ.LR > 0), "opt_q.lr is %v: give a learning rate above 0", c.OptQ.LR)
+	c.OptQ.check("opt_q", bad)
 }
 
 // NeedsEncoder reports whether anything in the training reads h.

@@ -82,6 +82,23 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 		"a NaN weight of z":     {func(c *Config) { c.Target, c.Rho = ERM, math.NaN() }, "rho is NaN"},
 		"γ of NaN":              {func(c *Config) { c.Energy.Gamma = math.NaN() }, "energy.gamma is NaN"},
 		"γ without bound":       {func(c *Config) { c.Energy.Gamma = math.Inf(1) }, "energy.gamma is +Inf"},
+		"γ below 0":             {func(c *Config) { c.Energy.Gamma = -1 }, "energy.gamma is -1"},
+		"a head that γ freezes": {func(c *Config) { c.Energy.Gamma = 0 }, "--set energy.posterior=none"},
+		"linear F frozen":       {func(c *Config) { c.Energy.LinearF, c.OptE.LR = true, 0 }, "--set opt_e.lr=1e-4, or energy.linear_f=false"},
+		"a rate of NaN":         {func(c *Config) { c.OptG.LR = math.NaN() }, "opt_g.lr is NaN"},
+		"a rate without bound":  {func(c *Config) { c.OptE.LR = math.Inf(1) }, "opt_e.lr is +Inf"},
+		"a decay of 1":          {func(c *Config) { c.OptE.Beta2 = 1 }, "opt_e.beta1 is 0 and beta2 1"},
+		"an eps of NaN":         {func(c *Config) { c.OptG.Eps = math.NaN() }, "opt_g.eps is NaN"},
+		"a clip below 0":        {func(c *Config) { c.OptE.Clip = -1 }, "opt_e.weight_decay is 0 and clip -1"},
+		"q that stands still":   {func(c *Config) { c.Target, c.OptQ.LR = ERM, 0 }, "opt_q.lr is 0"},
+		"h that stands still":   {func(c *Config) { c.Encoder, c.OptH.LR = Joint, 0 }, "opt_h.lr is 0"},
+		"a contrast of NaN":     {func(c *Config) { c.Encoder, c.Temperature = Joint, math.NaN() }, "temperature is NaN"},
+		"ω₁ of NaN":             {func(c *Config) { c.Omega1 = math.NaN() }, "omega1 is NaN"},
+		"τ² without bound":      {func(c *Config) { c.Tau2 = math.Inf(1) }, "tau2 is +Inf"},
+		"views that are none":   {func(c *Config) { c.Views.Crop[0] = math.NaN() }, "views.crop is [NaN 1]"},
+		"a range without end":   {func(c *Config) { c.Data.Range.Low = math.Inf(-1) }, "data.range is [-Inf, 1]"},
+		"E that halves too far": {func(c *Config) { c.Energy.Widths, c.Energy.Downs = make([]int, 4), []bool{true, true, true, true} }, "halve 8×8 images to nothing"},
+		"q of other latents":    {func(c *Config) { c.Target, c.Inference.LatentDim = ERM, 3 }, "inference.latent_dim is 3, generator.latent_dim 6"},
 		"cebm and linear F":     {func(c *Config) { c.Energy.Posterior, c.Energy.LinearF = models.CEBM, true }, "--set energy.linear_f=false"},
 		"an unknown posterior":  {func(c *Config) { c.Energy.Posterior = "laplace" }, "give cosine, gaussian, cebm or none"},
 		"ejm without latents":   {func(c *Config) { c.Target, c.Energy.Posterior = EJM, models.NoLatent }, "--set target=em"},
@@ -92,7 +109,8 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 			cfg := tiny()
 			c.change(&cfg)
 			_, err := NewTrainer(cfg, nil, torch.Device{})
-			assert.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, c.want)
+			assert.NotContains(t, err.Error(), "\n", "one line")
 		})
 	}
 	_, err := NewTrainer(tiny(), nil, torch.Device{})
