@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/train"
 )
 
 // run is liebm with these arguments: what it prints, and its error.
@@ -47,7 +49,13 @@ func pretrained(t *testing.T) string {
 
 func TestFromPretrainingToReport(t *testing.T) {
 	h, out := pretrained(t), filepath.Join(t.TempDir(), "run")
-	_, err := run(t, append([]string{"train", "--preset", "fmnist-em", "--encoder", h, "--out", out, "--steps", "4"}, small...)...)
+	records, err := train.ReadMetrics(filepath.Join(h, "metrics.jsonl"))
+	require.NoError(t, err)
+	for _, probe := range []string{"knn5", "linear"} {
+		assert.Greater(t, records[len(records)-1].Values[probe], 0.1, "better than chance")
+	}
+
+	_, err = run(t, append([]string{"train", "--preset", "fmnist-em", "--encoder", h, "--out", out, "--steps", "4"}, small...)...)
 	require.NoError(t, err)
 
 	_, err = run(t, "train", "--preset", "fmnist-em", "--encoder", h, "--out", out)

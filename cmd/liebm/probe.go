@@ -15,9 +15,12 @@ import (
 // probeBatch how many at once.
 const probeTrain, probeTest, probeBatch = 2000, 500, 250
 
-// knnProbe is a 5-NN probe of h's features for pretraining: nil unless both splits have labels.
-// The caller closes what it returns beside it.
-func knnProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Context, *models.Encoder) ([]train.Metric, error), done func()) {
+// probeEpochs is a fifth of W-MSE's, which liebm metrics probe takes: enough to see h improve.
+const probeEpochs = 100
+
+// pretrainProbe is a 5-NN and a linear probe of h's features for pretraining: nil unless both splits
+// have labels. The caller closes what it returns beside it.
+func pretrainProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Context, *models.Encoder) ([]train.Metric, error), done func()) {
 	test, err := openData(cfg.Data, data.Test, cfg.Encoder.Channels)
 	if err != nil {
 		return nil, func() {} // a data set without a test split can be learnt from too
@@ -42,7 +45,11 @@ func knnProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Context, *
 		if err != nil {
 			return nil, err
 		}
-		return []train.Metric{{Name: "knn5", Value: held.Accuracy(near)}}, nil
+		linear, err := eval.LinearProbe(ctx, fit, held, eval.LinearOptions{Epochs: probeEpochs})
+		if err != nil {
+			return nil, err
+		}
+		return []train.Metric{{Name: "knn5", Value: held.Accuracy(near)}, {Name: "linear", Value: held.Accuracy(linear)}}, nil
 	}, func() { test.Close() }
 }
 

@@ -69,7 +69,7 @@ func runPretraining(c *cli.Context, cfg train.SSLConfig, out string, resume bool
 		return err
 	}
 	o.Out, o.Resume = out, resume
-	probe, done := knnProbe(set, cfg)
+	probe, done := pretrainProbe(set, cfg)
 	defer done()
 	o.Probe = probe
 	return explainStop(train.Pretrain(c.Context, cfg, set, o), "pretrain", o.Out)
