@@ -42,6 +42,25 @@ func TestStepIsEquation9(t *testing.T) {
 	})
 }
 
+// bilinear is E(x,z) = −½‖x‖² + ⟨x,z⟩.
+type bilinear struct{}
+
+func (bilinear) Joint(x, z torch.Tensor) torch.Tensor {
+	return x.Square().MulScalar(-0.5).Add(x.Mul(z)).SumDim(false, 1)
+}
+
+func TestAJointStepFollowsTheEncoderToo(t *testing.T) {
+	torchtest.Scope(t, func() {
+		mix := torch.FromSlice([]float64{0.5, -1, 2, 0.3}, 2, 2)
+		e := mcmc.Joint(bilinear{}, func(x torch.Tensor) torch.Tensor { return x.Matmul(mix).Pow(3) }) // Eq. 10 with z = h(x)
+		x := torch.FromSlice([]float64{0.3, -1.2, 0.7, 2}, 2, 2)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return e(x).Sum() }, x, 1e-7)
+		got := mcmc.Langevin{Delta2: 0.3, Clamp: mcmc.ClampNever}.Step(e, x.Leaf(), nil)
+		leaf := x.Leaf()
+		torchtest.InDelta(t, x.AddScaled(torch.Grad(e(leaf).Sum(), leaf, false), 0.15), got, 1e-15)
+	})
+}
+
 func TestStepIsDifferentiableThroughTheGradient(t *testing.T) {
 	torchtest.Scope(t, func() {
 		cubic := func(x torch.Tensor) torch.Tensor { return x.Pow(4).SumDim(false, 1).MulScalar(-0.1) }

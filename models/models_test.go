@@ -83,6 +83,26 @@ func TestLatentsLieOnTheSphere(t *testing.T) {
 	})
 }
 
+func TestEncodersOfEveryImageSizeAreTorchvisionsResNet18(t *testing.T) {
+	golden := torchtest.Load(t, "testdata/encoder.npz")
+	const head = 512*1024 + 1024 + 2*1024 + 1024*64 + 64 // Linear, BN, Linear
+	for stem, size := range map[string]int{"small": 32, "medium": 64, "large": 256} {
+		torchtest.Run(t, stem, func(t *testing.T) {
+			h, err := NewEncoder(EncoderConfig{Channels: 3, Stem: stem, Widths: []int{64, 128, 256, 512}, Blocks: []int{2, 2, 2, 2}, HeadDim: 1024, LatentDim: 64,
+				Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{0.25, 0.25, 0.25}}, Range{0, 1}, 1)
+			require.NoError(t, err)
+			defer nn.Close(h)
+			assert.Equal(t, golden.Tensor("resnet18."+stem+".parameters").Item()+head, float64(nn.CountParams(h)))
+			torch.NoGrad(func() {
+				x := torch.NewRNG(1, 0, "x").Uniform(0, 1, 2, 3, size, size)
+				h.Features(x, nn.Eval).AssertShape(2, 512)
+				z := h.Forward(x, nn.Train).AssertShape(2, 64)
+				assert.Greater(t, z.Sub(z.MeanDim(true, 0)).Abs().Max().Item(), 0.0, "images differ")
+			})
+		})
+	}
+}
+
 func TestBlackIsAMaximumOfAnEnergyWithoutBiases(t *testing.T) {
 	torchtest.Scope(t, func() { // SPEC section 2, "a trap"; train.Config warns of it
 		e, err := NewEnergy(EnergyConfig{Channels: 1, Widths: []int{8, 8}, Downs: []bool{true, false}, FeatureDim: 8, HeadDim: 8, LatentDim: 4}, 1)

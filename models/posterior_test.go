@@ -48,3 +48,35 @@ func TestEveryPosteriorMakesAJointEnergy(t *testing.T) {
 		})
 	}
 }
+
+func TestPosteriorsAndTheirGradientsArePyTorchs(t *testing.T) {
+	golden := torchtest.Load(t, "testdata/posterior.npz")
+	for _, form := range []Posterior{Gaussian, CEBM} {
+		torchtest.Run(t, string(form), func(t *testing.T) {
+			name := string(form) + "."
+			e, err := NewEnergy(EnergyConfig{Channels: 1, Widths: []int{4}, Downs: []bool{true}, FeatureDim: 7, HeadDim: 9, LatentDim: 6, Posterior: form}, 1)
+			require.NoError(t, err)
+			defer nn.Close(e)
+			leaf := func(array string) torch.Tensor { return golden.Tensor(name + array).To(torch.Float32).Leaf() }
+			inputs, want := []torch.Tensor{leaf("f"), leaf("z")}, []string{"df", "dz"}
+			torch.NoGrad(func() {
+				for _, l := range nn.State(e) {
+					if w, ok := golden.State(name + "w.")[l.Name]; ok {
+						l.Tensor.CopyFrom(w)
+						inputs, want = append(inputs, l.Tensor), append(want, "g."+l.Name)
+					}
+				}
+			})
+			require.Len(t, want, 6, "g's weights and biases")
+			b := e.Bind()
+			score, posterior := b.Score(inputs[0]), b.LogPosterior(inputs[0], inputs[1])
+			torchtest.InDelta(t, golden.Tensor(name+"score"), score, deepSums)
+			torchtest.InDelta(t, golden.Tensor(name+"posterior"), posterior, deepSums)
+			probe := golden.Tensor(name + "probe").To(torch.Float32)
+			sum := probe.Select(0, 0).Mul(score).Add(probe.Select(0, 1).Mul(posterior)).Sum()
+			for i, grad := range torch.Grads(sum, inputs, torch.GradOptions{}) {
+				torchtest.InDelta(t, golden.Tensor(name+want[i]), grad, deepSums)
+			}
+		})
+	}
+}

@@ -126,4 +126,10 @@ for case, channels, low, size, widths, blocks in [("small", 3, 0, 12, [4, 6], [2
     out[f"{case}.x"] = x.detach().numpy()
     out.update({f"{case}.moved.{n}": w[n].numpy() for n in w if "running" in n})
 
+# What torchvision's ResNet-18 holds before its classifier, with each stem.
+for case, k in [("small", 3), ("medium", 3), ("large", 7)]:
+    theirs = torchvision.models.resnet18()
+    theirs.fc, theirs.conv1 = torch.nn.Identity(), torch.nn.Conv2d(3, 64, k, bias=False)
+    out[f"resnet18.{case}.parameters"] = np.array([sum(p.numel() for p in theirs.parameters())])
+
 np.savez("encoder.npz", **out)
