@@ -10,7 +10,7 @@ type EnergyConfig struct {
 	Channels     int     `yaml:"channels"`      // of the images: 1 or 3
 	Widths       []int   `yaml:"widths"`        // output channels of each block (Table 12)
 	Downs        []bool  `yaml:"downs"`         // whether each block halves the image
-	FeatureDim   int     `yaml:"feature_dim"`   // of f(x): 512
+	FeatureDim   int     `yaml:"feature_dim"`   // of f(x): 512; 0: f(x) is what the last block leaves, pooled, as in Dual-MCMC
 	HeadDim      int     `yaml:"head_dim"`      // hidden width of g: 1024, as in the SSL head
 	LatentDim    int     `yaml:"latent_dim"`    // d_z, of z: 64
 	Bias         bool    `yaml:"bias"`          // biases in f; the paper's networks have none
@@ -25,7 +25,7 @@ type EnergyConfig struct {
 // names, in this order, name the weights.
 type Energy struct {
 	Blocks []*energyBlock
-	Out    *nn.Linear // pooled → f
+	Out    *nn.Linear // pooled → f; nil where f is what is pooled
 	Head1  *nn.Linear // g, with biases; nil without a latent term
 	Head2  *nn.Linear
 	F      *nn.Linear // nil where F is −½‖f‖²
@@ -64,17 +64,27 @@ func NewEnergy(c EnergyConfig, seed uint64) (*Energy, error) {
 		linear := func(in, out int, bias bool) *nn.Linear {
 			return nn.NewLinear(in, out, nn.LinearOptions{NoBias: !bias, SpectralNorm: c.SpectralNorm})
 		}
-		e.Out = linear(in, c.FeatureDim, c.Bias)
+		if c.FeatureDim > 0 {
+			e.Out = linear(in, c.FeatureDim, c.Bias)
+		}
 		if c.Posterior != NoLatent {
-			e.Head1 = linear(c.FeatureDim, c.HeadDim, true)
+			e.Head1 = linear(c.Features(), c.HeadDim, true)
 			e.Head2 = linear(c.HeadDim, c.headWidth(), true)
 		}
 		if c.LinearF {
-			e.F = linear(c.FeatureDim, 1, false)
+			e.F = linear(c.Features(), 1, false)
 		}
 		nn.Init(e, torch.NewRNG(seed, 0, "energy weights"))
 		return nil
 	})
+}
+
+// Features is the length of f(x).
+func (c EnergyConfig) Features() int {
+	if c.FeatureDim == 0 {
+		return c.Widths[len(c.Widths)-1]
+	}
+	return c.FeatureDim
 }
 
 // PowerIterate moves every spectral norm's estimate by one iteration: once per training update.
@@ -197,7 +207,7 @@ func (b boundBlock) forward(x torch.Tensor) torch.Tensor {
 	return h.Add(skip)
 }
 
-// Features is f(x): [n,c,h,w] → [n,feature_dim] float32. Everything about x follows from it, so
+// Features is f(x): [n,c,h,w] → [n,feature_dim], or [n,last width] where that is 0; float32. Everything about x follows from it, so
 // one call serves marginal and joint energies.
 func (b *Bound) Features(x torch.Tensor) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor { // what the gradient needs, the graph keeps
@@ -206,7 +216,11 @@ func (b *Bound) Features(x torch.Tensor) torch.Tensor {
 			h = block.forward(h)
 		}
 		// A pool over the whole image is the mean, and its gradient stays NHWC.
-		return b.out.linear(h.ReLU().AvgPool2d(h.Size(2)).Flatten(1).To(torch.Float32))
+		f := h.ReLU().AvgPool2d(h.Size(2)).Flatten(1).To(torch.Float32)
+		if !b.out.w.Defined() {
+			return f
+		}
+		return b.out.linear(f)
 	})
 }
 

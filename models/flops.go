@@ -19,7 +19,7 @@ func (c EnergyConfig) FLOPs(size int) float64 {
 		}
 		in = out
 	}
-	linear := in*c.FeatureDim + c.FeatureDim*c.HeadDim + c.HeadDim*c.LatentDim
+	linear := in*c.FeatureDim + c.Features()*c.HeadDim + c.HeadDim*c.LatentDim
 	return total + 2*float64(linear)
 }
 

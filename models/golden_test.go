@@ -47,9 +47,13 @@ func TestEnergyMatchesItsPlainForm(t *testing.T) {
 		"no_bias":  {Channels: 3, Widths: []int{4, 4, 4, 4}, Downs: []bool{true, true, false, false}},
 		"spectral": {Channels: 1, Widths: []int{4, 6, 6}, Downs: []bool{true, false, false}, Bias: true, SpectralNorm: true},
 		"linear_f": {Channels: 3, Widths: []int{3, 4, 5}, Downs: []bool{true, true, true}, SpectralNorm: true, LinearF: true},
+		"pooled":   {Channels: 3, Widths: []int{4, 5}, Downs: []bool{true, false}, SpectralNorm: true, LinearF: true},
 	} {
 		torchtest.Run(t, name, func(t *testing.T) {
 			c.FeatureDim, c.HeadDim, c.LatentDim, c.Gamma = 7, 9, 6, 0.3
+			if name == "pooled" {
+				c.FeatureDim = 0
+			}
 			e, err := NewEnergy(c, 1)
 			require.NoError(t, err)
 			defer nn.Close(e)

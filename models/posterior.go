@@ -34,6 +34,9 @@ func (c EnergyConfig) Validate() error {
 	default:
 		return fmt.Errorf("energy.posterior is %q: give cosine, gaussian, cebm or none", c.Posterior)
 	}
+	if c.FeatureDim < 0 {
+		return fmt.Errorf("energy.feature_dim is %d: give 0 (f is what the last block leaves, pooled) or more, such as 512", c.FeatureDim)
+	}
 	if math.IsNaN(c.Gamma) || math.IsInf(c.Gamma, 0) || c.Gamma < 0 {
 		return fmt.Errorf("energy.gamma is %v: give a weight of 0 or more, such as 0.01", c.Gamma)
 	}

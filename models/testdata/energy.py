@@ -30,7 +30,9 @@ def make(channels, widths, downs, fdim, hdim, zdim, bias, spectral, linear):
         if n != width or down:
             layer(f"blocks.{i}.skip", (width, n, 1, 1), bias)
         n = width
-    layer("out", (fdim, n), bias)
+    if fdim:
+        layer("out", (fdim, n), bias)
+    fdim = fdim or n
     layer("head1", (hdim, fdim), True)
     layer("head2", (zdim, hdim), True)
     if linear:
@@ -61,7 +63,9 @@ def energy(w, downs, x):
         if down:
             h, shortcut = F.avg_pool2d(h, 2), F.avg_pool2d(shortcut, 2)
         x = h + shortcut
-    f = linear("out", F.relu(x).mean(dim=(2, 3)))
+    f = F.relu(x).mean(dim=(2, 3))
+    if "out.weight" in w:
+        f = linear("out", f)
     score = linear("f", f)[:, 0] if "f.weight" in w else -0.5 * (f**2).sum(1)
     return f, score, linear("head2", F.relu(linear("head1", f)))
 
@@ -71,8 +75,9 @@ for case, channels, widths, downs, size, bias, spectral, linear in [
     ("no_bias", 3, [4, 4, 4, 4], [1, 1, 0, 0], (8, 8), False, False, False),
     ("spectral", 1, [4, 6, 6], [1, 0, 0], (8, 8), True, True, False),
     ("linear_f", 3, [3, 4, 5], [1, 1, 1], (16, 16), False, True, True),
+    ("pooled", 3, [4, 5], [1, 0], (8, 8), False, True, True),
 ]:
-    w = make(channels, widths, downs, 7, 9, 6, bias, spectral, linear)
+    w = make(channels, widths, downs, 0 if case == "pooled" else 7, 9, 6, bias, spectral, linear)
     x, z = torch.rand(3, channels, *size) * 2 - 1, F.normalize(torch.randn(3, 6), dim=1)
     learnt = [n for n in w if not n.endswith(("_u", "_v"))]
     for t in [x, *(w[n] for n in learnt)]:

@@ -1,0 +1,257 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// DualMCMC are the networks of a checkpoint of Dual-MCMC (Cui & Han 2023).
+type DualMCMC struct {
+	E     *Energy // high where likely: minus the file's netE
+	G     *Generator
+	Q     *Inference
+	Epoch int // as the file says
+}
+
+// Close frees the networks.
+func (d *DualMCMC) Close() {
+	nn.Close(d.E)
+	nn.Close(d.G)
+	nn.Close(d.Q)
+}
+
+// ReadDualMCMC reads a checkpoint that Dual-MCMC's training saved: netG, netE with its spectral
+// norms, and netI. Widths, depths and image size follow from the shapes in the file; its optimisers
+// are passed over, and nothing in it is executed. A tensor that is missing, has another shape or
+// has no place in that layout is an error that names it. The caller closes the networks.
+func ReadDualMCMC(path string) (*DualMCMC, error) {
+	entries, scalars, err := torch.ReadCheckpoint(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, e := range entries {
+			e.Tensor.Close()
+		}
+	}()
+	d, err := importDualMCMC(entries)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a checkpoint of Dual-MCMC with netG, netE and netI: %w", path, err)
+	}
+	d.Epoch, _ = scalars["epoch"].(int)
+	return d, nil
+}
+
+func importDualMCMC(entries []torch.Entry) (*DualMCMC, error) {
+	f := dualFile{tensors: map[string]torch.Tensor{}, used: map[string]bool{}}
+	for _, e := range entries {
+		f.tensors[e.Name] = e.Tensor
+	}
+	ec, gc, qc, err := f.configs()
+	if err != nil {
+		return nil, err
+	}
+	d := &DualMCMC{}
+	for _, make := range []func() (err error){
+		func() (err error) { d.E, err = NewEnergy(ec, 0); return },
+		func() (err error) { d.G, err = NewGenerator(gc, Range{-1, 1}, 0); return },
+		func() (err error) { d.Q, err = NewInference(qc, 0); return },
+	} {
+		if err := make(); err != nil {
+			d.Close()
+			return nil, err
+		}
+	}
+	err = torch.Do(func() error {
+		f.load("netE.", d.E, dualEnergyLayers(len(ec.Widths)))
+		f.load("netG.", d.G, dualGeneratorLayers(len(gc.Widths)-1))
+		f.load("netI.", d.Q, dualInferenceLayers(len(qc.Widths), qc.Stem > 0))
+		f.refuseUnknown(entries)
+		d.negate()
+		return f.err()
+	})
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// negate makes E of netE, which is minimised: W → −W and u → −u leave σ = uᵀWv as it is, to the bit,
+// now and after every power iteration.
+func (d *DualMCMC) negate() {
+	torch.NoGrad(func() {
+		for _, t := range []torch.Tensor{d.E.F.Weight, d.E.F.WeightU} {
+			t.CopyFrom(t.Neg())
+		}
+	})
+}
+
+// dualFile is a checkpoint of Dual-MCMC that is being read.
+type dualFile struct {
+	tensors map[string]torch.Tensor
+	used    map[string]bool
+	wrong   []string // what does not fit
+}
+
+// configs are the networks' shapes, as the file's shapes have them.
+func (f *dualFile) configs() (e EnergyConfig, g GeneratorConfig, q InferenceConfig, err error) {
+	e = EnergyConfig{SpectralNorm: true, LinearF: true, Posterior: NoLatent}
+	for name := "netE.conv_1"; name == "netE.conv_1" || f.has(name+".conv1.weight_orig"); name = fmt.Sprintf("netE.block%d", len(e.Widths)+1) {
+		conv1 := f.shape(name+".conv1.weight_orig", 4)
+		f.expect(name+".conv2.weight_orig", conv1[0], conv1[0], 3, 3)
+		if len(e.Widths) == 0 {
+			e.Channels = conv1[1]
+		}
+		e.Widths = append(e.Widths, conv1[0])
+		// Where the width changes too a shortcut does not prove it, but in both released networks
+		// the blocks that have one are those that halve.
+		e.Downs = append(e.Downs, f.has(name+".sc.weight_orig"))
+	}
+	in := f.shape("netG.lin_1.weight", 2)
+	g = GeneratorConfig{Channels: e.Channels, LatentDim: in[1], Widths: []int{in[0] / 16}}
+	for i := 2; i == 2 || f.has(fmt.Sprintf("netG.block%d.conv1.weight", i)); i++ {
+		name := fmt.Sprintf("netG.block%d", i)
+		conv1 := f.shape(name+".conv1.weight", 4)
+		f.expect(name+".conv2.weight", conv1[0], conv1[0], 3, 3)
+		g.Widths = append(g.Widths, conv1[0])
+	}
+	q = InferenceConfig{Channels: e.Channels, LatentDim: f.shape("netI.conv51.weight", 4)[0]}
+	for i := 0; i == 0 || f.has(fmt.Sprintf("netI.main.%d.weight", i)); i += 2 {
+		if conv := f.shape(fmt.Sprintf("netI.main.%d.weight", i), 4); i == 0 && conv[2] == 3 {
+			q.Stem = conv[0]
+		} else {
+			q.Widths = append(q.Widths, conv[0])
+		}
+	}
+	if err = f.err(); err != nil {
+		return e, g, q, err
+	}
+	size, halvings := g.Size(), 0
+	for _, down := range e.Downs {
+		if down {
+			halvings++
+		}
+	}
+	switch {
+	case len(q.Widths) == 0 || 4<<len(q.Widths) != size:
+		err = fmt.Errorf("netG makes %d×%d images, netI reads %d×%d", size, size, 4<<len(q.Widths), 4<<len(q.Widths))
+	case size>>halvings == 0:
+		err = fmt.Errorf("netE halves %d×%d images %d times", size, size, halvings)
+	case q.LatentDim != g.LatentDim:
+		err = fmt.Errorf("netG's latents have %d dimensions, netI's %d", g.LatentDim, q.LatentDim)
+	}
+	return e, g, q, err
+}
+
+func (f *dualFile) has(name string) bool { return f.tensors[name].Defined() }
+
+func (f *dualFile) fault(format string, args ...any) {
+	f.wrong = append(f.wrong, fmt.Sprintf(format, args...))
+}
+
+// shape is that of a tensor, which must be there and have so many dimensions, none of them 0.
+func (f *dualFile) shape(name string, dims int) []int {
+	fallback := slices.Repeat([]int{1}, dims)
+	if !f.has(name) {
+		f.fault("%s is missing", name)
+		return fallback
+	}
+	shape := f.tensors[name].Shape()
+	if len(shape) != dims || slices.Min(shape) == 0 {
+		f.fault("%s is %v, want %d dimensions", name, shape, dims)
+		return fallback
+	}
+	return shape
+}
+
+// expect asks for a shape before a network of that shape is made, so that no small file can ask for
+// a network of terabytes.
+func (f *dualFile) expect(name string, shape ...int) {
+	if got := f.shape(name, len(shape)); f.has(name) && !slices.Equal(got, shape) {
+		f.fault("%s is %v, want %v", name, got, shape)
+	}
+}
+
+// load copies a network of the file into module, whose layers the file calls as layers says.
+func (f *dualFile) load(net string, module any, layers map[string]string) {
+	for _, l := range nn.State(module) {
+		at := strings.LastIndex(l.Name, ".")
+		tensor := l.Name[at+1:]
+		if net == "netE." && tensor == "weight" {
+			tensor = "weight_orig" // as torch.nn.utils.spectral_norm calls what it divides
+		}
+		name := net + layers[l.Name[:at]] + "." + tensor
+		f.used[name] = true
+		f.expect(name, l.Tensor.Shape()...)
+		if f.err() == nil {
+			torch.NoGrad(func() { l.Tensor.CopyFrom(f.tensors[name]) })
+		}
+	}
+}
+
+// refuseUnknown names the tensors that found no place, in the file's order.
+func (f *dualFile) refuseUnknown(entries []torch.Entry) {
+	for _, e := range entries {
+		net, rest, _ := strings.Cut(e.Name, ".")
+		optimiser := net == "optG" || net == "optE" || net == "optI"
+		counter := net == "netG" && strings.HasSuffix(rest, ".num_batches_tracked") // of no use at momentum 0.1
+		if !optimiser && !counter && !f.used[e.Name] {
+			f.fault("%s is unknown", e.Name)
+		}
+	}
+}
+
+func (f *dualFile) err() error {
+	const shown = 5
+	switch n := len(f.wrong); {
+	case n == 0:
+		return nil
+	case n > shown:
+		return fmt.Errorf("%s; and %d more", strings.Join(f.wrong[:shown], "; "), n-shown)
+	}
+	return errors.New(strings.Join(f.wrong, "; "))
+}
+
+// dualEnergyLayers are netE's names of the layers of E.
+func dualEnergyLayers(blocks int) map[string]string {
+	names := map[string]string{"f": fmt.Sprintf("lin_%d", blocks+1)}
+	for i := range blocks {
+		block := "conv_1"
+		if i > 0 {
+			block = fmt.Sprintf("block%d", i+1)
+		}
+		for ours, theirs := range map[string]string{"conv1": "conv1", "conv2": "conv2", "skip": "sc"} {
+			names[fmt.Sprintf("blocks.%d.%s", i, ours)] = block + "." + theirs
+		}
+	}
+	return names
+}
+
+// dualGeneratorLayers are netG's names of the layers of G.
+func dualGeneratorLayers(blocks int) map[string]string {
+	names := map[string]string{"in": "lin_1", "bn": fmt.Sprintf("bn_%d", blocks+2), "out": fmt.Sprintf("conv%d", blocks+2)}
+	for i := range blocks {
+		for ours, theirs := range map[string]string{"bn1": "bn_1", "conv1": "conv1", "bn2": "bn_2", "conv2": "conv2", "skip": "sc"} {
+			names[fmt.Sprintf("blocks.%d.%s", i, ours)] = fmt.Sprintf("block%d.%s", i+2, theirs)
+		}
+	}
+	return names
+}
+
+// dualInferenceLayers are netI's names of the layers of q: convolutions alternate with LeakyReLU.
+func dualInferenceLayers(convs int, stem bool) map[string]string {
+	names, at := map[string]string{"mean": "conv51", "log_var": "conv52"}, 0
+	if stem {
+		names["stem"], at = "main.0", 2
+	}
+	for i := range convs {
+		names[fmt.Sprintf("convs.%d", i)] = fmt.Sprintf("main.%d", at+2*i)
+	}
+	return names
+}
