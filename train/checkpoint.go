@@ -6,8 +6,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/torch/optim"
@@ -110,42 +108,4 @@ func finite(entries []torch.Entry) error {
 		}
 		return nil
 	})
-}
-
-// saveEncoder writes h with its config.
-func saveEncoder(path string, h *models.Encoder) error {
-	config, err := encodeYAML(h.Config)
-	if err != nil {
-		return err
-	}
-	entries := nn.Entries("", h)
-	if err := finite(entries); err != nil {
-		return err
-	}
-	return data.WriteAtomic(path, func(w io.Writer) error {
-		return torch.WriteSafetensors(w, entries, map[string]string{"encoder": string(config), "format": "liebm-encoder"})
-	})
-}
-
-// LoadEncoder reads h from a file that pretraining wrote, for images in r. The caller closes it
-// with nn.Close, or hands it to a trainer.
-func LoadEncoder(path string, r models.Range) (*models.Encoder, error) {
-	tensors, meta, err := torch.ReadSafetensors(path)
-	if err != nil {
-		return nil, err
-	}
-	defer closeAll(tensors)
-	var config models.EncoderConfig
-	if err := decodeYAML([]byte(meta["encoder"]), &config); err != nil || meta["encoder"] == "" {
-		return nil, fmt.Errorf("%s: not an encoder of liebm pretrain (its metadata has no readable config)", path)
-	}
-	h, err := models.NewEncoder(config, r, 0)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := nn.Load(h, "", tensors); err != nil {
-		nn.Close(h)
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return h, nil
 }

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+)
+
+func exportCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "export",
+		Usage: "write a run's networks as files that other programs read",
+		Description: `Writes energy, generator and, where the run has them, inference and encoder as .safetensors, with
+config, step, seed and versions in their metadata. docs/weights.md has every name and loads them in PyTorch.
+
+	liebm export --run runs/em --out weights`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+			&cli.StringFlag{Name: "out", Usage: "`FOLDER` to write to"},
+			deviceFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if err := need(c, "run", "out"); err != nil {
+				return err
+			}
+			m, err := openModel(c, c.String("run"))
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			paths, err := m.Export(c.String("out"), map[string]string{"liebm": version})
+			for _, path := range paths {
+				fmt.Println(path)
+			}
+			return err
+		},
+	}
+}

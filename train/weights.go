@@ -1,0 +1,167 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// The networks that a file of its own can hold. Each is called so in the file's metadata, which has
+// its config under that name, as JSON.
+const (
+	kindE = "energy"
+	kindG = "generator"
+	kindQ = "inference"
+	kindH = "encoder"
+)
+
+// Export writes the model's networks to folder, each with its config and where it comes from:
+// energy.safetensors and generator.safetensors, averaged, and where the run has them
+// inference.safetensors and encoder.safetensors. docs/weights.md has every name. versions are those
+// of the program. It returns the paths.
+func (m *Model) Export(folder string, versions map[string]string) (paths []string, err error) {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return nil, fmt.Errorf("make the folder of the export: %w", err)
+	}
+	notes, err := m.notes(versions)
+	if err != nil {
+		return nil, err
+	}
+	type part struct {
+		kind           string
+		module, config any
+	}
+	parts := []part{{kindE, m.E, m.E.Config}, {kindG, m.G, m.G.Config}}
+	if m.Q != nil {
+		parts = append(parts, part{kindQ, m.Q, m.Q.Config})
+	}
+	if m.H != nil {
+		parts = append(parts, part{kindH, m.H, m.H.Config})
+	}
+	for _, p := range parts {
+		path := filepath.Join(folder, p.kind+".safetensors")
+		if err := saveNetwork(path, p.kind, p.module, p.config, notes); err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// notes are what all files of an export say of their origin.
+func (m *Model) notes(versions map[string]string) (map[string]string, error) {
+	all := map[string]string{"libtorch": torch.Version()}
+	maps.Copy(all, versions)
+	versionsJSON, err := json.Marshal(all)
+	if err != nil {
+		return nil, err
+	}
+	run, err := encodeJSON(m.Config)
+	if err != nil {
+		return nil, err
+	}
+	span, err := encodeJSON(m.Config.Data.Range)
+	return map[string]string{"run": string(run), "range": string(span), "step": strconv.Itoa(m.Step), "versions": string(versionsJSON),
+		"seed": strconv.FormatUint(m.Config.Seed, 10), "checkpoint_sha256": m.SHA256}, err
+}
+
+// saveNetwork writes a network with its config and further metadata.
+func saveNetwork(path, kind string, module, config any, notes map[string]string) error {
+	text, err := encodeJSON(config)
+	if err != nil {
+		return err
+	}
+	entries := nn.Entries("", module)
+	if err := finite(entries); err != nil {
+		return fmt.Errorf("%s: not written: %w", path, err)
+	}
+	meta := map[string]string{"format": "liebm-" + kind, kind: string(text)}
+	maps.Copy(meta, notes)
+	return data.WriteAtomic(path, func(w io.Writer) error { return torch.WriteSafetensors(w, entries, meta) })
+}
+
+// saveEncoder writes h with its config.
+func saveEncoder(path string, h *models.Encoder) error {
+	return saveNetwork(path, kindH, h, h.Config, nil)
+}
+
+// LoadEncoder reads h from a file that pretraining or [Model.Export] wrote, for images in r. The
+// caller closes it with nn.Close, or hands it to a trainer.
+func LoadEncoder(path string, r models.Range) (*models.Encoder, error) {
+	return loadNetwork(path, kindH, func(c models.EncoderConfig, _ models.Range) (*models.Encoder, error) {
+		return models.NewEncoder(c, r, 0)
+	})
+}
+
+// LoadEnergy reads E from a file that [Model.Export] wrote. The caller closes it with nn.Close.
+func LoadEnergy(path string) (*models.Energy, error) {
+	return loadNetwork(path, kindE, func(c models.EnergyConfig, _ models.Range) (*models.Energy, error) { return models.NewEnergy(c, 0) })
+}
+
+// LoadGenerator reads G from a file that [Model.Export] wrote. The caller closes it with nn.Close.
+func LoadGenerator(path string) (*models.Generator, error) {
+	return loadNetwork(path, kindG, func(c models.GeneratorConfig, r models.Range) (*models.Generator, error) {
+		return models.NewGenerator(c, r, 0)
+	})
+}
+
+// LoadInference reads q from a file that [Model.Export] wrote. The caller closes it with nn.Close.
+func LoadInference(path string) (*models.Inference, error) {
+	return loadNetwork(path, kindQ, func(c models.InferenceConfig, _ models.Range) (*models.Inference, error) {
+		return models.NewInference(c, 0)
+	})
+}
+
+func loadNetwork[C, M any](path, kind string, build func(C, models.Range) (M, error)) (none M, err error) {
+	tensors, meta, err := torch.ReadSafetensors(path)
+	if err != nil {
+		return none, err
+	}
+	defer closeAll(tensors)
+	var config C
+	if err := decodeYAML([]byte(meta[kind]), &config); err != nil || meta[kind] == "" { // JSON is YAML
+		return none, fmt.Errorf("%s: no %s of liebm (its metadata has no readable config)", path, kind)
+	}
+	var r models.Range
+	if err := decodeYAML([]byte(meta["range"]), &r); err != nil {
+		return none, fmt.Errorf("%s: the range in its metadata: %w", path, err)
+	}
+	module, err := build(config, r)
+	if err != nil {
+		return none, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := nn.Load(module, "", tensors); err != nil {
+		nn.Close(module)
+		return none, fmt.Errorf("%s: %w", path, err)
+	}
+	return module, nil
+}
+
+// encodeJSON writes a config as one line of JSON with the keys of its YAML.
+func encodeJSON(config any) ([]byte, error) {
+	all, err := settingsOf(reflect.ValueOf(config), "")
+	if err != nil {
+		return nil, err
+	}
+	groups := map[string]map[string]any{"": {}}
+	for _, s := range all {
+		parent, key := splitPath(s.path)
+		if s.group {
+			groups[s.path] = map[string]any{}
+			groups[parent][key] = groups[s.path]
+		} else {
+			groups[parent][key] = s.value.Interface()
+		}
+	}
+	return json.Marshal(groups[""])
+}
