@@ -58,20 +58,30 @@ func resume(run *RunDir, load func(path string) error, o Options) error {
 
 // writeInfo writes run.json, or adds a resumption to it.
 func writeInfo(run *RunDir, step int, seed uint64, set *data.Set, o Options) error {
-	host, _ := os.Hostname()
 	if info, err := run.Info(); err == nil && o.Resume {
+		host, _ := os.Hostname()
 		info.Resumed = append(info.Resumed, Resume{Step: step, Time: time.Now().UTC(), Host: host, Command: os.Args})
-		if sum := set.SHA256(); info.Data[set.Name] != sum {
+		sum := set.SHA256()
+		if info.Imported != nil && len(info.Data) == 0 { // what it was trained on elsewhere is not known
+			info.Data = map[string]string{set.Name: sum}
+		}
+		if info.Data[set.Name] != sum {
 			return fmt.Errorf("the data changed since the run began: %s has SHA-256 %s, the run used %s: bring the old data back, or start a new run", set.Name, sum, info.Data[set.Name])
 		}
 		return run.WriteInfo(info)
 	}
+	info := newInfo(seed, o)
+	info.Data = map[string]string{set.Name: set.SHA256()}
+	return run.WriteInfo(info)
+}
+
+// newInfo is run.json as of now, without the data.
+func newInfo(seed uint64, o Options) RunInfo {
+	host, _ := os.Hostname()
 	versions := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
 	maps.Copy(versions, o.Version)
-	return run.WriteInfo(RunInfo{
-		Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(), Processes: o.Group.World(),
-		Versions: versions, Data: map[string]string{set.Name: set.SHA256()},
-	})
+	return RunInfo{Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(),
+		Processes: o.Group.World(), Versions: versions}
 }
 
 func finished(run *RunDir) error {

@@ -52,6 +52,7 @@ type RunInfo struct {
 	Processes int               `json:"processes,omitempty"` // that shared each batch, at the start
 	Versions  map[string]string `json:"versions"`            // of liebm, Go, libtorch
 	Data      map[string]string `json:"data"`                // file name → SHA-256
+	Imported  *Imported         `json:"imported,omitempty"`  // weights that were not trained here
 }
 
 // A Resume is one continuation of a run.

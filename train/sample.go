@@ -93,7 +93,7 @@ func fileSHA256(path string) (string, error) {
 }
 
 // Model ends training: it keeps the averaged networks with fresh batch-norm statistics and frees
-// the rest.
+// the rest. Before the first step there is nothing that they could lag behind, and imported ones stay.
 func (t *Trainer) Model() (*Model, error) {
 	m := &Model{E: t.AvgE, G: t.AvgG, H: t.H, Q: t.Q, Config: t.cfg, Step: t.step, dtype: t.dtype}
 	for _, part := range []any{t.E, t.G} {
@@ -101,6 +101,9 @@ func (t *Trainer) Model() (*Model, error) {
 	}
 	for _, o := range t.optimisers() {
 		o.Close()
+	}
+	if t.step == 0 {
+		return m, nil
 	}
 	err := torch.Do(func() error {
 		torch.NoGrad(func() {

@@ -15,7 +15,7 @@ config, step, seed and versions in their metadata. docs/weights.md has every nam
 
 	liebm export --run runs/em --out weights`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train or import"},
 			&cli.StringFlag{Name: "out", Usage: "`FOLDER` to write to"},
 			deviceFlag(),
 		},

@@ -70,7 +70,7 @@ The same in steps:
 			return nil
 		},
 		Commands: []*cli.Command{
-			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), exportCommand(), sampleCommand(), evalCommand(),
+			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), sampleCommand(), evalCommand(),
 			reconstructCommand(), metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
 		},
 		HideHelpCommand:           true,

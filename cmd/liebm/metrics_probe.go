@@ -36,7 +36,7 @@ func (f *runFeatures) Name() string {
 
 func (f *runFeatures) Dim() int {
 	if f.which == "f" {
-		return f.m.Config.Energy.FeatureDim
+		return f.m.Config.Energy.Features()
 	}
 	return f.m.H.Config.Widths[len(f.m.H.Config.Widths)-1]
 }
@@ -44,7 +44,7 @@ func (f *runFeatures) Dim() int {
 func (f *runFeatures) Batch() int { return 250 }
 
 func (f *runFeatures) Forward(x torch.Tensor) torch.Tensor {
-	x = f.m.Config.Data.Range.FromUnit(x).ToDevice(f.m.E.Out.Weight.Device())
+	x = f.m.Config.Data.Range.FromUnit(x).ToDevice(f.m.G.In.Weight.Device())
 	if f.which == "f" {
 		return f.bound.Features(x)
 	}
@@ -75,6 +75,9 @@ func withFeatures(c *cli.Context, r *eval.Record, f func(m *train.Model, embed f
 		return err
 	}
 	defer m.Close()
+	if which == "h" && m.H == nil {
+		return fmt.Errorf("%s has no encoder h: measure the energy's features with --on f", c.String("run"))
+	}
 	return torch.Do(func() error {
 		features := &runFeatures{m: m, which: which}
 		if which == "f" {

@@ -1,0 +1,112 @@
+package train
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// DualMCMC is the format of checkpoints that Dual-MCMC's training saved, as run.json calls it.
+const DualMCMC = "dual-mcmc"
+
+// ImportOptions of [ImportDualMCMC].
+type ImportOptions struct {
+	Out         string            // run folder to make
+	Preset      string            // of what neither the file nor its authors' configs settle, such as the data; empty: by image size
+	Set         []string          // changes, such as chain.steps=70
+	Recalibrate bool              // set G's running statistics anew from latents of its prior; else they stay as in the file
+	Version     map[string]string // of the program, for run.json
+}
+
+// Imported says which file a run's weights came from.
+type Imported struct {
+	Format string `json:"format"`
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+	Epoch  int    `json:"epoch"` // as the file says
+}
+
+// ImportDualMCMC makes a run folder of a checkpoint of Dual-MCMC, with a checkpoint of step 0 whose
+// outputs are the file's, and returns its config: a conventional energy without a latent term, and
+// target erm with ρ = 0, which trains q too. Its [Model] keeps the file's running statistics.
+func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
+	d, err := models.ReadDualMCMC(path)
+	if err != nil {
+		return cfg, err
+	}
+	defer d.Close()
+	if cfg, err = dualMCMCConfig(d, o); err != nil {
+		return cfg, fmt.Errorf("%s: %w", path, err)
+	}
+	sum, err := fileSHA256(path)
+	if err != nil {
+		return cfg, err
+	}
+	t, err := NewTrainer(cfg, nil, torch.Device{})
+	if err != nil {
+		return cfg, err
+	}
+	defer t.Close()
+	err = torch.Do(func() error {
+		if o.Recalibrate {
+			d.G.Recalibrate(recalibration, sampleBatch, torch.NewRNG(cfg.Seed, 0, "recalibrate"))
+		}
+		for _, to := range []struct{ dst, src any }{{t.E, d.E}, {t.AvgE, d.E}, {t.G, d.G}, {t.AvgG, d.G}, {t.Q, d.Q}} {
+			nn.Copy(to.dst, to.src)
+		}
+		return nil
+	})
+	if err != nil {
+		return cfg, err
+	}
+	run, err := CreateRun(o.Out, false)
+	if err != nil {
+		return cfg, err
+	}
+	defer closing(run, &err)
+	if path, err = filepath.Abs(path); err != nil {
+		return cfg, err
+	}
+	info := newInfo(cfg.Seed, Options{Version: o.Version})
+	info.Imported, info.Finished = &Imported{DualMCMC, path, sum, d.Epoch}, time.Now().UTC()
+	if err := run.WriteInfo(info); err != nil {
+		return cfg, err
+	}
+	if err := run.SaveCheckpoint(0, t.Save); err != nil {
+		return cfg, err
+	}
+	return cfg, writeConfig(run, cfg)
+}
+
+// dualMCMCConfig is a preset with the networks of a file and what its authors' configs say of the
+// algorithm: chains of 30 steps that are not clamped, no averaged weights, no replaced samples.
+func dualMCMCConfig(d *models.DualMCMC, o ImportOptions) (Config, error) {
+	size := d.G.Config.Size()
+	preset := o.Preset
+	if preset == "" {
+		preset = map[int]string{32: "cifar10-em", 64: "celeba64-em"}[size]
+	}
+	if preset == "" {
+		return Config{}, fmt.Errorf("images of %d×%d are of no data set that Dual-MCMC released: name a config to start from with --preset", size, size)
+	}
+	c, err := Preset(preset)
+	if err != nil {
+		return c, err
+	}
+	c.Energy, c.Generator, c.Inference = d.E.Config, d.G.Config, d.Q.Config
+	c.Data.Size, c.Data.Range = size, d.G.Range
+	c.Target, c.Rho, c.EMA, c.ReplaceProb, c.Batch = ERM, 0, 0, 0, 100
+	c.Chain = mcmc.Langevin{Steps: 30, Delta2: 0.25, Sigma: 1e-3, Clamp: mcmc.ClampNever} // steps of 0.5
+	c.Tau2, c.Omega1, c.Omega2 = 0.5, 50, 1
+	c.OptE, c.OptG, c.OptQ = adam(1e-4, 0.9), adam(3e-4, 0.9), adam(1e-4, 0.9)
+	c.OptG.WeightDecay, c.OptQ.WeightDecay = 5e-4, 5e-4
+	if size == 64 {
+		c.Chain.Delta2, c.Omega1 = 0.09, 70 // steps of 0.3
+	}
+	return c.Change(o.Set)
+}
