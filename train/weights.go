@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
@@ -27,7 +28,8 @@ const (
 
 // Export writes the model's networks to folder, each with its config and where it comes from:
 // energy.safetensors and generator.safetensors, averaged, and where the run has them
-// inference.safetensors and encoder.safetensors. docs/weights.md has every name. versions are those
+// inference.safetensors and encoder.safetensors; E and G also as energy.pt and generator.pt, in
+// TorchScript. docs/weights.md has every name. versions are those
 // of the program. It returns the paths.
 func (m *Model) Export(folder string, versions map[string]string) (paths []string, err error) {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
@@ -55,7 +57,25 @@ func (m *Model) Export(folder string, versions map[string]string) (paths []strin
 		}
 		paths = append(paths, path)
 	}
+	for _, script := range []struct {
+		class string
+		of    func() ([]torch.Entry, string)
+	}{{"Energy", m.E.TorchScript}, {"Generator", m.G.TorchScript}} {
+		path := filepath.Join(folder, strings.ToLower(script.class)+".pt")
+		if err := saveScript(path, script.class, script.of); err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
 	return paths, nil
+}
+
+// saveScript writes a network as TorchScript.
+func saveScript(path, class string, of func() ([]torch.Entry, string)) error {
+	return torch.Do(func() error {
+		entries, methods := of()
+		return data.WriteAtomic(path, func(w io.Writer) error { return models.WriteTorchScript(w, class, entries, methods) })
+	})
 }
 
 // notes are what all files of an export say of their origin.

@@ -28,7 +28,7 @@ func exported(t *testing.T) (*Model, string) {
 	t.Cleanup(m.Close)
 	paths, err := m.Export(folder, map[string]string{"liebm": "test"})
 	require.NoError(t, err)
-	assert.Len(t, paths, 4)
+	assert.Len(t, paths, 6)
 	return m, folder
 }
 
@@ -40,8 +40,10 @@ func outputs(m *Model) []torch.Entry {
 	z := rng.Normal(5, c.Energy.LatentDim).Normalize()
 	e := m.E.Bind()
 	mean, logVar := m.Q.Forward(x)
+	leaf := x.Leaf()
+	gradient := torch.Grad(e.Marginal(leaf).Sum(), leaf, false)
 	return []torch.Entry{{Name: "m", Tensor: latent}, {Name: "x", Tensor: x}, {Name: "z", Tensor: z},
-		{Name: "g", Tensor: m.G.Forward(latent, nn.Eval)}, {Name: "marginal", Tensor: e.Marginal(x)}, {Name: "joint", Tensor: e.Joint(x, z)},
+		{Name: "g", Tensor: m.G.Forward(latent, nn.Eval)}, {Name: "marginal", Tensor: e.Marginal(x)}, {Name: "gradient", Tensor: gradient}, {Name: "joint", Tensor: e.Joint(x, z)},
 		{Name: "mean", Tensor: mean}, {Name: "log_var", Tensor: logVar}, {Name: "latent", Tensor: m.H.Latent(x)}}
 }
 
@@ -95,6 +97,7 @@ func TestExportsSayWhereTheyComeFrom(t *testing.T) {
 func TestPyTorchComputesTheSameFromAnExport(t *testing.T) {
 	m, folder := exported(t)
 	inPyTorch(t, m, folder, "_load_weights.py")
+	inPyTorch(t, m, folder, "_load_torchscript.py")
 }
 
 // inPyTorch runs a script of testdata on an export, with what our networks make of a few inputs beside it.

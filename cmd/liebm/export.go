@@ -11,7 +11,8 @@ func exportCommand() *cli.Command {
 		Name:  "export",
 		Usage: "write a run's networks as files that other programs read",
 		Description: `Writes energy, generator and, where the run has them, inference and encoder as .safetensors, with
-config, step, seed and versions in their metadata. docs/weights.md has every name and loads them in PyTorch.
+config, step, seed and versions in their metadata; E and G also as .pt in TorchScript. docs/weights.md has
+every name and loads them in PyTorch.
 
 	liebm export --run runs/em --out weights`,
 		Flags: []cli.Flag{

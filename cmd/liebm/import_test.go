@@ -25,6 +25,7 @@ func TestImportedRunsAreSampledAndExported(t *testing.T) {
 	text, err = run(t, "export", "--run", out, "--out", folder)
 	require.NoError(t, err)
 	assert.Contains(t, text, filepath.Join(folder, "inference.safetensors"))
+	assert.Contains(t, text, filepath.Join(folder, "energy.pt"))
 	assert.NotContains(t, text, "encoder", "there is none")
 	_, err = run(t, "metrics", "probe", "--run", out)
 	assert.ErrorContains(t, err, "no encoder h: measure the energy's features with --on f")
