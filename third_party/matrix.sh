@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # matrix.sh [RELEASE...] runs the whole test suite on the libtorch of each Debian RELEASE, by default
 # bookworm (1.13.1), trixie (2.6.0) and forky (2.14.1): for each it makes a bare root (fresh.sh),
-# installs there what the project's own set-up installs, and runs go test ./... inside. Needs root and
-# about 4 GB of disk at a time; the roots are removed. Ends with a table, and fails if a release did.
+# installs there what the project's own set-up installs, and runs go test ./... and make gotorch inside.
+# Needs root and about 4 GB of disk at a time; the roots are removed. Ends with a table, and fails if a
+# release did.
 #
 #   LOGS=folder   where each release's output goes; by default a temporary folder, named at the end
 #   TIMEOUT=2400  seconds for each release
@@ -24,7 +25,7 @@ for release in "$@"; do
 	echo "matrix: $release, output in $log"
 	start=$SECONDS
 	# shellcheck disable=SC2016 # expanded in the root
-	if "$here/fresh.sh" "$release" 'make setup && echo "libtorch $(dpkg-query -W -f "\${Version}" libtorch-dev)" && sh third_party/env.sh go test ./...' >"$log" 2>&1; then
+	if "$here/fresh.sh" "$release" 'make setup && echo "libtorch $(dpkg-query -W -f "\${Version}" libtorch-dev)" && sh third_party/env.sh go test ./... && make gotorch' >"$log" 2>&1; then
 		verdict=ok
 	else
 		verdict=FAILED failed=1
