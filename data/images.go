@@ -2,16 +2,10 @@ package data
 
 import (
 	"archive/zip"
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/jpeg"
-	"image/png"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -28,11 +22,9 @@ type entry struct {
 	read  func() ([]byte, error)
 }
 
-// imageEndings are the names of files that are one image each. Their content decides how they are decoded.
-var imageEndings = []string{".png", ".jpg", ".jpeg", ".npy"}
-
+// isImageName reports whether a file is one image, by its name.
 func isImageName(name string) bool {
-	return slices.Contains(imageEndings, strings.ToLower(path.Ext(name)))
+	return IsPicture(name) || strings.ToLower(path.Ext(name)) == ".npy"
 }
 
 // maxImage bounds the bytes of one image file.
@@ -71,76 +63,16 @@ func unzip(f *zip.File) ([]byte, error) {
 	return inflate(from, f.UncompressedSize64, int(min(f.CompressedSize64, 1<<40)))
 }
 
-// decodeImage reads a PNG, a JPEG or a .npy of one image, of 8 bits a channel.
-func decodeImage(b []byte) (f frame, err error) {
-	switch {
-	case bytes.HasPrefix(b, []byte("\x89PNG")):
-		f, err = decode(b, png.DecodeConfig, png.Decode)
-	case bytes.HasPrefix(b, []byte("\xff\xd8")):
-		f, err = decode(b, jpeg.DecodeConfig, jpeg.Decode)
-	case isNPY(b):
+// decodeImage reads a picture or a .npy of one image. Transparency has no one meaning in a data set, so it is refused.
+func decodeImage(b []byte) (frame, error) {
+	if isNPY(b) {
 		return decodeNPYImage(b)
-	case len(b) == 0:
-		return f, errors.New("empty file")
-	default:
-		return f, fmt.Errorf("starts with % x: neither PNG, JPEG nor .npy", b[:min(4, len(b))])
 	}
-	return f, err
-}
-
-func decode(b []byte, config func(io.Reader) (image.Config, error), pixels func(io.Reader) (image.Image, error)) (frame, error) {
-	c, err := config(bytes.NewReader(b)) // before its size is allocated
-	if err != nil {
-		return frame{}, short(err)
+	p, err := DecodePicture(b)
+	if err == nil && p.Alpha {
+		err = errors.New("transparent: put it on a background and save it as RGB")
 	}
-	if c.Width < 1 || c.Height < 1 || c.Width > maxSide || c.Height > maxSide || c.Width*c.Height > maxImage {
-		return frame{}, fmt.Errorf("%d×%d pixels: at most %d a side are read", c.Width, c.Height, maxSide)
-	}
-	switch c.ColorModel {
-	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
-		return frame{}, errors.New("16 bits a channel: convert it to 8")
-	case color.CMYKModel:
-		return frame{}, errors.New("a CMYK image: convert it to RGB")
-	}
-	img, err := pixels(bytes.NewReader(b))
-	if err != nil {
-		return frame{}, short(err)
-	}
-	return flatten(img)
-}
-
-func short(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		err = errors.New("it ends too early")
-	}
-	return fmt.Errorf("cut short or damaged: %w", err)
-}
-
-// flatten takes the bytes out of a decoded image. Transparency has no one meaning, so it is refused.
-func flatten(img image.Image) (frame, error) {
-	b := img.Bounds()
-	w, h := b.Dx(), b.Dy()
-	if g, ok := img.(*image.Gray); ok {
-		f := frame{make([]byte, 0, w*h), h, w, 1}
-		for y := range h {
-			f.pix = append(f.pix, g.Pix[y*g.Stride:y*g.Stride+w]...)
-		}
-		return f, nil
-	}
-	if y, ok := img.(*image.YCbCr); ok {
-		return fromYCbCr(y), nil
-	}
-	if o, ok := img.(interface{ Opaque() bool }); ok && !o.Opaque() {
-		return frame{}, errors.New("transparent: put it on a background and save it as RGB")
-	}
-	f := frame{make([]byte, 0, 3*w*h), h, w, 3}
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		for x := b.Min.X; x < b.Max.X; x++ {
-			red, green, blue, _ := img.At(x, y).RGBA()
-			f.pix = append(f.pix, byte(red>>8), byte(green>>8), byte(blue>>8))
-		}
-	}
-	return f, nil
+	return frame{p.Pix, p.H, p.W, p.C}, err
 }
 
 // decodeNPYImage reads [1,3,h,w], [3,h,w], [h,w,3], [h,w,1] or [h,w] of uint8.

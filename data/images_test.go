@@ -139,7 +139,8 @@ func TestImageFilesOfEveryKind(t *testing.T) {
 	require.Equal(t, Shape{8, 8, 3, 1}, want.Shape)
 	rgb, err := decodeImage(photo(t, "rgb.png"))
 	require.NoError(t, err)
-	for name, same := range map[string]bool{"rgb.png": true, "opaque.png": true, "imgHQ00000.npy": true, "hwc.npy": true, "palette.png": false} {
+	for name, same := range map[string]bool{"rgb.png": true, "opaque.png": true, "imgHQ00000.npy": true, "hwc.npy": true, "palette.png": false,
+		"rgb.bmp": true, "rgb.tif": true, "lossless.webp": true, "palette.gif": false} {
 		f, err := decodeImage(photo(t, name))
 		require.NoError(t, err, name)
 		require.Equal(t, []int{8, 8, 3}, []int{f.h, f.w, f.c}, name)
@@ -147,6 +148,10 @@ func TestImageFilesOfEveryKind(t *testing.T) {
 			require.Equal(t, rgb.pix, f.pix, name)
 		}
 	}
+	transparent, err := DecodePicture(photo(t, "rgba.png"))
+	require.NoError(t, err)
+	require.True(t, transparent.Alpha)
+	require.Equal(t, rgb.pix, transparent.Pix, "dropped, not applied")
 	gray, err := decodeImage(photo(t, "gray.png"))
 	require.NoError(t, err)
 	require.Equal(t, rgb.pix[0], gray.pix[0])
@@ -164,10 +169,11 @@ func TestImagesAreRefusedWithALineEach(t *testing.T) {
 		"16 bits":       {photo(t, "gray16.png"), "16 bits a channel: convert it to 8"},
 		"transparent":   {photo(t, "rgba.png"), "transparent"},
 		"CMYK":          {photo(t, "cmyk.jpg"), "CMYK"},
+		"lossy WebP":    {photo(t, "lossy.webp"), "lossy WebP"},
 		"cut short PNG": {good[:len(good)/2], "cut short or damaged"},
 		"cut short JPG": {photo(t, "celeba.jpg")[:3000], "cut short or damaged"},
 		"wide":          {wide, ""},
-		"no image":      {[]byte("<html>"), "starts with 3c 68 74 6d: neither PNG, JPEG nor .npy"},
+		"no image":      {[]byte("<html>"), "starts with 3c 68 74 6d, as no picture does"},
 		"empty":         {nil, "empty file"},
 		"many":          {photo(t, "nchw.npy"), "is not one image"},
 	} {
@@ -276,7 +282,7 @@ func TestCelebASplits(t *testing.T) {
 }
 
 func FuzzImage(f *testing.F) {
-	for _, name := range []string{"rgb.png", "gray16.png", "palette.png", "420.jpg", "imgHQ00000.npy", "hwc.npy"} {
+	for _, name := range []string{"rgb.png", "gray16.png", "palette.png", "420.jpg", "imgHQ00000.npy", "hwc.npy", "rgb.bmp", "rgb.tif", "lossless.webp", "palette.gif"} {
 		f.Add(photo(f, name))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

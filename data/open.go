@@ -25,7 +25,7 @@ type Options struct {
 // Open reads the data set at source: a known name (see [Names]), or the path of a file, a folder or
 // an archive. A known name wins; "./mnist" is then the path. It reads IDX, gzipped or not, CIFAR's
 // binary and Python batches, ImageNet 32's .npz and pickles, SVHN's .mat, .npy and .npz of images,
-// folders and zips of PNG, JPEG and .npy, and what [Prepare] wrote, which it maps.
+// folders and zips of PNG, JPEG, BMP, GIF, TIFF, lossless WebP and .npy, and what [Prepare] wrote, which it maps.
 //
 // All but mapped files are held in memory; above 2 GiB of pixels, prepare the set first.
 //
@@ -267,7 +267,7 @@ func (r *reader) nothing(path string, labels []*part) error {
 	if len(labels) > 0 {
 		saw = append(saw, labels[0].source+": labels only")
 	}
-	hint := "want IDX, CIFAR, .mat, .npy, .npz, PNG or JPEG files, a folder, a zip or a .tar.gz of them"
+	hint := "want IDX, CIFAR, .mat, .npy, .npz, PNG, JPEG or other picture files, a folder, a zip or a .tar.gz of them"
 	if len(saw) == 0 {
 		return fmt.Errorf("%s: no %s there: it holds no readable file; %s", path, want, hint)
 	}

@@ -120,7 +120,7 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 	require.NoError(t, npz.Write(other, map[string]any{"x.npy": []float32{1, 2}}))
 
 	for _, c := range []struct{ a, want string }{
-		{cut, "x.png: not a readable image"}, {deep, "x.png has 16 bits a channel"}, {wide, "x.png is 13×12 and"},
+		{cut, "x.png: cut short or damaged"}, {deep, "x.png: 16 bits a channel"}, {wide, "x.png is 13×12 and"},
 		{empty, "no image there"}, {floats, "arr_0 has dtype <f4: want uint8"}, {other, "holds x: want arr_0"},
 		{filepath.Join(empty, "none"), "no such file or folder"},
 	} {

@@ -49,6 +49,11 @@ Image.fromarray((tiny[..., 0].astype(np.uint16) * 257)).save(path("gray16.png"))
 Image.fromarray(np.concatenate([tiny, tiny[..., :1]], -1), "RGBA").save(path("rgba.png"))
 Image.fromarray(np.concatenate([tiny, np.full_like(tiny[..., :1], 255)], -1), "RGBA").save(path("opaque.png"))
 Image.fromarray(tiny).convert("CMYK").save(path("cmyk.jpg"))
+Image.fromarray(tiny).save(path("rgb.bmp"))
+Image.fromarray(tiny).save(path("rgb.tif"))
+Image.fromarray(tiny).save(path("lossless.webp"), lossless=True)
+Image.fromarray(tiny).save(path("lossy.webp"))
+Image.fromarray(tiny).convert("P").save(path("palette.gif"))
 np.save(path("imgHQ00000.npy"), tiny.transpose(2, 0, 1)[None])
 np.save(path("hwc.npy"), tiny)
 
@@ -56,9 +61,17 @@ np.save(path("hwc.npy"), tiny)
 i, yy, xx, c = np.ogrid[0:3, 0:32, 0:32, 0:3]
 rows = ((i * 37 + c * 101 + yy * 5 + xx * 3) % 256).astype(np.uint8)
 X, labels = rows.transpose(1, 2, 3, 0), np.array([[1], [10], [9]], np.uint8)
+
+
+def savemat(name, variables, compress=False):
+    scipy.io.savemat(path(name), variables, do_compression=compress)
+    with open(path(name), "r+b") as f:  # its free text has the time, which would differ whenever this runs
+        f.write(b"MATLAB 5.0 MAT-file Platform: posix, Created on: Thu Jan  1 00:00:00 1970".ljust(116))
+
+
 for name, compress, values in (("train_32x32.mat", True, labels), ("plain.mat", False, labels), ("double.mat", True, labels.astype(float))):
-    scipy.io.savemat(path(name), {"X": X, "y": values}, do_compression=compress)
-scipy.io.savemat(path("other.mat"), {"Z": np.arange(5)})
+    savemat(name, {"X": X, "y": values}, compress)
+savemat("other.mat", {"Z": np.arange(5)})
 
 # ImageNet 32: rows of three planes, labels from 1.
 planes = rows.transpose(0, 3, 1, 2).reshape(3, 3072)

@@ -1,0 +1,132 @@
+package data
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	_ "image/gif" // decoders, for image.Decode
+	_ "image/jpeg"
+	_ "image/png"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/tiff"
+	_ "golang.org/x/image/webp"
+)
+
+// PictureEndings are how the names of files end that are one picture each. Their content decides how they are decoded.
+func PictureEndings() []string {
+	return []string{".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+}
+
+// IsPicture reports whether a file is one picture, by its name.
+func IsPicture(name string) bool {
+	return slices.Contains(PictureEndings(), strings.ToLower(path.Ext(name)))
+}
+
+// A Picture is one decoded file: 8 bits a channel, [h,w,c].
+type Picture struct {
+	H, W, C int // C is 1 if the file is gray, else 3
+	Pix     []byte
+	Format  string // "png", "jpeg", …
+	Alpha   bool   // it is transparent somewhere, which Pix leaves out
+}
+
+// DecodePicture reads a file of one of [PictureEndings] as Pillow's convert("RGB") does, whose pixels are those of
+// everybody's reference statistics: the chroma of a JPEG is interpolated, and transparency dropped, not applied. What has
+// no one meaning in 8 bits of RGB is an error: 16 bits, CMYK, and lossy WebP, whose colours the decoder at hand gets wrong.
+func DecodePicture(b []byte) (Picture, error) {
+	if len(b) == 0 {
+		return Picture{}, errors.New("empty file")
+	}
+	c, format, err := image.DecodeConfig(bytes.NewReader(b)) // before its size is allocated
+	if errors.Is(err, image.ErrFormat) {
+		return Picture{}, fmt.Errorf("starts with % x, as no picture does", b[:min(4, len(b))])
+	}
+	if err != nil {
+		return Picture{}, short(err)
+	}
+	if !sides(c.Height, c.Width) || c.Width*c.Height > maxImage {
+		return Picture{}, fmt.Errorf("%d×%d pixels: at most %d a side are read", c.Width, c.Height, maxSide)
+	}
+	switch c.ColorModel {
+	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
+		return Picture{}, errors.New("16 bits a channel: convert it to 8, in the way the data were made")
+	case color.CMYKModel:
+		return Picture{}, errors.New("a CMYK image: convert it to RGB")
+	case color.YCbCrModel, color.NYCbCrAModel:
+		if format == "webp" { // of video's range, which image.YCbCr does not know: 9 levels off on average
+			return Picture{}, errors.New("a lossy WebP, whose colours would come out wrong: convert it to PNG")
+		}
+	}
+	img, _, err := image.Decode(bytes.NewReader(b))
+	if err != nil {
+		return Picture{}, short(err)
+	}
+	p := flatten(img)
+	p.Format = format
+	return p, nil
+}
+
+func short(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = errors.New("it ends too early")
+	}
+	return fmt.Errorf("cut short or damaged: %w", err)
+}
+
+// flatten takes the bytes out of a decoded image.
+func flatten(img image.Image) Picture {
+	b := img.Bounds()
+	p := Picture{H: b.Dy(), W: b.Dx(), C: 3}
+	switch img := img.(type) {
+	case *image.Gray:
+		p.C = 1
+		for y := range p.H {
+			p.Pix = append(p.Pix, img.Pix[y*img.Stride:][:p.W]...)
+		}
+		return p
+	case *image.YCbCr:
+		p.Pix = fromYCbCr(img).pix
+		return p
+	}
+	if o, ok := img.(interface{ Opaque() bool }); ok {
+		p.Alpha = !o.Opaque()
+	}
+	p.Pix = colours(img, p.Alpha)
+	return p
+}
+
+// colours is the red, green and blue of an image, whatever its alpha.
+func colours(img image.Image, alpha bool) []byte {
+	b := img.Bounds()
+	out := make([]byte, 0, 3*b.Dx()*b.Dy())
+	var four []byte // a pixel, where the first three are what is wanted
+	stride := 0
+	switch img := img.(type) {
+	case *image.NRGBA:
+		four, stride = img.Pix, img.Stride
+	case *image.RGBA:
+		if !alpha {
+			four, stride = img.Pix, img.Stride
+		}
+	}
+	for y := range b.Dy() {
+		if four != nil {
+			for at := y * stride; at < y*stride+4*b.Dx(); at += 4 {
+				out = append(out, four[at], four[at+1], four[at+2])
+			}
+			continue
+		}
+		for x := range b.Dx() {
+			c := color.NRGBAModel.Convert(img.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
+			out = append(out, c.R, c.G, c.B)
+		}
+	}
+	return out
+}
