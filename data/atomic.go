@@ -77,7 +77,7 @@ func WriteError(path string, err error) error {
 	}
 	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
 		if errors.Is(err, full) {
-			return fmt.Errorf("write %s: %w; what was saved before is intact: free space and run again with --resume", path, full)
+			return fmt.Errorf("write %s: %w; what was saved before is intact: free space and run the same command again", path, full)
 		}
 	}
 	var inner *os.PathError

@@ -75,8 +75,8 @@ func TestWriteAtomicFailureKeepsOldFile(t *testing.T) {
 		says  string
 	}{
 		"callback fails": {func(w io.Writer) error { w.Write(make([]byte, 2<<20)); return broken }, broken, "no more tensors"},
-		"disk is full":   {toFullDevice, syscall.ENOSPC, "no space left on device; what was saved before is intact: free space and run again with --resume"},
-		"quota is used":  {func(io.Writer) error { return syscall.EDQUOT }, syscall.EDQUOT, "free space and run again with --resume"},
+		"disk is full":   {toFullDevice, syscall.ENOSPC, "no space left on device; what was saved before is intact: free space and run the same command again"},
+		"quota is used":  {func(io.Writer) error { return syscall.EDQUOT }, syscall.EDQUOT, "free space and run the same command again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

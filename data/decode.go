@@ -95,9 +95,9 @@ func (l lot) shape(ctx context.Context, s shaper, want *Shape, grow func(bytes i
 func mixed(f frame, want Shape) error {
 	if f.h == want.H && f.w == want.W && f.c != want.C {
 		colours := map[int]string{1: "gray", 3: "RGB"}
-		return fmt.Errorf("%s, where the images before it are %s; ask for RGB, which repeats gray three times", colours[f.c], colours[want.C])
+		return fmt.Errorf("%s, where the images before it are %s; ask for RGB (--rgb), which repeats gray three times", colours[f.c], colours[want.C])
 	}
-	return fmt.Errorf("%d×%d pixels, where the images before it have %d×%d; choose a size to resize all to", f.w, f.h, want.W, want.H)
+	return fmt.Errorf("%d×%d pixels, where the images before it have %d×%d; choose a size (--size) to resize all to", f.w, f.h, want.W, want.H)
 }
 
 // parallel calls f(0) … f(n−1) from as many goroutines as Go may run at once.

@@ -217,7 +217,7 @@ func refuse(wrong []bad) error {
 	if len(wrong) > most {
 		errs = append(errs, fmt.Errorf("and %d more like these", len(wrong)-most))
 	}
-	return errors.Join(append(errs, errors.New("mend or remove them, or ask for them to be skipped"))...)
+	return errors.Join(append(errs, errors.New("mend or remove them, or leave such images out (--skip-bad)"))...)
 }
 
 // finish writes what follows the pixels, and then the header, and gives the file its name.

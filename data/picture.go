@@ -77,7 +77,7 @@ func short(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		err = errors.New("it ends too early")
 	}
-	return fmt.Errorf("cut short or damaged: %w", err)
+	return fmt.Errorf("cut short or damaged: %w; fetch or save it again", err)
 }
 
 // flatten takes the bytes out of a decoded image.
