@@ -83,6 +83,12 @@ func (w *writer) close() {
 	}
 }
 
+// discard removes what openWriter made.
+func (w *writer) discard() {
+	os.Remove(w.partialName())
+	os.Remove(w.journalName())
+}
+
 // recover reads the journal up to the last line whose pixels are there, and cuts both files to that.
 func (w *writer) recover() error {
 	good := int64(0)

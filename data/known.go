@@ -47,6 +47,14 @@ func (k Known) Splits() (splits []Split) {
 	return splits
 }
 
+// HeldOut is the split of a set that training leaves alone: test, or of a known set without one valid.
+func HeldOut(source string) Split {
+	if k, err := Lookup(source); err == nil && k.Test == 0 {
+		return Valid
+	}
+	return Test
+}
+
 // A form is a set of files in which a data set is published.
 type form []file
 

@@ -104,7 +104,13 @@ func locate(source string, o Options) (string, *Known, error) {
 		if o.Path != "" {
 			return "", nil, fmt.Errorf("%q is no known set, so a path besides it means nothing; known: %s", source, strings.Join(Names(), ", "))
 		}
+		if _, err := os.Stat(source); errors.Is(err, fs.ErrNotExist) {
+			return "", nil, fmt.Errorf("no file or folder %s; known sets are %s", source, strings.Join(Names(), ", "))
+		}
 		return source, nil, nil
+	}
+	if split := cmp.Or(o.Split, Train); known.Count(split) == 0 {
+		return "", nil, fmt.Errorf("%s has no %s images; its splits are %v", known.Title, split, known.Splits())
 	}
 	path, err := known.Locate(o.Path)
 	return path, &known, err
@@ -150,9 +156,6 @@ func (s *Set) cropped(crop string) error {
 // scan collects the parts of the split of whatever lies at path.
 func (r *reader) scan(path string, split Split) error {
 	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no file or folder %s; known sets are %s", path, strings.Join(Names(), ", "))
-	}
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func Prepare(ctx context.Context, source, out string, o PrepareOptions) (Report,
 	return report, nil
 }
 
-func prepare(ctx context.Context, source, out string, o PrepareOptions) (Report, error) {
+func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Report, err error) {
 	if err := o.check(); err != nil {
 		return Report{}, err
 	}
@@ -80,7 +80,12 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (Report,
 	if err != nil {
 		return Report{}, err
 	}
-	defer w.close()
+	defer func() {
+		if err != nil && len(w.lines) == 0 {
+			w.discard() // nothing to go on from
+		}
+		w.close()
+	}()
 	w.root = path
 	from, release, err := openFeed(path, o)
 	if err != nil {

@@ -142,7 +142,7 @@ func TestPrepareNamesBadImages(t *testing.T) {
 	_, err := Prepare(t.Context(), dir, out, PrepareOptions{})
 	require.ErrorContains(t, err, "a/00003.png: starts with 3c 68 74 6d")
 	require.ErrorContains(t, err, "b/00012.png: 16 bits")
-	require.ErrorContains(t, err, "skipped")
+	require.ErrorContains(t, err, "--skip-bad")
 
 	report := mustPrepare(t, dir, out, PrepareOptions{Skip: true})
 	assert.Equal(t, 18, report.N)
@@ -255,10 +255,16 @@ func TestPrepareRefuses(t *testing.T) {
 		"nothing":       {"nowhere", "x.liebm", PrepareOptions{}, "nowhere"},
 		"another set":   {"cifar10", "x.liebm", PrepareOptions{Options: Options{Path: dir}}, "2 train images, but CIFAR-10 has 50000"},
 		"negative size": {dir, "x.liebm", PrepareOptions{Options: Options{Size: -1}}, "size -1"},
+		"no such split": {"cifar10", "x.liebm", PrepareOptions{Options: Options{Split: Valid}}, "CIFAR-10 has no valid images; its splits are [train test]"},
+		"a bad image":   {folder(t, map[string][]byte{"a.png": []byte("<html>")}), "x.liebm", PrepareOptions{}, "as no picture does"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Prepare(t.Context(), c.source, filepath.Join(t.TempDir(), c.out), c.o)
+			to := t.TempDir()
+			_, err := Prepare(t.Context(), c.source, filepath.Join(to, c.out), c.o)
 			require.ErrorContains(t, err, c.want)
+			left, err := os.ReadDir(to)
+			require.NoError(t, err)
+			assert.Empty(t, left, "nothing half-written")
 		})
 	}
 	t.Run("two at once", func(t *testing.T) {

@@ -103,8 +103,8 @@ func rowsOf(flat []float64, d int) (rows [][]float64) {
 // et al. 2017): ‖μ₁−μ₂‖² + tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½). With Σ₁ = F·Fᵀ the last root has the
 // eigenvalues of the symmetric FᵀΣ₂F, which are real: nothing imaginary can appear.
 func Frechet(a, b *Stats) (float64, error) {
-	if len(a.Mean) != len(b.Mean) || a.Features != b.Features && a.Features != "" && b.Features != "" {
-		return 0, fmt.Errorf("statistics of different features: %d of %s and %d of %s", len(a.Mean), a.name(), len(b.Mean), b.name())
+	if err := a.comparable(len(b.Mean), b.Features); err != nil {
+		return 0, err
 	}
 	var distance float64
 	err := torch.Do(func() error {
@@ -131,6 +131,18 @@ func Frechet(a, b *Stats) (float64, error) {
 		err = errors.New("the Fréchet distance is not a number: the statistics are damaged")
 	}
 	return distance, err
+}
+
+// CheckFeatures is an error unless the statistics can be compared with those that the network will
+// measure: better known before 50,000 images than after.
+func (s *Stats) CheckFeatures(f Features) error { return s.comparable(f.Dim(), f.Name()) }
+
+func (s *Stats) comparable(dim int, features string) error {
+	if len(s.Mean) == dim && (s.Features == features || s.Features == "" || features == "") {
+		return nil
+	}
+	other := &Stats{Features: features}
+	return fmt.Errorf("statistics of different features: %d of %s and %d of %s; measure both with the same weights and mode", len(s.Mean), s.name(), dim, other.name())
 }
 
 // factor is F with F·Fᵀ = Σ: Cholesky's, or for a Σ of less than full rank its eigenvectors times

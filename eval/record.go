@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -58,9 +61,21 @@ func (r *Record) Of(inputs ...Input) {
 			r.Warn(in.Name + ": " + note)
 		}
 	}
-	if len(inputs) == 2 && inputs[0].Size != nil && inputs[1].Size != nil && fmt.Sprint(inputs[0].Size) != fmt.Sprint(inputs[1].Size) {
-		r.Warn(fmt.Sprintf("%s has images of %s, %s of %s: each is resized by itself, which the distance sees", inputs[0].Name, size(inputs[0].Size), inputs[1].Name, size(inputs[1].Size)))
+	if len(inputs) == 2 && len(inputs[0].Size) == 3 && len(inputs[1].Size) == 3 {
+		r.Warn(differ(inputs[0], inputs[1]))
 	}
+}
+
+// differ says how the images of two inputs do, or is "".
+func differ(a, b Input) string {
+	both := fmt.Sprintf("%s has images of %s, %s of %s", a.Name, size(a.Size), b.Name, size(b.Size))
+	switch {
+	case a.Size[0] != b.Size[0] || a.Size[1] != b.Size[1]:
+		return both + ": each is resized by itself, which the distance sees"
+	case a.Size[2] != b.Size[2]:
+		return both + ": gray is repeated to three channels"
+	}
+	return ""
 }
 
 // Warn adds a warning, unless it is empty.
@@ -116,18 +131,21 @@ func (v *Values) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Append adds the record to a file of one JSON record a line.
+// Append adds the record to a file of one JSON record a line. On an error the file is as it was.
 func (r *Record) Append(path string) error {
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
-	if err != nil {
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_, err = f.Write(append(line, '\n'))
-	return errors.Join(err, f.Close())
+	whole := old[:bytes.LastIndexByte(old, '\n')+1] // a line that was cut off is no record
+	return data.WriteAtomic(path, func(w io.Writer) error {
+		_, err := w.Write(slices.Concat(whole, line, []byte{'\n'}))
+		return err
+	})
 }
 
 // ReadRecords reads a file that Append wrote; a missing one is empty, and so is a last line that was

@@ -235,7 +235,7 @@ func fit(path string, resume bool) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("look into the run folder: %w", err)
 	case resume && !isRun:
-		return fmt.Errorf("%s holds no run (it has no %s): check the path, or start a new run without --resume", path, configFile)
+		return fmt.Errorf("%s holds no run (it has no %s): check the path, or make one there: liebm train --out %s", path, configFile, path)
 	case resume:
 		return nil
 	case isRun:

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -112,17 +111,13 @@ and A alone they are made. The features are 2,048: use more images than that, 50
 			if c.NArg() != 2 && !(c.NArg() == 1 && out != "") {
 				return fmt.Errorf("%d arguments: name two sets, A and B (A alone with --stats-out)", c.NArg())
 			}
-			sources, err := openSources(c)
+			net, sources, err := networkAndSources(c)
 			if err != nil {
 				return err
 			}
 			defer sources.close()
 			r := newRecord("FID")
-			var net *eval.Inception
-			if slices.ContainsFunc(sources, func(s *source) bool { return s.Images != nil }) {
-				if net, err = openInception(c); err != nil {
-					return err
-				}
+			if net != nil {
 				defer net.Close()
 				r.On(net)
 			}
@@ -135,9 +130,10 @@ and A alone they are made. The features are 2,048: use more images than that, 50
 					return err
 				}
 			}
+			r.Network = cmp.Or(r.Network, stats[0].Features, stats[len(stats)-1].Features, "unnamed features")
 			if len(stats) == 1 {
-				fmt.Fprintf(os.Stderr, "statistics of %d images in %s\n", stats[0].N, out)
-				return nil
+				r.Metric = "statistics"
+				return finish(c, r, func() { fmt.Printf("statistics of %s images in %s (%s)\n", orUnstated(stats[0].N), out, r.Network) })
 			}
 			d, err := eval.Frechet(stats[0], stats[1])
 			if err != nil {
@@ -145,7 +141,6 @@ and A alone they are made. The features are 2,048: use more images than that, 50
 			}
 			r.Metric = eval.DistanceName(stats[0], stats[1])
 			r.Values["value"] = d
-			r.Network = cmp.Or(r.Network, stats[0].Features, stats[1].Features, "unnamed features")
 			return finish(c, r, func() {
 				fmt.Printf("%s %.4f (%s, n %s and %s)\n", r.Metric, d, r.Network, orUnstated(stats[0].N), orUnstated(stats[1].N))
 			})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -118,13 +119,28 @@ func (l sourceList) measure(c *cli.Context, net *eval.Inception, r *eval.Record)
 	return all, nil
 }
 
-// networkAndImages opens Inception and n arguments that must be images.
-func networkAndImages(c *cli.Context, n int) (*eval.Inception, sourceList, error) {
-	sources, err := openImages(c, n)
-	if err != nil {
-		return nil, nil, err
+// networkAndSources opens the arguments, and Inception unless all are statistics. Weights come before
+// runs, which take long to draw.
+func networkAndSources(c *cli.Context) (net *eval.Inception, sources sourceList, err error) {
+	if c.String("weights") != "" || slices.ContainsFunc(c.Args().Slice(), isRun) {
+		if net, err = openInception(c); err != nil {
+			return nil, nil, err
+		}
 	}
-	net, err := openInception(c)
+	sources, err = openSources(c)
+	images := slices.ContainsFunc(sources, func(s *source) bool { return s.Images != nil })
+	if err == nil && images && net == nil {
+		net, err = openInception(c)
+	}
+	for _, s := range sources {
+		if err == nil && images && s.Stats != nil {
+			err = s.Stats.CheckFeatures(net)
+		}
+	}
+	if net != nil && (err != nil || !images) {
+		net.Close()
+		net = nil
+	}
 	if err != nil {
 		sources.close()
 		return nil, nil, err
@@ -132,22 +148,49 @@ func networkAndImages(c *cli.Context, n int) (*eval.Inception, sourceList, error
 	return net, sources, nil
 }
 
+// networkAndImages opens Inception and n arguments that must be images.
+func networkAndImages(c *cli.Context, n int) (*eval.Inception, sourceList, error) {
+	if err := wantArgs(c, n); err != nil {
+		return nil, nil, err
+	}
+	net, sources, err := networkAndSources(c)
+	if err == nil {
+		err = sources.images(c)
+	}
+	if err != nil && net != nil {
+		net.Close()
+	}
+	return net, sources, err
+}
+
 // openImages opens n arguments that must be images.
 func openImages(c *cli.Context, n int) (sourceList, error) {
-	if c.NArg() != n {
-		return nil, fmt.Errorf("%d arguments, want %d: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
+	if err := wantArgs(c, n); err != nil {
+		return nil, err
 	}
 	sources, err := openSources(c)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range sources {
+	return sources, sources.images(c)
+}
+
+func wantArgs(c *cli.Context, n int) error {
+	if c.NArg() != n {
+		return fmt.Errorf("%d arguments, want %d: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
+	}
+	return nil
+}
+
+// images is an error, and closes the sources, unless all of them are images.
+func (l sourceList) images(c *cli.Context) error {
+	for _, s := range l {
 		if s.Images == nil {
-			sources.close()
-			return nil, fmt.Errorf("%s holds statistics: %s needs the images themselves", s.Input.Name, c.Command.Name)
+			l.close()
+			return fmt.Errorf("%s holds statistics: %s needs the images themselves", s.Input.Name, c.Command.Name)
 		}
 	}
-	return sources, nil
+	return nil
 }
 
 // embedBoth is the features of both arguments. The caller closes them.

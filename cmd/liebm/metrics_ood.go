@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ func oodCommand() *cli.Command {
 		Name:      "ood",
 		Usage:     "AUROC, AUPR and FPR@95 of a run's scores, or of scores in files",
 		ArgsUsage: "OUTLIERS...",
-		Description: `With --run, the run scores the test split of its data, or --inliers, against each set of outliers:
+		Description: `With --run, the run scores the test split of its data (valid where there is none), or --inliers, against each set of outliers:
 a known set (cifar100:test), a folder or .npz of the run's image size, constant, noise or inverted.
 The table is that of Tables 6, 7 and 9: a row per score, a column per set. With --scores, the
 arguments and --scores are text files of one score a line; inliers score high. Intervals are 95 %
@@ -112,7 +113,7 @@ func (t *oodTable) fromRun() error {
 	gamma := c.Float64("gamma")
 	t.record.WeightsSHA256, t.record.Settings["gamma"] = m.SHA256, fmt.Sprint(gamma)
 	cfg := m.Config
-	test, err := openData(cfg.Data, data.Test, cfg.Energy.Channels)
+	test, err := openData(cfg.Data, data.HeldOut(cfg.Data.Name), cfg.Energy.Channels)
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (t *oodTable) fromRun() error {
 		t.record.Of(eval.Input{Name: name, Kind: "set", N: set.N, Size: []int{set.H, set.W, set.C}, SHA256: set.SHA256()})
 		return map[string][]float64{"s(x)": joint, "energy alone": energy, "cosine alone": cosine}, nil
 	}
-	inliers, name := test, cfg.Data.Name+":test"
+	inliers, name := test, cfg.Data.Name+":"+string(data.HeldOut(cfg.Data.Name))
 	if c.IsSet("inliers") {
 		name = c.String("inliers")
 		if inliers, err = t.open(cfg, test, name); err != nil {
@@ -220,7 +221,13 @@ func readScores(path string) (scores []float64, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %.40q is no number: want one score a line", path, n, text)
 		}
+		if math.IsNaN(v) {
+			return nil, fmt.Errorf("%s:%d: the score is NaN: leave such images out on both sides, or mend the model", path, n)
+		}
 		scores = append(scores, v)
+	}
+	if lines.Err() == nil && len(scores) == 0 {
+		return nil, fmt.Errorf("%s: no score in it: want one a line", path)
 	}
 	return scores, lines.Err()
 }

@@ -126,7 +126,7 @@ in batches of 1,000, on the training split without augmentation; accuracy on the
 					return err
 				}
 				defer fit.Close()
-				test, err := embed(data.Test, 0)
+				test, err := embed(data.HeldOut(m.Config.Data.Name), 0)
 				if err != nil {
 					return err
 				}
@@ -169,7 +169,7 @@ func tsneCommand() *cli.Command {
 			}
 			r := newRecord("t-SNE")
 			err := withFeatures(c, r, func(m *train.Model, embed func(data.Split, int) (eval.Labelled, error)) error {
-				test, err := embed(data.Test, c.Int("n"))
+				test, err := embed(data.HeldOut(m.Config.Data.Name), c.Int("n"))
 				if err != nil {
 					return err
 				}

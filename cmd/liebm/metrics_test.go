@@ -138,8 +138,27 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 	assert.True(t, math.IsInf(r.Values["psnr"], 1), "equal images")
 }
 
+func TestStatisticsAreCheckedBeforeImagesAreMeasured(t *testing.T) {
+	good, weights, dir := badFolder(t, "good", func(string) {}), modelstest.InceptionFile(t), t.TempDir()
+	other, own := filepath.Join(dir, "other.npz"), filepath.Join(dir, "own.npz")
+	require.NoError(t, eval.WriteStats(other, &eval.Stats{Mean: []float64{0}, Cov: [][]float64{{1}}}, eval.Input{}))
+	_, err := run(t, "metrics", "fid", filepath.Join(badFolder(t, "cut", func(path string) {
+		require.NoError(t, os.WriteFile(path, nil, 0o666))
+	})), other, "--weights", weights)
+	assert.ErrorContains(t, err, "1 of unnamed features and 2048 of inception-v3", "not the unreadable image, which comes later")
+	_, err = run(t, "metrics", "fid", good, other)
+	assert.ErrorContains(t, err, "--weights is missing")
+
+	r := record(t, "metrics", "fid", good, "--weights", weights, "--stats-out", own)
+	assert.Equal(t, "statistics", r.Metric)
+	assert.Contains(t, r.Warnings[1], "rank-deficient")
+	r = record(t, "metrics", "fid", own, good, "--weights", weights)
+	assert.Equal(t, "Fréchet distance", r.Metric)
+	assert.InDelta(t, 0, r.Values["value"], 1e-6)
+}
+
 func TestDetectionOfScoresInFiles(t *testing.T) {
-	dir := files(t, map[string]string{"in.txt": "3\n2\n1\n", "out.txt": "0\n2\n\n-1\n", "bad.txt": "1\nmany\n"})
+	dir := files(t, map[string]string{"in.txt": "3\n2\n1\n", "out.txt": "0\n2\n\n-1\n", "bad.txt": "1\nmany\n", "none.txt": "\n", "nan.txt": "1\nNaN\n"})
 	path := func(name string) string { return filepath.Join(dir, name) }
 	r := record(t, "metrics", "ood", path("out.txt"), "--scores", path("in.txt"), "--out", path("records.jsonl"))
 	assert.InDelta(t, 7.5/9, r.Values["scores/out/auroc"], 1e-12)
@@ -151,6 +170,10 @@ func TestDetectionOfScoresInFiles(t *testing.T) {
 	assert.Regexp(t, `AUROC +out\n  scores +0\.833 \[`, text)
 	_, err = run(t, "metrics", "ood", path("bad.txt"), "--scores", path("in.txt"))
 	assert.ErrorContains(t, err, `bad.txt:2: "many" is no number`)
+	_, err = run(t, "metrics", "ood", path("none.txt"), "--scores", path("in.txt"))
+	assert.ErrorContains(t, err, "none.txt: no score in it")
+	_, err = run(t, "metrics", "ood", path("nan.txt"), "--scores", path("in.txt"))
+	assert.ErrorContains(t, err, "nan.txt:2: the score is NaN")
 }
 
 func TestFlagsMayFollowArguments(t *testing.T) {
