@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +134,35 @@ func TestPrepareGoesOnAfterAnInterruption(t *testing.T) {
 			require.NoError(t, VerifyPrepared(out))
 		})
 	}
+}
+
+// heapOf is by how many bytes the heap grew at most, as seen whenever f calls watch.
+func heapOf(f func(watch func(done, total int))) (peak uint64) {
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f(func(int, int) {
+		runtime.ReadMemStats(&now)
+		peak = max(peak, now.HeapAlloc-min(now.HeapAlloc, before.HeapAlloc))
+	})
+	return peak
+}
+
+func TestPreparingTakesNoMoreMemoryForMoreImages(t *testing.T) {
+	const side = 128 // 49 KB an image, so that a lot has 12 MB
+	img := solid(t, side, side, 9, true)
+	peak := func(n int) uint64 {
+		files := map[string][]byte{}
+		for i := range n {
+			files[fmt.Sprintf("%05d.png", i)] = img
+		}
+		dir, out := folder(t, files), filepath.Join(t.TempDir(), "x.liebm")
+		return heapOf(func(watch func(done, total int)) { mustPrepare(t, dir, out, PrepareOptions{Watch: watch}) })
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(20)) // little garbage besides what is held
+	few, many := peak(2*lotSize), peak(8*lotSize)
+	t.Logf("%.1f MB for %d images, %.1f MB for %d", float64(few)/(1<<20), 2*lotSize, float64(many)/(1<<20), 8*lotSize)
+	assert.Less(t, many, few+3*lotSize*side*side, "all pixels would be 75 MB more")
 }
 
 func TestPrepareNamesBadImages(t *testing.T) {
@@ -388,4 +419,25 @@ func BenchmarkPrepare(b *testing.B) {
 		i++
 	}
 	b.ReportMetric(float64(512*i)/b.Elapsed().Seconds(), "images/s")
+}
+
+// BenchmarkPrepareMemory prepares a folder of photographs and one eight times as large, and reports the most that each
+// held above what was held before: the heap with the garbage that it has grown by, sampled at every lot.
+func BenchmarkPrepareMemory(b *testing.B) {
+	img := photo(b, "celeba.jpg")
+	for _, n := range []int{512, 4096} {
+		files := map[string][]byte{}
+		for i := range n {
+			files[fmt.Sprintf("%06d.jpg", i)] = img
+		}
+		dir := folder(b, files)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for range b.N {
+				b.ReportMetric(float64(heapOf(func(watch func(done, total int)) {
+					o := PrepareOptions{Options: Options{Crop: "148", Size: 64}, Watch: watch}
+					mustPrepare(b, dir, filepath.Join(b.TempDir(), "x.liebm"), o)
+				}))/(1<<20), "peak-MB")
+			}
+		})
+	}
 }
