@@ -10,6 +10,10 @@
 // [Prepare] decodes a set once into one file that Open maps, so that a set of any size costs no
 // memory of the process beyond its labels: use it for photographs, and for all above 2 GiB.
 //
+// An LMDB is refused, with the lines of Python that turn it into a folder: every Go package for it
+// that we found (bmatsuo/lmdb-go and its forks, gomdb and its forks) wraps the C library, and its
+// pages are described by that library's source alone.
+//
 // Files are hostile until read: nothing is executed (a pickle may hold numpy arrays and nothing
 // else), nothing is unpacked to disk, and no allocation exceeds what the size of the file justifies.
 // An error names the file, the value and the remedy. Pixels stay bytes here; [Floats] makes tensors

@@ -220,17 +220,27 @@ func mnist() Known {
 	}
 }
 
+// Published checksums that a download and what is verified share.
+const (
+	cifar10Binary  = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+	cifar100Binary = "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"
+	svhnTrain      = "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"
+	svhnTest       = "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"
+	celebAImages   = "46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74"
+	celebASplit    = "fc955bcb3ef8fbdf7d5640d9a8693a8431b5f2ee291a5c1449a1549e7e073fe7"
+)
+
 func cifar10() Known {
 	return Known{
 		Name: "cifar10", Title: "CIFAR-10", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
 		URL: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
 		Downloads: []Download{{URL: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", Size: 170052171,
-			SHA256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"}},
+			SHA256: cifar10Binary}},
 		Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
 		places: []string{"cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz",
 			"cifar-10-python.tar.gz", "cifar10", "cifar-10"},
 		forms: []form{
-			{{name: "cifar-10-binary.tar.gz", sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", packed: true}},
+			{{name: "cifar-10-binary.tar.gz", sha256: cifar10Binary, packed: true}},
 			{{name: "cifar-10-python.tar.gz", md5: "c58f30108f718f92721af3b95e74349a", packed: true}},
 			{
 				{name: "data_batch_1", md5: "c99cafc152244af753f735de768cd75f"},
@@ -249,7 +259,7 @@ func cifar100() Known {
 		Name: "cifar100", Title: "CIFAR-100", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
 		URL: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
 		Downloads: []Download{{URL: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", Size: 168513733,
-			SHA256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"}},
+			SHA256: cifar100Binary}},
 		Classes: strings.Fields(`apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
 			butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
 			dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
@@ -260,7 +270,7 @@ func cifar100() Known {
 		places: []string{"cifar-100-binary", "cifar-100-python", "cifar-100-binary.tar.gz",
 			"cifar-100-python.tar.gz", "cifar100", "cifar-100"},
 		forms: []form{
-			{{name: "cifar-100-binary.tar.gz", sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec", packed: true}},
+			{{name: "cifar-100-binary.tar.gz", sha256: cifar100Binary, packed: true}},
 			{{name: "cifar-100-python.tar.gz", md5: "eb9058c3a382ffc7106e4002c42a8d85", packed: true}},
 			{
 				{name: "train", md5: "16019d7e3df5f24257cddd939b257f8d"},

@@ -420,24 +420,3 @@ func BenchmarkPrepare(b *testing.B) {
 	}
 	b.ReportMetric(float64(512*i)/b.Elapsed().Seconds(), "images/s")
 }
-
-// BenchmarkPrepareMemory prepares a folder of photographs and one eight times as large, and reports the most that each
-// held above what was held before: the heap with the garbage that it has grown by, sampled at every lot.
-func BenchmarkPrepareMemory(b *testing.B) {
-	img := photo(b, "celeba.jpg")
-	for _, n := range []int{512, 4096} {
-		files := map[string][]byte{}
-		for i := range n {
-			files[fmt.Sprintf("%06d.jpg", i)] = img
-		}
-		dir := folder(b, files)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for range b.N {
-				b.ReportMetric(float64(heapOf(func(watch func(done, total int)) {
-					o := PrepareOptions{Options: Options{Crop: "148", Size: 64}, Watch: watch}
-					mustPrepare(b, dir, filepath.Join(b.TempDir(), "x.liebm"), o)
-				}))/(1<<20), "peak-MB")
-			}
-		})
-	}
-}

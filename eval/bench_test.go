@@ -3,6 +3,7 @@ package eval
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,9 +36,9 @@ func BenchmarkStatistics(b *testing.B) {
 		require.NoError(b, err)
 		require.NoError(b, data.WritePNG(filepath.Join(folder, fmt.Sprintf("%06d.png", i)), img))
 	}
-	for range b.N {
-		weights := filepath.Join(b.TempDir(), "w.pth")
-		if _, err := plain("--pth", weights, "--write", "legacy"); err != nil {
+	for i := range b.N {
+		weights, form := filepath.Join(b.TempDir(), "w.pth"), []string{"legacy", "zip"}[i%2]
+		if _, err := plain("--pth", weights, "--write", form); err != nil {
 			b.Skipf("no PyTorch to write the weights and to compare with (apt install python3-torchvision): %v", err)
 		}
 		net, err := OpenInception(weights, PyTorch, torch.Device{})
@@ -48,11 +49,13 @@ func BenchmarkStatistics(b *testing.B) {
 		stats, _, err := MeasureImages(b.Context(), net, images, nil)
 		require.NoError(b, err)
 		ours := time.Since(start).Seconds()
-		net.Close()
 		b.ReportMetric(n/ours, "images/s")
 		b.ReportMetric(peakMB(b), "peak-MB")
-		theirs, err := plain("--folder", folder, "--pth", weights, "--threads", strconv.Itoa(torch.Threads()))
+		each := filepath.Join(b.TempDir(), "features.npy")
+		theirs, err := plain("--folder", folder, "--pth", weights, "--features", each, "--threads", strconv.Itoa(torch.Threads()))
 		require.NoError(b, err)
+		b.ReportMetric(apart(b, net, images, each), "largest-relative-difference")
+		net.Close()
 		trace, mean := 0.0, 0.0
 		for i := range stats.Mean {
 			trace += stats.Cov[i][i]
@@ -63,6 +66,25 @@ func BenchmarkStatistics(b *testing.B) {
 		b.ReportMetric(theirs.Seconds/ours, "x-pytorch")
 		b.ReportMetric(theirs.PeakMB, "pytorch-peak-MB")
 	}
+}
+
+// apart is the largest difference of any feature of any image from those in a .npy, over their
+// root mean square; more than 1e-4 fails.
+func apart(b *testing.B, net *Inception, images *Images, npy string) (most float64) {
+	ours, _, err := Embed(b.Context(), net, images, nil)
+	require.NoError(b, err)
+	defer ours.Close()
+	require.NoError(b, torch.Do(func() error {
+		theirs, err := torch.ReadNPY(npy)
+		if err != nil {
+			return err
+		}
+		defer theirs.Close()
+		most = ours.X.Sub(theirs).Abs().Max().Item() / math.Sqrt(theirs.Square().Mean().Item())
+		return nil
+	}))
+	require.Less(b, most, 1e-4)
+	return most
 }
 
 type plainResult struct {

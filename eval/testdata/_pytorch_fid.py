@@ -2,7 +2,7 @@
 
 The network is models/testdata/inception.py's with the weights in --pth, the loop the usual one: batches of 50 from a
 DataLoader, every feature kept in memory, numpy's mean and covariance. With --write it makes the weights' file and ends."""
-import argparse, json, os, resource, sys, time
+import argparse, json, os, sys, time
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models/testdata"))
@@ -25,6 +25,7 @@ p.add_argument("--folder")
 p.add_argument("--threads", type=int, default=1)
 p.add_argument("--pth")
 p.add_argument("--write", choices=["zip", "legacy"])
+p.add_argument("--features", help=".npy to leave every image's features in")
 a = p.parse_args()
 torch.set_num_threads(a.threads)
 if a.write:
@@ -40,5 +41,9 @@ with torch.no_grad():
 features = np.concatenate(features)
 mu, sigma = features.mean(0), np.cov(features, rowvar=False)
 seconds = time.perf_counter() - start
-print(json.dumps({"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+if a.features:
+    np.save(a.features, features)
+# not getrusage, whose maximum begins with that of the process that started this one
+peak_kb = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"seconds": seconds, "peak_mb": peak_kb / 1024,
                   "mean": float(mu.mean()), "trace": float(np.trace(sigma))}))
