@@ -1,0 +1,94 @@
+package mcmc
+
+import (
+	"fmt"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// Operator is a linear degradation y = A x of images, and its Moore–Penrose inverse A⁺ (Sec. 4.4).
+// Both act on batches: [n,c,h,w] in, four dimensions out.
+type Operator interface {
+	Apply(x torch.Tensor) torch.Tensor         // A x
+	PseudoInverse(y torch.Tensor) torch.Tensor // A⁺ y, in the shape of x
+	Check(channels, height, width int) error   // nil where A takes such images
+}
+
+// Project is A⁺A x, what y tells of x: an orthogonal projection.
+func Project(a Operator, x torch.Tensor) torch.Tensor { return a.PseudoInverse(a.Apply(x)) }
+
+// Colorization loses the colour: A is the mean of three channels, [n,3,h,w] → [n,1,h,w], and A⁺
+// repeats it.
+type Colorization struct{}
+
+// Apply is the mean of the channels.
+func (Colorization) Apply(x torch.Tensor) torch.Tensor { return x.MeanDim(true, 1) }
+
+// PseudoInverse repeats the channel.
+func (Colorization) PseudoInverse(y torch.Tensor) torch.Tensor { return y.Expand(-1, 3, -1, -1) }
+
+// Check wants three channels.
+func (Colorization) Check(channels, _, _ int) error {
+	if channels != 3 {
+		return fmt.Errorf("colourisation of images with %d channel has no colour to find: take a model of RGB images, or another task", channels)
+	}
+	return nil
+}
+
+// SuperResolution loses detail: A is the mean of squares of Factor×Factor pixels, [n,c,h,w] →
+// [n,c,h/f,w/f], and A⁺ repeats it over them.
+type SuperResolution struct{ Factor int }
+
+// Apply is the mean of every square.
+func (s SuperResolution) Apply(x torch.Tensor) torch.Tensor { return x.AvgPool2d(s.Factor) }
+
+// PseudoInverse is the nearest neighbour.
+func (s SuperResolution) PseudoInverse(y torch.Tensor) torch.Tensor {
+	n, c, h, w, f := y.Size(0), y.Size(1), y.Size(2), y.Size(3), s.Factor
+	return y.Reshape(n, c, h, 1, w, 1).Expand(n, c, h, f, w, f).Reshape(n, c, h*f, w*f)
+}
+
+// Check wants sides that the factor divides.
+func (s SuperResolution) Check(_, height, width int) error {
+	if s.Factor < 2 || height%s.Factor != 0 || width%s.Factor != 0 {
+		return fmt.Errorf("%d× super-resolution of %d×%d images: give a factor of at least 2 that divides both sides", s.Factor, height, width)
+	}
+	return nil
+}
+
+// Inpainting loses pixels: A sets those outside Known to 0, which is also what A⁺ does.
+type Inpainting struct {
+	Height, Width int
+	Known         []bool // height·width, row by row
+}
+
+// Apply keeps the known pixels.
+func (p Inpainting) Apply(x torch.Tensor) torch.Tensor {
+	mask := make([]float32, len(p.Known))
+	for i, known := range p.Known {
+		if known {
+			mask[i] = 1
+		}
+	}
+	return x.Mul(torch.FromSlice(mask, 1, 1, p.Height, p.Width).To(x.DType()).ToDevice(x.Device()))
+}
+
+// PseudoInverse keeps the known pixels.
+func (p Inpainting) PseudoInverse(y torch.Tensor) torch.Tensor { return p.Apply(y) }
+
+// Check wants a mask of the images' size that loses something and leaves something.
+func (p Inpainting) Check(_, height, width int) error {
+	if p.Height != height || p.Width != width || len(p.Known) != height*width {
+		return fmt.Errorf("the mask has %d×%d pixels, the images %d×%d", p.Height, p.Width, height, width)
+	}
+	known := 0
+	for _, k := range p.Known {
+		if k {
+			known++
+		}
+	}
+	if known == 0 || known == len(p.Known) {
+		return fmt.Errorf("the mask leaves %d of %d pixels known: leave some, and some to fill in", known, len(p.Known))
+	}
+	return nil
+}
