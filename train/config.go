@@ -169,6 +169,13 @@ func (c Config) Warnings() []string {
 	return nil
 }
 
+// chain is Chain in the range of the data.
+func (c Config) chain() mcmc.Langevin {
+	l := c.Chain
+	l.Low, l.High = c.Data.Range.Low, c.Data.Range.High
+	return l
+}
+
 func (c Config) dtype() (torch.DType, error) {
 	switch c.Precision {
 	case "float32":

@@ -14,7 +14,7 @@ import (
 type ReconstructOptions struct {
 	Seed   uint64         // of the refinement's noise
 	L      int            // Langevin steps on m after q
-	Delta2 float64        // δ² of those steps; 0 means 0.002
+	Delta2 float64        // δ² of those steps; 0 means 10·τ²/(h·w·c), 0.005 for 32×32 gray images
 	Sigma  float64        // σ, their noise; 0: they climb to the likeliest m
 	Watch  func(done int) // after every batch; may be nil
 }
@@ -35,7 +35,7 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 	}
 	chain := mcmc.Langevin{Steps: o.L, Delta2: o.Delta2, Sigma: o.Sigma, Clamp: mcmc.ClampNever}
 	if chain.Delta2 == 0 {
-		chain.Delta2 = 0.002
+		chain.Delta2 = m.Config.latentDelta2(m.Config.Tau2)
 	}
 	if err := chain.Validate(); err != nil {
 		return nil, fmt.Errorf("reconstruction: %w", err)

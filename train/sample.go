@@ -180,8 +180,8 @@ func drawSamples(g *models.Generator, energy *models.Bound, cfg Config, mode nn.
 	if steps == 0 {
 		return x
 	}
-	chain := cfg.Chain
-	chain.Steps, chain.Low, chain.High = steps, cfg.Data.Range.Low, cfg.Data.Range.High
+	chain := cfg.chain()
+	chain.Steps = steps
 	return chain.Run(energy.Marginal, x, rng.Fork("chain"))
 }
 

@@ -183,10 +183,9 @@ func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
 		x = x.ToDevice(t.device)
 		z := t.latent(x, rng.Fork("view")) // line 3: z = h(v(x))/‖h(v(x))‖
 		energy := t.E.Frozen(t.dtype)      // E moves only in line 16: normalise its weights once
-		chain := t.cfg.Chain               // of n images, T steps
+		chain := t.cfg.chain()             // of n images, T steps
 		none := torch.Scalar(0).ToDevice(t.device)
 		elbo, contrast := none, none // without q, and with h frozen
-		chain.Low, chain.High = t.cfg.Data.Range.Low, t.cfg.Data.Range.High
 
 		m := rng.Fork("m").Normal(x.Size(0), t.cfg.Generator.LatentDim).ToDevice(t.device) // line 4
 		gm := t.G.Forward(m, nn.Train)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
@@ -83,8 +84,8 @@ func (m *Model) each(ctx context.Context, set *data.Set, u use, f func(x torch.T
 // generate is G(m) in eval mode.
 func (m *Model) generate(latent torch.Tensor) torch.Tensor { return m.G.Forward(latent, nn.Eval) }
 
-// climb is [mcmc.Langevin.Run] that stops with ctx, names noise by image and shows every state; show
-// may be nil.
+// climb is [mcmc.Langevin.Run] that stops with ctx, names noise by image, shows every state (show may
+// be nil), and refuses an end that is no number.
 func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG, show func(step int, x torch.Tensor)) (torch.Tensor, error) {
 	one, x := l, x0.Detach()
 	one.Steps, one.Rows = 1, m.batch()
@@ -99,7 +100,16 @@ func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 to
 			show(step+1, x)
 		}
 	}
+	if sum := x.Sum().Item(); math.IsNaN(sum) || math.IsInf(sum, 0) {
+		return x, fmt.Errorf("the chain ran off within %d steps of δ² %v: take a smaller δ²", l.Steps, l.Delta2)
+	}
 	return x, nil
+}
+
+// latentDelta2 is δ² for a chain on m that fits images with Gaussian noise of a variance: each pixel adds
+// its part to the curvature, so the step shrinks with their number. 0.005 for 32×32 gray ones and τ² = ½.
+func (c Config) latentDelta2(variance float64) float64 {
+	return 10 * variance / float64(c.Data.Size*c.Data.Size*c.Energy.Channels)
 }
 
 // pictures collects images of the model's size, in the order that they are added.

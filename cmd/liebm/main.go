@@ -71,7 +71,8 @@ The same in steps:
 		},
 		Commands: []*cli.Command{
 			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), sampleCommand(), evalCommand(),
-			reconstructCommand(), metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
+			reconstructCommand(), restoreCommand(), conditionalCommand(), interpolateCommand(), scoreCommand(),
+			metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
 		},
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true, // lists have commas: --set energy.widths=[16,32]

@@ -20,7 +20,7 @@ reconstructions. mse is of pixels in the training range, mse_unit of pixels in [
 	liebm reconstruct --run runs/em --q runs/q --n 1000 --l 10 --out reconstructions --json`,
 		Flags: useFlags(1000, qFlag(), imagesFlag(),
 			&cli.IntFlag{Name: "l", Usage: "Langevin steps on the latents after q; 10 in Table 11"},
-			&cli.Float64Flag{Name: "delta2", Usage: "δ² of those steps (default: 0.002)"}),
+			&cli.Float64Flag{Name: "delta2", Usage: "δ² of those steps (default: 10·tau2/(h·w·c))"}),
 		Action: reconstruct,
 	}
 }
@@ -31,7 +31,7 @@ func reconstruct(c *cli.Context) error {
 		return err
 	}
 	defer u.m.Close()
-	set, err := u.images()
+	set, err := u.images(c.Int("n"))
 	if err != nil {
 		return err
 	}
@@ -47,8 +47,8 @@ func reconstruct(c *cli.Context) error {
 		return err
 	}
 	u.record.Settings["l"], u.record.Settings["range"] = fmt.Sprint(c.Int("l")), fmt.Sprint(u.m.Config.Data.Range)
-	u.show(set, r.Images)
-	return u.finish(r.Images, func() {
+	u.showHeads(set, r.Images)
+	return u.finish(r.Images, nil, func() {
 		fmt.Printf("MSE %.4f (training range), %.4f ([0,1])  PSNR %.2f dB  SSIM %.3f  n %d; %s\n", r.MSE, r.MSEUnit, v["psnr"], v["ssim"], set.N, c.String("out"))
 	})
 }

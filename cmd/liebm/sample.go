@@ -69,10 +69,18 @@ func sample(c *cli.Context) error {
 
 // native crops the padding off: Fashion-MNIST trains at 32×32 and is 28×28.
 func native(cfg train.Config, set *data.Set) (*data.Set, error) {
-	if known, err := data.Lookup(cfg.Data.Name); err == nil && known.H < set.H {
-		return set.Crop(known.H)
+	if size := nativeSize(cfg); size < set.H {
+		return set.Crop(size)
 	}
 	return set, nil
+}
+
+// nativeSize is the size that a run's data have without the padding of training.
+func nativeSize(cfg train.Config) int {
+	if known, err := data.Lookup(cfg.Data.Name); err == nil && known.H < cfg.Data.Size {
+		return known.H
+	}
+	return cfg.Data.Size
 }
 
 func writeImages(folder string, set *data.Set) error {

@@ -75,8 +75,8 @@ func startUse(c *cli.Context, name string) (*use, error) {
 	return u, nil
 }
 
-// images are the first --n of --images, or of the run's test split, and its record is told of them.
-func (u *use) images() (*data.Set, error) {
+// images are the first n of --images, or of the run's test split; the record is told of them.
+func (u *use) images(n int) (*data.Set, error) {
 	cfg, name := u.m.Config, u.c.String("images")
 	if name == "" {
 		name = cfg.Data.Name + ":" + string(data.Test)
@@ -84,31 +84,42 @@ func (u *use) images() (*data.Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the run's test split: %w; --images names other images", err)
 		}
-		return u.head(name, set), nil
+		return u.head(name, set, n), nil
 	}
+	set, err := openFor(cfg, name)
+	if err != nil {
+		return nil, err
+	}
+	return u.head(name, set, n), nil
+}
+
+// openFor opens a known set, "cifar10" or "cifar10:test", or what lies at a path, in the shape that a
+// run's networks read.
+func openFor(cfg train.Config, name string) (*data.Set, error) {
 	source, split := name, ""
 	if _, err := os.Stat(name); err != nil {
 		source, split, _ = strings.Cut(name, ":")
 	}
-	set, err := data.Open(source, data.Options{Split: data.Split(split), Size: cfg.Data.Size, RGB: cfg.Energy.Channels == 3})
-	if err != nil {
-		return nil, err
-	}
-	return u.head(name, set), nil
+	return data.Open(source, data.Options{Split: data.Split(split), Size: cfg.Data.Size, RGB: cfg.Energy.Channels == 3})
 }
 
-func (u *use) head(name string, set *data.Set) *data.Set {
-	all := set
-	set = all.Subset(indices(min(u.c.Int("n"), all.N))) // its own pixels: the file can go
+func inputOf(name string, set *data.Set) eval.Input {
+	return eval.Input{Name: name, Kind: "set", N: set.N, Size: []int{set.H, set.W, set.C}, SHA256: set.SHA256()}
+}
+
+// head copies the first n images of a set, so that its file can go.
+func (u *use) head(name string, all *data.Set, n int) *data.Set {
+	set := all.Subset(indices(0, min(n, all.N)))
 	_ = all.Close()
-	u.record.Of(eval.Input{Name: name, Kind: "set", N: set.N, Size: []int{set.H, set.W, set.C}, SHA256: set.SHA256()})
+	u.record.Of(inputOf(name, set))
 	return set
 }
 
-func indices(n int) []int {
+// indices are n numbers from start on.
+func indices(start, n int) []int {
 	out := make([]int, n)
 	for i := range out {
-		out[i] = i
+		out[i] = start + i
 	}
 	return out
 }
@@ -137,18 +148,29 @@ func (u *use) compare(name string, images, originals *data.Set) error {
 	return err
 }
 
-// show adds a row to the grid.
+// show adds a row to the grid for each set.
 func (u *use) show(sets ...*data.Set) { u.shown = append(u.shown, sets...) }
 
-// finish writes the folder, keeps the record with the run, and prints it.
-func (u *use) finish(result *data.Set, print func()) error {
+// showHeads is show of as many images as a grid is wide.
+func (u *use) showHeads(sets ...*data.Set) {
+	for _, set := range sets {
+		u.show(set.Head(gridColumns))
+	}
+}
+
+// finish writes the folder, to which more may add, keeps the record with the run, and prints it.
+func (u *use) finish(result *data.Set, more func(out string) error, print func()) error {
 	out := u.c.String("out")
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return err
 	}
-	cols := min(gridColumns, u.shown[0].N)
-	if err := writeRows(filepath.Join(out, "grid.png"), u.m.Config, u.shown, cols); err != nil {
+	if err := writeRows(filepath.Join(out, "grid.png"), u.m.Config, u.shown); err != nil {
 		return err
+	}
+	if more != nil {
+		if err := more(out); err != nil {
+			return err
+		}
 	}
 	result, err := native(u.m.Config, result)
 	if err != nil {
@@ -173,22 +195,30 @@ func (u *use) finish(result *data.Set, print func()) error {
 	return nil
 }
 
-// writeRows draws the first cols images of every set, a row a set.
-func writeRows(path string, cfg train.Config, rows []*data.Set, cols int) error {
-	var shape data.Shape
-	var pixels []byte
-	for _, set := range rows {
-		set, err := native(cfg, set.Head(cols))
-		if err != nil {
-			return err
-		}
-		shape = set.Shape
-		pixels = append(pixels, set.Pixels()...)
+// writeRows draws a row of images for every set, without the padding of training.
+func writeRows(path string, cfg train.Config, rows []*data.Set) error {
+	all, err := native(cfg, join(rows...))
+	if err != nil {
+		return err
 	}
-	shape.N = cols * len(rows)
-	img, err := data.Grid(pixels, shape, cols)
+	img, err := data.Grid(all.Pixels(), all.Shape, rows[0].N)
 	if err != nil {
 		return err
 	}
 	return data.WritePNG(path, img)
+}
+
+// join is the images of sets of one shape, one after the other.
+func join(sets ...*data.Set) *data.Set {
+	shape, pixels := sets[0].Shape, []byte(nil)
+	shape.N = 0
+	for _, set := range sets {
+		shape.N += set.N
+		pixels = append(pixels, set.Pixels()...)
+	}
+	out, err := data.New(shape, pixels, nil)
+	if err != nil {
+		panic(err) // of sets, which have images
+	}
+	return out
 }

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"encoding/json"
+	"image"
+	"image/color"
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/train"
 )
 
 // trainedWithQ is a run of target=erm, a few steps long.
@@ -38,8 +44,16 @@ func checkFolder(t *testing.T, dir string, rows, cols, n int) {
 	assert.NoError(t, err)
 }
 
-func TestReconstructCommand(t *testing.T) {
-	dir, out := trainedWithQ(t), filepath.Join(t.TempDir(), "out")
+func TestUsesOfARun(t *testing.T) {
+	dir := trainedWithQ(t)
+	for name, test := range map[string]func(*testing.T, string){"reconstruct": reconstructs, "restore": restores,
+		"conditional": samplesClasses, "interpolate": interpolates, "score": scores} {
+		t.Run(name, func(t *testing.T) { test(t, dir) })
+	}
+}
+
+func reconstructs(t *testing.T, dir string) {
+	out := filepath.Join(t.TempDir(), "out")
 	r := record(t, "reconstruct", "--run", dir, "--n", "20", "--l", "2", "--out", out)
 	assert.InDelta(t, r.Values["mse"]/4, r.Values["mse_unit"], 1e-12)
 	assert.Greater(t, r.Values["psnr"], 0.0)
@@ -49,10 +63,102 @@ func TestReconstructCommand(t *testing.T) {
 	checkFolder(t, out, 2, 16, 20)
 	kept, err := eval.ReadRecords(filepath.Join(dir, resultsFile))
 	require.NoError(t, err)
-	assert.Equal(t, r.Values, kept[0].Values)
+	assert.Equal(t, r.Values, kept[len(kept)-1].Values)
 
 	text, err := run(t, "reconstruct", "--run", dir, "--n", "3", "--images", filepath.Join(out, "images.npz"), "--out", out)
 	require.NoError(t, err)
 	assert.Contains(t, text, "PSNR")
 	checkFolder(t, out, 2, 3, 3)
+}
+
+func restores(t *testing.T, dir string) {
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"restore", "--run", dir, "--out", out, "--n", "4", "--m-steps", "3", "--y-steps", "3"}
+	r := record(t, append(args, "--task", "sr8")...)
+	assert.Equal(t, "sr8", r.Settings["task"])
+	for _, key := range []string{"psnr/degraded", "psnr/start", "ssim/refined", "ssim/restored"} {
+		assert.Contains(t, r.Values, key)
+	}
+	checkFolder(t, out, 9, 4, 4)
+	text, err := run(t, append(args, "--task", "inpaint", "--mask", "3,4,10,12")...)
+	require.NoError(t, err)
+	assert.Contains(t, text, "G(m) + Y")
+}
+
+func TestTasksOfRestore(t *testing.T) {
+	cfg := train.FashionMNIST() // 28×28 images, padded to 32×32
+	white, mask := image.NewGray(image.Rect(0, 0, 28, 28)), filepath.Join(t.TempDir(), "mask.png")
+	for i := range white.Pix {
+		white.Pix[i] = 255
+	}
+	writePicture(t, mask, white)
+	for _, c := range []struct{ task, mask, want string }{
+		{"colorize", "", "has no colour to find"}, {"sr16", "", "want colorize, sr8, sr4"}, {"sr8", "1,1,2,2", "--mask is for"},
+		{"inpaint", "1,1,2", "neither X,Y,WIDTH,HEIGHT"}, {"inpaint", mask, "leaves 1024 of 1024 pixels known"},
+	} {
+		_, err := operator(c.task, c.mask, cfg)
+		assert.ErrorContains(t, err, c.want)
+	}
+	white.SetGray(3, 4, color.Gray{})
+	writePicture(t, mask, white)
+	for _, c := range []struct {
+		mask    string
+		unknown []int
+	}{{"3,4,1,2", []int{6*32 + 5, 7*32 + 5}}, {mask, []int{6*32 + 5}}} {
+		a, err := operator("inpaint", c.mask, cfg)
+		require.NoError(t, err)
+		var unknown []int
+		for i, known := range a.(mcmc.Inpainting).Known {
+			if !known {
+				unknown = append(unknown, i)
+			}
+		}
+		assert.Equal(t, c.unknown, unknown, "2 pixels further in than without the padding")
+	}
+	_, err := operator("colorize", "", train.CIFAR10())
+	assert.NoError(t, err)
+}
+
+func samplesClasses(t *testing.T, dir string) {
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"conditional", "--run", dir, "--out", out, "--n", "3", "--over", "200", "--rounds", "2"}
+	r := record(t, args...)
+	assert.Equal(t, 10.0, r.Values["classes"])
+	assert.Equal(t, 200, r.Inputs[0].N)
+	checkFolder(t, out, 10, 4, 30)
+	_, err := os.Stat(filepath.Join(out, "steps.png"))
+	assert.NoError(t, err)
+}
+
+func interpolates(t *testing.T, dir string) {
+	out := filepath.Join(t.TempDir(), "out")
+	r := record(t, "interpolate", "--run", dir, "--out", out, "--n", "3", "--frames", "5", "--refine")
+	assert.Equal(t, 3.0, r.Values["paths"])
+	checkFolder(t, out, 3, 5, 15)
+	record(t, "interpolate", "--run", dir, "--out", out, "--n", "2", "--frames", "5", "--images", "fmnist:test")
+	checkFolder(t, out, 2, 7, 10)
+}
+
+func scores(t *testing.T, dir string) {
+	out := filepath.Join(t.TempDir(), "scores.csv")
+	_, err := run(t, "score", "--run", dir, "--n", "7", "--out", out, "fmnist:test", "mnist:none")
+	assert.Error(t, err)
+	_, err = run(t, "score", "--run", dir, "--n", "7", "--out", out, "fmnist:test", "fmnist:train")
+	require.NoError(t, err)
+	text, err := os.ReadFile(out)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	require.Len(t, lines, 15)
+	assert.Equal(t, "set,image,score,energy,cosine", lines[0])
+	assert.True(t, strings.HasPrefix(lines[14], "fmnist:train,6,"), lines[14])
+	var got struct {
+		Scores   []scored
+		Settings map[string]string
+	}
+	printed, err := run(t, "score", "--run", dir, "--n", "2", "fmnist:test", "--gamma", "2", "--json")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(printed), &got))
+	require.Len(t, got.Scores, 2)
+	assert.InDelta(t, got.Scores[1].Energy+2*got.Scores[1].Cosine, got.Scores[1].Score, 1e-9)
+	assert.Equal(t, "2", got.Settings["gamma"])
 }

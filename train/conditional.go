@@ -1,0 +1,232 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// ConditionalOptions of [Model.Conditional].
+type ConditionalOptions struct {
+	Seed   uint64
+	N      int     // images of each class
+	Rounds int     // how often m is drawn anew; 0 means 5
+	Weight float64 // of log p(z̄_c|x) in the chain; 0 means 1, E(x,z) as it was trained
+
+	Watch func(stage string, done, total int) // may be nil
+}
+
+// Conditional is what [Model.Conditional] drew: o.N images of class 0, then of class 1, and so on.
+type Conditional struct {
+	Means  *data.Set   // x̄_c, one of each class
+	Rounds []*data.Set // G(m) of every round
+	Images *data.Set   // G(m) + Y
+}
+
+// Conditional draws images of every class of a labelled set (Sec. 4.3), whose mean latents z̄_c and mean
+// views x̄_c it takes first. G(m) is x̄_c to begin with and Y = 0. Each round climbs E(G(m) + Y, z̄_c)
+// in Y by the chain of training, draws m from q(m|G(m)+Y), and starts with Y = 0 again, since G(m)
+// then holds what Y had found; a last chain ends it. Image i of a class depends on the seed, the class
+// and i only.
+func (m *Model) Conditional(ctx context.Context, set *data.Set, o ConditionalOptions) (*Conditional, error) {
+	if o.Rounds == 0 {
+		o.Rounds = 5
+	}
+	if o.Weight == 0 {
+		o.Weight = 1
+	}
+	if err := m.canCondition(set, o); err != nil {
+		return nil, err
+	}
+	watch := func(stage string, total int) func(done int) {
+		return func(done int) {
+			if o.Watch != nil {
+				o.Watch(stage, done, total)
+			}
+		}
+	}
+	c, err := m.classMeans(ctx, set, o.Seed, watch("class means", set.N))
+	if err != nil {
+		return nil, err
+	}
+	w := &conditioning{m: m, o: o, means: &pictures{m: m}, images: &pictures{m: m}}
+	for range o.Rounds {
+		w.rounds = append(w.rounds, &pictures{m: m})
+	}
+	drawn := watch("classes", len(c.latents))
+	err = torch.Do(func() error {
+		w.energy = m.E.Frozen(m.dtype)
+		for class := range c.latents {
+			for start := 0; start < o.N; start += m.batch() {
+				err := torch.Do(func() error { return w.batch(ctx, c, class, start) })
+				if err != nil {
+					return err
+				}
+			}
+			drawn(class + 1)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return w.result(len(c.latents))
+}
+
+// canCondition refuses what cannot work, before any of it.
+func (m *Model) canCondition(set *data.Set, o ConditionalOptions) error {
+	const use = "conditional sampling"
+	if set.N == 0 {
+		return fmt.Errorf("%s: the set is empty: give at least one image of each class", use)
+	}
+	if set.Labels == nil {
+		return fmt.Errorf("%s: %s has no labels: give a labelled set", use, set.Name)
+	}
+	if slices.Min(set.Labels) < 0 {
+		return fmt.Errorf("%s: %s has a negative label: classes count from 0", use, set.Name)
+	}
+	if o.N < 1 || o.Rounds < 1 || !(o.Weight >= 0) || math.IsInf(o.Weight, 0) {
+		return fmt.Errorf("%s of %d images a class in %d rounds with weight %v: give at least 1 of each, and a weight above 0", use, o.N, o.Rounds, o.Weight)
+	}
+	return errors.Join(m.needH(use), m.needQ(use), m.fits(set))
+}
+
+// conditioning is the work of one Conditional.
+type conditioning struct {
+	m             *Model
+	o             ConditionalOptions
+	energy        *models.Bound
+	means, images *pictures
+	rounds        []*pictures
+}
+
+// batch draws images of one class, from image start.
+func (w *conditioning) batch(ctx context.Context, c *classes, class, start int) error {
+	m, n := w.m, min(w.m.batch(), w.o.N-start)
+	rng := torch.NewRNG(w.o.Seed, start/m.batch(), fmt.Sprintf("conditional %d", class))
+	size, channels := m.Config.Data.Size, m.Config.Energy.Channels
+	row := func(v []float64) torch.Tensor {
+		return torch.FromSlice(v, 1, len(v)).To(torch.Float32).ToDevice(m.device()).Expand(n, -1)
+	}
+	mean := row(c.images[class]).Reshape(n, channels, size, size)
+	if start == 0 {
+		w.means.add(mean.Narrow(0, 0, 1))
+	}
+	energy := conditioned(w.energy, row(c.latents[class]), w.o.Weight)
+	chain := m.Config.chain()
+	gm := mean
+	for round := range w.o.Rounds {
+		x, err := m.climb(ctx, chain, energy, gm, rng.Fork(fmt.Sprintf("Y %d", round)), nil)
+		if err != nil {
+			return err
+		}
+		torch.NoGrad(func() {
+			mean, logVar := m.Q.Forward(x)
+			noise := rng.Fork(fmt.Sprintf("m %d", round)).Normal(m.batch(), mean.Size(1)).Narrow(0, 0, n).ToDevice(m.device())
+			gm = m.G.Forward(mean.Add(logVar.MulScalar(0.5).Exp().Mul(noise)), nn.Eval)
+		})
+		w.rounds[round].add(gm)
+	}
+	x, err := m.climb(ctx, chain, energy, gm, rng.Fork("Y"), nil)
+	if err != nil {
+		return err
+	}
+	w.images.add(x)
+	return nil
+}
+
+// conditioned is E(x, z̄) of Eq. 5 with the log posterior weighted. z: [n,d_z].
+func conditioned(e *models.Bound, z torch.Tensor, weight float64) mcmc.Energy {
+	return func(x torch.Tensor) torch.Tensor {
+		f := e.Features(x)
+		return e.Score(f).AddScaled(e.LogPosterior(f, z), weight)
+	}
+}
+
+func (w *conditioning) result(classes int) (*Conditional, error) {
+	var of, labels []int32
+	for class := range int32(classes) {
+		of = append(of, class)
+		for range w.o.N {
+			labels = append(labels, class)
+		}
+	}
+	out := &Conditional{}
+	var errs [3]error
+	out.Means, errs[0] = w.means.set("class means", of)
+	out.Images, errs[1] = w.images.set("conditional", labels)
+	for _, round := range w.rounds {
+		set, err := round.set("round", labels)
+		out.Rounds, errs[2] = append(out.Rounds, set), errors.Join(errs[2], err)
+	}
+	return out, errors.Join(errs[:]...)
+}
+
+// classes are the mean latents and mean images of a labelled set's classes.
+type classes struct {
+	latents [][]float64 // z̄_c, on the unit sphere
+	images  [][]float64 // x̄_c, of augmented images: [c·h·w] in the range
+}
+
+// classMeans draws one view of every image and takes the means of each class (Sec. 4.3): z̄_c of the
+// views' latents, then normalised, and x̄_c of the views.
+func (m *Model) classMeans(ctx context.Context, set *data.Set, seed uint64, watch func(done int)) (*classes, error) {
+	c := &classes{}
+	for range slices.Max(set.Labels) + 1 {
+		c.latents = append(c.latents, make([]float64, m.Config.Energy.LatentDim))
+		c.images = append(c.images, make([]float64, set.ImageBytes()))
+	}
+	counts, at := make([]float64, len(c.latents)), 0
+	err := m.each(ctx, set, use{seed, "class means", watch}, func(x torch.Tensor, rng *torch.RNG) error {
+		labels := set.Labels[at : at+x.Size(0)]
+		at += x.Size(0)
+		torch.NoGrad(func() {
+			view := m.Config.view(x, rng)
+			addRows(c.latents, m.H.Latent(view), labels)
+			addRows(c.images, view.Reshape(len(labels), -1), labels)
+		})
+		for _, l := range labels {
+			counts[l]++
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for class, n := range counts {
+		if n == 0 {
+			return nil, fmt.Errorf("%s has no image of class %d: give a larger set", set.Name, class)
+		}
+		scale(c.images[class], 1/n)
+		norm := 0.0
+		for _, v := range c.latents[class] {
+			norm += v * v
+		}
+		scale(c.latents[class], 1/math.Sqrt(norm))
+	}
+	return c, nil
+}
+
+// addRows adds each row of x: [n,d] to the sum of its label.
+func addRows(sums [][]float64, x torch.Tensor, labels []int32) {
+	rows, d := x.Float64s(), x.Size(1)
+	for i, l := range labels {
+		for j, v := range rows[i*d : (i+1)*d] {
+			sums[l][j] += v
+		}
+	}
+}
+
+func scale(v []float64, by float64) {
+	for i := range v {
+		v[i] *= by
+	}
+}

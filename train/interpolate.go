@@ -1,0 +1,122 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/torch"
+)
+
+// InterpolateOptions of [Model.Interpolate] and [Model.InterpolateImages].
+type InterpolateOptions struct {
+	Seed   uint64         // of latents and noise
+	Frames int            // images of a path, both ends included
+	Refine bool           // follow G by the chain of training
+	Watch  func(done int) // after every batch of paths; may be nil
+}
+
+// Interpolate walks n paths between random latents m on great circles: o.Frames images G(m) of the
+// first path, then of the second. Path i depends on the seed and i only.
+func (m *Model) Interpolate(ctx context.Context, n int, o InterpolateOptions) (*data.Set, error) {
+	if n < 1 {
+		return nil, fmt.Errorf("interpolation of %d paths: give at least 1", n)
+	}
+	return m.paths(ctx, n, o, func(start, n int, rng *torch.RNG) (from, to torch.Tensor) {
+		draw := func(end string) torch.Tensor {
+			return rng.Fork(end).Normal(m.batch(), m.Config.Generator.LatentDim).Narrow(0, 0, n).ToDevice(m.device())
+		}
+		return draw("from"), draw("to")
+	})
+}
+
+// InterpolateImages walks from every image of a set to the image of the other at its place, between
+// their latents q_μ.
+func (m *Model) InterpolateImages(ctx context.Context, from, to *data.Set, o InterpolateOptions) (*data.Set, error) {
+	if err := m.needQ("interpolation between images"); err != nil {
+		return nil, err
+	}
+	if from.N != to.N {
+		return nil, fmt.Errorf("interpolation from %d images to %d: give as many ends as starts", from.N, to.N)
+	}
+	var ends [2][]float32
+	for i, set := range []*data.Set{from, to} {
+		err := m.each(ctx, set, use{}, func(x torch.Tensor, _ *torch.RNG) error {
+			ends[i] = append(ends[i], torch.ToSlice[float32](m.infer(x))...)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return m.paths(ctx, from.N, o, func(start, n int, _ *torch.RNG) (from, to torch.Tensor) {
+		d := m.Config.Generator.LatentDim
+		rows := func(v []float32) torch.Tensor {
+			return torch.FromSlice(v[start*d:(start+n)*d], n, d).ToDevice(m.device())
+		}
+		return rows(ends[0]), rows(ends[1])
+	})
+}
+
+// paths draws n paths between the latents that ends returns: [n,d_m] from start on.
+func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends func(start, n int, rng *torch.RNG) (from, to torch.Tensor)) (*data.Set, error) {
+	if o.Frames < 2 {
+		return nil, fmt.Errorf("interpolation in %d frames: give at least 2, the ends", o.Frames)
+	}
+	chain := m.Config.chain()
+	if !o.Refine {
+		chain.Steps = 0
+	}
+	images := &pictures{m: m}
+	err := torch.Do(func() error {
+		energy := m.E.Frozen(m.dtype)
+		for start := 0; start < n; start += m.batch() {
+			batch := min(m.batch(), n-start)
+			err := torch.Do(func() error {
+				rng := torch.NewRNG(o.Seed, start/m.batch(), "interpolate")
+				from, to := ends(start, batch, rng)
+				var frames []torch.Tensor
+				for k := range o.Frames {
+					x, err := m.frame(ctx, chain, energy.Marginal, Slerp(from, to, float64(k)/float64(o.Frames-1)), rng.Fork("chain"))
+					if err != nil {
+						return err
+					}
+					frames = append(frames, x)
+				}
+				images.add(torch.Stack(frames, 1).Reshape(append([]int{batch * o.Frames}, frames[0].Shape()[1:]...)...))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if o.Watch != nil {
+				o.Watch(start + batch)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return images.set("interpolation", nil)
+}
+
+// frame is G(m), refined by the chain. All frames of a path get the same noise, so that it moves by
+// its latents alone.
+func (m *Model) frame(ctx context.Context, chain mcmc.Langevin, e mcmc.Energy, latent torch.Tensor, rng *torch.RNG) (x torch.Tensor, err error) {
+	torch.NoGrad(func() { x = m.generate(latent) })
+	return m.climb(ctx, chain, e, x, rng, nil)
+}
+
+// Slerp is spherical linear interpolation (Shoemake 1985): sin((1−t)ω)/sin ω·a + sin(tω)/sin ω·b with
+// ω the angle between a and b, whose lengths may differ; for parallel ones it is linear. a, b: [n,d].
+func Slerp(a, b torch.Tensor, t float64) torch.Tensor {
+	cos := a.CosineSimilarity(b).Unsqueeze(1)
+	omega := torch.Call("aten::acos", cos.Clamp(-1, 1)).Tensor(0)
+	sin := func(x torch.Tensor) torch.Tensor { return torch.Call("aten::sin", x).Tensor(0) }
+	whole := sin(omega)
+	arc := a.Mul(sin(omega.MulScalar(1 - t))).Add(b.Mul(sin(omega.MulScalar(t)))).Div(whole.Clamp(1e-6, 1))
+	line := a.MulScalar(1-t).AddScaled(b, t)
+	return torch.Where(whole.Less(1e-4), line, arc)
+}

@@ -1,0 +1,161 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/torch"
+)
+
+// RestoreOptions of [Model.Restore]. The paper gives none of these values; [RestoreDefaults] has ours.
+type RestoreOptions struct {
+	Seed     uint64
+	Latent   mcmc.Langevin  // on m, Eq. 16
+	Image    mcmc.Langevin  // on Y, Eq. 17, clamped to the range
+	Variance float64        // of p(A⁺y | A⁺A x), per pixel
+	Frames   int            // how many states between start and end of each chain to keep
+	Watch    func(done int) // after every batch; may be nil
+}
+
+// RestoreDefaults are settings for a model of config c. The variance is τ², as p_g(x|m) has. A step
+// on Y is as long as in training, but not longer than 2·variance, at which the data term alone lands
+// on A⁺A x = A⁺y; on m it is 10·variance/(h·w·c), since one latent moves every pixel. Both chains climb
+// all but without noise: a restoration wants the likeliest image.
+func RestoreDefaults(c Config) RestoreOptions {
+	return RestoreOptions{
+		Variance: c.Tau2,
+		Latent:   mcmc.Langevin{Steps: 100, Delta2: c.latentDelta2(c.Tau2), Sigma: 1e-3, Clamp: mcmc.ClampNever},
+		Image:    mcmc.Langevin{Steps: 60, Delta2: min(c.Chain.Delta2, 2*c.Tau2), Sigma: 1e-3, Clamp: mcmc.ClampStep},
+	}
+}
+
+func (o RestoreOptions) validate() error {
+	if !(o.Variance > 0) || math.IsInf(o.Variance, 0) {
+		return fmt.Errorf("the variance of p(A⁺y|A⁺Ax) is %v: give one above 0, such as 0.5", o.Variance)
+	}
+	if o.Frames < 0 {
+		return fmt.Errorf("%d frames of each chain: give 0 or more", o.Frames)
+	}
+	return errors.Join(o.Latent.Validate(), o.Image.Validate())
+}
+
+// Restoration is what [Model.Restore] made of a set: images at the training size, in the set's order.
+type Restoration struct {
+	Degraded *data.Set // A⁺y
+	Start    *data.Set // G(m⁰), with m⁰ = q_μ(A⁺y)
+	Refined  *data.Set // G(m), after Eq. 16
+	Restored *data.Set // G(m) + Y, after Eq. 17
+
+	Latent, Image []*data.Set // frames of the two chains
+}
+
+// Restore degrades every image of set by a and restores it from A⁺y alone (Sec. 4.4): m⁰ = q_μ(A⁺y),
+// a chain on m (Eq. 16), and with G(m) fixed one on Y (Eq. 17), both on E(x, h(x)), or on E(x) where
+// the model has no latent term. Images that are degraded already stay as they are, since A⁺A x = x.
+func (m *Model) Restore(ctx context.Context, set *data.Set, a mcmc.Operator, o RestoreOptions) (*Restoration, error) {
+	if err := m.needQ("restoration"); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(a.Check(set.C, set.H, set.W), o.validate()); err != nil {
+		return nil, fmt.Errorf("restoration: %w", err)
+	}
+	o.Image.Low, o.Image.High = m.Config.Data.Range.Low, m.Config.Data.Range.High
+	w := &restoring{m: m, o: o, a: a, stages: map[string]*pictures{}}
+	err := torch.Do(func() error {
+		w.energy = m.joint()
+		return m.each(ctx, set, use{o.Seed, "restore", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
+			return w.batch(ctx, x, rng)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return w.result(set)
+}
+
+// restoring is the work of one Restore.
+type restoring struct {
+	m      *Model
+	o      RestoreOptions
+	a      mcmc.Operator
+	energy mcmc.Energy // in the scope of all batches
+	stages map[string]*pictures
+}
+
+func (w *restoring) keep(stage string, x torch.Tensor) {
+	if w.stages[stage] == nil {
+		w.stages[stage] = &pictures{m: w.m}
+	}
+	w.stages[stage].add(x)
+}
+
+func (w *restoring) batch(ctx context.Context, x torch.Tensor, rng *torch.RNG) error {
+	estimate := mcmc.Project(w.a, x) // A⁺y
+	r := mcmc.Restoration{A: w.a, Estimate: estimate, Variance: w.o.Variance, Energy: w.energy, Generate: w.m.generate}
+	image := func(latent torch.Tensor) (x torch.Tensor) {
+		torch.NoGrad(func() { x = w.m.generate(latent) })
+		return x
+	}
+	latent := w.m.infer(estimate) // m⁰
+	w.keep("degraded", estimate)
+	w.keep("start", image(latent))
+	latent, err := w.m.climb(ctx, w.o.Latent, r.Latent, latent, rng.Fork("m"), w.frames("latent", w.o.Latent.Steps, image))
+	if err != nil {
+		return err
+	}
+	gm := image(latent)
+	w.keep("refined", gm)
+	same := func(x torch.Tensor) torch.Tensor { return x }
+	restored, err := w.m.climb(ctx, w.o.Image, r.Image, gm, rng.Fork("Y"), w.frames("image", w.o.Image.Steps, same))
+	if err != nil {
+		return err
+	}
+	w.keep("restored", restored)
+	return nil
+}
+
+// frames keeps o.Frames states of a chain, evenly spaced between its start and its end.
+func (w *restoring) frames(chain string, steps int, image func(torch.Tensor) torch.Tensor) func(step int, x torch.Tensor) {
+	return func(step int, x torch.Tensor) {
+		for k := 1; k <= w.o.Frames; k++ {
+			if step == k*steps/(w.o.Frames+1) {
+				w.keep(fmt.Sprintf("%s %d", chain, k), image(x))
+			}
+		}
+	}
+}
+
+func (w *restoring) result(set *data.Set) (*Restoration, error) {
+	var err error
+	stage := func(name string) *data.Set {
+		images, ok := w.stages[name]
+		if !ok || err != nil {
+			return nil
+		}
+		var out *data.Set
+		out, err = images.set(name, set.Labels)
+		return out
+	}
+	r := &Restoration{Degraded: stage("degraded"), Start: stage("start"), Refined: stage("refined"), Restored: stage("restored")}
+	for k := 1; k <= w.o.Frames; k++ {
+		for chain, to := range map[string]*[]*data.Set{"latent": &r.Latent, "image": &r.Image} {
+			if frame := stage(fmt.Sprintf("%s %d", chain, k)); frame != nil {
+				*to = append(*to, frame)
+			}
+		}
+	}
+	return r, err
+}
+
+// joint is E(x, h(x)) of the frozen energy, or E(x) without a latent term. It belongs to the open scope.
+func (m *Model) joint() mcmc.Energy {
+	energy := m.E.Frozen(m.dtype)
+	if m.H == nil || m.E.Head1 == nil {
+		return energy.Marginal
+	}
+	return mcmc.Joint(energy, m.H.Latent)
+}
