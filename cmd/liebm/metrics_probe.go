@@ -1,19 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"image/color"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"gonum.org/v1/plot"
-	gonumpalette "gonum.org/v1/plot/palette"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
@@ -54,19 +47,21 @@ func (f *runFeatures) Forward(x torch.Tensor) torch.Tensor {
 func probeFlags(more ...cli.Flag) []cli.Flag {
 	return append(more, []cli.Flag{
 		&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
-		&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy) or h (the encoder), both before their heads"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of orders and starts"},
 		&cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"},
 		jsonFlag(), deviceFlag(),
 	}...)
 }
 
-// withFeatures opens the run and hands f a way to embed its splits.
-func withFeatures(c *cli.Context, r *eval.Record, f func(m *train.Model, embed func(split data.Split, n int) (eval.Labelled, error)) error) error {
+// embedder is the features of the first n images of a split of the run's data, or of all for 0; Test
+// stands for what the data hold out. The caller closes them.
+type embedder func(split data.Split, n int) (eval.Labelled, error)
+
+// withFeatures opens the run and hands do a way to embed its splits by f or h.
+func withFeatures(c *cli.Context, r *eval.Record, which string, do func(embed embedder) error) error {
 	if err := need(c, "run"); err != nil {
 		return err
 	}
-	which := c.String("on")
 	if which != "f" && which != "h" {
 		return fmt.Errorf("--on %s: want f or h", which)
 	}
@@ -84,7 +79,10 @@ func withFeatures(c *cli.Context, r *eval.Record, f func(m *train.Model, embed f
 			features.bound = m.E.Frozen(torch.Float32)
 		}
 		r.Network, r.WeightsSHA256 = features.Name(), m.SHA256
-		return f(m, func(split data.Split, n int) (eval.Labelled, error) {
+		return do(func(split data.Split, n int) (eval.Labelled, error) {
+			if split == data.Test {
+				split = data.HeldOut(m.Config.Data.Name)
+			}
 			set, err := openData(m.Config.Data, split, m.Config.Energy.Channels)
 			if err != nil {
 				return eval.Labelled{}, err
@@ -117,31 +115,14 @@ in batches of 1,000, on the training split without augmentation; accuracy on the
 
 	liebm metrics probe --run runs/em --on h
 	liebm metrics probe --run runs/em --on f --json`,
-		Flags: probeFlags(&cli.IntFlag{Name: "epochs", Value: 500, Usage: "of the linear probe"}),
+		Flags: probeFlags(&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy) or h (the encoder), both before their heads"},
+			&cli.IntFlag{Name: "epochs", Value: 500, Usage: "of the linear probe"}),
 		Action: func(c *cli.Context) error {
 			r := newRecord("probe")
-			err := withFeatures(c, r, func(m *train.Model, embed func(data.Split, int) (eval.Labelled, error)) error {
-				fit, err := embed(data.Train, 0)
-				if err != nil {
+			err := withFeatures(c, r, c.String("on"), func(embed embedder) error {
+				if err := probeFeatures(c, r, embed, 0, ""); err != nil {
 					return err
 				}
-				defer fit.Close()
-				test, err := embed(data.HeldOut(m.Config.Data.Name), 0)
-				if err != nil {
-					return err
-				}
-				defer test.Close()
-				near, err := eval.KNN(c.Context, fit, test, 5, newProgress("5-NN").count)
-				if err != nil {
-					return err
-				}
-				seed := c.Uint64("seed")
-				linear, err := eval.LinearProbe(c.Context, fit, test, eval.LinearOptions{Epochs: c.Int("epochs"), Seed: seed, Watch: newProgress("linear probe").count})
-				if err != nil {
-					return err
-				}
-				r.Seed, r.Settings = &seed, map[string]string{"epochs": fmt.Sprint(c.Int("epochs")), "protocol": "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"}
-				r.Values["knn5"], r.Values["linear"] = test.Accuracy(near), test.Accuracy(linear)
 				return keepInRun(c, r)
 			})
 			if err != nil {
@@ -154,74 +135,31 @@ in batches of 1,000, on the training split without augmentation; accuracy on the
 	}
 }
 
-func tsneCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "tsne",
-		Usage: "a picture of a run's features in the plane",
-		Description: `Exact t-SNE of the first --n test images, coloured by class, as PNG, SVG or PDF.
-
-	liebm metrics tsne --run runs/em --on f --plot tsne.png`,
-		Flags: probeFlags(&cli.IntFlag{Name: "n", Value: 2000, Usage: "how many images; memory grows with its square"},
-			&cli.Float64Flag{Name: "perplexity", Value: 30}, &cli.StringFlag{Name: "plot", Usage: "`FILE`.png, .svg or .pdf to write"}),
-		Action: func(c *cli.Context) error {
-			if err := need(c, "plot"); err != nil {
-				return err
-			}
-			r := newRecord("t-SNE")
-			err := withFeatures(c, r, func(m *train.Model, embed func(data.Split, int) (eval.Labelled, error)) error {
-				test, err := embed(data.HeldOut(m.Config.Data.Name), c.Int("n"))
-				if err != nil {
-					return err
-				}
-				defer test.Close()
-				seed := c.Uint64("seed")
-				points, divergence, err := eval.TSNE(c.Context, test.Embedding, eval.TSNEOptions{Perplexity: c.Float64("perplexity"), Seed: seed, Watch: newProgress("t-SNE").count})
-				if err != nil {
-					return err
-				}
-				r.Seed, r.Settings = &seed, map[string]string{"perplexity": fmt.Sprint(c.Float64("perplexity"))}
-				r.Values["divergence"] = divergence
-				if err := drawPoints(c.String("plot"), points, test.Labels, r.Network); err != nil {
-					return err
-				}
-				return keepInRun(c, r)
-			})
-			if err != nil {
-				return err
-			}
-			return finish(c, r, func() {
-				fmt.Printf("t-SNE of %d images in %s (%s, divergence %.4f)\n", r.Inputs[0].N, c.String("plot"), r.Network, r.Values["divergence"])
-			})
-		},
+// probeFeatures adds both accuracies on the test split to the record, under names that prefix begins;
+// the probes learn from the first n training images, or from all for 0.
+func probeFeatures(c *cli.Context, r *eval.Record, embed embedder, n int, prefix string) error {
+	fit, err := embed(data.Train, n)
+	if err != nil {
+		return err
 	}
-}
-
-// drawPoints writes a picture with a colour per class.
-func drawPoints(path string, points [][2]float64, labels []int32, title string) error {
-	classes := map[int32]plotter.XYs{}
-	most := int32(0)
-	for i, p := range points {
-		classes[labels[i]] = append(classes[labels[i]], plotter.XY{X: p[0], Y: p[1]})
-		most = max(most, labels[i])
+	defer fit.Close()
+	test, err := embed(data.Test, 0)
+	if err != nil {
+		return err
 	}
-	p := plot.New()
-	p.Title.Text = title
-	p.HideAxes()
-	colours := gonumpalette.Rainbow(int(most)+2, gonumpalette.Red, gonumpalette.Magenta, 0.9, 0.85, 1).Colors()
-	for class := range most + 1 {
-		dots, err := plotter.NewScatter(classes[class])
-		if errors.Is(err, plotter.ErrNoData) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		var c color.Color = colours[class]
-		dots.GlyphStyle = draw.GlyphStyle{Color: c, Radius: vg.Points(1.5), Shape: draw.CircleGlyph{}}
-		p.Add(dots)
-		p.Legend.Add(fmt.Sprint(class), dots)
+	defer test.Close()
+	near, err := eval.KNN(c.Context, fit, test, 5, newProgress("5-NN").count)
+	if err != nil {
+		return err
 	}
-	return p.Save(6*vg.Inch, 6*vg.Inch, path)
+	seed := c.Uint64("seed")
+	linear, err := eval.LinearProbe(c.Context, fit, test, eval.LinearOptions{Epochs: c.Int("epochs"), Seed: seed, Watch: newProgress("linear probe").count})
+	if err != nil {
+		return err
+	}
+	r.Seed, r.Settings = &seed, map[string]string{"epochs": fmt.Sprint(c.Int("epochs")), "protocol": "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"}
+	r.Values[prefix+"knn5"], r.Values[prefix+"linear"] = test.Accuracy(near), test.Accuracy(linear)
+	return nil
 }
 
 func timeCommand() *cli.Command {

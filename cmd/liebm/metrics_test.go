@@ -64,8 +64,11 @@ func TestMetricsOfARun(t *testing.T) {
 	assert.Equal(t, []int{20, 20, 10000}, []int{r.Inputs[0].N, r.Inputs[1].N, r.Inputs[2].N})
 
 	plot := filepath.Join(t.TempDir(), "tsne.png")
-	r = record(t, "metrics", "tsne", "--run", dir, "--n", "120", "--on", "f", "--plot", plot)
-	assert.Greater(t, r.Values["divergence"], 0.0)
+	r = record(t, "metrics", "tsne", "--run", dir, "--n", "120", "--on", "both", "--probe", "300", "--epochs", "2", "--plot", plot)
+	for _, key := range []string{"h/divergence", "f/divergence", "h/knn5", "f/linear"} {
+		assert.Greater(t, r.Values[key], 0.0, key)
+	}
+	assert.Equal(t, []int{120, 300, 10000}, []int{r.Inputs[0].N, r.Inputs[1].N, r.Inputs[2].N})
 	info, err := os.Stat(plot)
 	require.NoError(t, err)
 	assert.Greater(t, info.Size(), int64(1000))

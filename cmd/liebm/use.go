@@ -75,14 +75,15 @@ func startUse(c *cli.Context, name string) (*use, error) {
 	return u, nil
 }
 
-// images are the first n of --images, or of the run's test split; the record is told of them.
+// images are the first n of --images, or of what the run's data hold out; the record is told of them.
 func (u *use) images(n int) (*data.Set, error) {
 	cfg, name := u.m.Config, u.c.String("images")
 	if name == "" {
-		name = cfg.Data.Name + ":" + string(data.Test)
-		set, err := openData(cfg.Data, data.Test, cfg.Energy.Channels)
+		split := data.HeldOut(cfg.Data.Name)
+		name = cfg.Data.Name + ":" + string(split)
+		set, err := openData(cfg.Data, split, cfg.Energy.Channels)
 		if err != nil {
-			return nil, fmt.Errorf("the run's test split: %w; --images names other images", err)
+			return nil, fmt.Errorf("the %s split of the run's data: %w; --images names other images", split, err)
 		}
 		return u.head(name, set, n), nil
 	}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"gonum.org/v1/plot"
+	gonumpalette "gonum.org/v1/plot/palette"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+)
+
+func tsneCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "tsne",
+		Usage: "a picture of a run's features in the plane (Fig. 1 and 7)",
+		Description: `Exact t-SNE of the first --n test images, coloured by class, as PNG, SVG or PDF: of h, of f, or of
+both side by side. With --probe, 5-NN and linear accuracies stand above, by the protocol of liebm
+metrics probe on so many training images; on all of them that takes minutes.
+
+	liebm metrics tsne --run runs/em --on f --plot tsne.png
+	liebm metrics tsne --run runs/em --on both --probe 60000 --plot figure7.pdf`,
+		Flags: probeFlags(&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy), h (the encoder), both before their heads, or both"},
+			&cli.IntFlag{Name: "n", Value: 2000, Usage: "how many images; memory grows with its square"},
+			&cli.Float64Flag{Name: "perplexity", Value: 30}, &cli.StringFlag{Name: "plot", Usage: "`FILE`.png, .svg or .pdf to write"},
+			&cli.IntFlag{Name: "probe", Usage: "training images that the accuracies are learnt from; 0: none are shown"},
+			&cli.IntFlag{Name: "epochs", Value: 500, Usage: "of the linear probe"}),
+		Action: tsne,
+	}
+}
+
+// panel is one picture of points.
+type panel struct {
+	title  string
+	points [][2]float64
+	labels []int32
+}
+
+func tsne(c *cli.Context) error {
+	if err := need(c, "plot"); err != nil {
+		return err
+	}
+	r, which := newRecord("t-SNE"), []string{c.String("on")}
+	if c.String("on") == "both" {
+		which = []string{"h", "f"}
+	}
+	var panels []panel
+	var networks []string
+	for _, w := range which {
+		prefix := ""
+		if len(which) > 1 {
+			prefix = w + "/"
+		}
+		err := withFeatures(c, r, w, func(embed embedder) error {
+			p, err := tsnePanel(c, r, embed, prefix)
+			panels = append(panels, p)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		networks = append(networks, r.Network)
+	}
+	r.Network = strings.Join(networks, "; ")
+	r.Inputs = r.Inputs[:len(r.Inputs)/len(which)] // the same images for both
+	if r.Settings == nil {
+		r.Settings = map[string]string{}
+	}
+	r.Settings["perplexity"] = fmt.Sprint(c.Float64("perplexity"))
+	if err := drawPanels(c.String("plot"), panels); err != nil {
+		return err
+	}
+	if err := keepInRun(c, r); err != nil {
+		return err
+	}
+	return finish(c, r, func() {
+		fmt.Printf("t-SNE of %d images in %s\n", r.Inputs[0].N, c.String("plot"))
+		for _, p := range panels {
+			fmt.Println(strings.ReplaceAll(p.title, "\n", ": "))
+		}
+	})
+}
+
+// tsnePanel lays out the features that embed makes.
+func tsnePanel(c *cli.Context, r *eval.Record, embed embedder, prefix string) (panel, error) {
+	test, err := embed(data.Test, c.Int("n"))
+	if err != nil {
+		return panel{}, err
+	}
+	defer test.Close()
+	seed := c.Uint64("seed")
+	points, divergence, err := eval.TSNE(c.Context, test.Embedding, eval.TSNEOptions{Perplexity: c.Float64("perplexity"), Seed: seed, Watch: newProgress("t-SNE").count})
+	if err != nil {
+		return panel{}, err
+	}
+	r.Seed, r.Values[prefix+"divergence"] = &seed, divergence
+	title := r.Network
+	if n := c.Int("probe"); n > 0 {
+		if err := probeFeatures(c, r, embed, n, prefix); err != nil {
+			return panel{}, err
+		}
+		r.Settings["probe"] = fmt.Sprint(n)
+		title += fmt.Sprintf("\nlinear %.1f %%, 5-NN %.1f %%", 100*r.Values[prefix+"linear"], 100*r.Values[prefix+"knn5"])
+	}
+	return panel{title, points, test.Labels}, nil
+}
+
+// drawPanels writes pictures side by side, with a colour per class.
+func drawPanels(path string, panels []panel) error {
+	canvas, err := draw.NewFormattedCanvas(vg.Length(len(panels))*6*vg.Inch, 6*vg.Inch, strings.TrimPrefix(filepath.Ext(path), "."))
+	if err != nil {
+		return fmt.Errorf("--plot %s: %w: want .png, .svg or .pdf", path, err)
+	}
+	tiles := draw.Tiles{Rows: 1, Cols: len(panels)}
+	for i, p := range panels {
+		picture, err := p.plot()
+		if err != nil {
+			return err
+		}
+		picture.Draw(tiles.At(draw.New(canvas), i, 0))
+	}
+	return data.WriteAtomic(path, func(w io.Writer) error { _, err := canvas.WriteTo(w); return err })
+}
+
+func (p panel) plot() (*plot.Plot, error) {
+	classes := map[int32]plotter.XYs{}
+	most := int32(0)
+	for i, at := range p.points {
+		classes[p.labels[i]] = append(classes[p.labels[i]], plotter.XY{X: at[0], Y: at[1]})
+		most = max(most, p.labels[i])
+	}
+	out := plot.New()
+	out.Title.Text = p.title
+	out.HideAxes()
+	colours := gonumpalette.Rainbow(int(most)+2, gonumpalette.Red, gonumpalette.Magenta, 0.9, 0.85, 1).Colors()
+	for class := range most + 1 {
+		dots, err := plotter.NewScatter(classes[class])
+		if errors.Is(err, plotter.ErrNoData) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		dots.GlyphStyle = draw.GlyphStyle{Color: colours[class], Radius: vg.Points(1.5), Shape: draw.CircleGlyph{}}
+		out.Add(dots)
+		out.Legend.Add(fmt.Sprint(class), dots)
+	}
+	return out, nil
+}
