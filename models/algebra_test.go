@@ -151,6 +151,44 @@ func TestBFloat16ChainsAreCloseToFloat32(t *testing.T) {
 	})
 }
 
+// Frozen convolutions take another way to the gradient than the plain graph, in the same precision.
+func TestBFloat16ChainsAreThePlainGraphOfTheSameWeights(t *testing.T) {
+	torchtest.Scope(t, func() {
+		e := wide(t)
+		defer nn.Close(e)
+		x := images(4)
+		frozen := e.Frozen(torch.BFloat16)
+		plain := *frozen
+		plain.blocks = nil
+		for i, b := range frozen.blocks {
+			block, second := e.Blocks[i], torch.Conv2dOptions{Padding: 1}
+			rounded := func(c *nn.Conv2d, pool bool) affine {
+				a := affine{c.Normalized().Detach(), c.Bias.Detach().To(torch.BFloat16)}
+				if pool {
+					a.w = fusePool(a.w)
+				}
+				a.w = a.w.To(torch.BFloat16)
+				return a
+			}
+			if b.down {
+				second.Stride = 2
+			}
+			b.conv1 = boundConv{rounded(block.Conv1, false), torch.Conv2dOptions{Padding: 1}}
+			b.conv2 = boundConv{rounded(block.Conv2, b.down), second}
+			if b.skip != nil {
+				b.skip = boundConv{rounded(block.Skip, false), torch.Conv2dOptions{}}
+			}
+			plain.blocks = append(plain.blocks, b)
+		}
+		score, grad := scoreAndGradient(&plain, x)
+		frozenScore, frozenGrad := scoreAndGradient(frozen, x)
+		assert.True(t, score.Equal(frozenScore), "forward is the same convolutions, to the bit")
+		// Sums in another order, rounded to 8 bits in each of six convolutions.
+		difference := grad.Sub(frozenGrad).Norm(false, 0, 1, 2, 3).Item() / grad.Norm(false, 0, 1, 2, 3).Item()
+		assert.Less(t, difference, 0.01)
+	})
+}
+
 func TestMemoryFormatOfImagesDoesNotMatter(t *testing.T) {
 	torchtest.Scope(t, func() {
 		e := wide(t)

@@ -119,12 +119,27 @@ type affine struct{ w, b torch.Tensor }
 
 func (a affine) linear(x torch.Tensor) torch.Tensor { return x.Linear(a.w, a.b) }
 
-func (a affine) conv(x torch.Tensor, stride, padding int) torch.Tensor {
-	return x.Conv2d(a.w, a.b, torch.Conv2dOptions{Stride: stride, Padding: padding})
+// convolution maps [n,in,h,w] to [n,out,h',w'], with relu to the positive part of it. It is a
+// boundConv or a torch.FrozenConv2d.
+type convolution interface {
+	Forward(x torch.Tensor, relu bool) torch.Tensor
+}
+
+type boundConv struct {
+	affine
+	options torch.Conv2dOptions
+}
+
+func (c boundConv) Forward(x torch.Tensor, relu bool) torch.Tensor {
+	y := x.Conv2d(c.w, c.b, c.options)
+	if relu {
+		y.ReLUInPlace() // a convolution's gradient needs its input and weight, not its output
+	}
+	return y
 }
 
 type boundBlock struct {
-	conv1, conv2, skip affine
+	conv1, conv2, skip convolution // skip: nil where the shape does not change
 	first, down        bool
 }
 
@@ -149,21 +164,25 @@ func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *B
 		}
 		return a
 	}
-	conv := func(c *nn.Conv2d, pool bool) affine {
+	conv := func(c *nn.Conv2d, o torch.Conv2dOptions) convolution {
 		if c == nil {
-			return affine{}
+			return nil
 		}
 		a := plain(c.Normalized(), c.Bias)
-		if pool {
+		if o.Stride == 2 {
 			a.w = fusePool(a.w)
 		}
-		if dtype != torch.Float32 {
-			a.w = a.w.To(dtype)
-			if a.b.Defined() {
-				a.b = a.b.To(dtype)
-			}
+		if dtype == torch.Float32 {
+			return boundConv{a, o}
 		}
-		return a
+		a.w = a.w.To(dtype)
+		if a.b.Defined() {
+			a.b = a.b.To(dtype)
+		}
+		if a.w.Device().Type == torch.CPU {
+			return torch.NewFrozenConv2d(a.w, a.b, o)
+		}
+		return boundConv{a, o}
 	}
 	linear := func(l *nn.Linear) affine {
 		if l == nil {
@@ -174,8 +193,12 @@ func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *B
 	b := &Bound{out: linear(e.Out), head1: linear(e.Head1), head2: linear(e.Head2), f: linear(e.F),
 		gamma: e.Config.Gamma, posterior: e.Config.Posterior, dtype: dtype}
 	for _, block := range e.Blocks {
-		b.blocks = append(b.blocks, boundBlock{conv(block.Conv1, false), conv(block.Conv2, block.down),
-			conv(block.Skip, false), block.first, block.down})
+		second := torch.Conv2dOptions{Padding: 1}
+		if block.down {
+			second.Stride = 2
+		}
+		b.blocks = append(b.blocks, boundBlock{conv(block.Conv1, torch.Conv2dOptions{Padding: 1}), conv(block.Conv2, second),
+			conv(block.Skip, torch.Conv2dOptions{}), block.first, block.down})
 	}
 	return b
 }
@@ -193,16 +216,12 @@ func (b boundBlock) forward(x torch.Tensor) torch.Tensor {
 	if !b.first {
 		h = h.ReLU()
 	}
-	h = b.conv1.conv(h, 1, 1)
-	h.ReLUInPlace() // a convolution's gradient needs its input and weight, not its output
+	h = b.conv2.Forward(b.conv1.Forward(h, true), false)
 	if b.down {
-		h = b.conv2.conv(h, 2, 1)
 		skip = skip.AvgPool2d(2) // pooling commutes with a 1×1 conv, and is cheaper first
-	} else {
-		h = b.conv2.conv(h, 1, 1)
 	}
-	if b.skip.w.Defined() {
-		skip = b.skip.conv(skip, 1, 0)
+	if b.skip != nil {
+		skip = b.skip.Forward(skip, false)
 	}
 	return h.Add(skip)
 }
