@@ -88,18 +88,8 @@ func countParams(cfg Config, hc models.EncoderConfig) (map[string]int, error) {
 // MeasureStep returns the median seconds of one whole iteration of Algorithm 1, both chains, over
 // iters iterations on random images, after one that is not counted.
 func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device, iters int) (float64, error) {
-	encoder, err := models.NewEncoder(h, cfg.Data.Range, cfg.Seed)
-	if err != nil {
-		return 0, err
-	}
-	t, err := NewTrainer(cfg, encoder, device)
-	if err != nil {
-		nn.Close(encoder)
-		return 0, err
-	}
-	defer t.Close()
 	var seconds []float64
-	err = torch.Do(func() error { // one scope, so one thread and its OpenMP pool
+	err := withTrainer(cfg, h, device, func(t *Trainer) error {
 		for i := range iters + 1 {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -119,6 +109,22 @@ func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device
 	}
 	slices.Sort(seconds)
 	return seconds[len(seconds)/2], nil
+}
+
+// withTrainer runs f in one scope, so on one thread and its OpenMP pool, with a trainer whose encoder
+// has learnt nothing.
+func withTrainer(cfg Config, h models.EncoderConfig, device torch.Device, f func(t *Trainer) error) error {
+	encoder, err := models.NewEncoder(h, cfg.Data.Range, cfg.Seed)
+	if err != nil {
+		return err
+	}
+	t, err := NewTrainer(cfg, encoder, device)
+	if err != nil {
+		nn.Close(encoder)
+		return err
+	}
+	defer t.Close()
+	return torch.Do(func() error { return f(t) })
 }
 
 func (t *Trainer) timed(i int) (seconds float64, err error) {

@@ -26,7 +26,8 @@ type Trainer struct {
 	optE, optG *optim.Adam
 	optQ, optH *optim.Adam // nil without Q, and with a frozen H
 	step       int
-	group      *torch.Group // nil: this process trains alone
+	group      *torch.Group      // nil: this process trains alone
+	onPart     func(part string) // nil: no profile listens
 }
 
 // NewTrainer makes the networks that cfg describes, on a device. It takes h over: frozen unless
@@ -181,15 +182,19 @@ func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
 	factor := t.cfg.Schedule.Factor(t.step, t.cfg.Steps)
 	err = torch.Do(func() error {
 		x = x.ToDevice(t.device)
+		t.enter("latent")
 		z := t.latent(x, rng.Fork("view")) // line 3: z = h(v(x))/‖h(v(x))‖
-		energy := t.E.Frozen(t.dtype)      // E moves only in line 16: normalise its weights once
 		chain := t.cfg.chain()             // of n images, T steps
 		none := torch.Scalar(0).ToDevice(t.device)
 		elbo, contrast := none, none // without q, and with h frozen
 
+		t.enter("G forward")
 		m := rng.Fork("m").Normal(x.Size(0), t.cfg.Generator.LatentDim).ToDevice(t.device) // line 4
 		gm := t.G.Forward(m, nn.Train)
-		xT := chain.Run(t.target(energy), gm, rng.Fork("chain of G"))      // line 5, Eq. 9 or 10
+		t.enter(chainOfG)
+		energy := t.E.Frozen(t.dtype)                                 // E moves only in line 16: normalise its weights once
+		xT := chain.Run(t.target(energy), gm, rng.Fork("chain of G")) // line 5, Eq. 9 or 10
+		t.enter("G update")
 		lossG := GeneratorLoss(gm, xT, t.cfg.Tau2).MulScalar(t.cfg.Omega1) // line 6, Eq. 8
 		if t.Q != nil {
 			elbo = t.elbo(x, z, rng.Fork("q"))                    // lines 8–9, Eq. 14
@@ -198,8 +203,11 @@ func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
 			t.optG.Step(lossG, t.cfg.OptG.LR*factor) // line 12
 		}
 
-		fake := t.negatives(m, rng)                                     // line 13
+		t.enter("negatives")
+		fake := t.negatives(m, rng) // line 13
+		t.enter(chainOfE)
 		neg := chain.Run(energy.Marginal, fake, rng.Fork("chain of E")) // line 14, Eq. 9
+		t.enter("E update")
 		t.E.PowerIterate()
 		now := t.E.Bind()
 		f := now.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0) // both terms of line 15 in one pass
@@ -211,12 +219,26 @@ func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
 		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo, contrast).mean(t.group)
 		t.optE.Step(lossE, t.cfg.OptE.LR*factor) // line 16; the last that a lost peer can stop
 
+		t.enter("averages")
 		decay := optim.EMADecay(t.cfg.EMA, t.step)
 		optim.UpdateEMA(t.AvgE, t.E, decay)
 		optim.UpdateEMA(t.AvgG, t.G, decay)
 		return loss.Check(t.step, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
 	})
 	return loss, err
+}
+
+// The parts of an iteration that a profile must know: the chains have a precision of their own.
+const (
+	chainOfG = "chain of G"
+	chainOfE = "chain of E"
+)
+
+// enter tells a profile which part of Algorithm 1 begins.
+func (t *Trainer) enter(part string) {
+	if t.onPart != nil {
+		t.onPart(part)
+	}
 }
 
 // latent draws a view of every image and encodes it (Algorithm 1, line 3); none where nothing needs it.

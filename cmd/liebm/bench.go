@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
+)
+
+func benchCommand() *cli.Command {
+	flags := func(more ...cli.Flag) []cli.Flag {
+		return append(append(configFlags("cifar10-em"), jsonFlag(), deviceFlag(),
+			&cli.IntFlag{Name: "batch", Usage: "images per step (default: the preset's)"},
+			&cli.IntFlag{Name: "iters", Value: 5, Usage: "iterations to measure, after one that is not counted"}), more...)
+	}
+	return &cli.Command{
+		Name:  "bench",
+		Usage: "measure speed, and with --profile where the time goes",
+		Description: `With --profile: runs iterations of Algorithm 1 on random images and tells, by part and by operator of
+libtorch, the time, the operations and their share of what this machine can do, which it measures too.
+Without --preset it takes cifar10-em with --batch 16.
+
+	liebm bench --profile
+	liebm bench --profile --set precision=bfloat16 --iters 3
+	liebm bench --profile --preset fmnist-em --json`,
+		Flags: flags(&cli.BoolFlag{Name: "profile", Usage: "tell where an iteration's time goes"}),
+		Action: func(c *cli.Context) error {
+			if !c.Bool("profile") {
+				return fmt.Errorf("say what to measure: liebm bench --profile, or liebm bench step --preset NAME")
+			}
+			return benchProfile(c)
+		},
+		Subcommands: []*cli.Command{{
+			Name:        "step",
+			Usage:       "seconds per iteration of Algorithm 1, both chains, for each precision of the chains",
+			Description: `	liebm bench step --preset cifar10-em --batch 16 --iters 5 --json`,
+			Flags:       flags(),
+			Action:      benchStep,
+		}},
+	}
+}
+
+// benchConfig is the config that --batch may change.
+func benchConfig(c *cli.Context) (train.Config, torch.Device, error) {
+	cfg, device, err := configAndDevice(c)
+	if err != nil {
+		return cfg, device, err
+	}
+	if c.IsSet("batch") {
+		cfg.Batch = c.Int("batch")
+	}
+	if c.Int("iters") < 1 || cfg.Batch < 2 {
+		err = fmt.Errorf("--iters %d, --batch %d: give at least 1 and 2", c.Int("iters"), cfg.Batch)
+	}
+	return cfg, device, err
+}
+
+func benchStep(c *cli.Context) error {
+	cfg, device, err := benchConfig(c)
+	if err != nil {
+		return err
+	}
+	seconds := map[string]float64{}
+	for _, precision := range []string{"float32", "bfloat16"} {
+		cfg.Precision = precision
+		if seconds[precision], err = train.MeasureStep(c.Context, cfg, train.EncoderFor(cfg), device, c.Int("iters")); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		return printJSON(os.Stdout, seconds)
+	}
+	fmt.Printf("%s, batch %d, T %d, %s, %d threads: float32 %.4g s, bfloat16 %.4g s an iteration\n",
+		cfg.Preset, cfg.Batch, cfg.Chain.Steps, device, torch.Threads(), seconds["float32"], seconds["bfloat16"])
+	return nil
+}
+
+func benchProfile(c *cli.Context) error {
+	if !c.IsSet("preset") && !c.IsSet("config") {
+		defaults := map[string]string{"preset": "cifar10-em", "batch": "16"}
+		for flag, value := range defaults {
+			if c.IsSet(flag) {
+				continue
+			}
+			if err := c.Set(flag, value); err != nil {
+				return err
+			}
+		}
+	}
+	cfg, device, err := benchConfig(c)
+	if err != nil {
+		return err
+	}
+	if device.Type != torch.CPU {
+		return fmt.Errorf("--device %s: the profile's clock is the CPU's, which does not wait for a GPU: give --device cpu, or use NVIDIA's nsys", device)
+	}
+	iters, bar := c.Int("iters"), newProgress("profile")
+	p, err := train.MeasureProfile(c.Context, cfg, train.EncoderFor(cfg), iters, func(i int) { bar.count(i, iters) })
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(os.Stdout, p)
+	}
+	return printProfile(os.Stdout, p)
+}
+
+// printProfile leaves out operators below a thousandth of the time; --json has them all.
+func printProfile(w io.Writer, p *train.Profile) error {
+	fmt.Fprintf(w, "%s, batch %d, T %d, %d threads, %s chains: %.4g s an iteration, mean of %d\n",
+		p.Preset, p.Batch, p.ChainSteps, p.Threads, p.Precision, p.Seconds, p.Iterations)
+	fmt.Fprintf(w, "roofline: 3×3 convolution of 256 channels at 32×32, %.0f GFLOP/s in float32, %.0f in bfloat16; memory, %.1f GB/s\n",
+		p.Roofline.Conv["float32"], p.Roofline.Conv["bfloat16"], p.Roofline.Memory)
+	for _, table := range []struct {
+		title string
+		name  func(train.ProfileRow) string
+		rows  []train.ProfileRow
+	}{
+		{"part", func(r train.ProfileRow) string { return r.Part }, p.Parts},
+		{"operator", func(r train.ProfileRow) string { return r.Operator }, p.Operators},
+		{"operator in its part", func(r train.ProfileRow) string { return r.Operator + ", " + r.Part }, p.Detail},
+	} {
+		fmt.Fprintln(w)
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintf(t, "ms\tshare\tcalls\tGFLOP\tGFLOP/s\tGB/s\tof roofline\t  %s\n", table.title)
+		for _, r := range table.rows {
+			if r.Share < 1e-3 {
+				continue
+			}
+			fmt.Fprintf(t, "%.1f\t%.1f%%\t%.0f\t%.1f\t%.0f\t%.1f\t%.0f%%\t  %s\n",
+				r.Milliseconds, 100*r.Share, r.Calls, r.GFLOP, r.GFLOPPerSecond, r.GBPerSecond, 100*r.OfRoofline, table.name(r))
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+)
+
+// Profile says where an iteration of Algorithm 1 spends its time, as means over iterations.
+type Profile struct {
+	Preset     string       `json:"preset"`
+	Precision  string       `json:"precision"` // of the chains
+	Batch      int          `json:"batch"`
+	ChainSteps int          `json:"chain_steps"`
+	Threads    int          `json:"threads"`
+	Iterations int          `json:"iterations"`
+	Seconds    float64      `json:"seconds_per_iteration"`
+	Roofline   Roofline     `json:"roofline"`
+	Parts      []ProfileRow `json:"parts"`     // of Algorithm 1, in its order
+	Operators  []ProfileRow `json:"operators"` // in all parts together, the longest first
+	Detail     []ProfileRow `json:"detail"`    // by part and operator
+}
+
+// ProfileRow is what a part or an operator takes in one iteration.
+type ProfileRow struct {
+	Part           string  `json:"part,omitempty"`
+	Operator       string  `json:"operator,omitempty"`
+	Calls          float64 `json:"calls"`
+	Milliseconds   float64 `json:"milliseconds"`
+	Share          float64 `json:"share"`
+	GFLOP          float64 `json:"gflop"` // of convolutions and matrix products
+	GFLOPPerSecond float64 `json:"gflop_per_second"`
+	GBPerSecond    float64 `json:"gb_per_second"` // of the tensors that went in and came out
+	OfRoofline     float64 `json:"of_roofline"`   // the time that the roofline allows, as a share of the time taken
+}
+
+// Roofline is what this machine reaches: a plain 3×3 convolution of 256 channels at 32×32, NHWC, in
+// either precision, and the memory traffic of an addition. An operator can do no better than its
+// operations at the first or its bytes at the second; one that finds its tensors in the cache may.
+type Roofline struct {
+	Conv   map[string]float64 `json:"conv_gflop_per_second"` // by precision
+	Memory float64            `json:"memory_gb_per_second"`
+}
+
+// MeasureProfile profiles iters iterations on the CPU after one that is not counted, and then the
+// roofline. done is called after each.
+func MeasureProfile(ctx context.Context, cfg Config, h models.EncoderConfig, iters int, done func(iteration int)) (*Profile, error) {
+	p := &Profile{Preset: cfg.Preset, Precision: cfg.Precision, Batch: cfg.Batch, ChainSteps: cfg.Chain.Steps,
+		Threads: torch.Threads(), Iterations: iters}
+	err := withTrainer(cfg, h, torch.Device{}, func(t *Trainer) error {
+		clock := &partClock{spent: map[string]time.Duration{}}
+		iteration := func(i int) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			_, err := t.timed(i)
+			t.enter("")
+			done(i)
+			return err
+		}
+		if err := iteration(0); err != nil {
+			return err
+		}
+		ops, err := torch.Profile(func(part func(string)) error {
+			t.onPart = func(name string) { clock.enter(name); part(name) }
+			for i := range iters {
+				if err := iteration(i + 1); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		p.Roofline = measureRoofline(cfg.Batch)
+		p.fill(ops, clock)
+		return nil
+	})
+	return p, err
+}
+
+// partClock measures how long each part lasts; what comes before the first and after the last
+// belongs to none.
+type partClock struct {
+	names []string
+	spent map[string]time.Duration
+	now   string
+	since time.Time
+}
+
+func (c *partClock) enter(name string) {
+	if c.now != "" {
+		c.spent[c.now] += time.Since(c.since)
+	}
+	if name != "" && !slices.Contains(c.names, name) {
+		c.names = append(c.names, name)
+	}
+	c.now, c.since = name, time.Now()
+}
+
+func (p *Profile) fill(ops []torch.OpTime, clock *partClock) {
+	per := float64(p.Iterations)
+	parts, operators := map[string]*tally{}, map[string]*tally{}
+	for _, name := range clock.names {
+		parts[name] = &tally{}
+		p.Seconds += clock.spent[name].Seconds() / per
+	}
+	for _, op := range ops {
+		if parts[op.Part] == nil { // outside the iteration: the making of its images
+			continue
+		}
+		one := &tally{calls: op.Calls, seconds: op.Time.Seconds(), flops: op.FLOPs, bytes: op.Bytes}
+		one.allowed = p.Roofline.allows(op, p.precision(op.Part))
+		if operators[op.Op] == nil {
+			operators[op.Op] = &tally{}
+		}
+		parts[op.Part].add(one)
+		operators[op.Op].add(one)
+		p.Detail = append(p.Detail, one.row(op.Part, op.Op, p))
+	}
+	for _, name := range clock.names {
+		parts[name].seconds = clock.spent[name].Seconds() // with what passes between operators
+		p.Parts = append(p.Parts, parts[name].row(name, "", p))
+	}
+	for name, sum := range operators {
+		p.Operators = append(p.Operators, sum.row("", name, p))
+	}
+	longest := func(a, b ProfileRow) int { return cmp.Compare(b.Milliseconds, a.Milliseconds) }
+	slices.SortFunc(p.Operators, longest)
+	slices.SortFunc(p.Detail, longest)
+}
+
+// precision is that of a part's convolutions.
+func (p *Profile) precision(part string) string {
+	if part == chainOfG || part == chainOfE {
+		return p.Precision
+	}
+	return "float32"
+}
+
+// tally sums up calls of operators.
+type tally struct {
+	calls                          int
+	seconds, allowed, flops, bytes float64
+}
+
+func (s *tally) add(t *tally) {
+	s.calls += t.calls
+	s.seconds += t.seconds
+	s.allowed += t.allowed
+	s.flops += t.flops
+	s.bytes += t.bytes
+}
+
+func (s *tally) row(part, op string, p *Profile) ProfileRow {
+	per, seconds := float64(p.Iterations), max(s.seconds, 1e-9)
+	return ProfileRow{Part: part, Operator: op, Calls: float64(s.calls) / per, Milliseconds: 1e3 * s.seconds / per,
+		Share: s.seconds / per / p.Seconds, GFLOP: s.flops / per / 1e9, GFLOPPerSecond: s.flops / seconds / 1e9,
+		GBPerSecond: s.bytes / seconds / 1e9, OfRoofline: s.allowed / seconds}
+}
+
+// allows is the time in seconds that an operator's arithmetic or its memory traffic takes at least.
+func (r Roofline) allows(op torch.OpTime, precision string) float64 {
+	return max(op.FLOPs/r.Conv[precision], op.Bytes/r.Memory) / 1e9
+}
+
+func measureRoofline(batch int) Roofline {
+	r := Roofline{Conv: map[string]float64{}}
+	best := func(f func() torch.Tensor) (seconds float64) {
+		for i := range 6 {
+			start := time.Now()
+			torch.Tidy(func() torch.Tensor { f(); return torch.Tensor{} })
+			if took := time.Since(start).Seconds(); i > 0 && (i == 1 || took < seconds) {
+				seconds = took
+			}
+		}
+		return seconds
+	}
+	rng := torch.NewRNG(0, 0, "roofline")
+	x := rng.Normal(batch, 256, 32, 32).Contiguous(torch.ChannelsLast)
+	w := rng.Normal(256, 256, 3, 3).Contiguous(torch.ChannelsLast)
+	for name, dtype := range map[string]torch.DType{"float32": torch.Float32, "bfloat16": torch.BFloat16} {
+		x, w := x.To(dtype), w.To(dtype)
+		seconds := best(func() torch.Tensor { return x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1}) })
+		r.Conv[name] = 2 * float64(x.Numel()) * 256 * 9 / seconds / 1e9
+	}
+	const n = 32 << 20 // 128 MB each
+	a, b := torch.Ones([]int{n}, torch.Float32), torch.Ones([]int{n}, torch.Float32)
+	r.Memory = 3 * 4 * n / best(func() torch.Tensor { a.AddInPlace(b, 1); return a }) / 1e9
+	return r
+}
