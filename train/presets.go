@@ -94,7 +94,7 @@ func ImageNet32() Config {
 // CelebA64 is Table 12's third column: 300 epochs of 635 batches.
 func CelebA64() Config {
 	c := CIFAR10()
-	c.Preset, c.Data = "celeba64-em", DataConfig{Name: "celeba64", Size: 64, Range: models.Range{Low: -1, High: 1}}
+	c.Preset, c.Data = "celeba64-em", DataConfig{Name: "celeba", Size: 64, Range: models.Range{Low: -1, High: 1}}
 	c.Energy.Widths, c.Energy.Downs = []int{64, 128, 256, 512, 1024}, []bool{true, true, true, true, true}
 	c.Energy.LinearF = true
 	c.Generator.Widths = []int{1024, 512, 256, 128, 64}
@@ -109,7 +109,7 @@ func CelebA64() Config {
 // CelebAHQ256 is Table 12's fourth column: 300 epochs of 234 batches.
 func CelebAHQ256() Config {
 	c := CelebA64()
-	c.Preset, c.Data.Name, c.Data.Size = "celebahq256-em", "celebahq256", 256
+	c.Preset, c.Data.Name, c.Data.Size = "celebahq256-em", "celebahq", 256
 	c.Energy.Widths = []int{64, 64, 128, 256, 512, 1024, 1024}
 	c.Energy.Downs = []bool{true, true, true, true, true, true, true}
 	c.Generator.LatentDim, c.Generator.Widths = 256, []int{1024, 1024, 512, 256, 128, 64, 64}

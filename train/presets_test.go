@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -48,11 +49,12 @@ func TestPresetsAreWholeAndValid(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, decodeYAML([]byte(text), &back))
 		assert.Equal(t, cfg, back, "a config survives its file")
-		ssl, err := SSLPreset(cfg.Data.Name + "-simclr")
+		ssl, err := SSLPreset(EncoderPreset(cfg, SimCLR))
 		require.NoError(t, err, "every data set has an encoder to pretrain")
 		assert.NoError(t, ssl.Validate(), ssl.Preset)
 		assert.Equal(t, cfg.Energy.LatentDim, ssl.Encoder.LatentDim)
 		assert.Equal(t, cfg.Data, ssl.Data)
+		assert.Contains(t, data.Names(), cfg.Data.Name, "a preset's data can be opened by name")
 	}
 }
 

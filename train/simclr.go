@@ -66,6 +66,13 @@ func SSLPreset(name string) (SSLConfig, error) {
 	return sslPresets[set](target), nil
 }
 
+// EncoderPreset is the preset that pretrains an encoder by target for a training preset's data: of
+// cifar10-em, cifar10-simclr.
+func EncoderPreset(c Config, target string) string {
+	set, _, _ := strings.Cut(c.Preset, "-")
+	return set + "-" + target
+}
+
 // sslFor is W-MSE's setting of a target for the data of an energy's config, n images.
 func sslFor(c Config, target string, n, epochs int) SSLConfig {
 	batch, lr := 512, 1e-3
@@ -74,7 +81,7 @@ func sslFor(c Config, target string, n, epochs int) SSLConfig {
 	}
 	perEpoch := n / batch
 	return SSLConfig{
-		Preset: c.Data.Name + "-" + target, Seed: 1, Data: c.Data, Encoder: EncoderFor(c), Views: c.Views,
+		Preset: EncoderPreset(c, target), Seed: 1, Data: c.Data, Encoder: EncoderFor(c), Views: c.Views,
 		Target: target, Temperature: 0.5, Tau: 0.99, Whiten: 128,
 		Batch: batch, Steps: perEpoch * epochs, WarmUp: 500, Drops: []int{50 * perEpoch, 25 * perEpoch},
 		Optim: OptimConfig{LR: lr, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}},

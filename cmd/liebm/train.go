@@ -128,7 +128,7 @@ func runTrain(c *cli.Context) error {
 		return printConfig(cfg)
 	}
 	if !c.Bool("resume") && c.String("encoder") == "" && cfg.NeedsEncoder() && cfg.Encoder != train.Joint {
-		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s-simclr --out FOLDER", cfg.Data.Name)
+		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s --out FOLDER", train.EncoderPreset(cfg, train.SimCLR))
 	}
 	g, err := joinGroup(c)
 	if err != nil {
