@@ -36,6 +36,19 @@ func (c GeneratorConfig) FLOPs() float64 {
 	return total + 2*pixels*float64(9*in*c.Channels)
 }
 
+// FLOPs of q on images of size×size pixels.
+func (c InferenceConfig) FLOPs(size int) float64 {
+	total, in, pixels := 0.0, c.Channels, float64(size*size)
+	if c.Stem > 0 {
+		total, in = 2*pixels*float64(9*in*c.Stem), c.Stem
+	}
+	for _, out := range c.Widths {
+		pixels /= 4
+		total, in = total+2*pixels*float64(16*in*out), out
+	}
+	return total + 2*2*float64(16*in*c.LatentDim)
+}
+
 // FLOPs of h on images of size×size pixels.
 func (c EncoderConfig) FLOPs(size int) float64 {
 	kernel, side := 9, size

@@ -23,12 +23,30 @@ type Plan struct {
 	Device            string         `json:"device"`
 	Threads           int            `json:"threads"`
 	Precision         string         `json:"precision"`
+	DiskBytes         int64          `json:"disk_bytes"` // of the checkpoints that are kept
 }
 
-// MakePlan counts the networks' parameters and operations, times a small iteration on this machine
-// and scales it up.
-func MakePlan(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device) (*Plan, error) {
+// CountPlan is a plan without times: it counts the networks' parameters and operations.
+func CountPlan(cfg Config, h models.EncoderConfig) (*Plan, error) {
 	params, err := countParams(cfg, h)
+	if err != nil {
+		return nil, err
+	}
+	// Weights, their averages, and Adam's two moments; q and a joint h have no averages.
+	floats := 4 * (params["E"] + params["G"])
+	if cfg.Target == ERM {
+		floats += 3 * params["q"]
+	}
+	if cfg.Encoder == Joint {
+		floats += 3 * params["h"]
+	}
+	return &Plan{Preset: cfg.Preset, Params: params, Steps: cfg.Steps, Batch: cfg.Batch, FLOPsPerIteration: cfg.flops(h),
+		Precision: cfg.Precision, DiskBytes: 4 * int64(floats) * int64(cfg.Log.Keep)}, nil
+}
+
+// MakePlan is CountPlan with times: it measures a small iteration on this machine and scales it up.
+func MakePlan(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device) (*Plan, error) {
+	p, err := CountPlan(cfg, h)
 	if err != nil {
 		return nil, err
 	}
@@ -38,10 +56,8 @@ func MakePlan(ctx context.Context, cfg Config, h models.EncoderConfig, device to
 	if err != nil {
 		return nil, err
 	}
-	speed := cfg.flops(h) / small.flops(h)
-	p := &Plan{Preset: cfg.Preset, Params: params, Steps: cfg.Steps, Batch: cfg.Batch, FLOPsPerIteration: cfg.flops(h),
-		GFLOPPerSecond: small.flops(h) / seconds / 1e9, SecondsPerStep: seconds * speed,
-		Device: device.String(), Threads: torch.Threads(), Precision: cfg.Precision}
+	p.GFLOPPerSecond, p.SecondsPerStep = small.flops(h)/seconds/1e9, seconds*cfg.flops(h)/small.flops(h)
+	p.Device, p.Threads = device.String(), torch.Threads()
 	p.Hours = p.SecondsPerStep * float64(cfg.Steps) / 3600
 	return p, nil
 }
@@ -56,6 +72,12 @@ func (c Config) flops(h models.EncoderConfig) float64 {
 		chains += float64(c.Chain.Steps) * 2 * latent
 	}
 	perImage := latent + chains + 3*g + g + 2*3*e
+	if c.Target == ERM {
+		perImage += 3*c.Inference.FLOPs(c.Data.Size) + 3*g + 2*latent
+	}
+	if c.Encoder == Joint {
+		perImage += 2 * 3 * latent
+	}
 	return float64(c.Batch) * perImage
 }
 

@@ -30,6 +30,9 @@ const (
 // ErrNoCheckpoint says that a run has saved nothing yet, so that resuming it means starting at step 0.
 var ErrNoCheckpoint = errors.New("no checkpoint yet")
 
+// ErrLocked says that another process is training in a run folder.
+var ErrLocked = errors.New("in use by another training process")
+
 // A RunDir is the folder of one training run.
 type RunDir struct {
 	Keep int // SaveCheckpoint keeps this many checkpoints; 0 keeps all
@@ -267,8 +270,7 @@ func lockFolder(path string) (*os.File, error) {
 	case err == syscall.EWOULDBLOCK:
 		holder, _ := io.ReadAll(io.LimitReader(file, 200))
 		file.Close()
-		return nil, fmt.Errorf("%s is in use by another training process (%s): stop that one, or choose another --out",
-			path, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("%s is %w (%s): stop that one, or choose another --out", path, ErrLocked, strings.TrimSpace(string(holder)))
 	case err != nil && !errors.Is(err, errors.ErrUnsupported) && err != syscall.ENOLCK:
 		file.Close()
 		return nil, fmt.Errorf("lock %s: %w", name, err)

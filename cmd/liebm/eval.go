@@ -112,7 +112,7 @@ func evaluate(c *cli.Context, dir string, o evalOptions, seconds map[string]floa
 	defer m.Close()
 	s := &summary{Preset: m.Config.Preset, Steps: m.Step, N: o.n, Seed: o.seed, NFE: m.NFE(false), Gamma: o.gamma,
 		Seconds: seconds, WeightsSHA256: m.SHA256}
-	test, err := openData(m.Config.Data, data.HeldOut(m.Config.Data.Name), m.Config.Energy.Channels)
+	test, err := openUnseen(m.Config)
 	if err != nil {
 		return nil, err
 	}

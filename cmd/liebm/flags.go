@@ -79,6 +79,11 @@ func openData(d train.DataConfig, split data.Split, channels int) (*data.Set, er
 	return set, nil
 }
 
+// openUnseen opens the images that a model of a config has not seen.
+func openUnseen(cfg train.Config) (*data.Set, error) {
+	return openData(cfg.Data, data.HeldOut(cfg.Data.Name), cfg.Energy.Channels)
+}
+
 // options are what all runs of a command share.
 func options(c *cli.Context, title string) (train.Options, error) {
 	device, err := torch.ParseDevice(c.String("device"))

@@ -73,6 +73,7 @@ The same in steps:
 			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), sampleCommand(), evalCommand(),
 			reconstructCommand(), restoreCommand(), conditionalCommand(), interpolateCommand(), scoreCommand(),
 			metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
+			reproduceCommand(),
 		},
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true, // lists have commas: --set energy.widths=[16,32]

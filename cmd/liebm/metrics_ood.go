@@ -113,7 +113,7 @@ func (t *oodTable) fromRun() error {
 	gamma := c.Float64("gamma")
 	t.record.WeightsSHA256, t.record.Settings["gamma"] = m.SHA256, fmt.Sprint(gamma)
 	cfg := m.Config
-	test, err := openData(cfg.Data, data.HeldOut(cfg.Data.Name), cfg.Energy.Channels)
+	test, err := openUnseen(cfg)
 	if err != nil {
 		return err
 	}

@@ -57,15 +57,12 @@ func probeFlags(more ...cli.Flag) []cli.Flag {
 // stands for what the data hold out. The caller closes them.
 type embedder func(split data.Split, n int) (eval.Labelled, error)
 
-// withFeatures opens the run and hands do a way to embed its splits by f or h.
-func withFeatures(c *cli.Context, r *eval.Record, which string, do func(embed embedder) error) error {
-	if err := need(c, "run"); err != nil {
-		return err
-	}
+// withFeatures opens the run in dir and hands do a way to embed its splits by f or h.
+func withFeatures(c *cli.Context, r *eval.Record, dir, which string, do func(embed embedder) error) error {
 	if which != "f" && which != "h" {
 		return fmt.Errorf("--on %s: want f or h", which)
 	}
-	m, err := openModel(c, c.String("run"))
+	m, err := openModel(c, dir)
 	if err != nil {
 		return err
 	}
@@ -118,9 +115,12 @@ in batches of 1,000, on the training split without augmentation; accuracy on the
 		Flags: probeFlags(&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy) or h (the encoder), both before their heads"},
 			&cli.IntFlag{Name: "epochs", Value: 500, Usage: "of the linear probe"}),
 		Action: func(c *cli.Context) error {
+			if err := need(c, "run"); err != nil {
+				return err
+			}
 			r := newRecord("probe")
-			err := withFeatures(c, r, c.String("on"), func(embed embedder) error {
-				if err := probeFeatures(c, r, embed, 0, ""); err != nil {
+			err := withFeatures(c, r, c.String("run"), c.String("on"), func(embed embedder) error {
+				if err := probeFeatures(c, r, embed, probing{epochs: c.Int("epochs"), seed: c.Uint64("seed")}); err != nil {
 					return err
 				}
 				return keepInRun(c, r)
@@ -135,10 +135,17 @@ in batches of 1,000, on the training split without augmentation; accuracy on the
 	}
 }
 
-// probeFeatures adds both accuracies on the test split to the record, under names that prefix begins;
-// the probes learn from the first n training images, or from all for 0.
-func probeFeatures(c *cli.Context, r *eval.Record, embed embedder, n int, prefix string) error {
-	fit, err := embed(data.Train, n)
+// probing is how probes learn.
+type probing struct {
+	n      int // the first n training images; 0: all
+	epochs int // of the linear probe
+	seed   uint64
+	prefix string // of the accuracies' names
+}
+
+// probeFeatures adds both accuracies on the test split to the record.
+func probeFeatures(c *cli.Context, r *eval.Record, embed embedder, o probing) error {
+	fit, err := embed(data.Train, o.n)
 	if err != nil {
 		return err
 	}
@@ -152,13 +159,12 @@ func probeFeatures(c *cli.Context, r *eval.Record, embed embedder, n int, prefix
 	if err != nil {
 		return err
 	}
-	seed := c.Uint64("seed")
-	linear, err := eval.LinearProbe(c.Context, fit, test, eval.LinearOptions{Epochs: c.Int("epochs"), Seed: seed, Watch: newProgress("linear probe").count})
+	linear, err := eval.LinearProbe(c.Context, fit, test, eval.LinearOptions{Epochs: o.epochs, Seed: o.seed, Watch: newProgress("linear probe").count})
 	if err != nil {
 		return err
 	}
-	r.Seed, r.Settings = &seed, map[string]string{"epochs": fmt.Sprint(c.Int("epochs")), "protocol": "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"}
-	r.Values[prefix+"knn5"], r.Values[prefix+"linear"] = test.Accuracy(near), test.Accuracy(linear)
+	r.Seed, r.Settings = &o.seed, map[string]string{"epochs": fmt.Sprint(o.epochs), "protocol": "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"}
+	r.Values[o.prefix+"knn5"], r.Values[o.prefix+"linear"] = test.Accuracy(near), test.Accuracy(linear)
 	return nil
 }
 

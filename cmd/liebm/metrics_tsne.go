@@ -45,7 +45,7 @@ type panel struct {
 }
 
 func tsne(c *cli.Context) error {
-	if err := need(c, "plot"); err != nil {
+	if err := need(c, "run", "plot"); err != nil {
 		return err
 	}
 	r, which := newRecord("t-SNE"), []string{c.String("on")}
@@ -59,8 +59,11 @@ func tsne(c *cli.Context) error {
 		if len(which) > 1 {
 			prefix = w + "/"
 		}
-		err := withFeatures(c, r, w, func(embed embedder) error {
-			p, err := tsnePanel(c, r, embed, prefix)
+		err := withFeatures(c, r, c.String("run"), w, func(embed embedder) error {
+			p, err := tsnePanel(c, r, embed, eval.TSNEOptions{Perplexity: c.Float64("perplexity"), Seed: c.Uint64("seed")}, c.Int("n"), prefix)
+			if n := c.Int("probe"); err == nil && n > 0 {
+				err = probePanel(c, r, embed, probing{n, c.Int("epochs"), c.Uint64("seed"), prefix}, &p)
+			}
 			panels = append(panels, p)
 			return err
 		})
@@ -89,28 +92,34 @@ func tsne(c *cli.Context) error {
 	})
 }
 
-// tsnePanel lays out the features that embed makes.
-func tsnePanel(c *cli.Context, r *eval.Record, embed embedder, prefix string) (panel, error) {
-	test, err := embed(data.Test, c.Int("n"))
+// tsnePanel lays out the features that embed makes of n test images.
+func tsnePanel(c *cli.Context, r *eval.Record, embed embedder, o eval.TSNEOptions, n int, prefix string) (panel, error) {
+	test, err := embed(data.Test, n)
 	if err != nil {
 		return panel{}, err
 	}
 	defer test.Close()
-	seed := c.Uint64("seed")
-	points, divergence, err := eval.TSNE(c.Context, test.Embedding, eval.TSNEOptions{Perplexity: c.Float64("perplexity"), Seed: seed, Watch: newProgress("t-SNE").count})
+	o.Watch = newProgress("t-SNE").count
+	points, divergence, err := eval.TSNE(c.Context, test.Embedding, o)
 	if err != nil {
 		return panel{}, err
 	}
-	r.Seed, r.Values[prefix+"divergence"] = &seed, divergence
-	title := r.Network
-	if n := c.Int("probe"); n > 0 {
-		if err := probeFeatures(c, r, embed, n, prefix); err != nil {
-			return panel{}, err
-		}
-		r.Settings["probe"] = fmt.Sprint(n)
-		title += fmt.Sprintf("\nlinear %.1f %%, 5-NN %.1f %%", 100*r.Values[prefix+"linear"], 100*r.Values[prefix+"knn5"])
+	r.Seed, r.Values[prefix+"divergence"] = &o.Seed, divergence
+	return panel{r.Network, points, test.Labels}, nil
+}
+
+// probePanel puts accuracies above a panel.
+func probePanel(c *cli.Context, r *eval.Record, embed embedder, o probing, p *panel) error {
+	if err := probeFeatures(c, r, embed, o); err != nil {
+		return err
 	}
-	return panel{title, points, test.Labels}, nil
+	r.Settings["probe"] = fmt.Sprint(o.n)
+	p.title += accuracies(r.Values[o.prefix+"linear"], r.Values[o.prefix+"knn5"])
+	return nil
+}
+
+func accuracies(linear, near float64) string {
+	return fmt.Sprintf("\nlinear %.1f %%, 5-NN %.1f %%", 100*linear, 100*near)
 }
 
 // drawPanels writes pictures side by side, with a colour per class.

@@ -188,7 +188,7 @@ type monitor struct {
 }
 
 func newMonitor(ctx context.Context, cfg train.Config) (*monitor, error) {
-	test, err := openData(cfg.Data, data.HeldOut(cfg.Data.Name), cfg.Energy.Channels)
+	test, err := openUnseen(cfg)
 	if err != nil {
 		return nil, err
 	}
