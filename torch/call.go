@@ -2,6 +2,8 @@ package torch
 
 // #cgo noescape lt_call
 // #cgo nocallback lt_call
+// #cgo noescape lt_shapes
+// #cgo nocallback lt_shapes
 // #include <stdlib.h>
 // #include "shim.h"
 import "C"
@@ -99,35 +101,42 @@ var (
 	recent [1024]atomic.Pointer[operator]
 )
 
-func lookup(op string) uint64 {
+// lookup returns an operator's handle. It panics where there is none; in are the arguments of the call.
+func lookup(op string, in []uint64) uint64 {
 	at := uintptr(unsafe.Pointer(unsafe.StringData(op)))
 	slot := &recent[(at>>3^at>>13)%uintptr(len(recent))]
 	if o := slot.Load(); o != nil && o.name == op {
 		return o.handle
 	}
-	o := register(op)
+	o, err := register(op)
+	if err != nil {
+		err.Shapes = shapes(in)
+		panic(err)
+	}
 	slot.Store(o)
 	return o.handle
 }
 
-func register(op string) *operator {
+func register(op string) (*operator, *Error) {
 	operatorsMu.Lock()
 	defer operatorsMu.Unlock()
 	if o, ok := operators[op]; ok {
-		return o
+		return o, nil
 	}
 	name := C.CString(op)
 	defer C.free(unsafe.Pointer(name))
 	var h C.uint64_t
-	check(op, C.lt_find_op(name, &h))
+	if text := C.lt_find_op(name, &h); text != nil {
+		return nil, newError(op, text)
+	}
 	o := &operator{op, uint64(h)}
 	operators[o.name] = o
-	return o
+	return o, nil
 }
 
 // cross is the one place that calls operators.
 func cross(op string, in, out []uint64) {
-	h := lookup(op)
+	h := lookup(op, in)
 	check(op, C.lt_call(C.uint64_t(h), words(in), C.int64_t(len(in)), words(out), C.int64_t(len(out))))
 }
 
@@ -139,6 +148,16 @@ func check(op string, text *C.char) {
 		panic(newError(op, text))
 	}
 }
+
+// shapes lists the shapes of the tensors among a call's arguments, or those before the one that is wrong.
+func shapes(in []uint64) string {
+	text := C.lt_shapes(words(in), C.int64_t(len(in)))
+	defer C.free(unsafe.Pointer(text))
+	return C.GoString(text)
+}
+
+// dtypes is how many element types the loaded libtorch numbers.
+var dtypes = sync.OnceValue(func() uint8 { return uint8(C.lt_dtypes()) })
 
 func newError(op string, text *C.char) *Error {
 	defer C.free(unsafe.Pointer(text))
@@ -193,6 +212,9 @@ func encode(buf []uint64, op string, arg any) []uint64 {
 	case bool:
 		return append(buf, tagBool, boolWord(v))
 	case DType:
+		if uint8(v) >= dtypes() { // libtorch indexes a table with it
+			panic(&Error{Op: op, Shapes: shapes(buf), Msg: "libtorch has no " + v.String()})
+		}
 		return append(buf, tagInt, uint64(v))
 	case MemoryFormat:
 		return append(buf, tagInt, uint64(v))
@@ -245,7 +267,7 @@ func encodeRare(buf []uint64, op string, arg any) []uint64 {
 			buf = appendText(buf, tagString, s)
 		}
 	default:
-		panic(&Error{Op: op, Msg: "no operator takes a Go value of type " + reflect.TypeOf(arg).String()})
+		panic(&Error{Op: op, Shapes: shapes(buf), Msg: "no operator takes a Go value of type " + reflect.TypeOf(arg).String()})
 	}
 	return buf
 }

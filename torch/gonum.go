@@ -1,8 +1,6 @@
 package torch
 
 import (
-	"fmt"
-
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -20,7 +18,7 @@ func FromVec(v mat.Vector) Tensor { return FromMat(v).Flatten(0) }
 func (t Tensor) Mat() *mat.Dense {
 	shape := t.Shape()
 	if len(shape) != 2 || t.Numel() == 0 {
-		panic(&Error{Op: "mat", Shapes: fmt.Sprint(shape), Msg: "want [rows,cols] with at least one element"})
+		panic(&Error{Op: "mat", Shapes: brackets(shape), Msg: "want [rows,cols] with at least one element"})
 	}
 	return mat.NewDense(shape[0], shape[1], t.Float64s())
 }
@@ -30,7 +28,7 @@ func (t Tensor) Mat() *mat.Dense {
 func (t Tensor) Vec() *mat.VecDense {
 	shape := t.Shape()
 	if len(shape) != 1 || t.Numel() == 0 {
-		panic(&Error{Op: "vec", Shapes: fmt.Sprint(shape), Msg: "want [n] with at least one element"})
+		panic(&Error{Op: "vec", Shapes: brackets(shape), Msg: "want [n] with at least one element"})
 	}
 	return mat.NewVecDense(shape[0], t.Float64s())
 }

@@ -24,7 +24,7 @@ var toNumpy = map[DType]string{
 func NPYHeader(dtype DType, shape ...int) []byte {
 	name, ok := toNumpy[dtype]
 	if !ok {
-		panic(&Error{Op: "npy", Shapes: fmt.Sprint(shape), Msg: fmt.Sprintf("numpy has no %s: convert with To(torch.Float32)", dtype)})
+		panic(&Error{Op: "npy", Shapes: brackets(shape), Msg: fmt.Sprintf("numpy has no %s: convert with To(torch.Float32)", dtype)})
 	}
 	lengths := strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", ", ")
 	if len(shape) == 1 {

@@ -46,6 +46,9 @@ func (t Tensor) To(dtype DType) Tensor { return call1("aten::to.dtype", t, dtype
 // ToDevice is Tensor.to(device). From the CPU to a GPU it goes through pinned memory, so that the
 // copy runs beside the GPU's work.
 func (t Tensor) ToDevice(d Device) Tensor {
+	if d.Type == CUDA && !HasCUDA() {
+		panic(&Error{Op: "aten::to.device", Shapes: brackets(t.Shape()), Msg: "to " + d.String() + ": " + WhyNoCUDA()})
+	}
 	if d.Type == CUDA && t.Device().Type == CPU {
 		return Tidy(func() Tensor { return call1("aten::to.device", t.Pin(), d, t.DType(), true) })
 	}
@@ -291,7 +294,7 @@ func (x Tensor) MaxPool2d(k, stride, padding int) Tensor {
 
 // UpsampleBilinear2d is torch.nn.functional.interpolate(scale 2, bilinear, align_corners=True).
 func (x Tensor) UpsampleBilinear2d() Tensor {
-	info := x.info()
+	info := x.info("aten::upsample_bilinear2d")
 	return call1("aten::upsample_bilinear2d", x, []int{2 * int(info[9]), 2 * int(info[10])}, true)
 }
 

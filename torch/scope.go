@@ -37,13 +37,15 @@ func Tidy(f func() Tensor) (result Tensor) {
 	return f()
 }
 
-// Keep takes t out of all scopes and returns it. Whoever keeps a tensor closes it.
+// Keep takes t out of all scopes and returns it. Whoever keeps a tensor closes it, so it has one
+// keeper: keeping it again is an error, which an alias, t.Detach().Keep(), avoids.
 func (t Tensor) Keep() Tensor {
 	check("keep", C.lt_keep(C.uint64_t(t.h)))
 	return t
 }
 
-// Close frees t before its scope does. Closing twice, or the zero Tensor, is harmless.
+// Close frees t before its scope does. Closing twice, or the zero Tensor, is harmless, and a later use
+// is an error. Like any write in Go it must not run beside a use on another goroutine.
 func (t Tensor) Close() { C.lt_free(C.uint64_t(t.h)) }
 
 // Live is the number of tensors alive in the process. A training loop keeps it flat.

@@ -20,7 +20,10 @@
 
 namespace {
 
-std::string first_line(const std::string& s) { return s.substr(0, s.find('\n')); }
+// first_line is where libtorch says what is wrong; advice that it appends to the line is cut off.
+std::string first_line(const std::string& s) {
+  return s.substr(0, std::min(s.find('\n'), s.find(" This could be because the operator doesn't exist for this backend")));
+}
 
 // guard runs body and turns any C++ exception into the text that Go reads.
 template <class Body, class Shapes>
@@ -68,9 +71,10 @@ char* lt_find_op(const char* name, uint64_t* out) {
     if (found->schema().is_vararg()) throw std::runtime_error("it takes any number of arguments, as only TorchScript can give");
     auto op = new Op{*found, {}, is_fresh(found->schema()), {}, {}, {}, {}}; // lives as long as the process: there are a few hundred
     for (const auto& a : found->schema().arguments()) {
-      bool has = a.default_value().has_value();
-      op->params.push_back({a.name(), kind_of(a.type()), a.N().value_or(0), has ? *a.default_value() : IValue(),
-                            !has && a.type()->kind() != c10::TypeKind::OptionalType});
+      bool has = a.default_value().has_value(), optional = a.type()->kind() == c10::TypeKind::OptionalType;
+      auto kind = kind_of(a.type());
+      op->params.push_back({a.name(), kind, a.N().value_or(0), has ? *a.default_value() : IValue(), !has && !optional,
+                            optional || kind == Kind::Other, a.type()->str()});
     }
     unbox(*op);
     *out = reinterpret_cast<uint64_t>(op);
@@ -114,7 +118,7 @@ char* lt_grad(const uint64_t* outputs, int64_t nout, const uint64_t* grads, cons
                                        bool(retain_graph || create_graph), bool(create_graph), /*allow_unused=*/true);
         for (int64_t i = 0; i < nin; i++) results[i] = make_handle(std::move(g[i]));
       },
-      [&] { return nout ? shape_of(outputs[0]) : std::string(); });
+      [&] { return shapes_of_handles(outputs, nout) + " by " + shapes_of_handles(inputs, nin); });
 }
 
 char* lt_backward(uint64_t loss, int retain_graph) {
@@ -134,11 +138,11 @@ char* lt_grad_of(uint64_t t, uint64_t* out) {
   return guard([&] {
     require_scope();
     *out = make_handle(get(t).grad());
-  });
+  }, [&] { return shape_of(t); });
 }
 
 char* lt_clear_grad(uint64_t t) {
-  return guard([&] { get(t).mutable_grad().reset(); });
+  return guard([&] { get(t).mutable_grad().reset(); }, [&] { return shape_of(t); });
 }
 
 int lt_grad_mode(int enabled) {
@@ -177,7 +181,7 @@ char* lt_info(uint64_t h, int64_t info[7 + 64]) {
     info[5] = t.dim() == 4 && t.is_contiguous(at::MemoryFormat::ChannelsLast);
     info[6] = t.dim();
     for (int64_t i = 0; i < t.dim(); i++) info[7 + i] = t.size(i);
-  });
+  }, [&] { return shape_of(h); });
 }
 
 char* lt_string(uint64_t h, char** text) {
@@ -185,7 +189,7 @@ char* lt_string(uint64_t h, char** text) {
     std::ostringstream s;
     at::print(s, get(h), 120);
     *text = strdup(s.str().c_str());
-  });
+  }, [&] { return shape_of(h); });
 }
 
 // OpenMP gives every thread that uses it a pool of its own, and Go's goroutines come back on other
@@ -229,8 +233,9 @@ void lt_scope_close(int64_t depth, uint64_t moved) {
 char* lt_keep(uint64_t h) {
   return guard([&] {
     get(h);
-    slot_at(uint32_t(h)).kept = true;
-  });
+    if (slot_at(uint32_t(h)).kept.exchange(true))
+      throw std::runtime_error("it is kept already, and whoever kept it closes it: Keep an alias of your own, x.Detach().Keep()");
+  }, [&] { return shape_of(h); });
 }
 
 void lt_free(uint64_t h) { free_handle(h); }
@@ -249,6 +254,10 @@ char* lt_new_pointer(uint64_t h, void** tensor) {
 }
 
 void lt_free_pointer(void* tensor) { delete static_cast<Tensor*>(tensor); }
+
+char* lt_shapes(const uint64_t* args, int64_t nwords) { return strdup(shapes_of(args, nwords).c_str()); }
+
+int lt_dtypes(void) { return int(c10::ScalarType::NumOptions); }
 
 void lt_tune_malloc(void) {
 #ifdef __GLIBC__

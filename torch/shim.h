@@ -69,6 +69,10 @@ char* lt_from_pointer(const void* tensor, uint64_t* out);
 char* lt_new_pointer(uint64_t t, void** tensor);
 void lt_free_pointer(void* tensor);
 
+// For error messages.
+char* lt_shapes(const uint64_t* args, int64_t nwords); // the shapes of the tensors among them
+int lt_dtypes(void); // how many element types there are
+
 // The process.
 void lt_tune_malloc(void); // keep freed memory instead of giving it back page by page
 void lt_set_threads(int n);

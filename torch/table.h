@@ -65,7 +65,7 @@ bool alive(uint64_t h) {
 const Tensor& get(uint64_t h) {
   if (h == 0) throw std::runtime_error("no tensor (the zero Tensor) where one is required");
   if (!alive(h))
-    throw std::runtime_error("a tensor was used after its scope closed: return it from torch.Tidy, or Keep it");
+    throw std::runtime_error("a tensor was used after its scope closed, or after Close: return it from torch.Tidy, or Keep it");
   return slot_at(uint32_t(h)).t;
 }
 

@@ -13,6 +13,7 @@ import "C"
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unsafe"
 )
 
@@ -56,36 +57,43 @@ func FromSlice[T Element](data []T, shape ...int) Tensor {
 		shape = []int{len(data)}
 	}
 	if numel(shape) != len(data) {
-		panic(&Error{Op: "from_slice", Shapes: fmt.Sprint(shape), Msg: fmt.Sprintf("%d values do not fill it", len(data))})
+		panic(&Error{Op: "from_slice", Shapes: brackets(shape), Msg: fmt.Sprintf("%d values do not fill it", len(data))})
 	}
-	return fromBytes(unsafe.Pointer(unsafe.SliceData(data)), dtypeOf[T](), shape)
+	return fromBytes("from_slice", unsafe.Pointer(unsafe.SliceData(data)), dtypeOf[T](), shape)
 }
 
 // FromBytes copies raw little-endian elements to a new tensor on the CPU.
 func FromBytes(data []byte, dtype DType, shape ...int) Tensor {
+	if _, known := dtypeNames[dtype]; !known {
+		panic(&Error{Op: "from_bytes", Shapes: brackets(shape), Msg: "no tensor is made of " + dtype.String()})
+	}
 	want := numel(shape) * dtype.Size()
 	if want != len(data) {
-		panic(&Error{Op: "from_bytes", Shapes: fmt.Sprint(shape), Msg: fmt.Sprintf("%d bytes given, %s of this shape needs %d", len(data), dtype, want)})
+		panic(&Error{Op: "from_bytes", Shapes: brackets(shape), Msg: fmt.Sprintf("%d bytes given, %s of this shape needs %d", len(data), dtype, want)})
 	}
-	return fromBytes(unsafe.Pointer(unsafe.SliceData(data)), dtype, shape)
+	return fromBytes("from_bytes", unsafe.Pointer(unsafe.SliceData(data)), dtype, shape)
 }
 
-func fromBytes(p unsafe.Pointer, dtype DType, shape []int) Tensor {
+func fromBytes(op string, p unsafe.Pointer, dtype DType, shape []int) Tensor {
 	var sizes [8]int64
 	s := sizes[:0]
 	for _, n := range shape {
 		s = append(s, int64(n))
 	}
 	var out C.uint64_t
-	check("from_data", C.lt_from_data(p, C.int(dtype), (*C.int64_t)(unsafe.SliceData(s)), C.int64_t(len(s)), &out))
+	if text := C.lt_from_data(p, C.int(dtype), (*C.int64_t)(unsafe.SliceData(s)), C.int64_t(len(s)), &out); text != nil {
+		err := newError(op, text)
+		err.Shapes = brackets(shape)
+		panic(err)
+	}
 	return Tensor{uint64(out)}
 }
 
 // ToSlice copies t's elements in row-major order. T must be t's dtype.
 func ToSlice[T Element](t Tensor) []T {
-	info := t.info()
+	info := t.info("to_slice")
 	if DType(info[0]) != dtypeOf[T]() {
-		panic(&Error{Op: "to_slice", Shapes: fmt.Sprint(t.Shape()), Msg: fmt.Sprintf("the tensor is %s, the slice %s", DType(info[0]), dtypeOf[T]())})
+		panic(&Error{Op: "to_slice", Shapes: brackets(t.Shape()), Msg: fmt.Sprintf("the tensor is %s, the slice %s", DType(info[0]), dtypeOf[T]())})
 	}
 	out := make([]T, info[3])
 	check("to_slice", C.lt_to_data(C.uint64_t(t.h), unsafe.Pointer(unsafe.SliceData(out)), C.int64_t(info[3]*info[4])))
@@ -94,7 +102,7 @@ func ToSlice[T Element](t Tensor) []T {
 
 // Bytes copies t's elements in row-major order as raw little-endian bytes.
 func (t Tensor) Bytes() []byte {
-	info := t.info()
+	info := t.info("bytes")
 	out := make([]byte, info[3]*info[4])
 	check("bytes", C.lt_to_data(C.uint64_t(t.h), unsafe.Pointer(unsafe.SliceData(out)), C.int64_t(len(out))))
 	return out
@@ -122,44 +130,45 @@ func (t Tensor) Item() float64 {
 
 type info = [7 + 64]int64
 
-func (t Tensor) info() (i info) {
-	check("info", C.lt_info(C.uint64_t(t.h), (*C.int64_t)(&i[0])))
+// info reads everything at once, for op.
+func (t Tensor) info(op string) (i info) {
+	check(op, C.lt_info(C.uint64_t(t.h), (*C.int64_t)(&i[0])))
 	return i
 }
 
 // DType is the type of t's elements.
-func (t Tensor) DType() DType { return DType(t.info()[0]) }
+func (t Tensor) DType() DType { return DType(t.info("dtype")[0]) }
 
 // Device is where t lives.
-func (t Tensor) Device() Device { return deviceOf(uint64(t.info()[1])) }
+func (t Tensor) Device() Device { return deviceOf(uint64(t.info("device")[1])) }
 
 // RequiresGrad reports whether operators on t are recorded.
-func (t Tensor) RequiresGrad() bool { return t.info()[2] != 0 }
+func (t Tensor) RequiresGrad() bool { return t.info("requires_grad")[2] != 0 }
 
 // Numel is the number of elements.
-func (t Tensor) Numel() int { return int(t.info()[3]) }
+func (t Tensor) Numel() int { return int(t.info("numel")[3]) }
 
 // IsChannelsLast reports whether t is a 4-D tensor that lies in memory as NHWC.
-func (t Tensor) IsChannelsLast() bool { return t.info()[5] != 0 }
+func (t Tensor) IsChannelsLast() bool { return t.info("is_contiguous")[5] != 0 }
 
 // Dim is the number of dimensions.
-func (t Tensor) Dim() int { return int(t.info()[6]) }
+func (t Tensor) Dim() int { return int(t.info("dim")[6]) }
 
 // Size is the length of dimension i; negative i counts from the end.
 func (t Tensor) Size(i int) int {
-	info := t.info()
+	info := t.info("size")
 	if i < 0 {
 		i += int(info[6])
 	}
 	if i < 0 || i >= int(info[6]) {
-		panic(&Error{Op: "size", Shapes: fmt.Sprint(t.Shape()), Msg: fmt.Sprintf("no dimension %d", i)})
+		panic(&Error{Op: "size", Shapes: brackets(t.Shape()), Msg: fmt.Sprintf("no dimension %d", i)})
 	}
 	return int(info[7+i])
 }
 
 // Shape is the length of every dimension.
 func (t Tensor) Shape() []int {
-	info := t.info()
+	info := t.info("shape")
 	shape := make([]int, info[6])
 	for i := range shape {
 		shape[i] = int(info[7+i])
@@ -173,7 +182,7 @@ func (t Tensor) AssertShape(shape ...int) Tensor {
 	got := t.Shape()
 	same := slices.EqualFunc(got, shape, func(g, want int) bool { return want < 0 || g == want })
 	if !same {
-		panic(&Error{Op: "shape", Shapes: fmt.Sprint(got), Msg: fmt.Sprintf("want %v", shape)})
+		panic(&Error{Op: "shape", Shapes: brackets(got), Msg: fmt.Sprintf("want %v", shape)})
 	}
 	return t
 }
@@ -190,6 +199,9 @@ func (t Tensor) String() string {
 	defer C.free(unsafe.Pointer(text))
 	return C.GoString(text)
 }
+
+// brackets writes a shape as errors of operators do: "[2,3]".
+func brackets(shape []int) string { return strings.ReplaceAll(fmt.Sprint(shape), " ", ",") }
 
 func numel(shape []int) int {
 	n := 1

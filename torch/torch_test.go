@@ -2,8 +2,6 @@ package torch
 
 import (
 	"errors"
-	"os"
-	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -26,17 +24,6 @@ func failure(t *testing.T, f func()) *Error {
 	var e *Error
 	require.ErrorAs(t, Do(func() error { f(); return nil }), &e)
 	return e
-}
-
-func TestEveryWrappedOperatorExists(t *testing.T) {
-	files := []string{"ops.go", "foreach.go", "rng.go", "tensor.go"}
-	for _, file := range files {
-		src, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for _, m := range regexp.MustCompile(`"(aten::[^"]+)"`).FindAllStringSubmatch(string(src), -1) {
-			t.Run(m[1], func(t *testing.T) { lookup(m[1]) })
-		}
-	}
 }
 
 func TestCallPassesEveryKindOfArgument(t *testing.T) {
@@ -66,55 +53,10 @@ func TestResultsLargerThanTheBuffer(t *testing.T) {
 	})
 }
 
-func TestErrorsNameOperatorShapesAndReason(t *testing.T) {
-	for name, c := range map[string]struct {
-		f    func()
-		want string
-	}{
-		"wrong shape":      {func() { Empty([]int{2, 3}, Float32).Matmul(Empty([]int{2, 3}, Float32)) }, "aten::matmul([2,3], [2,3]): mat1 and mat2 shapes cannot be multiplied"},
-		"wrong dtype":      {func() { Arange(3).Matmul(Ones([]int{3}, Float32)) }, "[3] Long"},
-		"unknown operator": {func() { Call("aten::frobnicate") }, "no such operator"},
-		"missing overload": {func() { Call("aten::add") }, "aten::add.Tensor"},
-		"missing argument": {func() { Call("aten::add.Tensor", Arange(3)) }, `"other" is missing`},
-		"too many":         {func() { Call("aten::neg", Arange(3), 1) }, "too many arguments"},
-		"wrong Go type":    {func() { Call("aten::neg", struct{}{}) }, "struct {}"},
-		"wrong kind":       {func() { Call("aten::neg", "minus") }, `"self" cannot be a string`},
-		"unknown name":     {func() { Call("aten::neg", Arange(3), Named{"beta", 1}) }, `"beta"`},
-		"no tensor":        {func() { Tensor{}.Neg() }, "no"},
-		"bad slice":        {func() { FromSlice([]int64{1, 2}, 3) }, "do not fill"},
-	} {
-		t.Run(name, func(t *testing.T) { assert.Contains(t, failure(t, c.f).Error(), c.want) })
-	}
-}
-
 func TestEveryCppExceptionBecomesAnError(t *testing.T) {
 	for kind, want := range []string{"a c10::Error", "a std::invalid_argument", "std::bad_alloc", "unknown type"} {
 		assert.Contains(t, throwForTest(kind).Error(), want)
 	}
-}
-
-func TestOperatorsNeedAScope(t *testing.T) {
-	defer func() {
-		e, ok := recover().(*Error)
-		require.True(t, ok)
-		assert.Contains(t, e.Error(), "no open scope")
-	}()
-	Arange(3)
-}
-
-func TestUseAfterScopeIsAnError(t *testing.T) {
-	var leaked Tensor
-	in(t, func() { leaked = Arange(3) })
-	assert.Contains(t, failure(t, func() { leaked.Neg() }).Msg, "after its scope closed")
-	in(t, func() { // its slot is taken again by another tensor
-		for range 100 {
-			Arange(4)
-		}
-		func() {
-			defer func() { assert.NotNil(t, recover()) }()
-			leaked.Neg()
-		}()
-	})
 }
 
 func TestTidyMovesItsResultOut(t *testing.T) {

@@ -22,7 +22,8 @@ struct Param {
   Kind kind;
   int32_t n; // fixed list length, as in int[2]: one int stands for all
   IValue fallback;
-  bool required;
+  bool required, optional; // without a default; may be none
+  std::string type;
 };
 
 struct Op {
@@ -116,7 +117,7 @@ struct Reader {
 };
 
 [[noreturn]] void mismatch(const Param& want, const char* got) {
-  throw std::runtime_error("argument \"" + want.name + "\" cannot be " + got);
+  throw std::runtime_error("argument \"" + want.name + "\" cannot be " + got + ": its type is " + want.type);
 }
 
 const at::Generator& generator(c10::Device device) {
@@ -131,11 +132,14 @@ IValue value(Reader& r, const Param& param, c10::Device device) {
   const uint64_t* p = r.p;
   auto skip = [&](uint64_t words) { r.p += words; };
   switch (head & 0xff) {
-    case LT_NONE: return IValue();
+    case LT_NONE:
+      if (!param.optional) mismatch(param, "nil");
+      return IValue();
     case LT_TENSOR:
       skip(1);
-      if (*p == 0) return param.required ? IValue(Tensor()) : IValue();
-      return r.tensor(*p);
+      if (*p != 0) return r.tensor(*p);
+      if (!param.optional) mismatch(param, "the zero Tensor");
+      return IValue();
     case LT_INT:
       skip(1);
       if (param.kind == Kind::Float) return double(int64_t(*p));
@@ -301,7 +305,14 @@ std::string shape_of(uint64_t h) {
   for (int64_t i = 0; i < t.dim(); i++) s << (i ? "," : "") << t.size(i);
   s << ']';
   if (t.scalar_type() != at::kFloat) s << ' ' << c10::toString(t.scalar_type());
+  if (!t.device().is_cpu()) s << ' ' << t.device().str();
   return s.str();
+}
+
+std::string shapes_of_handles(const uint64_t* handles, int64_t n) {
+  std::string s;
+  for (int64_t i = 0; i < std::min<int64_t>(n, 4); i++) s += (i ? ", " : "") + shape_of(handles[i]);
+  return n > 4 ? s + ", … " + std::to_string(n) + " tensors" : s;
 }
 
 // shapes_of lists the shapes of all tensors among the arguments, for error messages.
@@ -314,8 +325,7 @@ std::string shapes_of(const uint64_t* args, int64_t nwords) {
     switch (head & 0xff) {
       case LT_TENSOR: add(shape_of(*r.p++)); break;
       case LT_TENSORS:
-        for (uint64_t i = 0; i < std::min<uint64_t>(n, 4); i++) add(shape_of(r.p[i]));
-        if (n > 4) add("… " + std::to_string(n) + " tensors");
+        if (n) add(shapes_of_handles(r.p, int64_t(n)));
         r.p += n;
         break;
       case LT_NONE: case LT_STRINGS: break;
@@ -350,8 +360,9 @@ bool fill_stack(const Op& op, const uint64_t* args, int64_t nwords, std::vector<
     size_t i = given;
     while (i < op.params.size() && op.params[i].name != name) i++;
     if (i == op.params.size()) throw std::runtime_error("no further argument is called \"" + name + "\"");
-    stack[i] = value(r, op.params[i], device);
     named.resize(op.params.size());
+    if (named[i]) throw std::runtime_error("argument \"" + name + "\" is given twice");
+    stack[i] = value(r, op.params[i], device);
     named[i] = true;
   }
   for (size_t i = given; i < op.params.size(); i++)
