@@ -288,10 +288,11 @@ func atenOperators() []string {
 }
 
 func attempt(schema string) string {
-	name, args := parseSchema(schema)
+	s := ParseSchema(schema)
+	name, args := s.Name, arguments(s)
 	for _, a := range args {
-		if a.kind == "Storage" || a.kind == "Stream" || strings.Contains(a.kind, "__torch__") {
-			kind, _, _ := strings.Cut(a.kind, ".")
+		if a.Kind == "Storage" || a.Kind == "Stream" || strings.Contains(a.Kind, "__torch__") {
+			kind, _, _ := strings.Cut(a.Kind, ".")
 			return strings.Replace(strings.TrimSuffix(kind, "[]"), "__torch__", "Class", 1)
 		}
 	}
@@ -302,7 +303,7 @@ func attempt(schema string) string {
 				in := make([]any, len(args))
 				for i, a := range args {
 					if in[i] = a.make(shape, dtype, i); a.byName {
-						in[i] = Named{a.name, in[i]}
+						in[i] = Named{a.Name, in[i]}
 					}
 				}
 				Call(name, in...)
@@ -325,56 +326,38 @@ func attempt(schema string) string {
 }
 
 type argument struct {
-	kind, name string
-	byName     bool // it follows one that was left out
+	Param
+	byName bool // it follows one that was left out
 }
 
-// parseSchema returns an operator's name and its arguments without a default.
-func parseSchema(schema string) (string, []argument) {
-	name, rest, _ := strings.Cut(schema, "(")
-	var args []argument
-	depth, start, left := 0, 0, false
-	for i, c := range rest {
-		end := depth == 0 && (c == ',' || c == ')')
-		switch c {
-		case '(', '[':
-			depth++
-		case ')', ']':
-			depth--
-		}
-		if !end {
-			continue
-		}
-		text := strings.TrimSpace(rest[start:i])
-		if strings.Contains(text, "=") {
-			left = true
-		} else if space := strings.LastIndexByte(text, ' '); space > 0 {
-			args = append(args, argument{text[:space], text[space+1:], left})
-		}
-		if start = i + 1; c == ')' {
-			break
+// arguments are what an operator cannot be called without.
+func arguments(s Schema) (args []argument) {
+	left := false
+	for _, p := range s.Params {
+		if left = left || p.Default; !p.Default {
+			args = append(args, argument{p, left})
 		}
 	}
-	return name, args
+	return args
 }
 
 func (a argument) make(shape []int, dtype string, k int) any {
-	kind, _, _ := strings.Cut(a.kind, "(") // Tensor(a!) is a Tensor
-	suffix := strings.TrimLeft(strings.TrimPrefix(a.kind, kind), "(abcdefgh!)*-> |")
+	kind, _, _ := strings.Cut(a.Kind, "(") // Tensor(a!) is a Tensor
+	suffix := strings.TrimLeft(strings.TrimPrefix(a.Kind, kind), "(abcdefgh!)*-> |")
 	switch {
-	case strings.HasSuffix(a.kind, "?"):
+	case strings.HasSuffix(a.Kind, "?"):
 		return nil
 	case strings.HasPrefix(kind, "Tensor") && (strings.Contains(kind, "[") || strings.Contains(suffix, "[")):
 		return []Tensor{filled(shape, dtype, k, false), filled(shape, dtype, k+1, false)}
 	case kind == "Tensor":
-		if a.name == "index" || a.name == "indices" || a.name == "target" {
+		if a.Name == "index" || a.Name == "indices" || a.Name == "target" {
 			dtype = "int64"
-		} else if strings.Contains(a.name, "mask") || a.name == "condition" {
+		} else if strings.Contains(a.Name, "mask") || a.Name == "condition" {
 			dtype = "bool"
 		}
 		return filled(shape, dtype, k, false)
 	}
-	base, list, isList := strings.Cut(a.kind, "[")
+	base, list, isList := strings.Cut(a.Kind, "[")
 	if isList {
 		n := len(shape)
 		if fixed, err := strconv.Atoi(strings.TrimRight(list, "]")); err == nil {
@@ -382,7 +365,7 @@ func (a argument) make(shape []int, dtype string, k int) any {
 		}
 		switch base {
 		case "int", "SymInt":
-			if strings.Contains(a.name, "size") {
+			if strings.Contains(a.Name, "size") {
 				return shape
 			}
 			return slices.Repeat([]int{1}, n)
@@ -395,7 +378,7 @@ func (a argument) make(shape []int, dtype string, k int) any {
 	}
 	switch base {
 	case "int", "SymInt":
-		if strings.Contains(a.name, "dim") || a.name == "index" {
+		if strings.Contains(a.Name, "dim") || a.Name == "index" {
 			return 0
 		}
 		return 1
