@@ -1,5 +1,20 @@
 // Package optim has Adam, learning-rate schedules and the average of weights, in Go over tensors,
 // so that their state is named tensors that a checkpoint can hold.
+//
+// An optimiser takes a loss: Step finds the gradients and moves the parameters, and nothing is left to
+// be zeroed. It keeps its state until Close, and Entries and Load carry it through files. The learning
+// rate is an argument, for schedules are pure functions of the step: a resumed run needs no more of
+// them than its number.
+//
+//	adam := optim.NewAdam(nn.Params(net), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+//	defer adam.Close()
+//	for step := range steps {
+//		torch.Tidy(func() torch.Tensor {
+//			adam.Step(loss(net, step), 1e-3*optim.Linear(step, steps, 0.5, 0.05))
+//			optim.UpdateEMA(average, net, optim.EMADecay(0.999, step))
+//			return torch.Tensor{}
+//		})
+//	}
 package optim
 
 import (
