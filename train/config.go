@@ -54,7 +54,7 @@ type Config struct {
 	Chain       mcmc.Langevin          `yaml:"chain"`
 	ReplaceProb float64                `yaml:"replace_prob"` // p, chance that a negative sample starts as a view of itself; 0.1
 	Tau2        float64                `yaml:"tau2"`         // τ², variance of p_g(x|m) (Eq. 8); ½
-	Omega1      float64                `yaml:"omega1"`       // ω₁, weight of Eq. 8 (Table 12)
+	Omega1      float64                `yaml:"omega1"`       // ω₁, weight of Eq. 8 (Table 12); 0 with erm: a VAE
 	Omega2      float64                `yaml:"omega2"`       // ω₂, weight of Eq. 14 in erm (Table 12)
 	Rho         float64                `yaml:"rho"`          // ρ of Eq. 13; 1, and 50 on CelebA-HQ (Table 12)
 	Batch       int                    `yaml:"batch"`        // images per step; 256 (Table 12)
@@ -104,7 +104,8 @@ func (c Config) Validate() error {
 	bad(!(c.ReplaceProb >= 0 && c.ReplaceProb <= 1), "replace_prob is %v: give a probability", c.ReplaceProb)
 	bad(!(c.EMA >= 0 && c.EMA < 1), "ema is %v: give a decay of at least 0 and below 1", c.EMA)
 	bad(!positive(c.Tau2), "tau2 is %v: give a variance above 0", c.Tau2)
-	bad(!positive(c.Omega1), "omega1 is %v: give a weight above 0, such as 1", c.Omega1)
+	// With target=erm, ω₁ = 0 leaves G and q a VAE, which Table 11 compares with.
+	bad(!positive(c.Omega1) && !(c.Omega1 == 0 && c.Target == ERM), "omega1 is %v: give a weight above 0, such as 1", c.Omega1)
 	if frozen := c.Energy.LinearF && c.OptE.LR == 0; frozen {
 		bad(frozen, "energy.linear_f=true learns F, and opt_e.lr=0 freezes it: --set opt_e.lr=1e-4, or energy.linear_f=false")
 	} else {

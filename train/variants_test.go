@@ -93,6 +93,7 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 		"q that stands still":   {func(c *Config) { c.Target, c.OptQ.LR = ERM, 0 }, "opt_q.lr is 0"},
 		"h that stands still":   {func(c *Config) { c.Encoder, c.OptH.LR = Joint, 0 }, "opt_h.lr is 0"},
 		"a contrast of NaN":     {func(c *Config) { c.Encoder, c.Temperature = Joint, math.NaN() }, "temperature is NaN"},
+		"ω₁ of 0 without ERM":   {func(c *Config) { c.Omega1 = 0 }, "omega1 is 0"},
 		"ω₁ of NaN":             {func(c *Config) { c.Omega1 = math.NaN() }, "omega1 is NaN"},
 		"τ² without bound":      {func(c *Config) { c.Tau2 = math.Inf(1) }, "tau2 is +Inf"},
 		"views that are none":   {func(c *Config) { c.Views.Crop[0] = math.NaN() }, "views.crop is [NaN 1]"},
