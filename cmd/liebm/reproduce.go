@@ -16,7 +16,7 @@ func reproduceCommand() *cli.Command {
 		Name:      "reproduce",
 		Usage:     "train what a table or figure of the paper compares, and lay our figures beside the published ones",
 		ArgsUsage: "NAME...",
-		Description: `NAME is table1 … table12, fig1, fig6, fig7, fig8 or fig9. Each leaves NAME.md, NAME.json and, where there is
+		Description: `NAME is table1 … table12, fig6, fig7, fig8, fig9, or bfloat16. Each leaves NAME.md, NAME.json and, where there is
 something to see, NAME.svg or NAME.png in --out. A model that several of them compare is trained once, in a run
 folder of its own; Ctrl-C saves, and the same command goes on. Processes with the same --out share the work.
 
