@@ -46,12 +46,43 @@ using Construct = void (*)(void* self, const c10::intrusive_ptr<Store>&, int ran
 
 constexpr size_t kRoom = 64 << 10; // many times the largest of these objects
 
+// Placed is an object that was made in room of our own, since its size is not known here. Its own
+// delete would free as much as its type has, so it never runs: the object counts its references as
+// one that is not on the heap, its destructor is virtual, and the room is freed as it was allocated.
+struct End {
+  template <class T>
+  void operator()(T* t) {
+    t->~T();
+    ::operator delete(t);
+  }
+};
 template <class T>
-c10::intrusive_ptr<T> owned(void* memory) {
-  return c10::intrusive_ptr<T>::unsafe_steal_from_new(static_cast<T*>(memory));
+using Placed = std::unique_ptr<T, End>;
+
+template <class T, class F>
+Placed<T> placed(F construct) {
+  void* room = ::operator new(kRoom);
+  try {
+    construct(room);
+  } catch (...) {
+    ::operator delete(room);
+    throw;
+  }
+  return Placed<T>(c10::intrusive_ptr<T>::unsafe_adapt_non_heap_allocated(static_cast<T*>(room), /*expected_decrefs=*/1).release());
 }
 
-void* room() { return std::memset(::operator new(kRoom), 0, kRoom); }
+// Reducer is a backend after the options that it refers to.
+struct Reducer {
+  Placed<Backend::Options> options;
+  Placed<Backend> backend;
+};
+
+// begin constructs the backend for the options of reducer.
+Reducer begin(Placed<Backend::Options> options, Construct construct, const c10::intrusive_ptr<Store>& store, int rank, int world) {
+  auto shared = c10::intrusive_ptr<Backend::Options>::reclaim_copy(options.get());
+  auto backend = placed<Backend>([&](void* room) { construct(room, store, rank, world, shared); });
+  return {std::move(options), std::move(backend)};
+}
 
 // GlooOptions continues the base class as ProcessGroupGloo::Options does.
 struct GlooOptions : Backend::Options {
@@ -74,7 +105,7 @@ std::shared_ptr<void> gloo_device() {
   return make(false);
 }
 
-c10::intrusive_ptr<Backend> make_gloo(const c10::intrusive_ptr<Store>& store, int rank, int world, milliseconds timeout) {
+Reducer make_gloo(const c10::intrusive_ptr<Store>& store, int rank, int world, milliseconds timeout) {
   auto device = gloo_device();
   auto options = symbol<void (*)(void*, milliseconds)>(
       {"_ZN4c10d16ProcessGroupGloo7OptionsC1ENSt6chrono8durationIlSt5ratioILl1ELl1000EEEE"});
@@ -82,17 +113,14 @@ c10::intrusive_ptr<Backend> make_gloo(const c10::intrusive_ptr<Store>& store, in
       {"_ZN4c10d16ProcessGroupGlooC1ERKN3c1013intrusive_ptrINS_5StoreENS1_6detail34intrusive_target_default_null_"
        "typeIS3_EEEEiiNS2_INS0_7OptionsENS5_ISA_EEEE"});
   if (!options || !construct) throw std::runtime_error("this libtorch (" TORCH_VERSION ") makes Gloo's process groups in an unknown way");
-  void* memory = room();
-  options(memory, timeout);
-  auto o = owned<GlooOptions>(memory);
-  o->devices.push_back(device);
-  o->threads = 2;
-  memory = room();
-  construct(memory, store, rank, world, o);
-  return owned<Backend>(memory);
+  auto made = placed<Backend::Options>([&](void* room) { options(room, timeout); });
+  auto& gloo = static_cast<GlooOptions&>(*made);
+  gloo.devices.push_back(device);
+  gloo.threads = 2;
+  return begin(std::move(made), construct, store, rank, world);
 }
 
-c10::intrusive_ptr<Backend> make_nccl(const c10::intrusive_ptr<Store>& store, int rank, int world, milliseconds timeout) {
+Reducer make_nccl(const c10::intrusive_ptr<Store>& store, int rank, int world, milliseconds timeout) {
   auto options = symbol<void (*)(void*, bool)>({"_ZN4c10d16ProcessGroupNCCL7OptionsC1Eb"});
   auto construct = symbol<Construct>(
       {"_ZN4c10d16ProcessGroupNCCLC1ERKN3c1013intrusive_ptrINS_5StoreENS1_6detail34intrusive_target_default_null_"
@@ -104,26 +132,22 @@ c10::intrusive_ptr<Backend> make_nccl(const c10::intrusive_ptr<Store>& store, in
   // A wait that throws, instead of a watchdog that aborts the process.
   setenv("TORCH_NCCL_BLOCKING_WAIT", "1", /*overwrite=*/0);
   setenv("NCCL_BLOCKING_WAIT", "1", 0);
-  void* memory = room();
-  options(memory, false);
-  auto o = owned<Backend::Options>(memory);
-  o->timeout = timeout;
-  memory = room();
-  construct(memory, store, rank, world, o);
-  return owned<Backend>(memory);
+  auto made = placed<Backend::Options>([&](void* room) { options(room, false); });
+  made->timeout = timeout;
+  return begin(std::move(made), construct, store, rank, world);
 }
 
 struct Group {
   int rank, world;
   milliseconds timeout;
   c10::intrusive_ptr<Store> store;
-  c10::intrusive_ptr<Backend> gloo, nccl;
+  Reducer gloo, nccl;
   std::atomic<bool> broken{false};
 
   Backend& backend(const Tensor& t) {
-    if (!t.is_cuda()) return *gloo;
-    if (!nccl) nccl = make_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", store), rank, world, timeout);
-    return *nccl;
+    if (!t.is_cuda()) return *gloo.backend;
+    if (!nccl.backend) nccl = make_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", store), rank, world, timeout);
+    return *nccl.backend;
   }
 
   void wait(const c10::intrusive_ptr<c10d::Work>& work) {

@@ -225,12 +225,3 @@ func TestHeadersAndLibraryAgree(t *testing.T) {
 	assert.NoError(t, checkVersion())
 	assert.True(t, strings.Contains(Config(), "TORCH_VERSION"), "the check has something to compare")
 }
-
-func TestSteadyStateAllocatesNothingInGo(t *testing.T) {
-	require.NoError(t, Do(func() error {
-		x := Ones([]int{4, 4}, Float32)
-		n := testing.AllocsPerRun(100, func() { Tidy(func() Tensor { return x.Add(x) }) })
-		assert.Zero(t, n)
-		return nil
-	}))
-}
