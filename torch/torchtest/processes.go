@@ -36,10 +36,7 @@ func Processes(t *testing.T, n int, child func(o torch.GroupOptions), env ...str
 		child(o)
 		return nil
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // a free port, free again a moment later
-	require.NoError(t, err)
-	port := listener.Addr().(*net.TCPAddr).Port
-	require.NoError(t, listener.Close())
+	port := FreePort(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
 	defer cancel()
 	ended := make([]Process, n)
@@ -48,7 +45,7 @@ func Processes(t *testing.T, n int, child func(o torch.GroupOptions), env ...str
 		wait.Go(func() {
 			c := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=90s")
 			c.Env = append(os.Environ(), append(env, "LIEBM_TEST_PROCESS=1", "RANK="+strconv.Itoa(rank), "WORLD_SIZE="+strconv.Itoa(n),
-				"MASTER_ADDR=127.0.0.1", "MASTER_PORT="+strconv.Itoa(port))...)
+				"MASTER_ADDR=127.0.0.1", "MASTER_PORT="+port)...)
 			output, err := c.CombinedOutput()
 			var exit *exec.ExitError
 			if err != nil && !errors.As(err, &exit) {
@@ -59,6 +56,15 @@ func Processes(t *testing.T, n int, child func(o torch.GroupOptions), env ...str
 	}
 	wait.Wait()
 	return ended
+}
+
+// FreePort is a TCP port of this machine that nobody used a moment ago.
+func FreePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
 // Succeeded fails the test unless every process ended well.

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch/torchtest"
+)
+
+// TestMain lets a test start liebm as a process of its own: the test binary with LIEBM_TEST_MAIN set.
+func TestMain(m *testing.M) {
+	if os.Getenv("LIEBM_TEST_MAIN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process is a running liebm. Its output may be read after Wait.
+type process struct {
+	*exec.Cmd
+	output bytes.Buffer
+}
+
+// launch starts two processes of liebm with what place says for each rank.
+func launch(t *testing.T, place func(rank string) []string, args ...string) [2]*process {
+	t.Helper()
+	var started [2]*process
+	for rank := range started {
+		p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
+		p.Stdout, p.Stderr = &p.output, &p.output
+		p.Env = append(os.Environ(), append(place(strconv.Itoa(rank)), "LIEBM_TEST_MAIN=1", "OMP_NUM_THREADS=1")...)
+		require.NoError(t, p.Start())
+		started[rank] = p
+	}
+	return started
+}
+
+// training is a command line for a run of some steps on tiny networks.
+func training(encoder, out, steps string) []string {
+	return append([]string{"train", "--preset", "fmnist-em", "--encoder", encoder, "--out", out, "--steps", steps}, small...)
+}
+
+func TestTwoProcessesTrainUnder(t *testing.T) {
+	h := pretrained(t)
+	for name, place := range map[string]func(port, rank string) []string{
+		"Slurm": func(port, rank string) []string {
+			return []string{"SLURM_JOB_ID=4242", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2", "SLURM_NTASKS=2", "SLURM_STEP_TASKS_PER_NODE=2",
+				"SLURM_JOB_NODELIST=localhost", "SLURM_PROCID=" + rank, "SLURM_LOCALID=" + rank, "MASTER_PORT=" + port}
+		},
+		"Kubeflow, which sets no local rank": func(port, rank string) []string {
+			return []string{"MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + port, "WORLD_SIZE=2", "RANK=" + rank}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, port := filepath.Join(t.TempDir(), "run"), torchtest.FreePort(t)
+			for rank, p := range launch(t, func(rank string) []string { return place(port, rank) }, training(h, out, "2")...) {
+				assert.NoError(t, p.Wait(), "rank %d: %s", rank, &p.output)
+				if rank == 1 {
+					assert.Empty(t, p.output.String(), "rank 0 alone reports")
+				}
+			}
+			assert.FileExists(t, filepath.Join(out, "checkpoint-00000002.safetensors"))
+		})
+	}
+}
+
+func TestAKilledProcessEndsTheRunAndLeavesItToResume(t *testing.T) {
+	out, port := filepath.Join(t.TempDir(), "run"), torchtest.FreePort(t)
+	ranks := launch(t, func(rank string) []string {
+		return []string{"MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + port, "WORLD_SIZE=2", "RANK=" + rank}
+	}, training(pretrained(t), out, "20")...)
+	ended := make(chan error, 1)
+	go func() { ended <- ranks[0].Wait() }()
+	require.Eventually(t, func() bool {
+		saved, _ := filepath.Glob(filepath.Join(out, "checkpoint-*"))
+		return len(saved) > 0 || len(ended) > 0
+	}, 2*time.Minute, 5*time.Millisecond)
+	require.NoError(t, ranks[1].Process.Kill())
+	assert.Error(t, ranks[1].Wait())
+
+	var exit *exec.ExitError
+	require.ErrorAs(t, <-ended, &exit, "the other one ends by itself: %s", &ranks[0].output)
+	text := ranks[0].output.String()
+	assert.Regexp(t, `stopped after step \d+ of 20: .*rank 1 of 2 processes no longer answers rank 0`, text)
+	assert.Contains(t, text, "to go on: liebm train --out "+out+" --resume")
+	_, err := run(t, "train", "--out", out, "--resume")
+	assert.NoError(t, err)
+	assert.FileExists(t, filepath.Join(out, "checkpoint-00000020.safetensors"))
+}
