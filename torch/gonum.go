@@ -11,7 +11,7 @@ func FromMat(m mat.Matrix) Tensor {
 }
 
 // FromVec copies a vector of gonum to a float64 tensor [n] on the CPU.
-func FromVec(v mat.Vector) Tensor { return FromMat(v).Flatten(0) }
+func FromVec(v mat.Vector) Tensor { return FromSlice(mat.VecDenseCopyOf(v).RawVector().Data) }
 
 // Mat copies a tensor [rows,cols] of any type to a matrix of gonum. It panics with *[Error] for other
 // shapes, and for an empty tensor, which gonum has no matrix for.

@@ -334,7 +334,7 @@ func (x Tensor) CosineSimilarity(y Tensor) Tensor { return call1("aten::cosine_s
 
 // Normalize is torch.nn.functional.normalize over dimension 1: each row divided by its norm.
 func (x Tensor) Normalize() Tensor {
-	return x.Div(call1("aten::clamp_min", x.Norm(true, 1), 1e-12))
+	return Tidy(func() Tensor { return x.Div(call1("aten::clamp_min", x.Norm(true, 1), 1e-12)) })
 }
 
 // In place. These change t and return nothing; autograd must not need t's old value.

@@ -66,7 +66,11 @@ func mix(x uint64) uint64 {
 }
 
 // Normal returns float32 draws from N(0, 1) on the CPU, like torch.randn.
-func (r *RNG) Normal(shape ...int) Tensor { return r.NormalLike(Empty(shape, Float32)) }
+func (r *RNG) Normal(shape ...int) Tensor {
+	x := Empty(shape, Float32)
+	defer x.Close()
+	return r.NormalLike(x)
+}
 
 // NormalLike returns draws from N(0, 1) with x's shape, dtype, device and memory format.
 func (r *RNG) NormalLike(x Tensor) Tensor {
@@ -75,7 +79,9 @@ func (r *RNG) NormalLike(x Tensor) Tensor {
 
 // Uniform returns float32 draws from U[lo, hi) on the CPU.
 func (r *RNG) Uniform(lo, hi float64, shape ...int) Tensor {
-	return r.UniformLike(Empty(shape, Float32), lo, hi)
+	x := Empty(shape, Float32)
+	defer x.Close()
+	return r.UniformLike(x, lo, hi)
 }
 
 // UniformLike returns draws from U[lo, hi) with x's shape, dtype, device and memory format.
@@ -85,7 +91,9 @@ func (r *RNG) UniformLike(x Tensor, lo, hi float64) Tensor {
 
 // Bernoulli returns float32 zeros and ones on the CPU, one with probability p.
 func (r *RNG) Bernoulli(p float64, shape ...int) Tensor {
-	return r.fill(Empty(shape, Float32), func(t Tensor) Tensor { return call1("aten::bernoulli_.float", t, p, r) })
+	x := Empty(shape, Float32)
+	defer x.Close()
+	return r.fill(x, func(t Tensor) Tensor { return call1("aten::bernoulli_.float", t, p, r) })
 }
 
 // Perm returns a random permutation of 0 … n−1 as int64, like torch.randperm.
