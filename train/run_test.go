@@ -304,13 +304,35 @@ func TestRunRefuses(t *testing.T) {
 	})
 }
 
+func TestATrainingStepLeavesItsNetworksMomentsAndNothingElse(t *testing.T) {
+	for _, target := range []string{EM, EJM, ERM} {
+		t.Run(target, func(t *testing.T) {
+			before, cfg := torch.Live(), tiny()
+			cfg.Target = target
+			trainer, err := loadTrainer(cfg, encoder(t), torch.Device{})
+			require.NoError(t, err)
+			batches := newBatches(bars(t), 1, cfg.Batch, nil)
+			for step := range 100 {
+				require.NoError(t, torch.Do(func() error {
+					_, err := trainer.Step(batches.at(step))
+					return err
+				}))
+				held := len(trainer.entries()) + len(nn.State(trainer.H))
+				require.Equal(t, before+held, torch.Live(), "step %d", step+1)
+			}
+			trainer.Close()
+			assert.Equal(t, before, torch.Live())
+		})
+	}
+}
+
 func TestLiveTensorsAreFlatOverTraining(t *testing.T) {
 	cfg := tiny()
-	cfg.Steps, cfg.Log.Checkpoint = 100, 1000
+	cfg.Steps, cfg.Log.Checkpoint = 20, 1000
 	var counts []int
 	watch := func(Progress) { counts = append(counts, torch.Live()) }
 	require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: filepath.Join(t.TempDir(), "run"), Watch: watch}))
-	require.Len(t, counts, 100)
+	require.Len(t, counts, 20)
 	for i, n := range counts {
 		require.Equal(t, counts[0], n, "step %d", i+1)
 	}
