@@ -63,6 +63,10 @@ race: setup ## the tests under the race detector
 asan: setup ## the tests of the C boundary under the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(GO) test -asan -short ./torch
 
+.PHONY: dockerfile
+dockerfile: ## run the RUN steps of Dockerfile.cuda's CPU target in bare Debian roots, as root
+	third_party/dockerfile.sh cpu
+
 .PHONY: bench
 bench: setup ## the benchmarks; BENCH=pattern for some
 	$(GO) test $(TAGGED) -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
