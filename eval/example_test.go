@@ -18,7 +18,7 @@ func ExampleFrechet() {
 	fmt.Println(err)
 	// Output:
 	// Fréchet distance 10.0 <nil>
-	// statistics of different features: 1 of a toy and 1 of another toy
+	// statistics of different features: 1 of a toy and 1 of another toy; measure both with the same weights and mode
 }
 
 // Inliers should score high.
