@@ -112,6 +112,9 @@ func (g grid) read(c cell, seed uint64) (r cellResult, ok bool, err error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return r, false, fmt.Errorf("%s: %w: remove it, and the cell is measured again", path, err)
 	}
+	if r.Values == nil { // trained, and not measured yet
+		r.Values = map[string]float64{}
+	}
 	if want := g.asked(c, seed); !slices.Equal(r.Settings, want.Settings) || r.Preset != want.Preset || r.Encoder != want.Encoder {
 		return r, false, fmt.Errorf("%s was made with %s %v, this is %s %v: name another --out, or remove the folder", path, r.Preset, r.Settings, want.Preset, want.Settings)
 	}
