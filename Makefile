@@ -38,7 +38,7 @@ build: setup ## make bin/liebm
 
 .PHONY: test
 test: setup lint ## the checks, then the tests; PKG=./torch for one package
-	$(GO) test $(TAGGED) $(PKG)
+	$(GO) test -timeout 30m $(TAGGED) $(PKG)
 
 .PHONY: gotorch
 gotorch: ## build gotorch's C library, then check and test what has TAGS=gotorch
