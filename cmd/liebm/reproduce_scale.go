@@ -14,6 +14,7 @@ import (
 // A scale is how large the models of a reproduction are, on which data, and how they are measured.
 type scale struct {
 	name     string
+	steps    int      // of --steps; 0: the scale's
 	set      []string // over each cell's preset
 	setSSL   []string // over each encoder's preset
 	dataOf   func(s study) string
@@ -53,7 +54,8 @@ func scaleOf(c *cli.Context) (scale, error) {
 		if c.Int("steps") < 1 {
 			return sc, fmt.Errorf("--steps %d: give at least 1", c.Int("steps"))
 		}
-		sc.set = append(sc.set, fmt.Sprintf("steps=%d", c.Int("steps")))
+		sc.steps = c.Int("steps")
+		sc.set = append(sc.set, fmt.Sprintf("steps=%d", sc.steps))
 	}
 	if c.IsSet("data") {
 		path := "data.path=" + c.String("data")

@@ -51,6 +51,9 @@ func (r *studyResult) markdown(s study, p *plan, pictures [][2]string) string {
 // command is what makes the study again.
 func (p *plan) command(s study) string {
 	text := fmt.Sprintf("liebm reproduce %s --scale %s", s.Name, p.scale.name)
+	if p.scale.steps > 0 {
+		text += fmt.Sprintf(" --steps %d", p.scale.steps)
+	}
 	if len(p.seeds) > 1 || p.seeds[0] != 1 {
 		text += " --seeds " + strings.Trim(strings.ReplaceAll(fmt.Sprint(p.seeds), " ", ","), "[]")
 	}
