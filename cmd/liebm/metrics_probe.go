@@ -68,7 +68,7 @@ func withFeatures(c *cli.Context, r *eval.Record, dir, which string, do func(emb
 	}
 	defer m.Close()
 	if which == "h" && m.H == nil {
-		return fmt.Errorf("%s has no encoder h: measure the energy's features with --on f", c.String("run"))
+		return fmt.Errorf("%s has no encoder h: measure the energy's features with --on f", dir)
 	}
 	return torch.Do(func() error {
 		features := &runFeatures{m: m, which: which}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -88,11 +89,22 @@ type rowResult struct {
 
 // A trend is a claim of the paper, and in how many seeds it showed.
 type trend struct {
-	Text   string  `json:"text"`
-	Shown  int     `json:"shown"`
-	Seeds  int     `json:"seeds"`
-	Better float64 `json:"better"` // means
-	Worse  float64 `json:"worse"`
+	Text   string   `json:"text"`
+	Shown  int      `json:"shown"`
+	Seeds  int      `json:"seeds"`
+	Better extended `json:"better"` // means; infinite where a model diverged for good
+	Worse  extended `json:"worse"`
+}
+
+// extended is a number that may be infinite, which JSON has as a string, as in metrics.jsonl.
+type extended float64
+
+// MarshalJSON writes an infinity as a string.
+func (x extended) MarshalJSON() ([]byte, error) {
+	if math.IsInf(float64(x), 1) {
+		return []byte(`"Infinity"`), nil
+	}
+	return json.Marshal(float64(x))
 }
 
 func (t trend) verdict() string {
@@ -215,7 +227,7 @@ func (c claim) judge(sc scale, results map[string][]cellResult) trend {
 			better, worse = append(better, x), append(worse, y)
 		}
 	}
-	t.Better, t.Worse = mean(better), mean(worse)
+	t.Better, t.Worse = extended(mean(better)), extended(mean(worse))
 	return t
 }
 

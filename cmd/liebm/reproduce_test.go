@@ -191,5 +191,8 @@ func TestATrendIsJudgedSeedBySeed(t *testing.T) {
 	assert.Equal(t, "shows", judged.verdict(), "within the slack is similar")
 	judged = claim{Better: reading{"b", "fd"}, Worse: reading{"c", "fd"}}.judge(sc, results)
 	assert.Equal(t, "shows", judged.verdict(), "what diverged is worse than anything")
+	text, err := json.Marshal(judged)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"worse":"Infinity"`)
 	assert.Equal(t, "not measured", claim{Better: reading{"a", "x"}, Worse: reading{"b", "x"}}.judge(sc, results).verdict())
 }
