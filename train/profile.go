@@ -47,7 +47,7 @@ type Roofline struct {
 }
 
 // MeasureProfile profiles iters iterations on the CPU after one that is not counted, and then the
-// roofline. done is called after each.
+// roofline. done is called after each; it may be nil.
 func MeasureProfile(ctx context.Context, cfg Config, h models.EncoderConfig, iters int, done func(iteration int)) (*Profile, error) {
 	p := &Profile{Preset: cfg.Preset, Precision: cfg.Precision, Batch: cfg.Batch, ChainSteps: cfg.Chain.Steps,
 		Threads: torch.Threads(), Iterations: iters}
@@ -59,7 +59,9 @@ func MeasureProfile(ctx context.Context, cfg Config, h models.EncoderConfig, ite
 			}
 			_, err := t.timed(i)
 			t.enter("")
-			done(i)
+			if done != nil {
+				done(i)
+			}
 			return err
 		}
 		if err := iteration(0); err != nil {
