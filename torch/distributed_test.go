@@ -100,6 +100,31 @@ func TestBucketedGradientsAreTheMeanOfPlainOnes(t *testing.T) {
 	torchtest.Succeeded(t, ended)
 }
 
+// One process has a bucket of b, a collective inside the graph, and a bucket of a, in the order of its
+// backward. The other makes the three by hand, the bucket of b first: they match only if that one is
+// on its way before backward comes to the collective, not after backward has ended.
+func TestABucketIsReducedWhileBackwardRuns(t *testing.T) {
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		require.NoError(t, joined(t, o, func(g *torch.Group) {
+			reduce := func(v ...float32) { g.AllReduce(torch.FromSlice(v), torch.ReduceSum) }
+			if g.Rank() == 1 {
+				reduce(0, 0)     // its part of the sum
+				reduce(10, 1)    // the gradient of b, and that there is one
+				reduce(100, 100) // the gradient of the sum
+				reduce(1000, 1)  // the gradient of a
+				return
+			}
+			a, b := torch.FromSlice([]float32{2}).Leaf(), torch.FromSlice([]float32{3}).Leaf()
+			x := torch.FromSlice([]float32{4, 5})
+			loss := g.Sum(x.Mul(a)).Mul(b).Sum()
+			grads := torch.BucketedGrads(g, loss, []torch.Tensor{a, b}, 1)
+			assert.Equal(t, []float64{((4+5)*(3+100) + 1000) / 2.}, grads[0].Float64s())
+			assert.Equal(t, []float64{((4+5)*2 + 10) / 2.}, grads[1].Float64s())
+		}))
+	})
+	torchtest.Succeeded(t, ended)
+}
+
 func TestALostPeerIsNamed(t *testing.T) {
 	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
 		started := time.Now()
