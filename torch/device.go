@@ -103,6 +103,7 @@ func SetThreads(n int) {
 func Threads() int { setUp(); return int(C.lt_threads()) }
 
 var setUp = sync.OnceFunc(func() {
+	cudaError = loadCUDA() // first: libtorch looks for its CUDA half once, even when it tells its version
 	if err := checkVersion(); err != nil {
 		panic(err)
 	}
@@ -111,7 +112,6 @@ var setUp = sync.OnceFunc(func() {
 		n = runtime.NumCPU()
 	}
 	C.lt_set_threads(C.int(n))
-	cudaError = loadCUDA()
 	// By default glibc gives a freed tensor's pages back at once, and the next operator faults them
 	// all in again: a third of the time of a small network.
 	C.lt_tune_malloc()
