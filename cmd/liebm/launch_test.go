@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,24 @@ func TestTwoProcessesTrainUnder(t *testing.T) {
 			assert.FileExists(t, filepath.Join(out, "checkpoint-00000002.safetensors"))
 		})
 	}
+}
+
+// The arguments are those that Debian's torchrun needs (docs/parallel.md): 1.13 fails at its own logs
+// without --tee, and 2.6 meets by a file since it was built without libuv.
+func TestTwoProcessesTrainUnderTorchrun(t *testing.T) {
+	torchrun, err := exec.LookPath("torchrun")
+	if err != nil {
+		t.Skip("torchrun is not installed: apt install python3-torch")
+	}
+	out, meet := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "meet")
+	args := append([]string{"--redirects", "1", "--tee", "1", "--rdzv_backend", "c10d", "--rdzv_conf", "store_type=file",
+		"--rdzv_endpoint", meet, "--no_python", "--nproc_per_node", "2", os.Args[0]}, training(pretrained(t), out, "2")...)
+	command := exec.CommandContext(t.Context(), torchrun, args...)
+	command.Env = append(os.Environ(), "LIEBM_TEST_MAIN=1", "OMP_NUM_THREADS=1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1")
+	text, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	assert.FileExists(t, filepath.Join(out, "checkpoint-00000002.safetensors"))
+	assert.Equal(t, 1, strings.Count(string(text), "training 2/2"), "rank 0 alone reports: %s", text)
 }
 
 func TestAKilledProcessEndsTheRunAndLeavesItToResume(t *testing.T) {
