@@ -25,7 +25,7 @@ for release in "$@"; do
 	echo "matrix: $release, output in $log"
 	start=$SECONDS
 	# shellcheck disable=SC2016 # expanded in the root
-	if "$here/fresh.sh" "$release" 'make setup && echo "libtorch $(dpkg-query -W -f "\${Version}" libtorch-dev)" && sh third_party/env.sh go test ./... && make gotorch' >"$log" 2>&1; then
+	if "$here/fresh.sh" "$release" 'make setup && echo "libtorch $(dpkg-query -W -f "\${Version}" libtorch-dev)" && sh third_party/env.sh go test -timeout 30m ./... && make gotorch' >"$log" 2>&1; then
 		verdict=ok
 	else
 		verdict=FAILED failed=1
