@@ -26,12 +26,13 @@ type Plan struct {
 	DiskBytes         int64          `json:"disk_bytes"` // of the checkpoints that are kept
 }
 
-// CountPlan is a plan without times: it counts the networks' parameters and operations.
+// CountPlan is a plan without times: it counts the networks' parameters and operations, and makes
+// none of them.
 func CountPlan(cfg Config, h models.EncoderConfig) (*Plan, error) {
-	params, err := countParams(cfg, h)
-	if err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	params := map[string]int{"E": cfg.Energy.Params(), "G": cfg.Generator.Params(), "q": cfg.Inference.Params(), "h": h.Params()}
 	// Weights, their averages, and Adam's two moments; q and a joint h have no averages.
 	floats := 4 * (params["E"] + params["G"])
 	if cfg.Target == ERM {
@@ -79,32 +80,6 @@ func (c Config) flops(h models.EncoderConfig) float64 {
 		perImage += 2 * 3 * latent
 	}
 	return float64(c.Batch) * perImage
-}
-
-func countParams(cfg Config, hc models.EncoderConfig) (map[string]int, error) {
-	counts := map[string]int{}
-	count := func(name string, module any, err error) error {
-		if err != nil {
-			return err
-		}
-		defer nn.Close(module)
-		counts[name] = nn.CountParams(module)
-		return nil
-	}
-	e, err := models.NewEnergy(cfg.Energy, 0)
-	if err := count("E", e, err); err != nil {
-		return nil, err
-	}
-	g, err := models.NewGenerator(cfg.Generator, cfg.Data.Range, 0)
-	if err := count("G", g, err); err != nil {
-		return nil, err
-	}
-	q, err := models.NewInference(cfg.Inference, 0)
-	if err := count("q", q, err); err != nil {
-		return nil, err
-	}
-	h, err := models.NewEncoder(hc, cfg.Data.Range, 0)
-	return counts, count("h", h, err)
 }
 
 // MeasureStep returns the median seconds of one whole iteration of Algorithm 1, both chains, over
