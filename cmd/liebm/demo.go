@@ -57,12 +57,13 @@ func demo(c *cli.Context) error {
 		}
 	}
 	start := time.Now()
+	const again = "the same liebm demo command"
 	if err := runPretraining(c, ssl, encoder, isRun(encoder)); err != nil {
-		return err
+		return explainStop(err, encoder, again)
 	}
 	pretrained := time.Now()
 	if err := runTraining(c, cfg, encoder, out, minutes, isRun(out), nil); err != nil {
-		return err
+		return explainStop(err, out, again)
 	}
 	seconds := map[string]float64{"pretrain": pretrained.Sub(start).Seconds(), "train": time.Since(pretrained).Seconds()}
 	s, err := evaluate(c, out, evalOptions{n: 10_000, seed: c.Uint64("seed"), gamma: cfg.Energy.Gamma}, seconds)

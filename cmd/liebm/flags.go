@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -111,15 +110,17 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// explainStop adds how to go on, after Ctrl-C or a failure that left a checkpoint.
-func explainStop(err error, command, out string) error {
-	if err == nil {
-		return nil
-	}
-	if _, statErr := os.Stat(out + "/config.yaml"); statErr != nil {
+// explainStop adds how to go on, after Ctrl-C or a failure that left something to go on with.
+func explainStop(err error, out, remedy string) error {
+	if err == nil || !isRun(out) {
 		return err
 	}
-	return fmt.Errorf("%w\n  to go on: liebm %s --out %s --resume", err, command, out)
+	return fmt.Errorf("%w\n  to go on: %s", err, remedy)
+}
+
+// resuming is the command that goes on with the run in out.
+func resuming(command, out string) string {
+	return fmt.Sprintf("liebm %s --out %s --resume", command, out)
 }
 
 // openModel loads the run in dir onto --device. The caller closes it.

@@ -22,7 +22,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(encoderOfTests)
+	os.Exit(code)
 }
 
 // process is a running liebm. Its output may be read after Wait.
@@ -45,13 +47,14 @@ func launch(t *testing.T, place func(rank string) []string, args ...string) [2]*
 	return started
 }
 
-// training is a command line for a run of some steps on tiny networks.
-func training(encoder, out, steps string) []string {
-	return append([]string{"train", "--preset", "fmnist-em", "--encoder", encoder, "--out", out, "--steps", steps}, small...)
+// training is a command line for a run of some steps on tiny networks and few images.
+func training(t *testing.T, out, steps string) []string {
+	t.Helper()
+	return append([]string{"train", "--preset", "fmnist-em", "--encoder", pretrained(t), "--out", out, "--steps", steps,
+		"--set", "data.name=" + fewImages(t, 64, 1)}, small...)
 }
 
 func TestTwoProcessesTrainUnder(t *testing.T) {
-	h := pretrained(t)
 	for name, place := range map[string]func(port, rank string) []string{
 		"Slurm": func(port, rank string) []string {
 			return []string{"SLURM_JOB_ID=4242", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2", "SLURM_NTASKS=2", "SLURM_STEP_TASKS_PER_NODE=2",
@@ -63,7 +66,7 @@ func TestTwoProcessesTrainUnder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, port := filepath.Join(t.TempDir(), "run"), torchtest.FreePort(t)
-			for rank, p := range launch(t, func(rank string) []string { return place(port, rank) }, training(h, out, "2")...) {
+			for rank, p := range launch(t, func(rank string) []string { return place(port, rank) }, training(t, out, "2")...) {
 				assert.NoError(t, p.Wait(), "rank %d: %s", rank, &p.output)
 				if rank == 1 {
 					assert.Empty(t, p.output.String(), "rank 0 alone reports")
@@ -83,7 +86,7 @@ func TestTwoProcessesTrainUnderTorchrun(t *testing.T) {
 	}
 	out, meet := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "meet")
 	args := append([]string{"--redirects", "1", "--tee", "1", "--rdzv_backend", "c10d", "--rdzv_conf", "store_type=file",
-		"--rdzv_endpoint", meet, "--no_python", "--nproc_per_node", "2", os.Args[0]}, training(pretrained(t), out, "2")...)
+		"--rdzv_endpoint", meet, "--no_python", "--nproc_per_node", "2", os.Args[0]}, training(t, out, "2")...)
 	command := exec.CommandContext(t.Context(), torchrun, args...)
 	command.Env = append(os.Environ(), "LIEBM_TEST_MAIN=1", "OMP_NUM_THREADS=1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1")
 	text, err := command.CombinedOutput()
@@ -96,7 +99,7 @@ func TestAKilledProcessEndsTheRunAndLeavesItToResume(t *testing.T) {
 	out, port := filepath.Join(t.TempDir(), "run"), torchtest.FreePort(t)
 	ranks := launch(t, func(rank string) []string {
 		return []string{"MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + port, "WORLD_SIZE=2", "RANK=" + rank}
-	}, training(pretrained(t), out, "20")...)
+	}, training(t, out, "20")...)
 	ended := make(chan error, 1)
 	go func() { ended <- ranks[0].Wait() }()
 	require.Eventually(t, func() bool {

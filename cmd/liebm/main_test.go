@@ -38,13 +38,22 @@ func run(t *testing.T, args ...string) (string, error) {
 var small = []string{"--set", "energy.widths=[4,4]", "--set", "energy.downs=[true,true]", "--set", "generator.widths=[4,4,4,4]",
 	"--set", "energy.head_dim=16", "--set", "log.samples=4", "--set", "log.checkpoint=2", "--set", "batch=4"}
 
+// encoderOfTests is where pretrained keeps h; TestMain removes it.
+var encoderOfTests string
+
+// pretrained is an encoder that two steps have trained, the same for all tests.
 func pretrained(t *testing.T) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "encoder")
-	_, err := run(t, "pretrain", "--preset", "fmnist-simclr", "--out", out, "--steps", "2", "--set", "batch=8",
+	if encoderOfTests != "" {
+		return encoderOfTests
+	}
+	dir, err := os.MkdirTemp("", "liebm-encoder")
+	require.NoError(t, err)
+	_, err = run(t, "pretrain", "--preset", "fmnist-simclr", "--out", dir, "--steps", "2", "--set", "batch=8",
 		"--set", "encoder.widths=[4]", "--set", "encoder.blocks=[1]", "--set", "encoder.head_dim=8")
 	require.NoError(t, err)
-	return out
+	encoderOfTests = dir
+	return dir
 }
 
 func TestFromPretrainingToReport(t *testing.T) {
@@ -122,6 +131,34 @@ func TestBenchStepTimesEveryPrecision(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(text), &seconds))
 	assert.Greater(t, seconds["float32"], 0.0)
 	assert.Greater(t, seconds["bfloat16"], 0.0)
+}
+
+func TestBenchProfileSaysWhereTheTimeGoes(t *testing.T) {
+	args := append([]string{"bench", "--profile", "--preset", "fmnist-em", "--batch", "2", "--iters", "1"}, small[:len(small)-2]...)
+	text, err := run(t, append(args, "--json")...)
+	require.NoError(t, err)
+	var p train.Profile
+	require.NoError(t, json.Unmarshal([]byte(text), &p))
+	assert.Equal(t, []int{2, 1, 5}, []int{p.Batch, p.Iterations, p.ChainSteps})
+	for _, speed := range []float64{p.Roofline.Conv["float32"], p.Roofline.Conv["bfloat16"], p.Roofline.Memory} {
+		assert.Positive(t, speed)
+	}
+	share := 0.0
+	for _, part := range p.Parts {
+		share += part.Share
+		assert.Positive(t, part.OfRoofline, part.Part)
+	}
+	assert.InDelta(t, 1, share, 1e-6)
+	var b bytes.Buffer
+	require.NoError(t, printProfile(&b, &p))
+	for _, want := range []string{"fmnist-em, batch 2, T 5", "roofline: 3×3 convolution", "of roofline", p.Operators[0].Operator} {
+		assert.Contains(t, b.String(), want)
+	}
+
+	_, err = run(t, "bench")
+	assert.ErrorContains(t, err, "liebm bench --profile")
+	_, err = run(t, append(args, "--iters", "0")...)
+	assert.ErrorContains(t, err, "--iters 0")
 }
 
 func TestDryRunPrintsTheWholeConfig(t *testing.T) {

@@ -84,22 +84,32 @@ func reproduce(c *cli.Context) error {
 	return plan.execute(c)
 }
 
-// execute trains what the plan has, and writes each study's results.
+// execute is work within --minutes.
 func (p *plan) execute(c *cli.Context) error {
-	ctx := c.Context
-	if minutes := c.Float64("minutes"); c.IsSet("minutes") {
-		if !(minutes > 0) {
-			return fmt.Errorf("--minutes %v: give a time above 0", minutes)
-		}
-		timed, stop := context.WithTimeout(ctx, time.Duration(minutes*float64(time.Minute)))
-		defer stop()
-		c.Context = timed
+	if !c.IsSet("minutes") {
+		return p.work(c)
 	}
+	minutes, whole := c.Float64("minutes"), c.Context
+	if !(minutes > 0) {
+		return fmt.Errorf("--minutes %v: give a time above 0", minutes)
+	}
+	timed, stop := context.WithTimeout(whole, time.Duration(minutes*float64(time.Minute)))
+	defer stop()
+	c.Context = timed
+	err := p.work(c)
+	if err != nil && timed.Err() != nil && whole.Err() == nil {
+		return fmt.Errorf("%v minutes are over: %w", minutes, err)
+	}
+	return err
+}
+
+// goesOn ends the error of a reproduction that stopped on its way.
+const goesOn = "\n  what is done is kept: the same liebm reproduce command goes on"
+
+// work trains what the plan has, and writes each study's results.
+func (p *plan) work(c *cli.Context) error {
 	for _, part := range p.parts {
 		left, err := part.runAll(c.Context, p.seeds)
-		if err != nil && ctx.Err() == nil && c.Context.Err() != nil {
-			err = fmt.Errorf("%v minutes are over: %w", c.Float64("minutes"), err)
-		}
 		if err != nil {
 			return err
 		}
@@ -109,7 +119,7 @@ func (p *plan) execute(c *cli.Context) error {
 	}
 	for _, s := range p.studies {
 		if err := p.write(c, s); err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
+			return fmt.Errorf("%s: %w%s", s.Name, err, goesOn)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -172,6 +173,9 @@ func (g grid) train(c cell, seed uint64) (r cellResult, err error) {
 		if cfg, err = train.ReadConfig(dir); err != nil {
 			return r, err
 		}
+		if !sameButCalmer(cfg, asked) {
+			return r, fmt.Errorf("%s holds an unfinished run of other settings: name another --out, or remove the folder", dir)
+		}
 	}
 	var diverged *train.Diverged
 	if err := runTraining(g.c, cfg, encoder, dir, 0, began, nil); errors.As(err, &diverged) {
@@ -184,6 +188,13 @@ func (g grid) train(c cell, seed uint64) (r cellResult, err error) {
 	}
 	r.WentBack = cfg.OptE.LR != asked.OptE.LR
 	return r, g.write(c, r)
+}
+
+// sameButCalmer reports whether a run's config is what was asked, but for what going back after a
+// divergence lowers.
+func sameButCalmer(cfg, asked train.Config) bool {
+	cfg.OptE.LR, cfg.Chain.Delta2 = asked.OptE.LR, asked.Chain.Delta2
+	return reflect.DeepEqual(cfg, asked)
 }
 
 // trainOver trains q over another cell's model.
@@ -254,14 +265,15 @@ func (g grid) encoder(c cell, cfg train.Config) (string, error) {
 func (part planPart) runAll(ctx context.Context, seeds []uint64) (left []string, err error) {
 	for _, seed := range seeds {
 		for _, c := range part.cells {
-			if err := ctx.Err(); err != nil {
-				return left, err
+			err := ctx.Err()
+			if err == nil {
+				err = part.grid.run(cellNamed(c.name), seed, c.needs)
 			}
-			switch err := part.grid.run(cellNamed(c.name), seed, c.needs); {
+			switch {
 			case errors.Is(err, train.ErrLocked):
 				left = append(left, fmt.Sprintf("%s-seed%d", c.name, seed))
 			case err != nil:
-				return left, fmt.Errorf("%s, seed %d: %w\n  what is done is kept: the same liebm reproduce command goes on", c.name, seed, err)
+				return left, fmt.Errorf("%s, seed %d: %w%s", c.name, seed, err, goesOn)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"github.com/liebm/liebm/data"
@@ -20,7 +21,7 @@ func table8() study {
 			{Text: "refining m improves 8× super-resolution", Better: reading{"erm", "psnr_m/8× SR"}, Worse: reading{"erm", "psnr_m0/8× SR"}, Larger: true},
 			{Text: "refining Y improves it further", Better: reading{"erm", "psnr_y/8× SR"}, Worse: reading{"erm", "psnr_m/8× SR"}, Larger: true},
 		},
-		Note: "On the first 100 unseen images; SSIM with Wang's Gaussian window. The paper gives neither the number of images nor the chains' settings.",
+		Note: "On the last 100 unseen images, which our settings of the chains were not chosen on; SSIM with Wang's Gaussian window. The paper gives neither the number of images nor the settings.",
 	}
 }
 
@@ -42,6 +43,7 @@ func fig7() study {
 
 // fig7Picture is t-SNE of the rows of fig7 side by side, of the first seed.
 func fig7Picture(p *plan, g grid) ([][2]string, error) {
+	const n = 2000
 	var panels []panel
 	for _, r := range fig7().Rows {
 		c := cellNamed(r.Cell)
@@ -54,7 +56,7 @@ func fig7Picture(p *plan, g grid) ([][2]string, error) {
 		}
 		record := newRecord("t-SNE")
 		err = withFeatures(g.c, record, g.dir(c, p.seeds[0]), r.Variation, func(embed embedder) error {
-			drawn, err := tsnePanel(g.c, record, embed, eval.TSNEOptions{Perplexity: 30}, 2000, "")
+			drawn, err := tsnePanel(g.c, record, embed, eval.TSNEOptions{Perplexity: 30}, n, "")
 			drawn.title = r.Label + accuracies(result.Values["linear_"+r.Variation], result.Values["knn5_"+r.Variation])
 			panels = append(panels, drawn)
 			return err
@@ -66,7 +68,7 @@ func fig7Picture(p *plan, g grid) ([][2]string, error) {
 	if len(panels) == 0 {
 		return nil, nil
 	}
-	return [][2]string{{"fig7.png", "t-SNE of 2,000 test images"}}, drawPanels(filepath.Join(p.out, "fig7.png"), panels)
+	return [][2]string{{"fig7.png", fmt.Sprintf("t-SNE of %d test images", len(panels[0].points))}}, drawPanels(filepath.Join(p.out, "fig7.png"), panels)
 }
 
 // fig9 shows reconstructions by q of Eq. 26 and by q of the ELBO.

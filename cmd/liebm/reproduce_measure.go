@@ -20,9 +20,6 @@ func measureReconstruction(g grid, c cell, seed uint64, values map[string]float6
 	})
 }
 
-// restored is how many images Table 8 is measured on, of the first unseen ones.
-const restored = 100
-
 // tasks are the degradations of Table 8 at a scale: gray images have no colours to restore.
 func (sc scale) tasks() map[string]mcmc.Operator {
 	if sc.name == "mini" {
@@ -35,7 +32,8 @@ func (sc scale) tasks() map[string]mcmc.Operator {
 // psnr_m and psnr_y and the task.
 func measureRestoration(g grid, c cell, seed uint64, values map[string]float64) error {
 	return g.withQ(c, seed, func(m *train.Model, unseen *data.Set) error {
-		unseen = unseen.Head(restored)
+		n := min(g.scale.restored, unseen.N)
+		unseen = unseen.Subset(indices(unseen.N-n, n)) // the last ones: the defaults were chosen on the first
 		for task, operator := range g.scale.tasks() {
 			p, o := newProgress(task), train.RestoreDefaults(m.Config)
 			o.Watch = func(done int) { p.count(done, unseen.N) }

@@ -21,6 +21,7 @@ type scale struct {
 	quality  quality
 	outliers func(data string) []string // columns of an outlier table, as the results name them
 	samples  int                        // that distances are of
+	restored int                        // images that Table 8 is measured on
 	measures map[measurement]measure
 }
 
@@ -40,12 +41,12 @@ func scaleOf(c *cli.Context) (scale, error) {
 		sc = scale{name: "mini", set: []string{fmt.Sprintf("steps=%d", miniSteps), "log.samples=250", "log.checkpoint=500"},
 			dataOf: func(study) string { return "fmnist" }, quality: quality{"fd", "FD"},
 			outliers: func(string) []string { return []string{"constant", "noise", "inverted"} },
-			samples:  10_000, measures: map[measurement]measure{ofSamples: miniSamples, ofReconstruction: measureReconstruction,
+			samples:  10_000, restored: 100, measures: map[measurement]measure{ofSamples: miniSamples, ofReconstruction: measureReconstruction,
 				ofRestoration: measureRestoration, ofProbes: measureProbes}}
 	case "paper":
 		sc = scale{name: "paper", dataOf: func(s study) string { return s.Data }, quality: quality{"fid", "FID"},
 			outliers: paperOutliers,
-			samples:  50_000, measures: map[measurement]measure{ofSamples: paperSamples, ofReconstruction: measureReconstruction,
+			samples:  50_000, restored: 100, measures: map[measurement]measure{ofSamples: paperSamples, ofReconstruction: measureReconstruction,
 				ofRestoration: measureRestoration, ofProbes: measureProbes}}
 	default:
 		return sc, fmt.Errorf("--scale %s: give mini or paper", c.String("scale"))

@@ -29,8 +29,15 @@ func tinyScale(t *testing.T, c *cli.Context) scale {
 	return sc
 }
 
-// reproduceTiny runs studies with the cells and seeds given, as liebm reproduce does.
-func reproduceTiny(t *testing.T, out string, only []string, seeds []uint64, names ...string) (err error) {
+// tinyReproduction is liebm reproduce with flags, of some cells, at a tiny scale that change changes further.
+type tinyReproduction struct {
+	flags  []string
+	cells  []string
+	seeds  []uint64
+	change func(sc *scale)
+}
+
+func (r tinyReproduction) run(t *testing.T, names ...string) error {
 	t.Helper()
 	app := &cli.App{Flags: reproduceCommand().Flags, Action: func(c *cli.Context) error {
 		var chosen []study
@@ -39,13 +46,23 @@ func reproduceTiny(t *testing.T, out string, only []string, seeds []uint64, name
 			require.NoError(t, err)
 			chosen = append(chosen, s)
 		}
-		p, err := makePlan(c, tinyScale(t, c), chosen, only, seeds)
+		sc := tinyScale(t, c)
+		if r.change != nil {
+			r.change(&sc)
+		}
+		p, err := makePlan(c, sc, chosen, r.cells, r.seeds)
 		if err != nil {
 			return err
 		}
 		return p.execute(c)
 	}}
-	return app.RunContext(t.Context(), []string{"liebm", "--out", out})
+	return app.RunContext(t.Context(), append([]string{"liebm"}, r.flags...))
+}
+
+// reproduceTiny runs studies with the cells and seeds given.
+func reproduceTiny(t *testing.T, out string, only []string, seeds []uint64, names ...string) error {
+	t.Helper()
+	return tinyReproduction{flags: []string{"--out", out}, cells: only, seeds: seeds}.run(t, names...)
 }
 
 func TestReproduceTrainsEveryCellOnceAndLaysItBesideThePublished(t *testing.T) {
@@ -108,15 +125,12 @@ func TestThePapersScaleMeasuresFIDAndIS(t *testing.T) {
 	npz := filepath.Join(t.TempDir(), "images.npz")
 	require.NoError(t, data.WriteNPZ(npz, set))
 	out := t.TempDir()
-	app := &cli.App{Flags: reproduceCommand().Flags, Action: func(c *cli.Context) error {
-		sc := tinyScale(t, c)
-		sc.set = append(sc.set, "data.name="+npz, "batch=2", "steps=2")
-		sc.setSSL, sc.samples = append(sc.setSSL, "data.name="+npz), 12
-		p, err := makePlan(c, sc, []study{table1()}, []string{"em"}, []uint64{1})
-		require.NoError(t, err)
-		return p.execute(c)
-	}}
-	require.NoError(t, app.RunContext(t.Context(), []string{"liebm", "--out", out, "--scale", "paper", "--weights", modelstest.InceptionFile(t)}))
+	tiny := tinyReproduction{flags: []string{"--out", out, "--scale", "paper", "--weights", modelstest.InceptionFile(t)}, cells: []string{"em"}, seeds: []uint64{1},
+		change: func(sc *scale) {
+			sc.set = append(sc.set, "data.name="+npz, "batch=2", "steps=2")
+			sc.setSSL, sc.samples = append(sc.setSSL, "data.name="+npz), 12
+		}}
+	require.NoError(t, tiny.run(t, "table1"))
 	text, err := os.ReadFile(filepath.Join(out, "paper", "table1.json"))
 	require.NoError(t, err)
 	var r studyResult

@@ -55,7 +55,8 @@ func pretrain(c *cli.Context) error {
 	if follower, err := alone(c); follower || err != nil {
 		return err
 	}
-	return runPretraining(c, cfg, c.String("out"), c.Bool("resume"))
+	out := c.String("out")
+	return explainStop(runPretraining(c, cfg, out, c.Bool("resume")), out, resuming("pretrain", out))
 }
 
 func runPretraining(c *cli.Context, cfg train.SSLConfig, out string, resume bool) error {
@@ -72,7 +73,7 @@ func runPretraining(c *cli.Context, cfg train.SSLConfig, out string, resume bool
 	probe, done := pretrainProbe(set, cfg)
 	defer done()
 	o.Probe = probe
-	return explainStop(train.Pretrain(c.Context, cfg, set, o), "pretrain", o.Out)
+	return train.Pretrain(c.Context, cfg, set, o)
 }
 
 func trainCommand() *cli.Command {
@@ -135,7 +136,12 @@ func runTrain(c *cli.Context) error {
 		return err
 	}
 	defer g.Close()
-	return runTraining(c, cfg, c.String("encoder"), c.String("out"), c.Float64("minutes"), c.Bool("resume"), g)
+	out := c.String("out")
+	err = runTraining(c, cfg, c.String("encoder"), out, c.Float64("minutes"), c.Bool("resume"), g)
+	if g.Rank() > 0 {
+		return err // rank 0 says how to go on
+	}
+	return explainStop(err, out, resuming("train", out))
 }
 
 func trainConfig(c *cli.Context) (train.Config, error) {
@@ -174,11 +180,7 @@ func runTraining(c *cli.Context, cfg train.Config, encoder, out string, minutes 
 		defer monitor.features.Close()
 		o.Evaluate = monitor.evaluate
 	}
-	err = train.Run(c.Context, cfg, set, train.EncoderPath(encoder), o)
-	if g.Rank() > 0 {
-		return err // rank 0 says how to go on
-	}
-	return explainStop(err, "train", o.Out)
+	return train.Run(c.Context, cfg, set, train.EncoderPath(encoder), o)
 }
 
 // monitor measures samples during training against the test split.

@@ -65,5 +65,5 @@ func runTrainQ(c *cli.Context) error {
 		return err
 	}
 	o.Out, o.Resume = c.String("out"), c.Bool("resume")
-	return explainStop(train.TrainInference(c.Context, cfg, m, set, o), "train-q --run "+c.String("run"), o.Out)
+	return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+c.String("run"), o.Out))
 }
