@@ -24,7 +24,8 @@ type RestoreOptions struct {
 // RestoreDefaults are settings for a model of config c. The variance is τ², as p_g(x|m) has. A step
 // on Y is as long as in training, but not longer than 2·variance, at which the data term alone lands
 // on A⁺A x = A⁺y; on m it is 10·variance/(h·w·c), since one latent moves every pixel. Both chains climb
-// all but without noise: a restoration wants the likeliest image.
+// all but without noise: a restoration wants the likeliest image. They were chosen on the first test
+// images of Fashion-MNIST by models of under a million parameters: measure on others.
 func RestoreDefaults(c Config) RestoreOptions {
 	return RestoreOptions{
 		Variance: c.Tau2,

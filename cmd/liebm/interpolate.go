@@ -62,7 +62,7 @@ func interpolate(c *cli.Context) error {
 
 // pairs are images 0, 2, 4, … and 1, 3, 5, … of --images, n of each if there are as many.
 func (u *use) pairs(n int) (from, to *data.Set, err error) {
-	set, err := u.images(2 * n)
+	set, err := u.images(2*n, false)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -31,7 +31,7 @@ func reconstruct(c *cli.Context) error {
 		return err
 	}
 	defer u.m.Close()
-	set, err := u.images(c.Int("n"))
+	set, err := u.images(c.Int("n"), false)
 	if err != nil {
 		return err
 	}

@@ -75,8 +75,9 @@ func startUse(c *cli.Context, name string) (*use, error) {
 	return u, nil
 }
 
-// images are the first n of --images, or of what the run's data hold out; the record is told of them.
-func (u *use) images(n int) (*data.Set, error) {
+// images are the first n of --images, or of what the run's data hold out; with last the last n of the
+// latter. The record is told of them.
+func (u *use) images(n int, last bool) (*data.Set, error) {
 	cfg, name := u.m.Config, u.c.String("images")
 	if name == "" {
 		split := data.HeldOut(cfg.Data.Name)
@@ -85,13 +86,17 @@ func (u *use) images(n int) (*data.Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the %s split of the run's data: %w; --images names other images", split, err)
 		}
-		return u.head(name, set, n), nil
+		start := 0
+		if last {
+			start = max(0, set.N-n)
+		}
+		return u.part(name, set, start, n), nil
 	}
 	set, err := openFor(cfg, name)
 	if err != nil {
 		return nil, err
 	}
-	return u.head(name, set, n), nil
+	return u.part(name, set, 0, n), nil
 }
 
 // openFor opens a known set, "cifar10" or "cifar10:test", or what lies at a path, in the shape that a
@@ -108,9 +113,9 @@ func inputOf(name string, set *data.Set) eval.Input {
 	return eval.Input{Name: name, Kind: "set", N: set.N, Size: []int{set.H, set.W, set.C}, SHA256: set.SHA256()}
 }
 
-// head copies the first n images of a set, so that its file can go.
-func (u *use) head(name string, all *data.Set, n int) *data.Set {
-	set := all.Subset(indices(0, min(n, all.N)))
+// part copies n images of a set from start on, so that its file can go.
+func (u *use) part(name string, all *data.Set, start, n int) *data.Set {
+	set := all.Subset(indices(start, min(n, all.N-start)))
 	_ = all.Close()
 	u.record.Of(inputOf(name, set))
 	return set
