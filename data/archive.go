@@ -7,9 +7,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // zip reads the members of a zip: images stay in it until they are wanted, everything else is read as the members of a
@@ -45,7 +48,7 @@ func (r *reader) zip(source string, b []byte) (done bool, err error) {
 			r.other = append(r.other, fmt.Sprintf("%s (%s)", member, hint))
 			continue
 		}
-		contents, err := unzip(f)
+		contents, err := inflate.Member(f)
 		if err != nil {
 			return true, damaged(member, err)
 		}
@@ -54,6 +57,16 @@ func (r *reader) zip(source string, b []byte) (done bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+func damaged(source string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
+	return fmt.Errorf("%s: cut short or damaged: %w; fetch it again", source, err)
 }
 
 // An LMDB starts with its meta page: a page header of 16 bytes, and the magic number after it.

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // An entry is one image file, in a folder or a zip.
@@ -49,18 +51,8 @@ func zipEntry(f *zip.File) entry {
 		if f.UncompressedSize64 > maxImage {
 			return nil, fmt.Errorf("%d bytes are no image", f.UncompressedSize64)
 		}
-		return unzip(f)
+		return inflate.Member(f)
 	}}
-}
-
-// unzip reads a member, checking that its size is possible and its CRC right.
-func unzip(f *zip.File) ([]byte, error) {
-	from, err := f.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer from.Close()
-	return inflate(from, f.UncompressedSize64, int(min(f.CompressedSize64, 1<<40)))
 }
 
 // decodeImage reads a picture or a .npy of one image. Transparency has no one meaning in a data set, so it is refused.

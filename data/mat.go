@@ -9,6 +9,8 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // SVHN is published as MATLAB 5.0 MAT-files (The MathWorks, "MAT-File Format"): a header of 128 bytes and then data
@@ -50,7 +52,7 @@ func parseMAT(b []byte) (*part, error) {
 	}
 	var p part
 	var labels []int32
-	limit := int64(len(b))*inflates + slack
+	limit := inflate.Limit(uint64(len(b)))
 	for rest, count := b[matHead:], 0; len(rest) > 0; count++ {
 		if count > matMaxVars {
 			return nil, errors.New("more variables than SVHN has; fetch it again")
@@ -90,7 +92,7 @@ func topLevel(kind int, b []byte, limit int64, p *part, labels *[]int32) error {
 	if err := v.variable(p, labels); err != nil {
 		return err
 	}
-	_, err := io.Copy(io.Discard, io.LimitReader(v.from, slack)) // to zlib's checksum
+	_, err := io.Copy(io.Discard, io.LimitReader(v.from, trailer)) // to zlib's checksum
 	return err
 }
 
@@ -148,7 +150,7 @@ func (r *matReader) bytes(limit int64) (kind int, contents []byte, err error) {
 	if size > limit {
 		return 0, nil, fmt.Errorf("an element of %d bytes, where at most %d make sense; fetch it again", size, limit)
 	}
-	contents, err = readUpTo(r.from, int(size))
+	contents, err = inflate.UpTo(r.from, int(size))
 	if err == nil && int64(len(contents)) < size {
 		err = io.ErrUnexpectedEOF
 	}
@@ -209,7 +211,7 @@ func (r *matReader) images(dims []int64, p *part) error {
 	if size > r.limit {
 		return fmt.Errorf("its X has %d bytes, more than the file can hold; fetch it again", size)
 	}
-	pixels, err := readUpTo(r.from, int(size))
+	pixels, err := inflate.UpTo(r.from, int(size))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/liebm/liebm/internal/inflate"
 	"github.com/liebm/liebm/internal/npyhead"
 )
 
@@ -160,7 +161,7 @@ func parseNPZ(b []byte) (*part, error) {
 		if f.UncompressedSize64 > maxHeld {
 			return nil, fmt.Errorf("its %s: %w", f.Name, errTooBig)
 		}
-		b, err := unzip(f)
+		b, err := inflate.Member(f)
 		if err != nil {
 			return nil, fmt.Errorf("its %s: cut short or damaged: %w; fetch it again", f.Name, err)
 		}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // A part is what one file holds: IDX images, IDX labels, images and labels, or a prepared set.
@@ -66,8 +68,7 @@ const (
 	maxFiles  = 10_000    // a folder with more is not a data set of a few files
 	maxMember = 1 << 31   // bytes: CIFAR-100's largest file has 155 million
 	block     = 512       // of a tar; its magic word is in the first
-	inflates  = 1032      // deflate cannot expand its input by more
-	slack     = 64 * 1024 // and a tiny input may be padded
+	trailer   = 64 * 1024 // bytes after what an archive holds, which are read to reach its checksum
 )
 
 // folder reads the files below path. Of x and x.gz it takes x: torchvision leaves both. Loose files
@@ -280,7 +281,7 @@ func (r *reader) gzip(source string, b []byte) error {
 	if err != nil {
 		return damaged(source, err)
 	}
-	start, err := readUpTo(z, block)
+	start, err := inflate.UpTo(z, block)
 	if err != nil {
 		return damaged(source, err)
 	}
@@ -302,7 +303,7 @@ func (r *reader) gzip(source string, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	data, err := inflate(all, header.total, len(b))
+	data, err := inflate.Exactly(all, header.total, uint64(len(b)))
 	if err != nil {
 		return damaged(source, err)
 	}
@@ -322,7 +323,7 @@ func (r *reader) tar(source string, from io.Reader, packed int) error {
 	for count := 0; ; count++ {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			_, err = io.Copy(io.Discard, io.LimitReader(from, slack)) // to the gzip checksum
+			_, err = io.Copy(io.Discard, io.LimitReader(from, trailer)) // to the gzip checksum
 			return damaged(source, err)
 		}
 		if err != nil {
@@ -339,7 +340,7 @@ func (r *reader) tar(source string, from io.Reader, packed int) error {
 			r.other = append(r.other, fmt.Sprintf("%s (%s)", member, hint))
 			continue
 		}
-		data, err := inflate(archive, uint64(h.Size), packed)
+		data, err := inflate.Exactly(archive, uint64(h.Size), uint64(packed))
 		if err != nil {
 			return damaged(member, err)
 		}

@@ -159,7 +159,7 @@ func TestNPZRefuses(t *testing.T) {
 	}{
 		"no zip":               {[]byte("no zip"), "no whole .npz"},
 		"another checksum":     {member(zip.Store, 6, "\x93NUMPY", "x.npy"), `array "x": damaged`},
-		"a bomb":               {member(zip.Deflate, 1<<40, "\x03\x00", "x.npy"), "declares 1099511627776 bytes, more than its 2 can hold"},
+		"a bomb":               {member(zip.Deflate, 1<<40, "\x03\x00", "x.npy"), "declares 1099511627776 bytes, more than its 2 bytes can hold"},
 		"shorter than it says": {member(zip.Deflate, 1000, "\x03\x00", "x.npy"), "cut short or damaged"},
 		"longer than it says":  {member(zip.Store, 1000, "\x03\x00", "x.npy"), "cut short"},
 		"an unknown method":    {member(99, 2, "\x03\x00", "x.npy"), "unsupported compression"},

@@ -2,11 +2,11 @@ package torch
 
 import (
 	"archive/zip"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"slices"
+
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // stored is the contents of a member of an archive that is not compressed: a view of the file.
@@ -26,35 +26,16 @@ func stored(file []byte, f *zip.File) ([]byte, error) {
 	return contents, nil
 }
 
-// inflates is how much deflate can expand its input by, at most.
-const inflates = 1032
-
 // unzipped is the contents of a member of an archive, of no more bytes than the file can hold.
 func unzipped(file []byte, f *zip.File) ([]byte, error) {
 	if f.Method == zip.Store {
 		return stored(file, f)
 	}
-	size := f.UncompressedSize64
-	if size > inflates*min(f.CompressedSize64, uint64(len(file)))+1<<10 {
-		return nil, fmt.Errorf("its %.80q declares %d bytes, more than its %d can hold; fetch it again", f.Name, size, f.CompressedSize64)
-	}
-	r, err := f.Open()
+	contents, err := inflate.Member(f)
 	if err != nil {
-		return nil, fmt.Errorf("damaged: its %.80q: %w; fetch it again", f.Name, err)
+		return nil, fmt.Errorf("cut short or damaged: its %.80q: %w; fetch it again", f.Name, err)
 	}
-	defer r.Close()
-	contents := make([]byte, size)
-	_, err = io.ReadFull(r, contents)
-	if err == nil {
-		_, err = io.ReadFull(r, make([]byte, 1))
-		if err == io.EOF { // where the checksum was compared
-			return contents, nil
-		}
-		if err == nil {
-			err = errors.New("longer than it declares")
-		}
-	}
-	return nil, fmt.Errorf("cut short or damaged: its %.80q: %w; fetch it again", f.Name, err)
+	return contents, nil
 }
 
 // swapped is data with the bytes of each element in reverse.
