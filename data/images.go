@@ -185,6 +185,9 @@ func edmLabels(entries []entry, b []byte) error {
 		if err := cmp.Or(json.Unmarshal(pair[0], &name), json.Unmarshal(pair[1], &label)); err != nil {
 			return fmt.Errorf("dataset.json: %w; want pairs of name and class", err)
 		}
+		if label < 0 {
+			return fmt.Errorf("dataset.json: class %d of %s: want 0 or more", label, name)
+		}
 		labels[name] = label
 	}
 	for i := range entries {

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -291,6 +292,38 @@ func FuzzImage(f *testing.F) {
 		}
 		if got, err := decodeImage(b); err == nil {
 			require.Len(t, got.pix, got.h*got.w*got.c)
+		}
+	})
+}
+
+func FuzzPartition(f *testing.F) {
+	f.Add([]byte("000001.jpg 0\n000002.jpg 1\r\n000003.jpg 2"))
+	f.Add([]byte("image_id,partition\n000001.jpg,0\n\n000002.jpg,2\n"))
+	f.Fuzz(func(t *testing.T, list []byte) {
+		splits, err := celebaSplits(list)
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		for name, want := range splits {
+			if path.Base(name) != name {
+				continue // CelebA's images lie in one folder, so this is none of theirs
+			}
+			kept, err := partition([]entry{{name: name}}, list, want)
+			require.NoError(t, err)
+			require.Len(t, kept, 1)
+		}
+	})
+}
+
+func FuzzEDMLabels(f *testing.F) {
+	f.Add([]byte(`{"labels": [["00000/img00000000.png", 6], ["00000/img00000001.png", 9]]}`))
+	f.Add([]byte(`{"labels": null}`))
+	f.Add([]byte(`{"labels": [["00000/img00000000.png"], [], null]}`))
+	f.Fuzz(func(t *testing.T, list []byte) {
+		entries := []entry{{name: "00000/img00000000.png", label: -1}, {name: "00000/img00000001.png", label: -1}}
+		if edmLabels(entries, list) == nil {
+			require.Equal(t, entries[0].label < 0, entries[1].label < 0, "labels for all or none")
 		}
 	})
 }

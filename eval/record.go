@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -158,18 +157,25 @@ func ReadRecords(path string) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var records []Record
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, len(text)+1)
-	for n := 1; lines.Scan(); n++ {
+	return parseRecords(path, text)
+}
+
+// parseRecords is ReadRecords of a file in memory; name stands for it in errors.
+func parseRecords(name string, text []byte) (records []Record, err error) {
+	lines := bytes.Split(text, []byte{'\n'})
+	for i, line := range lines {
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
 		var r Record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			if bytes.HasSuffix(text, lines.Bytes()) { // nothing ends it
-				break
-			}
-			return nil, fmt.Errorf("%s:%d: not a result (%w): remove that line", path, n, err)
+		err := json.Unmarshal(line, &r)
+		if err != nil && i == len(lines)-1 {
+			break // nothing ends it: it was cut off
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: not a result (%w): remove that line", name, i+1, err)
 		}
 		records = append(records, r)
 	}
-	return records, lines.Err()
+	return records, nil
 }

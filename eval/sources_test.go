@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -116,6 +118,37 @@ func TestStatisticsSurviveTheirFile(t *testing.T) {
 	}
 }
 
+func TestSamplesAreReadToTheLastByte(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.npz")
+	set, err := data.New(data.Shape{N: 5, H: 2, W: 3, C: 3}, make([]byte, 90), nil)
+	require.NoError(t, err)
+	require.NoError(t, data.WriteNPZ(path, set))
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	flipped := bytes.Clone(good)
+	flipped[bytes.Index(good, []byte("}"))+90] ^= 1
+	for name, c := range map[string]struct {
+		file []byte
+		want string
+	}{
+		"a flipped byte":        {flipped, "arr_0 is damaged: zip: checksum error"},
+		"cut":                   {good[:100], "not a readable .npz"},
+		"another array":         {npzFile(t, map[string]any{"x.npy": []uint8{1}}), "holds x: want arr_0"},
+		"empty":                 {hostileNPZ(t, "arr_0", "|u1", "(0, 4, 4, 3)"), "arr_0 is [0 4 4 3]"},
+		"planes":                {hostileNPZ(t, "arr_0", "|u1", "(1, 3, 4, 4)"), "channels last"},
+		"less than it declares": {hostileNPZ(t, "arr_0", "|u1", "(2, 4, 4, 3)"), "arr_0 is [2 4 4 3]: more than its 7"},
+		"more than can be":      {hostileNPZ(t, "arr_0", "|u1", "(1, 1073741824, 1073741824, 3)"), "cut short or damaged"},
+	} {
+		require.NoError(t, os.WriteFile(path, c.file, 0o666))
+		source, err := Open(path, false)
+		if err == nil {
+			_, _, err = source.Images.Set(t.Context())
+		}
+		assert.ErrorContains(t, err, c.want, name)
+		assert.ErrorContains(t, err, path, name)
+	}
+}
+
 func TestOnlyFIDsFeaturesMakeAnFID(t *testing.T) {
 	fid, foreign := &Stats{Features: "inception-v3 6726825d pytorch"}, &Stats{}
 	assert.Equal(t, "FID", DistanceName(fid, fid))
@@ -152,32 +185,113 @@ func TestRecordsSurviveTheirFile(t *testing.T) {
 	read, err = ReadRecords(path)
 	require.NoError(t, err)
 	assert.Equal(t, []Record{*r, *r, *r}, read, "what was cut off is gone")
+	require.NoError(t, os.WriteFile(path, []byte("{}\n\n{}\n"), 0o666))
+	read, err = ReadRecords(path)
+	require.NoError(t, err)
+	assert.Len(t, read, 2, "an empty line ends nothing")
 	require.NoError(t, os.WriteFile(path, []byte("{}\nnonsense\n{}\n"), 0o666))
 	_, err = ReadRecords(path)
 	assert.ErrorContains(t, err, "results.jsonl:2")
 }
 
-func FuzzStatistics(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "s.npz")
-	if err := WriteStats(path, &Stats{Mean: []float64{1, 2}, Cov: [][]float64{{3, 0}, {0, 4}}}, Input{}); err != nil {
-		f.Fatal(err)
-	}
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(whole)
-	f.Add(whole[:40])
+// npzFile is an .npz of these arrays.
+func npzFile(t testing.TB, arrays map[string]any) []byte {
+	path := filepath.Join(t.TempDir(), "x.npz")
+	require.NoError(t, npz.Write(path, arrays))
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return file
+}
+
+// hostileNPZ is an .npz of one array with a head of this shape, and nothing after it.
+func hostileNPZ(t testing.TB, key, dtype, shape string) []byte {
+	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", dtype, shape)
 	var b bytes.Buffer
 	archive := zip.NewWriter(&b)
-	w, _ := archive.Create("mu.npy")
-	w.Write([]byte("\x93NUMPY\x01\x00\x02\x00{}"))
-	archive.Close()
-	f.Add(b.Bytes())
+	w, err := archive.Create(key + ".npy")
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(w, "\x93NUMPY\x01\x00%c%c%s", len(head), 0, head)
+	require.NoError(t, err)
+	require.NoError(t, archive.Close())
+	return b.Bytes()
+}
+
+func FuzzRecords(f *testing.F) {
+	r := NewRecord("PSNR", nil)
+	r.Values["psnr"], r.Values["mse"] = math.Inf(1), 0.5
+	r.Of(Input{Name: "a", N: 1, Size: []int{1, 2, 3}, Notes: []string{"odd"}})
+	path := filepath.Join(f.TempDir(), "results.jsonl")
+	require.NoError(f, r.Append(path))
+	text, err := os.ReadFile(path)
+	require.NoError(f, err)
+	f.Add(text)
+	f.Add([]byte("{\"values\":{\"x\":\"NaN\"}}\n\n{\"values\":null}\n{\"metric\":\"cut"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		records, err := parseRecords("r", text)
+		if err != nil {
+			return
+		}
+		var again []byte // as Append writes them
+		for _, r := range records {
+			line, err := json.Marshal(r)
+			require.NoError(t, err)
+			again = append(append(again, line...), '\n')
+		}
+		back, err := parseRecords("r", again)
+		require.NoError(t, err)
+		require.Len(t, back, len(records))
+	})
+}
+
+func FuzzStatistics(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "s.npz")
+	require.NoError(f, WriteStats(path, &Stats{Mean: []float64{1, 2}, Cov: [][]float64{{3, 0}, {0, 4}}}, Input{}))
+	whole, err := os.ReadFile(path)
+	require.NoError(f, err)
+	f.Add(whole)
+	f.Add(whole[:40])
+	identity := mat.NewDense(2, 2, []float64{1, 0, 0, 1})
+	f.Add(npzFile(f, map[string]any{"mu.npy": []float64{1, 2}, "sigma.npy": identity})) // EDM's
+	f.Add(npzFile(f, map[string]any{"mu.npy": []float32{1, 2}, "sigma.npy": identity, "mu_s.npy": []float32{1}, "sigma_s.npy": identity,
+		"arr_0.npy": []uint8{1, 2, 3}})) // ADM's
+	f.Add(hostileNPZ(f, "mu", "<f8", "(1<<60,)"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		stats, _, err := parseStats(file)
 		if err == nil && len(stats.Cov) != len(stats.Mean) {
 			t.Fatalf("%d rows for %d features", len(stats.Cov), len(stats.Mean))
+		}
+	})
+}
+
+func FuzzSamples(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "x.npz")
+	set, err := data.New(data.Shape{N: 5, H: 2, W: 3, C: 3}, make([]byte, 90), nil)
+	require.NoError(f, err)
+	require.NoError(f, data.WriteNPZ(path, set))
+	stored, err := os.ReadFile(path)
+	require.NoError(f, err)
+	f.Add(stored)
+	f.Add(npzFile(f, map[string]any{"arr_0.npy": [2][3][4]uint8{{{1}}, {{2}}}}))
+	f.Add(npzFile(f, map[string]any{"arr_0.npy": [2][1][1][3]uint8{}, "arr_1.npy": []int64{3, 4}})) // ADM's, with labels
+	f.Add(hostileNPZ(f, "arr_0", "|u1", "(4294967296, 2147483648, 2147483648, 3)"))
+	f.Add(hostileNPZ(f, "arr_0", "|u1", "(1, 1073741824, 1073741824, 3)"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if len(file) > 1<<16 {
+			return
+		}
+		require.NoError(t, os.WriteFile(path, file, 0o666))
+		source, err := Open(path, false)
+		if err != nil || source.Images == nil {
+			return
+		}
+		n := 0
+		input, err := source.Images.Each(t.Context(), 3, func(shape data.Shape, pixels []byte) error {
+			n += shape.N
+			require.Len(t, pixels, shape.N*shape.ImageBytes())
+			return nil
+		})
+		if err == nil {
+			require.Equal(t, []int{n, n}, []int{source.Images.N, input.N})
 		}
 	})
 }

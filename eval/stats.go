@@ -20,6 +20,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // statsInfo stands beside the statistics that liebm writes, as JSON bytes under the key liebm.
@@ -134,12 +135,7 @@ func readArray(file []byte, key, dtype string, size int) ([]byte, []int, error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("not a readable .npz: %w", err)
 	}
-	from, err := archive.Open(key + ".npy")
-	if err != nil {
-		return nil, nil, err
-	}
-	defer from.Close()
-	a, err := readHead(from)
+	a, err := arrayIn(archive, int64(len(file)), key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("array %s: %w", key, err)
 	}
@@ -154,9 +150,12 @@ func readArray(file []byte, key, dtype string, size int) ([]byte, []int, error) 
 	if !(want >= 0 && want <= 1<<30) {
 		return nil, nil, fmt.Errorf("array %s is %v: too large for statistics", key, d.Shape)
 	}
-	raw, err := io.ReadAll(io.LimitReader(a.from, int64(want)))
+	raw, err := inflate.UpTo(a.from, int(want))
+	if err == nil && len(raw) == int(want) {
+		err = a.end()
+	}
 	if err != nil || len(raw) != int(want) {
-		return nil, nil, fmt.Errorf("array %s is %v, but has only %d bytes: %w", key, d.Shape, len(raw), cmp.Or(err, io.ErrUnexpectedEOF))
+		return nil, nil, fmt.Errorf("array %s is %v, but damaged after %d bytes: %w; make or fetch it again", key, d.Shape, len(raw), cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return raw, d.Shape, nil
 }

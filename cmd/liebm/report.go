@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,12 +128,11 @@ func (p *page) readSummary(dir string) error {
 	if err := json.Unmarshal(text, p.Summary); err != nil {
 		return fmt.Errorf("summary.json: %w: make it again with liebm eval --run %s", err, dir)
 	}
-	for name := range p.Summary.AUROC {
-		p.Outliers = append(p.Outliers, name)
+	p.Outliers = slices.Sorted(maps.Keys(p.Summary.AUROC))
+	if p.Scores, err = drawHistogram(p.Summary.Histogram); err != nil {
+		return fmt.Errorf("summary.json: %w: make it again with liebm eval --run %s", err, dir)
 	}
-	slices.Sort(p.Outliers)
-	p.Scores, err = drawHistogram(p.Summary.Histogram)
-	return err
+	return nil
 }
 
 func (p *page) readResults(dir string) (err error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"html/template"
 	"image/color"
 	"maps"
@@ -55,19 +56,16 @@ func drawCurves(records []train.Record, names []string, log bool) (template.HTML
 	}
 	if log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-		if p.Y.Min == p.Y.Max {
-			p.Y.Min, p.Y.Max = p.Y.Min/2, p.Y.Max*2
-		}
 	}
 	return svg(p)
 }
 
-// curve is a metric's finite points, thinned; on a logarithmic axis, its positive ones.
+// curve is a metric's points, thinned; on a logarithmic axis, its positive ones. What is no float32 is no loss either.
 func curve(records []train.Record, name string, log bool) plotter.XYs {
 	var all plotter.XYs
 	for _, r := range records {
 		v, ok := r.Values[name]
-		if ok && !math.IsNaN(v) && !math.IsInf(v, 0) && (!log || v > 0) {
+		if ok && math.Abs(v) <= math.MaxFloat32 && (!log || v >= math.SmallestNonzeroFloat32) {
 			all = append(all, plotter.XY{X: float64(r.Step), Y: v})
 		}
 	}
@@ -79,10 +77,28 @@ func curve(records []train.Record, name string, log bool) plotter.XYs {
 	return thin
 }
 
+// check is an error unless the edges go up by steps that a plot can show, with a count between any two.
+func (h histogram) check() error {
+	for i, edge := range h.Edges {
+		if math.Abs(edge) > math.MaxFloat32 || i > 0 && edge <= h.Edges[i-1] {
+			return fmt.Errorf("edge %d of the histogram is %g: want them to go up", i, edge)
+		}
+	}
+	for name, counts := range h.Counts {
+		if len(counts) != len(h.Edges)-1 || slices.ContainsFunc(counts, func(n int) bool { return n < 0 || n > math.MaxInt32 }) {
+			return fmt.Errorf("the histogram of %s has %d counts for %d edges: want one between any two, none below 0", name, len(counts), len(h.Edges))
+		}
+	}
+	return nil
+}
+
 // drawHistogram plots the scores of inliers and outliers, each as shares of its own set.
 func drawHistogram(h histogram) (template.HTML, error) {
 	if len(h.Edges) < 2 {
 		return "", nil
+	}
+	if err := h.check(); err != nil {
+		return "", err
 	}
 	p := newPlot("s(x) of Eq. 15", "share of the set")
 	names := slices.Sorted(maps.Keys(h.Counts))
@@ -117,8 +133,17 @@ func newPlot(x, y string) *plot.Plot {
 	return p
 }
 
+// widen gives an axis of one value, or of values that differ by rounding, a range: gonum panics without.
+func widen(a *plot.Axis) {
+	if size := max(math.Abs(a.Min), math.Abs(a.Max)); size > 0 && !math.IsInf(size, 0) && !(a.Max-a.Min > 1e-9*size) {
+		a.Min, a.Max = a.Min-size/2, a.Max+size
+	}
+}
+
 // svg renders a plot without the file's prologue, to stand inside a page.
 func svg(p *plot.Plot) (template.HTML, error) {
+	widen(&p.X)
+	widen(&p.Y)
 	canvas, err := p.WriterTo(5*vg.Inch, 2.8*vg.Inch, "svg")
 	if err != nil {
 		return "", err

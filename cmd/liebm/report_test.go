@@ -29,7 +29,9 @@ func TestReportIsOnePageThatNothingCanBreak(t *testing.T) {
 		"metrics that are not numbers": {map[string]string{"config.yaml": "",
 			"metrics.jsonl": `{"step":1,"loss_g":"NaN","loss_e":1}` + "\n" + `{"step":2,"loss_g":"Infinity","loss_e":2}` + "\n"},
 			[]string{"L_E (Eq. 4)"}},
-		"a single point": {map[string]string{"config.yaml": "", "metrics.jsonl": `{"step":1,"fd":3}` + "\n"}, []string{"Fréchet distance of G alone"}},
+		"a single point":         {map[string]string{"config.yaml": "", "metrics.jsonl": `{"step":1,"fd":3}` + "\n"}, []string{"Fréchet distance of G alone"}},
+		"a loss that ran away":   {map[string]string{"config.yaml": "", "metrics.jsonl": `{"step":1,"loss_e":-1e30,"fd":1e300}` + "\n"}, []string{"L_E (Eq. 4)"}},
+		"a histogram of nothing": {map[string]string{"config.yaml": "", "summary.json": `{"histogram":{"edges":[0,1,2]}}`}, []string{"share of the set"}},
 		"a summary": {map[string]string{"config.yaml": "", "summary.json": `{"features":"cnn","fd":9.5,"nfe":6,"auroc":{"noise":0.75},` +
 			`"auroc_energy":{"noise":0.5},"auroc_cosine":{"noise":0.25},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"noise":[0,0]}}}`},
 			[]string{"9.5", "0.75", "this is no FID", "s(x) of Eq. 15"}},
@@ -53,6 +55,30 @@ func TestReportRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "holds no run")
 	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "summary.json": "{"}))
 	assert.ErrorContains(t, err, "liebm eval --run")
+	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "summary.json": `{"histogram":{"edges":[0,1],"counts":{"noise":[1,2]}}}`}))
+	assert.ErrorContains(t, err, "noise has 2 counts for 2 edges")
+	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "run.json": "{"}))
+	assert.ErrorContains(t, err, "run.json: unexpected end of JSON input")
 	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "metrics.jsonl": "{}\n{}\n"}))
 	assert.ErrorContains(t, err, "metrics.jsonl:1")
+}
+
+func FuzzReport(f *testing.F) {
+	f.Add([]byte(`{"features":"cnn","fd":9.5,"auroc":{"noise":0.75},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"noise":[0,0]}}}`),
+		[]byte(`{"metric":"PSNR","values":{"psnr":"Infinity"},"inputs":[{"name":"a","n":1,"size":[1,2,3],"seed":3}],"time":"2024-01-02T03:04:05Z"}`+"\n"),
+		[]byte(`{"seed":3,"command":["liebm"],"data":{"x":"y"},"resumed":[{"step":2}]}`), []byte(`{"step":1,"fd":3,"loss_g":1e300,"loss_e":-1e300}`+"\n"))
+	f.Add([]byte(`{"histogram":{"edges":[0,1],"counts":{"a":[1,2,3]}}}`), []byte("{}\n"), []byte("{}"), []byte(`{"step":1,"fd":1e308}`+"\n"+`{"step":9e15,"fd":-1e308}`+"\n"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, summary, results, info, metrics []byte) {
+		for name, text := range map[string][]byte{"config.yaml": nil, "summary.json": summary, resultsFile: results, "run.json": info, "metrics.jsonl": metrics} {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o666))
+		}
+		path, err := writeReport(dir)
+		if err != nil {
+			return
+		}
+		page, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NotContains(t, string(page), "<script")
+	})
 }
