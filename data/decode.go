@@ -92,12 +92,23 @@ func (l lot) shape(ctx context.Context, s shaper, want *Shape, grow func(bytes i
 	return dst, sums, wrong, nil
 }
 
+// ErrBadImage is in the error of Open for files that Options.Skip would leave out.
+var ErrBadImage = errors.New("mend or remove it")
+
+// badImages names the first image that cannot be used, and counts those beside it.
+func badImages(wrong []bad) error {
+	if more := len(wrong) - 1; more > 0 {
+		return fmt.Errorf("%w; and so with %d more: %w", wrong[0].err, more, ErrBadImage)
+	}
+	return fmt.Errorf("%w; %w", wrong[0].err, ErrBadImage)
+}
+
 func mixed(f frame, want Shape) error {
 	if f.h == want.H && f.w == want.W && f.c != want.C {
 		colours := map[int]string{1: "gray", 3: "RGB"}
-		return fmt.Errorf("%s, where the images before it are %s; ask for RGB (--rgb), which repeats gray three times", colours[f.c], colours[want.C])
+		return fmt.Errorf("%s, where the images before it are %s; make all of them one or the other: liebm data prepare --rgb repeats gray three times", colours[f.c], colours[want.C])
 	}
-	return fmt.Errorf("%d×%d pixels, where the images before it have %d×%d; choose a size (--size) to resize all to", f.w, f.h, want.W, want.H)
+	return fmt.Errorf("%d×%d pixels, where the images before it have %d×%d; liebm data prepare --size N resizes all of them", f.w, f.h, want.W, want.H)
 }
 
 // parallel calls f(0) … f(n−1) from as many goroutines as Go may run at once.
@@ -128,19 +139,24 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	var shape Shape
 	var pixels []byte
 	var labels []int32
+	var skipped []string
 	err = from.each(func(l lot) error {
 		_, _, wrong, err := l.shape(context.Background(), s, &shape, func(n int) []byte {
 			pixels = slices.Grow(pixels, n)
 			pixels = pixels[:len(pixels)+n]
 			return pixels[len(pixels)-n:]
 		})
-		if err == nil && len(wrong) > 0 {
-			err = wrong[0].err
+		if err == nil && len(wrong) > 0 && !o.Skip {
+			err = badImages(wrong)
 		}
 		if err == nil && len(pixels) > maxHeld {
 			err = fmt.Errorf("%s: %w", path, errTooBig)
 		}
 		for i := range l.n {
+			if len(wrong) > 0 && wrong[0].at == i {
+				skipped, wrong = append(skipped, wrong[0].err.Error()), wrong[1:]
+				continue
+			}
 			labels = append(labels, l.label(i))
 		}
 		return err
@@ -148,12 +164,18 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(labels) == 0 {
+		return nil, fmt.Errorf("%s: no image there could be read; the first: %s", path, skipped[0])
+	}
 	shape.N = len(labels)
 	if slices.Contains(labels, -1) {
 		labels = nil
 	}
 	set := newSet(shape, pixels, labels)
-	set.Name, set.Split, set.Classes, set.Files = stem(path), from.split, from.classes, []string{path}
+	set.Name, set.Split, set.Classes, set.Files, set.Skipped = stem(path), from.split, from.classes, []string{path}, skipped
+	if o.Size != 0 {
+		set.Fit = "resize"
+	}
 	return set, nil
 }
 

@@ -3,7 +3,9 @@ package data
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"image"
 	"image/png"
 	"os"
@@ -167,16 +169,17 @@ func TestImagesAreRefusedWithALineEach(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"16 bits":       {photo(t, "gray16.png"), "16 bits a channel: convert it to 8"},
-		"transparent":   {photo(t, "rgba.png"), "transparent"},
-		"CMYK":          {photo(t, "cmyk.jpg"), "CMYK"},
-		"lossy WebP":    {photo(t, "lossy.webp"), "lossy WebP"},
-		"cut short PNG": {good[:len(good)/2], "cut short or damaged"},
-		"cut short JPG": {photo(t, "celeba.jpg")[:3000], "cut short or damaged"},
-		"wide":          {wide, ""},
-		"no image":      {[]byte("<html>"), "starts with 3c 68 74 6d, as no picture does"},
-		"empty":         {nil, "empty file"},
-		"many":          {photo(t, "nchw.npy"), "is not one image"},
+		"16 bits":        {photo(t, "gray16.png"), "16 bits a channel: convert it to 8"},
+		"transparent":    {photo(t, "rgba.png"), "transparent"},
+		"CMYK":           {photo(t, "cmyk.jpg"), "CMYK"},
+		"lossy WebP":     {photo(t, "lossy.webp"), "lossy WebP"},
+		"cut short PNG":  {good[:len(good)/2], "cut short or damaged"},
+		"cut short JPG":  {photo(t, "celeba.jpg")[:3000], "cut short or damaged"},
+		"wide":           {wide, ""},
+		"no image":       {[]byte("<html>"), "starts with 3c 68 74 6d, as no picture does"},
+		"empty":          {nil, "empty file"},
+		"huge by header": {hugePNG(t), "16000×16000 pixels in "},
+		"many":           {photo(t, "nchw.npy"), "is not one image"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t, map[string][]byte{"a.png": good, "b.png": c.b})
@@ -189,21 +192,49 @@ func TestImagesAreRefusedWithALineEach(t *testing.T) {
 	t.Run("mixed sizes", func(t *testing.T) {
 		dir := folder(t, map[string][]byte{"a.png": good, "b.png": solid(t, 9, 9, 1, true)})
 		_, err := Open(dir, Options{})
-		require.ErrorContains(t, err, "b.png: 9×9 pixels, where the images before it have 8×8; choose a size")
+		require.ErrorContains(t, err, "b.png: 9×9 pixels, where the images before it have 8×8; liebm data prepare --size N resizes")
 		assert.Equal(t, Shape{2, 4, 4, 3}, mustOpen(t, dir, Options{Size: 4}).Shape)
 	})
 	t.Run("gray among RGB", func(t *testing.T) {
 		dir := folder(t, map[string][]byte{"a.png": good, "b.png": solid(t, 8, 8, 1, false)})
 		_, err := Open(dir, Options{})
-		require.ErrorContains(t, err, "b.png: gray, where the images before it are RGB; ask for RGB")
+		require.ErrorContains(t, err, "b.png: gray, where the images before it are RGB; make all of them one or the other")
 		assert.Equal(t, Shape{2, 8, 8, 3}, mustOpen(t, dir, Options{RGB: true}).Shape)
 	})
 	t.Run("no square", func(t *testing.T) {
 		dir := folder(t, map[string][]byte{"a.png": solid(t, 8, 10, 1, false)})
 		_, err := Open(dir, Options{})
-		require.ErrorContains(t, err, "10×8 pixels are no square; choose a crop: center, or none")
+		require.ErrorContains(t, err, "10×8 pixels are no square; liebm data prepare --crop center")
 		assert.Equal(t, Shape{1, 8, 8, 1}, mustOpen(t, dir, Options{Crop: "center"}).Shape)
 	})
+}
+
+// hugePNG has a header that declares 256 million pixels, and the rest of a small one.
+func hugePNG(t *testing.T) []byte {
+	b := solid(t, 8, 8, 1, false)
+	binary.BigEndian.PutUint32(b[16:], 16000)
+	binary.BigEndian.PutUint32(b[20:], 16000)
+	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(b[12:29]))
+	return b
+}
+
+func TestUnreadableImagesAreLeftOutOnRequest(t *testing.T) {
+	files := map[string][]byte{"a.png": solid(t, 8, 8, 1, false), "b.png": nil, "c.png": solid(t, 8, 8, 2, false), "d.png": solid(t, 8, 8, 1, true)}
+	dir := folder(t, files)
+	for _, path := range []string{dir, filepath.Join(folder(t, map[string][]byte{"x.zip": zipped(t, files)}), "x.zip")} {
+		_, err := Open(path, Options{})
+		require.ErrorContains(t, err, "b.png: empty file; and so with 1 more: mend or remove it")
+		require.ErrorIs(t, err, ErrBadImage)
+		set := mustOpen(t, path, Options{Skip: true})
+		assert.Equal(t, Shape{2, 8, 8, 1}, set.Shape)
+		require.Len(t, set.Skipped, 2)
+		assert.Equal(t, filepath.Join(path, "b.png")+": empty file", set.Skipped[0])
+		assert.Equal(t, byte(2), set.Image(1)[0])
+		assert.Empty(t, set.Fit)
+		assert.Equal(t, "resize", mustOpen(t, path, Options{Skip: true, Size: 4, RGB: true}).Fit)
+	}
+	_, err := Open(folder(t, map[string][]byte{"b.png": nil}), Options{Skip: true})
+	require.ErrorContains(t, err, "no image there could be read; the first: ")
 }
 
 func TestFoldersAndZipsOfImages(t *testing.T) {

@@ -125,9 +125,7 @@ func (k Known) check(s *Set) error {
 	if k.photos || s.record != nil {
 		want.H, want.W, want.C = s.H, s.W, s.C
 	}
-	if s.record != nil {
-		want.N -= len(s.record.Skipped)
-	}
+	want.N -= len(s.Skipped)
 	if s.Shape != want {
 		return fmt.Errorf("%v %s images, but %s has %v%s; fetch it from %s, or open it by its path alone", s.Shape, s.Split, k.Title, want, k.hint(), k.URL)
 	}

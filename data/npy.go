@@ -171,6 +171,9 @@ func parseNPZ(b []byte) (*part, error) {
 		names = append(names, name)
 	}
 	rows, ok := read["data"]
+	if samples, found := read["arr_0"]; found && !ok {
+		return samples.images() // ADM's have labels beside them, which are those of its model
+	}
 	if !ok && len(names) == 1 {
 		return read[names[0]].images()
 	}

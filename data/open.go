@@ -20,6 +20,7 @@ type Options struct {
 	Scale bool   // resize arrays of images too, where Size would pad
 	Crop  string // one of Crops; "" is CelebA's 148, and for other sets leaves square images whole
 	RGB   bool   // repeat a gray channel three times
+	Skip  bool   // leave out files of one image that cannot be read or do not fit, and list them in Set.Skipped
 }
 
 // Open reads the data set at source: a known name (see [Names]), or the path of a file, a folder or

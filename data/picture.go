@@ -37,6 +37,13 @@ type Picture struct {
 	Alpha   bool   // it is transparent somewhere, which Pix leaves out
 }
 
+// The decoders allocate all pixels that a header declares: no more than pictureRatio for a byte (deflate can hold 8,256
+// of one bit), but always those of a 4,096×4,096 picture of one colour.
+const (
+	pictureSlack = 1 << 24
+	pictureRatio = 1 << 13
+)
+
 // DecodePicture reads a file of one of [PictureEndings] as Pillow's convert("RGB") does, whose pixels are those of
 // everybody's reference statistics: the chroma of a JPEG is interpolated, and transparency dropped, not applied. What has
 // no one meaning in 8 bits of RGB is an error: 16 bits, CMYK, and lossy WebP, whose colours the decoder at hand gets wrong.
@@ -53,6 +60,9 @@ func DecodePicture(b []byte) (Picture, error) {
 	}
 	if !sides(c.Height, c.Width) || c.Width*c.Height > maxImage {
 		return Picture{}, fmt.Errorf("%d×%d pixels: at most %d a side are read", c.Width, c.Height, maxSide)
+	}
+	if c.Width*c.Height > max(pictureSlack, pictureRatio*len(b)) {
+		return Picture{}, fmt.Errorf("%d×%d pixels in %d bytes: cut short or damaged; fetch or save it again", c.Width, c.Height, len(b))
 	}
 	switch c.ColorModel {
 	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:

@@ -14,10 +14,9 @@ import (
 	"strings"
 )
 
-// PrepareOptions says what Prepare makes. Scale and Size work as in Open.
+// PrepareOptions says what Prepare makes. Its Options work as in Open; what Skip leaves out is in Record.Skipped.
 type PrepareOptions struct {
 	Options
-	Skip  bool                  // leave out images that cannot be read or do not fit, instead of stopping at the first
 	Watch func(done, total int) // told of progress, if not nil; total is 0 while unknown
 }
 

@@ -174,7 +174,7 @@ func TestPrepareNamesBadImages(t *testing.T) {
 	require.ErrorContains(t, err, "b/00012.png: 16 bits")
 	require.ErrorContains(t, err, "--skip-bad")
 
-	report := mustPrepare(t, dir, out, PrepareOptions{Skip: true})
+	report := mustPrepare(t, dir, out, PrepareOptions{Options: Options{Skip: true}})
 	assert.Equal(t, 18, report.N)
 	require.Len(t, report.Skipped, 2)
 	assert.Contains(t, report.Skipped[1], "b/00012.png: 16 bits")

@@ -111,6 +111,7 @@ func parsePrepared(b []byte) (*part, error) {
 		return nil, errors.New("its index is damaged; prepare it again")
 	}
 	set.Name, set.Split, set.Classes, set.record = record.Name, record.Split, record.Classes, &record
+	set.Skipped, set.Fit = record.Skipped, record.Fit
 	return &part{kind: prepared, Shape: shape, name: record.Name, split: record.Split, pixels: set.pixels, at: preparedStart, set: set}, nil
 }
 

@@ -271,7 +271,10 @@ func (r *reader) labelsBeside(path string) error {
 
 func isGzip(b []byte) bool { return len(b) > 2 && b[0] == 0x1f && b[1] == 0x8b }
 
-func isZip(b []byte) bool { return bytes.HasPrefix(b, []byte("PK\x03\x04")) }
+// isZip reports whether b starts as a zip does, one of no members too.
+func isZip(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06"))
+}
 
 func isTar(b []byte) bool { return len(b) >= block && string(b[257:262]) == "ustar" }
 

@@ -51,7 +51,7 @@ func (f frame) crop(name string) (frame, error) {
 		side := min(f.h, f.w)
 		return f.cut((f.w-side)/2, (f.h-side)/2, side), nil
 	case name == "" && f.h != f.w:
-		return f, fmt.Errorf("%d×%d pixels are no square; choose a crop: center, or none to squash it", f.w, f.h)
+		return f, fmt.Errorf("%d×%d pixels are no square; liebm data prepare --crop center crops them, --crop none squashes them", f.w, f.h)
 	}
 	return f, nil
 }
@@ -119,7 +119,9 @@ func (s *Set) Resize(size int) (*Set, error) {
 		f := frame{s.Image(i), s.H, s.W, s.C}.resize(size)
 		copy(pixels[i*shape.ImageBytes():], f.pix)
 	})
-	return s.derive(shape, pixels), nil
+	out := s.derive(shape, pixels)
+	out.Fit = "resize"
+	return out, nil
 }
 
 // pad is Set.Pad for one frame.

@@ -36,6 +36,8 @@ type Set struct {
 	Labels  []int32  // one per image, or nil
 	Classes []string // what the labels mean, or nil
 	Files   []string // where it was read from
+	Skipped []string // images that were left out, and why: see Options.Skip
+	Fit     string   // how the images came to a size asked for: "pad", "resize", or "" if it is their own
 
 	record *Record // of a prepared set
 	index  []byte  // of a prepared set: see Origin
@@ -67,6 +69,7 @@ func newSet(shape Shape, pixels []byte, labels []int32) *Set {
 func (s *Set) derive(shape Shape, pixels []byte) *Set {
 	out := newSet(shape, pixels, s.Labels)
 	out.Name, out.Split, out.Classes, out.Files, out.record = s.Name, s.Split, s.Classes, s.Files, s.record
+	out.Skipped, out.Fit = s.Skipped, s.Fit
 	return out
 }
 
@@ -147,7 +150,9 @@ func (s *Set) Pad(size int) (*Set, error) {
 			copy(to[((top+y)*size+left)*s.C:], from[y*row:(y+1)*row])
 		}
 	}
-	return s.derive(shape, pixels), nil
+	out := s.derive(shape, pixels)
+	out.Fit = "pad"
+	return out, nil
 }
 
 // Crop copies the middle size×size pixels of every image: the inverse of Pad.

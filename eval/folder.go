@@ -132,9 +132,7 @@ func (k *kinds) count(p picture) {
 // note says what else about the files may matter to the result.
 func (f *folder) note(input *Input, seen kinds) {
 	add := func(format string, args ...any) { input.Notes = append(input.Notes, fmt.Sprintf(format, args...)) }
-	if len(input.Skipped) > 0 {
-		add("%d of %d files could not be read and are left out, the first: %s", len(input.Skipped), len(f.files), input.Skipped[0])
-	}
+	input.leaveOut(input.Skipped, len(f.files))
 	switch {
 	case seen.gray == input.N && seen.gray > 0:
 		add("all images are gray: repeated to three channels")

@@ -42,9 +42,24 @@ type Input struct {
 	WeightsSHA256 string  `json:"weights_sha256,omitempty"`
 }
 
+// leaveOut adds the files that were left out, of so many.
+func (in *Input) leaveOut(skipped []string, of int) {
+	if in.Skipped = skipped; len(skipped) > 0 {
+		in.Notes = append(in.Notes, fmt.Sprintf("%d of %d files could not be read and are left out, the first: %s", len(skipped), of, skipped[0]))
+	}
+}
+
+// InputOf describes a whole set under a name that tells where it came from.
+func InputOf(name string, set *data.Set) Input {
+	in := Input{Name: name, Kind: "set", N: set.N, Size: []int{set.H, set.W, set.C}, SHA256: set.SHA256()}
+	in.leaveOut(set.Skipped, set.N+len(set.Skipped))
+	return in
+}
+
 // FromSet is the images of a set, usable until the set is closed.
 func FromSet(set *data.Set) *Images {
 	return &Images{Name: set.Name, Kind: "set", N: set.N, read: func(ctx context.Context, r *reading) error {
+		r.input.leaveOut(set.Skipped, set.N+len(set.Skipped))
 		size := set.ImageBytes()
 		for start := 0; start < set.N; start += r.batch {
 			if err := ctx.Err(); err != nil {

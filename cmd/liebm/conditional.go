@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/train"
 )
 
@@ -56,7 +57,7 @@ func conditional(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	u.record.Of(inputOf(u.m.Config.Data.Name+":"+string(data.Train), over))
+	u.record.Of(eval.InputOf(u.m.Config.Data.Name+":"+string(data.Train), over))
 	u.record.Settings["rounds"], u.record.Settings["weight"] = fmt.Sprint(o.Rounds), fmt.Sprint(o.Weight)
 	u.record.Values["classes"], u.record.Values["n"] = float64(r.Means.N), float64(o.N)
 	shown := min(o.N, gridColumns)

@@ -38,6 +38,10 @@ func deviceFlag() cli.Flag {
 	return &cli.StringFlag{Name: "device", Value: "auto", Usage: "cpu, cuda, cuda:N, or auto: a GPU if there is one"}
 }
 
+func skipFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "skip-unreadable", Usage: "leave files out that cannot be read, and list them"}
+}
+
 func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"}
 }

@@ -20,7 +20,8 @@ func metricsCommand() *cli.Command {
 		Name:  "metrics",
 		Usage: "measure images, scores or runs: FID, IS, KID, AUROC, PSNR, SSIM, probes",
 		Description: `Images are a folder (png, jpg, …), an .npz of uint8 samples [n,h,w,c] under arr_0, a known data
-set (cifar10, or cifar10:test), or a run of liebm train, which then draws --n samples.
+set (cifar10, or cifar10:test), any other file that liebm data opens (a zip, a .liebm of liebm data
+prepare), or a run of liebm train, which then draws --n samples.
 Every result is a record with n, seed, SHA-256 of weights and data, mode and versions: --json
 prints it, --out appends it to a file, and a run keeps it for liebm report.
 
@@ -33,7 +34,7 @@ prints it, --out appends it to a file, and a run keeps it for liebm report.
 // metricFlags are those of every metric that reads images.
 func metricFlags(more ...cli.Flag) []cli.Flag {
 	return append(more, []cli.Flag{
-		&cli.BoolFlag{Name: "skip-unreadable", Usage: "leave files out that cannot be read, and list them"},
+		skipFlag(),
 		&cli.IntFlag{Name: "n", Value: 50_000, Usage: "samples to draw from a run"},
 		&cli.BoolFlag{Name: "no-mcmc", Usage: "draw from a run's G alone"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of samples, splits and subsets"},

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -47,17 +49,33 @@ func openSource(c *cli.Context, name string) (*source, error) {
 	if isRun(name) {
 		return drawSource(c, name)
 	}
-	if _, err := os.Stat(name); err == nil {
-		s, err := eval.Open(name, c.Bool("skip-unreadable"))
+	skip := c.Bool("skip-unreadable")
+	info, err := os.Stat(name)
+	if err == nil && (info.IsDir() || strings.EqualFold(filepath.Ext(name), ".npz")) {
+		s, err := eval.Open(name, skip)
 		return &source{Source: s}, err
 	}
-	set, err := openNamed(name)
+	var set *data.Set
+	if err == nil {
+		set, err = data.Open(name, data.Options{Skip: skip})
+		err = orSkip(err)
+	} else if set, err = openNamed(name); err != nil {
+		err = fmt.Errorf("%s: no such file or folder, and as a data set: %w", name, err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: no such file or folder, and as a data set: %w", name, err)
+		return nil, err
 	}
 	images := eval.FromSet(set)
 	images.Name = name
 	return &source{Source: &eval.Source{Images: images}, set: set}, nil
+}
+
+// orSkip adds the flag that leaves out what an error of data.Open is about, where it does.
+func orSkip(err error) error {
+	if errors.Is(err, data.ErrBadImage) {
+		return fmt.Errorf("%w, or leave such files out with --skip-unreadable", err)
+	}
+	return err
 }
 
 // openNamed opens a known set, "cifar10" or "cifar10:test".

@@ -24,7 +24,8 @@ func oodCommand() *cli.Command {
 		Usage:     "AUROC, AUPR and FPR@95 of a run's scores, or of scores in files",
 		ArgsUsage: "OUTLIERS...",
 		Description: `With --run, the run scores the test split of its data (valid where there is none), or --inliers, against each set of outliers:
-a known set (cifar100:test), a folder or .npz of the run's image size, constant, noise or inverted.
+a known set (cifar100:test), a folder, zip or .npz, constant, noise or inverted. Pictures are resized to
+the run's size and arrays of images padded, as in liebm score.
 The table is that of Tables 6, 7 and 9: a row per score, a column per set. With --scores, the
 arguments and --scores are text files of one score a line; inliers score high. Intervals are 95 %
 bootstrap ones.
@@ -38,7 +39,7 @@ bootstrap ones.
 			&cli.Float64Flag{Name: "gamma", Value: 0.1, Usage: "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ"},
 			&cli.IntFlag{Name: "resamples", Value: 1000, Usage: "of the bootstrap"},
 			&cli.Uint64Flag{Name: "seed", Usage: "of outliers made here, and of the bootstrap"},
-			&cli.BoolFlag{Name: "skip-unreadable", Usage: "leave files out that cannot be read, and list them"},
+			skipFlag(),
 			&cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"},
 			jsonFlag(), deviceFlag(),
 		},
@@ -124,7 +125,7 @@ func (t *oodTable) fromRun() error {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		t.record.Of(eval.Input{Name: name, Kind: "set", N: set.N, Size: []int{set.H, set.W, set.C}, SHA256: set.SHA256()})
+		t.record.Of(eval.InputOf(name, set))
 		return map[string][]float64{"s(x)": joint, "energy alone": energy, "cosine alone": cosine}, nil
 	}
 	inliers, name := test, cfg.Data.Name+":"+string(data.HeldOut(cfg.Data.Name))
@@ -162,27 +163,14 @@ func (t *oodTable) open(cfg train.Config, test *data.Set, name string) (*data.Se
 		sets, err := outliers(cfg, test, t.c.Uint64("seed"))
 		return sets[name], err
 	}
-	s, err := openSource(t.c, name)
-	if err != nil {
-		return nil, err
+	if isRun(name) {
+		return nil, fmt.Errorf("%s is a run: draw its samples first, by liebm sample --run %s --out samples.npz", name, name)
 	}
-	if s.Images == nil {
-		return nil, fmt.Errorf("%s holds statistics: scores need the images themselves", name)
+	set, err := openFor(cfg, name, t.c.Bool("skip-unreadable"))
+	if err == nil && set.Fit != "" {
+		t.record.Warn(fmt.Sprintf("%s: fitted to %d×%d pixels (%s); papers differ between padding with black and resizing", name, set.H, set.W, set.Fit))
 	}
-	set := s.set
-	if set == nil {
-		if set, _, err = s.Images.Set(t.c.Context); err != nil {
-			return nil, err
-		}
-	}
-	if cfg.Energy.Channels == 3 {
-		set = set.RGB()
-	}
-	if set.H < cfg.Data.Size && set.W < cfg.Data.Size {
-		t.record.Warn(fmt.Sprintf("%s: %d×%d images are padded with black to %d×%d; papers differ between this and resizing", name, set.H, set.W, cfg.Data.Size, cfg.Data.Size))
-		set, err = set.Pad(cfg.Data.Size)
-	}
-	return set, err
+	return set, orSkip(err)
 }
 
 func (t *oodTable) fromFiles() error {

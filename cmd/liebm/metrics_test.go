@@ -1,7 +1,9 @@
 package main
 
 import (
+	"archive/zip"
 	"encoding/json"
+	"errors"
 	"image"
 	"image/png"
 	"math"
@@ -63,6 +65,23 @@ func TestMetricsOfARun(t *testing.T) {
 	assert.Equal(t, 0.5, r.Values["s(x)/"+npz+"/auroc"], "a set against itself")
 	assert.Equal(t, []int{20, 20, 10000}, []int{r.Inputs[0].N, r.Inputs[1].N, r.Inputs[2].N})
 
+	gray := filepath.Join(t.TempDir(), "gray") // pictures are read as the run's channels and size ask
+	require.NoError(t, os.Mkdir(gray, 0o777))
+	for i := range 3 {
+		writePicture(t, filepath.Join(gray, string(rune('a'+i))+".png"), &image.Gray{Pix: make([]byte, 12*12), Stride: 12, Rect: image.Rect(0, 0, 12, 12)})
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(gray, "x.png"), nil, 0o666))
+	_, err = run(t, "metrics", "ood", "--run", dir, "--inliers", npz, gray)
+	require.ErrorContains(t, err, "x.png: empty file; mend or remove it, or leave such files out with --skip-unreadable")
+	r = record(t, "metrics", "ood", "--run", dir, "--inliers", npz, gray, "--resamples", "20", "--skip-unreadable")
+	assert.Equal(t, []int{32, 32, 1}, r.Inputs[1].Size)
+	assert.Len(t, r.Inputs[1].Skipped, 1)
+	assert.Contains(t, strings.Join(r.Warnings, "\n"), "fitted to 32×32 pixels (resize)")
+	_, err = run(t, "metrics", "ood", "--run", dir, "--inliers", npz, badFolder(t, "colour", func(string) {}))
+	require.ErrorContains(t, err, "images of 3 channels, where the run's networks read 1")
+	_, err = run(t, "metrics", "ood", "--run", dir, "--inliers", npz, dir)
+	require.ErrorContains(t, err, "draw its samples first")
+
 	plot := filepath.Join(t.TempDir(), "tsne.png")
 	r = record(t, "metrics", "tsne", "--run", dir, "--n", "120", "--on", "both", "--probe", "300", "--epochs", "2", "--plot", plot)
 	for _, key := range []string{"h/divergence", "f/divergence", "h/knn5", "f/linear"} {
@@ -102,7 +121,7 @@ func badFolder(t *testing.T, name string, add func(path string)) string {
 	for i := range 3 {
 		img := image.NewRGBA(image.Rect(0, 0, 12, 12))
 		for j := range img.Pix {
-			img.Pix[j] = byte(j * (i + 3))
+			img.Pix[j] = byte(j*(i+3)) | byte(j%4/3*255) // opaque
 		}
 		writePicture(t, filepath.Join(dir, string(rune('a'+i))+".png"), img)
 	}
@@ -117,6 +136,14 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 	wide := badFolder(t, "wide", func(path string) { writePicture(t, path, image.NewGray(image.Rect(0, 0, 13, 12))) })
 	mixed := badFolder(t, "mixed", func(path string) { writePicture(t, path, image.NewGray(image.Rect(0, 0, 12, 12))) })
 	empty := t.TempDir()
+	zipped := func(folder string) string {
+		path := folder + ".zip"
+		f, err := os.Create(path)
+		require.NoError(t, err)
+		w := zip.NewWriter(f)
+		require.NoError(t, errors.Join(w.AddFS(os.DirFS(folder)), w.Close(), f.Close()))
+		return path
+	}
 	floats := filepath.Join(empty, "floats.npz")
 	require.NoError(t, npz.Write(floats, map[string]any{"arr_0.npy": []float32{1, 2}}))
 	other := filepath.Join(empty, "other.npz")
@@ -126,6 +153,7 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 		{cut, "x.png: cut short or damaged"}, {deep, "x.png: 16 bits a channel"}, {wide, "x.png is 13×12 and"},
 		{empty, "no image there"}, {floats, "arr_0 has dtype <f4: want uint8"}, {other, "holds x: want arr_0"},
 		{filepath.Join(empty, "none"), "no such file or folder"},
+		{zipped(cut), "x.png: cut short or damaged"}, {zipped(deep), "x.png: 16 bits a channel"}, {zipped(mixed), "x.png: gray, where the images before it are RGB"},
 	} {
 		_, err := run(t, "metrics", "psnr", c.a, good)
 		require.Error(t, err, c.a)
@@ -134,7 +162,9 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 	}
 	_, err := run(t, "metrics", "psnr", good, cut, "--skip-unreadable")
 	assert.ErrorContains(t, err, "pairs no longer match")
-	r := record(t, "metrics", "ssim", mixed, mixed)
+	r := record(t, "metrics", "psnr", good, zipped(good))
+	assert.True(t, math.IsInf(r.Values["psnr"], 1), "a zip is read as its folder")
+	r = record(t, "metrics", "ssim", mixed, mixed)
 	assert.InDelta(t, 1, r.Values["ssim"], 1e-12)
 	assert.Contains(t, r.Warnings[0], "1 of 4 images are gray")
 	r = record(t, "metrics", "psnr", good, good)

@@ -58,8 +58,8 @@ func prepareData(c *cli.Context) error {
 	bar := newProgress("prepare")
 	report, err := data.Prepare(c.Context, name, c.String("out"), data.PrepareOptions{
 		Options: data.Options{Split: data.Split(c.String("split")), Path: path, Size: c.Int("size"), Crop: c.String("crop"),
-			Scale: c.Bool("scale"), RGB: c.Bool("rgb")},
-		Skip: c.Bool("skip-bad"), Watch: func(done, total int) { bar.count(done, cmp.Or(total, done+1)) },
+			Scale: c.Bool("scale"), RGB: c.Bool("rgb"), Skip: c.Bool("skip-bad")},
+		Watch: func(done, total int) { bar.count(done, cmp.Or(total, done+1)) },
 	})
 	if lookupErr == nil && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w%s", err, commands(known, path))

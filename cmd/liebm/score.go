@@ -28,6 +28,7 @@ scores with their provenance. liebm metrics ood measures how well they tell sets
 			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
 			&cli.IntFlag{Name: "n", Usage: "images of each set (default: all)"},
 			&cli.Float64Flag{Name: "gamma", Value: 0.1, Usage: "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ"},
+			skipFlag(),
 			&cli.StringFlag{Name: "out", Usage: "`FILE` to write instead of the screen"},
 			jsonFlag(), deviceFlag(),
 		},
@@ -63,9 +64,9 @@ func score(c *cli.Context) error {
 	r.WeightsSHA256, r.Settings = m.SHA256, map[string]string{"gamma": fmt.Sprint(gamma)}
 	var all []scored
 	for _, name := range c.Args().Slice() {
-		set, err := openFor(m.Config, name)
+		set, err := openFor(m.Config, name, c.Bool("skip-unreadable"))
 		if err != nil {
-			return err
+			return orSkip(err)
 		}
 		defer set.Close()
 		if c.IsSet("n") {
@@ -75,7 +76,7 @@ func score(c *cli.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		r.Of(inputOf(name, set))
+		r.Of(eval.InputOf(name, set))
 		r.Values[name+"/mean"], r.Values[name+"/std"] = mean(joint), stddev(joint)
 		for i := range joint {
 			all = append(all, scored{name, i, joint[i], energy[i], cosine[i]})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -92,7 +93,7 @@ func (u *use) images(n int, last bool) (*data.Set, error) {
 		}
 		return u.part(name, set, start, n), nil
 	}
-	set, err := openFor(cfg, name)
+	set, err := openFor(cfg, name, false)
 	if err != nil {
 		return nil, err
 	}
@@ -100,24 +101,24 @@ func (u *use) images(n int, last bool) (*data.Set, error) {
 }
 
 // openFor opens a known set, "cifar10" or "cifar10:test", or what lies at a path, in the shape that a
-// run's networks read.
-func openFor(cfg train.Config, name string) (*data.Set, error) {
+// run's networks read. With skip, files that cannot be read are left out.
+func openFor(cfg train.Config, name string, skip bool) (*data.Set, error) {
 	source, split := name, ""
 	if _, err := os.Stat(name); err != nil {
 		source, split, _ = strings.Cut(name, ":")
 	}
-	return data.Open(source, data.Options{Split: data.Split(split), Size: cfg.Data.Size, RGB: cfg.Energy.Channels == 3})
-}
-
-func inputOf(name string, set *data.Set) eval.Input {
-	return eval.Input{Name: name, Kind: "set", N: set.N, Size: []int{set.H, set.W, set.C}, SHA256: set.SHA256()}
+	set, err := data.Open(source, data.Options{Split: data.Split(split), Size: cfg.Data.Size, RGB: cfg.Energy.Channels == 3, Skip: skip})
+	if err == nil && set.C != cfg.Energy.Channels {
+		err = errors.Join(fmt.Errorf("%s: images of %d channels, where the run's networks read %d: convert them to gray", name, set.C, cfg.Energy.Channels), set.Close())
+	}
+	return set, err
 }
 
 // part copies n images of a set from start on, so that its file can go.
 func (u *use) part(name string, all *data.Set, start, n int) *data.Set {
 	set := all.Subset(indices(start, min(n, all.N-start)))
 	_ = all.Close()
-	u.record.Of(inputOf(name, set))
+	u.record.Of(eval.InputOf(name, set))
 	return set
 }
 
