@@ -151,6 +151,9 @@ func gridData(c *cli.Context) error {
 	if err := need(c, "out"); err != nil {
 		return err
 	}
+	if _, err := pictureFormat(c, "out", "png"); err != nil {
+		return err
+	}
 	name, err := argument(c)
 	if err != nil {
 		return err

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -106,6 +109,16 @@ func need(c *cli.Context, names ...string) error {
 		}
 	}
 	return nil
+}
+
+// pictureFormat is the format of the picture that a flag names, by its ending: one of those that the command writes.
+// Ask before what takes long.
+func pictureFormat(c *cli.Context, flag string, formats ...string) (string, error) {
+	path := c.String(flag)
+	if format := strings.ToLower(strings.TrimPrefix(filepath.Ext(path), ".")); slices.Contains(formats, format) {
+		return format, nil
+	}
+	return "", fmt.Errorf("--%s %s: the ending decides the format: name a file that ends in .%s", flag, path, strings.Join(formats, " or ."))
 }
 
 func printJSON(w io.Writer, v any) error {

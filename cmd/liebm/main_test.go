@@ -221,6 +221,17 @@ func TestDataCommands(t *testing.T) {
 	assert.NoError(t, err)
 	_, err = run(t, "data", "verify", "fashion")
 	assert.ErrorContains(t, err, "fmnist")
+
+	grid := filepath.Join(t.TempDir(), "grid")
+	_, err = run(t, "data", "grid", "--out", grid+".png", "fmnist")
+	require.NoError(t, err)
+	start, err := os.ReadFile(grid + ".png")
+	require.NoError(t, err)
+	assert.Equal(t, "\x89PNG", string(start[:4]))
+	for flag, args := range map[string][]string{"--out": {"data", "grid", "fmnist"}, "--plot": {"metrics", "tsne", "--run", "none"}} {
+		_, err = run(t, append(args, flag, grid+".txt")...)
+		assert.ErrorContains(t, err, flag+" "+grid+".txt: the ending decides the format: name a file that ends in .png")
+	}
 }
 
 func TestDataPrepare(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -48,6 +47,10 @@ func tsne(c *cli.Context) error {
 	if err := need(c, "run", "plot"); err != nil {
 		return err
 	}
+	format, err := pictureFormat(c, "plot", "png", "svg", "pdf")
+	if err != nil {
+		return err
+	}
 	r, which := newRecord("t-SNE"), []string{c.String("on")}
 	if c.String("on") == "both" {
 		which = []string{"h", "f"}
@@ -78,7 +81,7 @@ func tsne(c *cli.Context) error {
 		r.Settings = map[string]string{}
 	}
 	r.Settings["perplexity"] = fmt.Sprint(c.Float64("perplexity"))
-	if err := drawPanels(c.String("plot"), panels); err != nil {
+	if err := drawPanels(c.String("plot"), format, panels); err != nil {
 		return err
 	}
 	if err := keepInRun(c, r); err != nil {
@@ -123,10 +126,10 @@ func accuracies(linear, near float64) string {
 }
 
 // drawPanels writes pictures side by side, with a colour per class.
-func drawPanels(path string, panels []panel) error {
-	canvas, err := draw.NewFormattedCanvas(vg.Length(len(panels))*6*vg.Inch, 6*vg.Inch, strings.TrimPrefix(filepath.Ext(path), "."))
+func drawPanels(path, format string, panels []panel) error {
+	canvas, err := draw.NewFormattedCanvas(vg.Length(len(panels))*6*vg.Inch, 6*vg.Inch, format)
 	if err != nil {
-		return fmt.Errorf("--plot %s: %w: want .png, .svg or .pdf", path, err)
+		return err
 	}
 	tiles := draw.Tiles{Rows: 1, Cols: len(panels)}
 	for i, p := range panels {

@@ -68,7 +68,7 @@ func fig7Picture(p *plan, g grid) ([][2]string, error) {
 	if len(panels) == 0 {
 		return nil, nil
 	}
-	return [][2]string{{"fig7.png", fmt.Sprintf("t-SNE of %d test images", len(panels[0].points))}}, drawPanels(filepath.Join(p.out, "fig7.png"), panels)
+	return [][2]string{{"fig7.png", fmt.Sprintf("t-SNE of %d test images", len(panels[0].points))}}, drawPanels(filepath.Join(p.out, "fig7.png"), "png", panels)
 }
 
 // fig9 shows reconstructions by q of Eq. 26 and by q of the ELBO.
