@@ -72,6 +72,15 @@ func TestVerifyNamesTheWrongFile(t *testing.T) {
 	assert.Contains(t, message, trainImages+": missing; fetch it from http")
 	assert.NotContains(t, message, trainLabels)
 	assert.NotContains(t, message, testImages)
+
+	t.Run("renamed, and cut short", func(t *testing.T) {
+		packed, err := os.ReadFile(filepath.Join(path, testLabels+".gz"))
+		require.NoError(t, err)
+		other := folder(t, map[string][]byte{"labels": packed, trainLabels + ".gz": packed[:len(packed)-9]})
+		err = fashionMNIST().Verify(other)
+		require.ErrorContains(t, err, testLabels+": missing; "+filepath.Join(other, "labels")+" is it by its content: rename that")
+		require.ErrorContains(t, err, trainLabels+".gz: cut short or damaged: unexpected EOF: its SHA-256 should be ")
+	})
 }
 
 func TestVerifyCIFAR(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,7 @@ func (k Known) Verify(path string) error {
 		listed = true
 		for _, f := range form {
 			if found[f.name] == "" {
-				wrong = append(wrong, fmt.Errorf("data: %s: missing; fetch it from %s", filepath.Join(path, f.name), k.URL))
+				wrong = append(wrong, fmt.Errorf("data: %s: missing; %s", filepath.Join(path, f.name), k.elsewhere(f, found)))
 			} else if err := f.verify(found[f.name]); err != nil {
 				wrong = append(wrong, fmt.Errorf("data: %w; fetch it again from %s", err, k.URL))
 			}
@@ -56,6 +57,19 @@ func (k Known) Verify(path string) error {
 		return fmt.Errorf("data: %s: no file there has a published checksum; fetch %s and verify that file", path, k.URL)
 	}
 	return errors.Join(wrong...)
+}
+
+// elsewhere is the remedy for a missing file: it may be there under a name that is none of the set's.
+func (k Known) elsewhere(missing file, found map[string]string) string {
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if isImageName(name) || slices.ContainsFunc(slices.Concat(k.forms...), func(f file) bool { return f.name == name }) {
+			continue
+		}
+		if have, err := digests(found[name]); err == nil && (slices.Contains(have, missing.sha256) || slices.Contains(have, missing.md5)) {
+			return fmt.Sprintf("%s is it by its content: rename that", found[name])
+		}
+	}
+	return "fetch it from " + k.URL
 }
 
 // verifyFile accepts a single file under any name, if it is one of the set's.
@@ -164,7 +178,7 @@ func (f file) verify(path string) error {
 		h, want, algorithm = md5.New(), f.md5, "MD5"
 	}
 	if err := digest(h, path, !f.packed); err != nil {
-		return err
+		return fmt.Errorf("%w: its %s should be %s", err, algorithm, want)
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
 		return fmt.Errorf("%s: %s %s, should be %s", path, algorithm, got, want)
