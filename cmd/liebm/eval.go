@@ -126,7 +126,7 @@ func evaluate(c *cli.Context, dir string, o evalOptions, seconds map[string]floa
 	if err := s.keep(dir, test); err != nil {
 		return nil, err
 	}
-	return s, data.WriteAtomic(filepath.Join(dir, "summary.json"), func(w io.Writer) error { return printJSON(w, s) })
+	return s, writeJSON(filepath.Join(dir, "summary.json"), s)
 }
 
 // generate draws samples with and without MCMC, measures them and leaves grids.

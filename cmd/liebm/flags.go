@@ -127,6 +127,16 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// writeJSON leaves v as a file, whole or not at all.
+func writeJSON(path string, v any) error {
+	return data.WriteAtomic(path, func(w io.Writer) error { return printJSON(w, v) })
+}
+
+// writeText leaves text as a file, whole or not at all.
+func writeText(path, text string) error {
+	return data.WriteAtomic(path, func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
+}
+
 // explainStop adds how to go on, after Ctrl-C or a failure that left something to go on with.
 func explainStop(err error, out, remedy string) error {
 	if err == nil || !isRun(out) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -152,7 +151,7 @@ func (g grid) run(c cell, seed uint64, needs []measurement) error {
 }
 
 func (g grid) write(c cell, r cellResult) error {
-	return data.WriteAtomic(filepath.Join(g.dir(c, r.Seed), "cell.json"), func(w io.Writer) error { return printJSON(w, r) })
+	return writeJSON(filepath.Join(g.dir(c, r.Seed), "cell.json"), r)
 }
 
 // train trains a cell, or goes on with it.

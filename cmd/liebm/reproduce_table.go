@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"os"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
@@ -257,10 +255,10 @@ func (p *plan) write(c *cli.Context, s study) error {
 		pictures = append(pictures, more...)
 	}
 	text := r.markdown(s, p, pictures)
-	if err := data.WriteAtomic(base+".md", func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
+	if err := writeText(base+".md", text); err != nil {
 		return err
 	}
-	if err := data.WriteAtomic(base+".json", func(w io.Writer) error { return printJSON(w, r) }); err != nil {
+	if err := writeJSON(base+".json", r); err != nil {
 		return err
 	}
 	if c.Bool("json") {
@@ -282,7 +280,7 @@ func (p *plan) writeText(s study) error {
 	}
 	text = "# " + s.Title + "\n\n" + text
 	fmt.Println(text)
-	return data.WriteAtomic(path, func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
+	return writeText(path, text)
 }
 
 // early is the share of a run at which "at first" is read.

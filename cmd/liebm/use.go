@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,7 +185,7 @@ func (u *use) finish(result *data.Set, more func(out string) error, print func()
 	if err := data.WriteNPZ(filepath.Join(out, "images.npz"), result); err != nil {
 		return err
 	}
-	if err := data.WriteAtomic(filepath.Join(out, "result.json"), func(w io.Writer) error { return printJSON(w, u.record) }); err != nil {
+	if err := writeJSON(filepath.Join(out, "result.json"), u.record); err != nil {
 		return err
 	}
 	if err := keepInRun(u.c, u.record); err != nil {
