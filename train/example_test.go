@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
@@ -35,6 +36,43 @@ func bars() (*data.Set, error) {
 		set.Name = "bars"
 	}
 	return set, err
+}
+
+// The uses of a trained model that has a q, on images that it has not seen.
+func ExampleModel() {
+	ctx := context.Background()
+	test, err := data.Open("fmnist", data.Options{Split: data.Test, Size: 32})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer test.Close()
+	m, err := train.LoadModel("runs/erm", torch.Device{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	few := test.Head(64)
+
+	joint, energy, cosine, err := m.Scores(ctx, few, 0.1) // Eq. 15 and its terms; inliers score high
+	fmt.Println(len(joint), len(energy), len(cosine), err)
+	again, err := m.Reconstruct(ctx, few, train.ReconstructOptions{}) // G(q(x)), Table 11
+	if err == nil {
+		fmt.Println(again.MSE, again.Images)
+	}
+	restored, err := m.Restore(ctx, few, mcmc.SuperResolution{Factor: 8}, train.RestoreDefaults(m.Config)) // Eq. 16–17
+	if err == nil {
+		fmt.Println(restored.Start, restored.Refined, restored.Restored)
+	}
+	classes, err := m.Conditional(ctx, test, train.ConditionalOptions{N: 8}) // Sec. 4.3
+	if err == nil {
+		fmt.Println(classes.Images)
+	}
+	walks, err := m.Interpolate(ctx, 4, train.InterpolateOptions{Frames: 9}) // between random latents
+	fmt.Println(walks, err)
+	walks, err = m.InterpolateImages(ctx, few, few, train.InterpolateOptions{Frames: 9}) // between images
+	fmt.Println(walks, err)
 }
 
 // A whole run in small: twelve steps of Algorithm 1 without a semantic latent, its folder, samples.
