@@ -88,7 +88,7 @@ func (m *Model) canCondition(set *data.Set, o ConditionalOptions) error {
 		return fmt.Errorf("%s: the set is empty: give at least one image of each class", use)
 	}
 	if set.Labels == nil {
-		return fmt.Errorf("%s: %s has no labels: give a labelled set", use, set.Name)
+		return fmt.Errorf("%s: %s has no labels, and a class is the mean of its images: give a labelled set, or use a run on one, such as fmnist", use, set.Name)
 	}
 	if slices.Min(set.Labels) < 0 {
 		return fmt.Errorf("%s: %s has a negative label: classes count from 0", use, set.Name)
@@ -96,7 +96,13 @@ func (m *Model) canCondition(set *data.Set, o ConditionalOptions) error {
 	if o.N < 1 || o.Rounds < 1 || !(o.Weight >= 0) || math.IsInf(o.Weight, 0) {
 		return fmt.Errorf("%s of %d images a class in %d rounds with weight %v: give at least 1 of each, and a weight above 0", use, o.N, o.Rounds, o.Weight)
 	}
-	return errors.Join(m.needH(use), m.needQ(use), m.fits(set))
+	if err := m.needH(use); err != nil {
+		return err
+	}
+	if err := m.needQ(use); err != nil {
+		return err
+	}
+	return m.fits(set)
 }
 
 // conditioning is the work of one Conditional.

@@ -33,8 +33,11 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 	if err := check.Validate(); err != nil {
 		return nil, err
 	}
-	if m.H == nil || !(cfg.Rho > 0) {
-		return nil, errors.New("q learns from the encoder's latents (Eq. 26): the run needs an encoder, and rho must be above 0")
+	if m.H == nil {
+		return nil, fmt.Errorf("q over a finished run learns from the encoder's latents (Eq. 26), and the run has no encoder: take a run with one, or train with target=%s and rho=0", ERM)
+	}
+	if cfg.Rho == 0 {
+		return nil, errors.New("rho is 0, and q over a finished run learns from the encoder's latents alone (Eq. 26): --set rho=1")
 	}
 	q, err := models.NewInference(cfg.Inference, cfg.Seed)
 	if err != nil {

@@ -38,7 +38,7 @@ func byTarget(sets []string, targets ...string) (names []string) {
 // Preset returns a complete config by name.
 func Preset(name string) (Config, error) {
 	if !slices.Contains(Presets(), name) {
-		return Config{}, unknownPreset(name, Presets())
+		return Config{}, unknownPreset(name, Presets(), SSLPresets(), "pretraining")
 	}
 	set, target, _ := strings.Cut(name, "-")
 	c := presets[set]()
@@ -46,7 +46,11 @@ func Preset(name string) (Config, error) {
 	return c, nil
 }
 
-func unknownPreset(name string, known []string) error {
+// unknownPreset is the error of a name that is not among the known ones, or is that of another kind.
+func unknownPreset(name string, known, others []string, kind string) error {
+	if slices.Contains(others, name) {
+		return fmt.Errorf("%s is a preset of %s: here there are %v", name, kind, known)
+	}
 	guess := ""
 	if near := Nearest(name, known); near != "" {
 		guess = "did you mean " + near + "? "

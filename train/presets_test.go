@@ -56,6 +56,13 @@ func TestPresetsAreWholeAndValid(t *testing.T) {
 	}
 }
 
+func TestAPresetOfTheOtherKindIsNamedAsSuch(t *testing.T) {
+	_, err := Preset("fmnist-byol")
+	assert.ErrorContains(t, err, "fmnist-byol is a preset of pretraining: here there are")
+	_, err = SSLPreset("fmnist-em")
+	assert.ErrorContains(t, err, "fmnist-em is a preset of training: here there are")
+}
+
 func TestTheTrapOfTheZeroImageIsWarnedOf(t *testing.T) {
 	assert.Len(t, CIFAR10().Warnings(), 1, "quadratic F, no bias, 0 in [0, 1]")
 	assert.Empty(t, FashionMNIST().Warnings(), "has biases")

@@ -37,7 +37,7 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 	if chain.Delta2 == 0 {
 		chain.Delta2 = m.Config.latentDelta2(m.Config.Tau2)
 	}
-	if err := chain.Validate(); err != nil {
+	if err := checkChain("m", chain); err != nil {
 		return nil, fmt.Errorf("reconstruction: %w", err)
 	}
 	images, squares := &pictures{m: m}, 0.0

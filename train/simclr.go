@@ -60,7 +60,7 @@ func SSLPresets() []string {
 // SSLPreset returns a complete pretraining config by name.
 func SSLPreset(name string) (SSLConfig, error) {
 	if !slices.Contains(SSLPresets(), name) {
-		return SSLConfig{}, unknownPreset(name, SSLPresets())
+		return SSLConfig{}, unknownPreset(name, SSLPresets(), Presets(), "training")
 	}
 	set, target, _ := strings.Cut(name, "-")
 	return sslPresets[set](target), nil

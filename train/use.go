@@ -47,6 +47,17 @@ func (m *Model) fits(set *data.Set) error {
 	return nil
 }
 
+// checkChain refuses a chain of a use on m or Y, whose settings are not those of training.
+func checkChain(on string, l mcmc.Langevin) error {
+	if l.Steps < 0 {
+		return fmt.Errorf("%d steps of the chain on %s: give 0 (none) or more", l.Steps, on)
+	}
+	if !positive(l.Delta2) {
+		return fmt.Errorf("δ² of the chain on %s is %v: give a step size above 0, or none for the default", on, l.Delta2)
+	}
+	return l.Validate()
+}
+
 // use is one pass of a use over a set, a batch at a time.
 type use struct {
 	seed    uint64

@@ -95,6 +95,22 @@ func unitMSE(a, b *data.Set) (mse float64) {
 	return mse
 }
 
+func TestChainsOfUsesAreRefusedByTheirOwnNames(t *testing.T) {
+	c := FashionMNIST()
+	for want, change := range map[string]func(o *RestoreOptions){
+		"-1 steps of the chain on m: give 0 (none) or more":                              func(o *RestoreOptions) { o.Latent.Steps = -1 },
+		"δ² of the chain on m is NaN: give a step size above 0, or none for the default": func(o *RestoreOptions) { o.Latent.Delta2 = math.NaN() },
+		"δ² of the chain on Y is -2: give a step size above 0, or none for the default":  func(o *RestoreOptions) { o.Image.Delta2 = -2 },
+		"-3 steps of the chain on Y: give 0 (none) or more":                              func(o *RestoreOptions) { o.Image.Steps = -3 },
+		"the variance of p(A⁺y|A⁺Ax) is NaN: give one above 0, such as 0.5":              func(o *RestoreOptions) { o.Variance = math.NaN() },
+	} {
+		o := RestoreDefaults(c)
+		require.NoError(t, o.validate())
+		change(&o)
+		assert.EqualError(t, o.validate(), want)
+	}
+}
+
 func TestUsesThatNeedQSayHowToGetOne(t *testing.T) {
 	m := tinyModel(t)
 	ctx, bars, labelled := t.Context(), bars(t), labelled(t)
@@ -187,6 +203,7 @@ func TestRestoreWithoutLatents(t *testing.T) {
 	known[0] = true
 	_, err := m.Conditional(t.Context(), labelled(t), ConditionalOptions{N: 1})
 	assert.ErrorContains(t, err, "use a run with another posterior")
+	assert.NotContains(t, err.Error(), "\n", "one line")
 	r, err := m.Restore(t.Context(), bars(t).Head(3), mcmc.Inpainting{Height: 8, Width: 8, Known: known}, o)
 	require.NoError(t, err)
 	assert.Empty(t, r.Latent)

@@ -14,7 +14,7 @@ import (
 func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 	noLatent := c.Energy.Posterior == models.NoLatent
 	bad(c.Target != EM && c.Target != EJM && c.Target != ERM, "target is %q: give em, ejm or erm", c.Target)
-	bad(c.Encoder != Pretrained && c.Encoder != Joint, "encoder is %q: give pretrained or joint", c.Encoder)
+	bad(c.Encoder != Pretrained && c.Encoder != Joint, "encoder is %q: give pretrained, whatever liebm pretrain made it by, or joint", c.Encoder)
 	bad(c.EMAfter < 0 || (c.EMAfter > 0 && c.Target != EJM), "em_after is %d with target=%s: it is the step at which ejm goes over to em: --set target=ejm, or em_after=0", c.EMAfter, c.Target)
 	bad(noLatent && c.Target == EJM, "target=ejm climbs E(x,h(x)), which energy.posterior=none does not have: --set target=em, or another posterior")
 	bad(noLatent && c.Encoder == Joint, "encoder=joint learns from the energy's latents, which energy.posterior=none does not have: --set encoder=pretrained, or another posterior")
@@ -28,7 +28,7 @@ func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 		return
 	}
 	q := c.Inference
-	bad(len(q.Widths) == 0, "target=erm trains q, and inference.widths is empty: give q's channels, one per halving down to 4×4 pixels")
+	bad(len(q.Widths) == 0, "inference.widths is empty: give q's channels, one per halving down to 4×4 pixels; target=erm and liebm train-q need q, target=em does not")
 	bad(len(q.Widths) > 0 && 4<<len(q.Widths) != c.Data.Size, "inference.widths %v reads %d×%d images, data.size is %d: give one width per halving down to 4×4 pixels", q.Widths, 4<<len(q.Widths), 4<<len(q.Widths), c.Data.Size)
 	bad(q.LatentDim != c.Generator.LatentDim, "inference.latent_dim is %d, generator.latent_dim %d: q's latents are G's", q.LatentDim, c.Generator.LatentDim)
 	bad(q.Channels != c.Energy.Channels, "inference.channels is %d, energy.channels %d", q.Channels, c.Energy.Channels)
