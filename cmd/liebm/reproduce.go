@@ -84,27 +84,27 @@ func reproduce(c *cli.Context) error {
 	return plan.execute(c)
 }
 
-// execute is work within --minutes.
+// execute is work within --minutes. One that was stopped says how to go on.
 func (p *plan) execute(c *cli.Context) error {
-	if !c.IsSet("minutes") {
-		return p.work(c)
+	whole := c.Context
+	if c.IsSet("minutes") {
+		minutes := c.Float64("minutes")
+		if !(minutes > 0) {
+			return fmt.Errorf("--minutes %v: give a time above 0", minutes)
+		}
+		timed, stop := context.WithTimeout(whole, time.Duration(minutes*float64(time.Minute)))
+		defer stop()
+		c.Context = timed
 	}
-	minutes, whole := c.Float64("minutes"), c.Context
-	if !(minutes > 0) {
-		return fmt.Errorf("--minutes %v: give a time above 0", minutes)
-	}
-	timed, stop := context.WithTimeout(whole, time.Duration(minutes*float64(time.Minute)))
-	defer stop()
-	c.Context = timed
 	err := p.work(c)
-	if err != nil && timed.Err() != nil && whole.Err() == nil {
-		return fmt.Errorf("%v minutes are over: %w", minutes, err)
+	if err == nil || c.Context.Err() == nil {
+		return err
 	}
-	return err
+	if whole.Err() == nil {
+		err = fmt.Errorf("%v minutes are over: %w", c.Float64("minutes"), err)
+	}
+	return fmt.Errorf("%w\n  what is done is kept: the same liebm reproduce command goes on", err)
 }
-
-// goesOn ends the error of a reproduction that stopped on its way.
-const goesOn = "\n  what is done is kept: the same liebm reproduce command goes on"
 
 // work trains what the plan has, and writes each study's results.
 func (p *plan) work(c *cli.Context) error {
@@ -119,7 +119,7 @@ func (p *plan) work(c *cli.Context) error {
 	}
 	for _, s := range p.studies {
 		if err := p.write(c, s); err != nil {
-			return fmt.Errorf("%s: %w%s", s.Name, err, goesOn)
+			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
 	return nil

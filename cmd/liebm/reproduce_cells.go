@@ -272,7 +272,7 @@ func (part planPart) runAll(ctx context.Context, seeds []uint64) (left []string,
 			case errors.Is(err, train.ErrLocked):
 				left = append(left, fmt.Sprintf("%s-seed%d", c.name, seed))
 			case err != nil:
-				return left, fmt.Errorf("%s, seed %d: %w%s", c.name, seed, err, goesOn)
+				return left, fmt.Errorf("%s, seed %d: %w", c.name, seed, err)
 			}
 		}
 	}
