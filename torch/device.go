@@ -92,8 +92,8 @@ func Config() string {
 	return C.GoString(text)
 }
 
-// SetThreads sets how many threads an operator may use. Without it the first [Do] sets
-// OMP_NUM_THREADS, or else one per CPU: libtorch by itself may start with one.
+// SetThreads sets how many threads an operator may use, in every scope that opens from now on. Without
+// it the first [Do] sets OMP_NUM_THREADS, or else one per CPU: libtorch by itself may start with one.
 func SetThreads(n int) {
 	setUp()
 	C.lt_set_threads(C.int(max(n, 1)))

@@ -200,13 +200,15 @@ static void end_thread_pool() {
   if (pause) pause(hard);
 }
 
+static std::atomic<int> wanted_threads{0};
+
 int64_t lt_scope_open(void) {
   Thread& me = self();
-  if (!me.ready) { // OpenMP's thread count is per thread; oneDNN reads it without asking ATen
+  if (me.omp_threads != wanted_threads) { // OpenMP's count is per thread; oneDNN reads it without asking ATen
     at::init_num_threads();
-    me.ready = true;
     static std::atomic<bool> taken{false};
-    me.home = !taken.exchange(true);
+    if (!me.omp_threads) me.home = !taken.exchange(true);
+    me.omp_threads = wanted_threads;
   }
   me.open_marks.push_back(me.made.size());
   return int64_t(me.open_marks.size());
@@ -267,9 +269,12 @@ void lt_tune_malloc(void) {
 #endif
 }
 
-void lt_set_threads(int n) { at::set_num_threads(n); }
+void lt_set_threads(int n) {
+  at::set_num_threads(n);
+  wanted_threads = n;
+}
 
-int lt_threads(void) { return at::get_num_threads(); }
+int lt_threads(void) { return wanted_threads; }
 
 char* lt_load_cuda(const char* path) {
   return guard([&] {

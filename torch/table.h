@@ -36,8 +36,8 @@ struct Thread {
   std::vector<size_t> open_marks;
   std::vector<IValue> stack;
   at::Generator generators[2]; // CPU and CUDA, re-seeded for every draw
-  bool ready = false;
-  bool home = false; // the first thread to open a scope
+  int omp_threads = 0; // as of its last outermost scope; 0 before the first
+  bool home = false;   // the first thread to open a scope
   ~Thread() {
     std::lock_guard<std::mutex> lock(table_mutex);
     free_slots.insert(free_slots.end(), spare.begin(), spare.end());

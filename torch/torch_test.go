@@ -2,6 +2,7 @@ package torch
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -199,12 +200,24 @@ func TestRandomnessIsNamedBySeedStepAndPurpose(t *testing.T) {
 	})
 }
 
-func TestThreads(t *testing.T) {
+func TestThreadsAreSetForEveryThread(t *testing.T) {
 	before := Threads()
 	assert.GreaterOrEqual(t, before, 1)
-	SetThreads(1)
-	assert.Equal(t, 1, Threads())
-	SetThreads(before)
+	// Another thread opens a scope before the change, and one after it.
+	used, changed, seen := make(chan bool), make(chan bool), make(chan string)
+	go func() {
+		runtime.LockOSThread()
+		assert.NoError(t, Do(func() error { return nil }))
+		used <- true
+		<-changed
+		assert.NoError(t, Do(func() error { seen <- Config(); return nil }))
+	}()
+	<-used
+	SetThreads(before + 1)
+	defer SetThreads(before)
+	assert.Equal(t, before+1, Threads())
+	changed <- true
+	assert.Contains(t, <-seen, fmt.Sprintf("at::get_num_threads() : %d\n", before+1))
 }
 
 func TestParseDevice(t *testing.T) {
