@@ -22,7 +22,7 @@ Tensor adjoint(const Tensor& w, int64_t stride, int64_t padding) {
   if (stride == 1) return w.flip({2, 3}).transpose(0, 1).contiguous(at::MemoryFormat::ChannelsLast);
   if (stride != 2 || padding != 1 || w.size(2) != 4 || w.size(3) != 4)
     throw std::runtime_error("with a stride the kernel must be 4x4, the stride 2 and the padding 1");
-  auto taps = at::tensor({3, 1, 2, 0}, at::dtype(at::kLong));
+  auto taps = at::tensor({3, 1, 2, 0}, w.options().dtype(at::kLong).requires_grad(false));
   auto split = w.index_select(2, taps).index_select(3, taps).view({w.size(0), w.size(1), 2, 2, 2, 2});
   return split.permute({2, 4, 1, 0, 3, 5}).reshape({4 * w.size(1), w.size(0), 2, 2}).contiguous(at::MemoryFormat::ChannelsLast);
 }
