@@ -119,3 +119,26 @@ func TestWrongWeightsAreNamed(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 }
+
+func TestInceptionRunsOnItsDevice(t *testing.T) {
+	torchtest.OnStandInGPU(t, func() {
+		golden := torchtest.Load(t, "testdata/inception.npz")
+		means := func(mode Mode, d torch.Device) []float64 {
+			net, err := OpenInception(modelstest.InceptionFile(t), mode, d)
+			require.NoError(t, err)
+			defer net.Close()
+			var stats *Stats
+			torchtest.Scope(t, func() {
+				stats, _, err = MeasureImages(t.Context(), net, FromSet(goldenImages(t, golden, "a").Head(2)), nil)
+				require.NoError(t, err)
+				_, _, _, err = InceptionScore(t.Context(), net, FromSet(goldenImages(t, golden, "a").Head(2)), ISOptions{Splits: 1}, nil)
+				require.NoError(t, err)
+			})
+			return stats.Mean
+		}
+		for _, mode := range []Mode{PyTorch, TF, Clean} {
+			here, there := means(mode, torch.Device{}), means(mode, torch.Device{Type: torch.CUDA})
+			assert.InDeltaSlice(t, here, there, 1e-4, "%v: another convolution rounds otherwise", mode)
+		}
+	})
+}
