@@ -223,7 +223,7 @@ func refuse(wrong []bad) error {
 	if len(wrong) > most {
 		errs = append(errs, fmt.Errorf("and %d more like these", len(wrong)-most))
 	}
-	return errors.Join(append(errs, errors.New("mend or remove them, or leave such images out (--skip-bad)"))...)
+	return errors.Join(append(errs, errors.New("mend or remove them, or leave such images out (--skip-unreadable)"))...)
 }
 
 // finish writes what follows the pixels, and then the header, and gives the file its name.

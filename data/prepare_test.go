@@ -172,7 +172,7 @@ func TestPrepareNamesBadImages(t *testing.T) {
 	_, err := Prepare(t.Context(), dir, out, PrepareOptions{})
 	require.ErrorContains(t, err, "a/00003.png: starts with 3c 68 74 6d")
 	require.ErrorContains(t, err, "b/00012.png: 16 bits")
-	require.ErrorContains(t, err, "--skip-bad")
+	require.ErrorContains(t, err, "--skip-unreadable")
 
 	report := mustPrepare(t, dir, out, PrepareOptions{Options: Options{Skip: true}})
 	assert.Equal(t, 18, report.N)

@@ -24,7 +24,7 @@ func prepareCommand(path, split cli.Flag) *cli.Command {
 			&cli.StringFlag{Name: "crop", Usage: strings.Join(data.Crops(), ", ") + " (default: 148 for CelebA)"},
 			&cli.BoolFlag{Name: "scale", Usage: "resize sets such as MNIST to --size too, where the default pads them"},
 			&cli.BoolFlag{Name: "rgb", Usage: "repeat a gray channel three times"},
-			&cli.BoolFlag{Name: "skip-bad", Usage: "leave out images that cannot be read, and name them, instead of stopping"},
+			skipFlag(),
 			&cli.BoolFlag{Name: "download", Usage: "first fetch the published files, into --path or $LIEBM_DATA/NAME"},
 			jsonFlag(),
 		},
@@ -33,7 +33,7 @@ Train on the file by its path, as in --data celeba-train-64.liebm; several in on
 
 	liebm data prepare --size 64 --out celeba-train-64.liebm --path ~/img_align_celeba.zip celeba
 	liebm data prepare --download --out cifar10.liebm cifar10
-	liebm data prepare --size 64 --crop center --skip-bad --out cats.liebm ~/pictures/cats`,
+	liebm data prepare --size 64 --crop center --skip-unreadable --out cats.liebm ~/pictures/cats`,
 	}
 }
 
@@ -58,7 +58,7 @@ func prepareData(c *cli.Context) error {
 	bar := newProgress("prepare")
 	report, err := data.Prepare(c.Context, name, c.String("out"), data.PrepareOptions{
 		Options: data.Options{Split: data.Split(c.String("split")), Path: path, Size: c.Int("size"), Crop: c.String("crop"),
-			Scale: c.Bool("scale"), RGB: c.Bool("rgb"), Skip: c.Bool("skip-bad")},
+			Scale: c.Bool("scale"), RGB: c.Bool("rgb"), Skip: c.Bool("skip-unreadable")},
 		Watch: func(done, total int) { bar.count(done, cmp.Or(total, done+1)) },
 	})
 	if lookupErr == nil && errors.Is(err, fs.ErrNotExist) {
