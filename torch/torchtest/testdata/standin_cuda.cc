@@ -52,13 +52,8 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   Device getDevice() const override { return {c10::kCUDA, current}; }
   void setDevice(Device d) const override { current = d.index() < 0 ? 0 : d.index(); }
   void uncheckedSetDevice(Device d) const noexcept override { setDevice(d); }
-#if STANDIN_TORCH_2
-  c10::Stream getStream(Device d) const override { return c10::Stream(c10::Stream::DEFAULT, d); }
-  c10::Stream exchangeStream(c10::Stream s) const override { return s; }
-#else
   c10::Stream getStream(Device d) const noexcept override { return c10::Stream(c10::Stream::DEFAULT, d); }
   c10::Stream exchangeStream(c10::Stream s) const noexcept override { return s; }
-#endif
   c10::DeviceIndex deviceCount() const noexcept override { return 2; }
 };
 C10_REGISTER_GUARD_IMPL(CUDA, Guard);
@@ -168,6 +163,8 @@ struct CUDAHooks : CUDAHooksInterface { // libtorch looks for this name
   bool hasPrimaryContext(DeviceIndex) const override { return true; }
   const Generator& getDefaultGenerator(DeviceIndex) const override { return generator(); }
   void deviceSynchronize(DeviceIndex) const override {}
+  bool isPinnedPtr(const void*) const override { return false; }
+  Allocator* getPinnedMemoryAllocator() const override { return c10::GetAllocator(kCPU); }
 #else
   void initCUDA() const override {}
   bool hasPrimaryContext(int64_t) const override { return true; }
