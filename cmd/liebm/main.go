@@ -43,7 +43,7 @@ func exitCode(err error) int {
 }
 
 func app() *cli.App {
-	return &cli.App{
+	return plainly(&cli.App{
 		Name:    "liebm",
 		Usage:   "train, sample and evaluate latent-informed energy-based models",
 		Version: version,
@@ -76,9 +76,7 @@ The same in steps:
 			reproduceCommand(),
 		},
 		HideHelpCommand:           true,
-		DisableSliceFlagSeparator: true, // lists have commas: --set energy.widths=[16,32]
-		Suggest:                   true,
+		DisableSliceFlagSeparator: true,                         // lists have commas: --set energy.widths=[16,32]
 		ExitErrHandler:            func(*cli.Context, error) {}, // main prints and exits
-		CommandNotFound:           nil,
-	}
+	})
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/train"
+)
+
+// plainly makes a wrong flag or command one line that guesses what was meant, in place of the whole help.
+func plainly(a *cli.App) *cli.App {
+	a.OnUsageError = wrongFlag(a.Name)
+	a.Action = wrongCommand(a.Name, a.Commands)
+	answerPlainly(a.Name, a.Commands)
+	return a
+}
+
+func answerPlainly(parent string, commands []*cli.Command) {
+	for _, c := range commands {
+		path := parent + " " + c.Name
+		c.OnUsageError = wrongFlag(path)
+		if len(c.Subcommands) > 0 {
+			c.Action = wrongCommand(path, c.Subcommands)
+		}
+		answerPlainly(path, c.Subcommands)
+	}
+}
+
+// wrongFlag explains why the flags of the command at path could not be read.
+func wrongFlag(path string) cli.OnUsageErrorFunc {
+	return func(c *cli.Context, err error, _ bool) error {
+		name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+		if !unknown {
+			return fmt.Errorf("%w: see %s --help", err, path)
+		}
+		var names []string
+		for _, f := range c.Command.Flags {
+			names = append(names, f.Names()...)
+		}
+		guess := ""
+		if near := train.Nearest(name, names); near != "" {
+			guess = "did you mean --" + near + "? "
+		}
+		return fmt.Errorf("%s has no flag --%s: %s%s --help lists them", path, name, guess, path)
+	}
+}
+
+// wrongCommand shows the help of a command that needs a subcommand, or says that it has none of that
+// name.
+func wrongCommand(path string, commands []*cli.Command) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if name := c.Args().First(); name == "" || name == "help" {
+			return cli.ShowSubcommandHelp(c)
+		}
+		var names []string
+		for _, sub := range commands {
+			names = append(names, sub.Name)
+		}
+		guess := ""
+		if near := train.Nearest(c.Args().First(), names); near != "" {
+			guess = "did you mean " + near + "? "
+		}
+		return fmt.Errorf("%s has no command %q: %s%s --help lists them", path, c.Args().First(), guess, path)
+	}
+}
