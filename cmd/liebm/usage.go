@@ -21,7 +21,7 @@ func answerPlainly(parent string, commands []*cli.Command) {
 	for _, c := range commands {
 		path := parent + " " + c.Name
 		c.OnUsageError = wrongFlag(path)
-		if len(c.Subcommands) > 0 {
+		if len(c.Subcommands) > 0 && c.Action == nil {
 			c.Action = wrongCommand(path, c.Subcommands)
 		}
 		answerPlainly(path, c.Subcommands)

@@ -16,6 +16,7 @@ func TestWrongFlagsAndCommandsGetOneLine(t *testing.T) {
 		{[]string{"metrics", "fiddle"}, `liebm metrics has no command "fiddle": liebm metrics --help lists them`},
 		{[]string{"--thread", "1", "doctor"}, "liebm has no flag --thread: did you mean --threads? liebm --help lists them"},
 		{[]string{"metrics", "fid", "a", "b", "--weigths", "w"}, "liebm metrics fid has no flag --weigths: did you mean --weights? liebm metrics fid --help lists them"},
+		{[]string{"eval"}, "--run is missing: see liebm eval --help"},
 		{[]string{"train", "--steps", "x"}, `invalid value "x" for flag -steps: parse error: see liebm train --help`},
 	} {
 		text, err := run(t, c.args...)
