@@ -59,17 +59,16 @@ func (r tinyReproduction) run(t *testing.T, names ...string) error {
 	return app.RunContext(t.Context(), append([]string{"liebm"}, r.flags...))
 }
 
-// reproduceTiny runs studies with the cells and seeds given.
-func reproduceTiny(t *testing.T, out string, only []string, seeds []uint64, names ...string) error {
-	t.Helper()
-	return tinyReproduction{flags: []string{"--out", out}, cells: only, seeds: seeds}.run(t, names...)
-}
-
 func TestReproduceTrainsEveryCellOnceAndLaysItBesideThePublished(t *testing.T) {
 	before := torch.Live()
-	out := t.TempDir()
+	out, few := t.TempDir(), fewImages(t, 300, 95)
+	reproduce := func(only []string, seeds []uint64, names ...string) error {
+		return tinyReproduction{flags: []string{"--out", out}, cells: only, seeds: seeds, change: func(sc *scale) {
+			sc.set, sc.setSSL = append(sc.set, "data.name="+few), append(sc.setSSL, "data.name="+few)
+		}}.run(t, names...)
+	}
 	cells := []string{"em", "none"}
-	require.NoError(t, reproduceTiny(t, out, cells, []uint64{1, 2}, "table9", "fig6"))
+	require.NoError(t, reproduce(cells, []uint64{1, 2}, "table9", "fig6"))
 
 	dir := filepath.Join(out, "mini")
 	text, err := os.ReadFile(filepath.Join(dir, "table9.md"))
@@ -84,7 +83,6 @@ func TestReproduceTrainsEveryCellOnceAndLaysItBesideThePublished(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &r))
 	assert.Len(t, r.Cells, 4)
-	assert.FileExists(t, filepath.Join(dir, "fig6.svg"))
 	for _, line := range r.Rows {
 		if line.Label == "EM w/o MCMC" {
 			assert.Len(t, line.Ours["FD"], 2)
@@ -93,11 +91,11 @@ func TestReproduceTrainsEveryCellOnceAndLaysItBesideThePublished(t *testing.T) {
 	checkpoint := filepath.Join(dir, "fmnist", "em-seed1", "checkpoint-00000004.safetensors")
 	first, err := os.Stat(checkpoint)
 	require.NoError(t, err)
-	require.NoError(t, reproduceTiny(t, out, cells, []uint64{1}, "table10"))
+	require.NoError(t, reproduce(cells, []uint64{1}, "table10"))
 	again, err := os.Stat(checkpoint)
 	require.NoError(t, err)
 	assert.Equal(t, first.ModTime(), again.ModTime(), "another table reads the model that is there")
-	require.NoError(t, reproduceTiny(t, out, []string{"em-q"}, []uint64{1}, "table11"))
+	require.NoError(t, reproduce([]string{"em-q"}, []uint64{1}, "table11"))
 	text, err = os.ReadFile(filepath.Join(dir, "table11.json"))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &r))
@@ -112,7 +110,13 @@ func TestReproduceTrainsEveryCellOnceAndLaysItBesideThePublished(t *testing.T) {
 	text, err = os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, []byte(string(text[:len(text)-2])+`,"preset":"other"}`), 0o666))
-	assert.ErrorContains(t, reproduceTiny(t, out, cells, []uint64{1}, "table10"), "was made with other")
+	assert.ErrorContains(t, reproduce(cells, []uint64{1}, "table10"), "was made with other")
+}
+
+func TestReproduceDrawsTheCurvesOfFashionMNIST(t *testing.T) {
+	out := t.TempDir()
+	require.NoError(t, tinyReproduction{flags: []string{"--out", out}, cells: []string{"em"}, seeds: []uint64{1}}.run(t, "fig6"))
+	assert.FileExists(t, filepath.Join(out, "mini", "fig6.svg"))
 }
 
 func TestThePapersScaleMeasuresFIDAndIS(t *testing.T) {
