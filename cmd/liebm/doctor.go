@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/cpu"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
@@ -65,7 +66,7 @@ func diagnose() []fact {
 	facts := []fact{
 		{"liebm", version}, {"go", runtime.Version()}, {"libtorch", torch.Version()}, {"library", torch.LibraryPath()},
 		{"cpus", fmt.Sprint(runtime.NumCPU())}, {"threads", fmt.Sprint(torch.Threads())}, {"blas", torch.BLAS()},
-		{"cpu", cpuCapability()},
+		{"cpu", cpuCapability()}, {"bfloat16", bfloat16Speed()},
 	}
 	if torch.HasCUDA() {
 		for i := range torch.CUDADevices() {
@@ -112,4 +113,12 @@ func cpuCapability() string {
 		}
 	}
 	return "unknown"
+}
+
+// bfloat16Speed says whether chains in bfloat16 pay on this CPU: its matrix units decide.
+func bfloat16Speed() string {
+	if runtime.GOARCH == "amd64" && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 {
+		return "AMX: chains of wide networks are faster with precision=bfloat16"
+	}
+	return "no AMX: chains are faster with precision=float32"
 }
