@@ -202,6 +202,7 @@ func MemoryStats(d Device) (m Memory, err error) {
 // Synchronize waits until a device has done all its work, like torch.cuda.synchronize; timings on a
 // GPU need it. On the CPU it has nothing to wait for.
 func Synchronize(d Device) {
+	setUp()
 	if d.Type == CUDA {
 		check("synchronize", C.lt_synchronize(C.int(d.Index)))
 	}

@@ -36,7 +36,7 @@ struct Thread {
   std::vector<size_t> open_marks;
   std::vector<IValue> stack;
   at::Generator generators[2]; // CPU and CUDA, re-seeded for every draw
-  int omp_threads = 0; // as of its last outermost scope; 0 before the first
+  int omp_threads = 0; // as of the last scope that it opened; 0 before the first
   bool home = false;   // the first thread to open a scope
   ~Thread() {
     std::lock_guard<std::mutex> lock(table_mutex);

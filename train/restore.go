@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func (o RestoreOptions) validate() error {
 	if o.Frames < 0 {
 		return fmt.Errorf("%d frames of each chain: give 0 or more", o.Frames)
 	}
-	return errors.Join(checkChain("m", o.Latent), checkChain("Y", o.Image))
+	return cmp.Or(checkChain("m", o.Latent), checkChain("Y", o.Image))
 }
 
 // Restoration is what [Model.Restore] made of a set: images at the training size, in the set's order.

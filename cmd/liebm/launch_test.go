@@ -69,7 +69,7 @@ func TestTwoProcessesTrainUnder(t *testing.T) {
 			for rank, p := range launch(t, func(rank string) []string { return place(port, rank) }, training(t, out, "2")...) {
 				assert.NoError(t, p.Wait(), "rank %d: %s", rank, &p.output)
 				if rank == 1 {
-					assert.Empty(t, p.output.String(), "rank 0 alone reports")
+					assert.NotContains(t, p.output.String(), "training", "rank 0 alone reports") // newer Gloo has a line of its own
 				}
 			}
 			assert.FileExists(t, filepath.Join(out, "checkpoint-00000002.safetensors"))

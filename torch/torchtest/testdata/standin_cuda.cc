@@ -158,6 +158,9 @@ struct CUDAHooks : CUDAHooksInterface { // libtorch looks for this name
   bool hasCUDA() const override { return true; }
   decltype(std::declval<const CUDAHooksInterface&>().getNumGPUs()) getNumGPUs() const override { return 2; }
   std::string showConfig() const override { return ""; }
+  bool isBuilt() const { return true; } // these three are virtual where they exist
+  bool isAvailable() const { return true; }
+  DeviceIndex deviceCount() const { return 2; }
 #if STANDIN_TORCH_2
   void init() const override {}
   bool hasPrimaryContext(DeviceIndex) const override { return true; }
