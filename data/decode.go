@@ -19,6 +19,8 @@ type shaper struct {
 	size  int  // 0: keep
 	scale bool // resize to size; else pad
 	rgb   bool
+
+	resized *atomic.Bool // set if an image had another size than the one asked for; may be nil
 }
 
 func (s shaper) apply(f frame) (frame, error) {
@@ -33,6 +35,9 @@ func (s shaper) apply(f frame) (frame, error) {
 	case s.size == 0 || f.h == s.size && f.w == s.size:
 		return f, nil
 	case s.scale:
+		if s.resized != nil {
+			s.resized.Store(true)
+		}
 		return f.resize(s.size), nil
 	case f.h > s.size || f.w > s.size:
 		return f, fmt.Errorf("%d×%d pixels cannot be padded to %d; scale them", f.w, f.h, s.size)
@@ -135,7 +140,7 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := shaper{crop: cmpCrop(o.Crop, from), size: o.Size, scale: true, rgb: o.RGB}
+	s := shaper{crop: cmpCrop(o.Crop, from), size: o.Size, scale: true, rgb: o.RGB, resized: new(atomic.Bool)}
 	var shape Shape
 	var pixels []byte
 	var labels []int32
@@ -173,7 +178,7 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	}
 	set := newSet(shape, pixels, labels)
 	set.Name, set.Split, set.Classes, set.Files, set.Skipped = stem(path), from.split, from.classes, []string{path}, skipped
-	if o.Size != 0 {
+	if s.resized.Load() {
 		set.Fit = "resize"
 	}
 	return set, nil

@@ -231,6 +231,7 @@ func TestUnreadableImagesAreLeftOutOnRequest(t *testing.T) {
 		assert.Equal(t, filepath.Join(path, "b.png")+": empty file", set.Skipped[0])
 		assert.Equal(t, byte(2), set.Image(1)[0])
 		assert.Empty(t, set.Fit)
+		assert.Empty(t, mustOpen(t, path, Options{Skip: true, Size: set.H, RGB: true}).Fit, "their own size")
 		assert.Equal(t, "resize", mustOpen(t, path, Options{Skip: true, Size: 4, RGB: true}).Fit)
 	}
 	_, err := Open(folder(t, map[string][]byte{"b.png": nil}), Options{Skip: true})
