@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,13 +97,7 @@ func (m *Model) canCondition(set *data.Set, o ConditionalOptions) error {
 	if o.N < 1 || o.Rounds < 1 || !(o.Weight >= 0) || math.IsInf(o.Weight, 0) {
 		return fmt.Errorf("%s of %d images a class in %d rounds with weight %v: give at least 1 of each, and a weight above 0", use, o.N, o.Rounds, o.Weight)
 	}
-	if err := m.needH(use); err != nil {
-		return err
-	}
-	if err := m.needQ(use); err != nil {
-		return err
-	}
-	return m.fits(set)
+	return cmp.Or(m.needH(use), m.needQ(use), m.fits(set))
 }
 
 // conditioning is the work of one Conditional.

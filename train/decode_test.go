@@ -281,7 +281,7 @@ func TestNearest(t *testing.T) {
 		"CIFAR-10": "cifar10", "cifar_100": "cifar100", "cifra10": "cifar10", "celebA": "celeba", "celeba-hq": "celebahq",
 		"imagenet": "imagenet32", "svnh": "svhn", "mnist": "", "": "", strings.Repeat("c", 1e6): "",
 	} {
-		assert.Equal(t, want, Nearest(word, known), "%.20s", word)
+		assert.Equal(t, want, nearest(word, known), "%.20s", word)
 	}
 }
 

@@ -33,7 +33,7 @@ func unknownKey(path string, known []setting) error {
 			elsewhere = append(elsewhere, s.path)
 		}
 	}
-	near := Nearest(path, paths)
+	near := nearest(path, paths)
 	if len(elsewhere) > 0 {
 		near = strings.Join(elsewhere, " or ")
 	}
@@ -46,20 +46,28 @@ func unknownKey(path string, known []setting) error {
 	return fmt.Errorf("unknown key %s: known are %s", show(path), keysOf(known, group))
 }
 
-// Nearest returns the entry of known most like word, "" when none is near: it differs, case and punctuation aside, in at
+// Guess is "did you mean X? ", X the nearest of the known, or nothing where none is near.
+func Guess(word string, known []string) string {
+	if near := nearest(word, known); near != "" {
+		return "did you mean " + near + "? "
+	}
+	return ""
+}
+
+// nearest returns the entry of known most like word, "" when none is near: it differs, case and punctuation aside, in at
 // most a third of the letters (inserted, dropped or replaced). Ties go to the first.
-func Nearest(word string, known []string) string {
-	best, nearest := math.MaxInt, ""
+func nearest(word string, known []string) string {
+	best, found := math.MaxInt, ""
 	for _, k := range known {
 		a, b := letters(word), letters(k)
 		if len(a) > 2*len(b)+2 {
 			continue // too far, and perhaps too long to compare
 		}
 		if d := editDistance(a, b); d < best && d <= (max(len(a), len(b))+2)/3 {
-			best, nearest = d, k
+			best, found = d, k
 		}
 	}
-	return nearest
+	return found
 }
 
 func letters(s string) []rune {

@@ -51,11 +51,7 @@ func unknownPreset(name string, known, others []string, kind string) error {
 	if slices.Contains(others, name) {
 		return fmt.Errorf("%s is a preset of %s: here there are %v", name, kind, known)
 	}
-	guess := ""
-	if near := Nearest(name, known); near != "" {
-		guess = "did you mean " + near + "? "
-	}
-	return fmt.Errorf("no preset is called %q: %sthere are %v", name, guess, known)
+	return fmt.Errorf("no preset is called %q: %sthere are %v", name, Guess(name, known), known)
 }
 
 func adam(lr, beta2 float64) OptimConfig {

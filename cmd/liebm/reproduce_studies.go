@@ -121,9 +121,5 @@ func studyNamed(name string) (study, error) {
 	if i := slices.IndexFunc(all, func(s study) bool { return s.Name == name }); i >= 0 {
 		return all[i], nil
 	}
-	guess := ""
-	if near := train.Nearest(name, studyNames()); near != "" {
-		guess = "did you mean " + near + "? "
-	}
-	return study{}, fmt.Errorf("%s is nothing that can be reproduced: %sthere are %v", name, guess, studyNames())
+	return study{}, fmt.Errorf("%s is nothing that can be reproduced: %sthere are %v", name, train.Guess(name, studyNames()), studyNames())
 }

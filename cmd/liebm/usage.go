@@ -37,13 +37,12 @@ func wrongFlag(path string) cli.OnUsageErrorFunc {
 		}
 		var names []string
 		for _, f := range c.Command.Flags {
-			names = append(names, f.Names()...)
+			for _, n := range f.Names() {
+				names = append(names, "--"+n)
+			}
 		}
-		guess := ""
-		if near := train.Nearest(name, names); near != "" {
-			guess = "did you mean --" + near + "? "
-		}
-		return fmt.Errorf("%s has no flag --%s: %s%s --help lists them", path, name, guess, path)
+		name = "--" + name
+		return fmt.Errorf("%s has no flag %s: %s%s --help lists them", path, name, train.Guess(name, names), path)
 	}
 }
 
@@ -58,10 +57,6 @@ func wrongCommand(path string, commands []*cli.Command) cli.ActionFunc {
 		for _, sub := range commands {
 			names = append(names, sub.Name)
 		}
-		guess := ""
-		if near := train.Nearest(c.Args().First(), names); near != "" {
-			guess = "did you mean " + near + "? "
-		}
-		return fmt.Errorf("%s has no command %q: %s%s --help lists them", path, c.Args().First(), guess, path)
+		return fmt.Errorf("%s has no command %q: %s%s --help lists them", path, c.Args().First(), train.Guess(c.Args().First(), names), path)
 	}
 }
