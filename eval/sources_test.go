@@ -118,13 +118,20 @@ func TestStatisticsSurviveTheirFile(t *testing.T) {
 	}
 }
 
-func TestSamplesAreReadToTheLastByte(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.npz")
+// blackSamples is a file of five images of 2×3 pixels, and what is in it.
+func blackSamples(t testing.TB) (path string, file []byte) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "x.npz")
 	set, err := data.New(data.Shape{N: 5, H: 2, W: 3, C: 3}, make([]byte, 90), nil)
 	require.NoError(t, err)
 	require.NoError(t, data.WriteNPZ(path, set))
-	good, err := os.ReadFile(path)
+	file, err = os.ReadFile(path)
 	require.NoError(t, err)
+	return path, file
+}
+
+func TestSamplesAreReadToTheLastByte(t *testing.T) {
+	path, good := blackSamples(t)
 	flipped := bytes.Clone(good)
 	flipped[bytes.Index(good, []byte("}"))+90] ^= 1
 	for name, c := range map[string]struct {
@@ -264,12 +271,7 @@ func FuzzStatistics(f *testing.F) {
 }
 
 func FuzzSamples(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "x.npz")
-	set, err := data.New(data.Shape{N: 5, H: 2, W: 3, C: 3}, make([]byte, 90), nil)
-	require.NoError(f, err)
-	require.NoError(f, data.WriteNPZ(path, set))
-	stored, err := os.ReadFile(path)
-	require.NoError(f, err)
+	path, stored := blackSamples(f)
 	f.Add(stored)
 	f.Add(npzFile(f, map[string]any{"arr_0.npy": [2][3][4]uint8{{{1}}, {{2}}}}))
 	f.Add(npzFile(f, map[string]any{"arr_0.npy": [2][1][1][3]uint8{}, "arr_1.npy": []int64{3, 4}})) // ADM's, with labels

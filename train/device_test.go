@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/torchtest"
@@ -80,40 +79,7 @@ func usesOn(t *testing.T, d torch.Device) {
 	m, err := LoadModel(dir, d)
 	require.NoError(t, err)
 	defer m.Close()
-	restore := RestoreDefaults(m.Config)
-	restore.Latent.Steps, restore.Image.Steps = 2, 2
-	known := make([]bool, 64)
-	known[0] = true
-	for name, use := range map[string]func() error{
-		"sample": func() error { _, err := m.Sample(t.Context(), 4, SampleOptions{}); return err },
-		"score":  func() error { _, _, _, err := m.Scores(t.Context(), bars(t), 0.1); return err },
-		"reconstruct": func() error {
-			_, err := m.Reconstruct(t.Context(), bars(t), ReconstructOptions{L: 2, Sigma: 0.1})
-			return err
-		},
-		"super-resolution": func() error {
-			_, err := m.Restore(t.Context(), bars(t), mcmc.SuperResolution{Factor: 2}, restore)
-			return err
-		},
-		"inpainting": func() error {
-			_, err := m.Restore(t.Context(), bars(t), mcmc.Inpainting{Height: 8, Width: 8, Known: known}, restore)
-			return err
-		},
-		"conditional": func() error { _, err := m.Conditional(t.Context(), labelled(t), ConditionalOptions{N: 2}); return err },
-		"interpolate": func() error {
-			_, err := m.Interpolate(t.Context(), 2, InterpolateOptions{Frames: 3, Refine: true})
-			return err
-		},
-		"interpolate images": func() error {
-			_, err := m.InterpolateImages(t.Context(), bars(t).Head(2), bars(t).Head(2), InterpolateOptions{Frames: 3})
-			return err
-		},
-		"train q": func() error {
-			c := m.Config
-			c.Batch = 4
-			return TrainInference(t.Context(), c, m, bars(t), Options{Out: filepath.Join(t.TempDir(), "q"), Device: d})
-		},
-	} {
-		assert.NoError(t, use(), name)
+	for name, use := range usesOf(t, m, d) {
+		assert.NoError(t, use(t.Context()), name)
 	}
 }

@@ -286,6 +286,47 @@ func TestInterpolate(t *testing.T) {
 	assert.ErrorContains(t, err, "as many ends as starts")
 }
 
+// usesOf are all that a model with q can be put to on its device, each a few steps long.
+func usesOf(t *testing.T, m *Model, d torch.Device) map[string]func(ctx context.Context) error {
+	images, classes, known := bars(t), labelled(t), make([]bool, 64)
+	known[0] = true
+	restore := RestoreDefaults(m.Config)
+	restore.Latent.Steps, restore.Image.Steps = 3, 3
+	return map[string]func(ctx context.Context) error{
+		"train q": func(ctx context.Context) error {
+			cfg := m.Config
+			cfg.Batch, cfg.Steps = 4, 5
+			return TrainInference(ctx, cfg, m, images, Options{Out: filepath.Join(t.TempDir(), "q"), Device: d})
+		},
+		"sample": func(ctx context.Context) error { _, err := m.Sample(ctx, 4, SampleOptions{}); return err },
+		"score":  func(ctx context.Context) error { _, _, _, err := m.Scores(ctx, images, 0.1); return err },
+		"reconstruct": func(ctx context.Context) error {
+			_, err := m.Reconstruct(ctx, images, ReconstructOptions{L: 3, Sigma: 0.1})
+			return err
+		},
+		"super-resolution": func(ctx context.Context) error {
+			_, err := m.Restore(ctx, images, mcmc.SuperResolution{Factor: 2}, restore)
+			return err
+		},
+		"inpainting": func(ctx context.Context) error {
+			_, err := m.Restore(ctx, images, mcmc.Inpainting{Height: 8, Width: 8, Known: known}, restore)
+			return err
+		},
+		"conditional": func(ctx context.Context) error {
+			_, err := m.Conditional(ctx, classes, ConditionalOptions{N: 2, Rounds: 2})
+			return err
+		},
+		"interpolate": func(ctx context.Context) error {
+			_, err := m.Interpolate(ctx, 2, InterpolateOptions{Frames: 3, Refine: true})
+			return err
+		},
+		"interpolate images": func(ctx context.Context) error {
+			_, err := m.InterpolateImages(ctx, images.Head(2), images.Head(2), InterpolateOptions{Frames: 3, Refine: true})
+			return err
+		},
+	}
+}
+
 func TestSlerpStaysOnTheSphere(t *testing.T) {
 	torchtest.Scope(t, func() {
 		a := torch.FromSlice([]float64{1, 0, 0, 2, 3, 4}, 2, 3)
