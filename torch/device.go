@@ -179,6 +179,17 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// contexts has the GPUs that were given one.
+var contexts sync.Map
+
+// giveContext makes a GPU's context, once: the first pinned memory makes one of the GPU that is
+// current, which is 0, unless another has one.
+func (d Device) giveContext() {
+	if _, had := contexts.LoadOrStore(d.Index, true); !had {
+		call1("aten::empty.memory_format", []int{1}, Uint8, Named{"device", d}).Close()
+	}
+}
+
 // CUDADevices is how many GPUs libtorch can use.
 func CUDADevices() int { setUp(); return int(C.lt_cuda_devices()) }
 

@@ -50,11 +50,8 @@ func (t Tensor) ToDevice(d Device) Tensor {
 		panic(&Error{Op: "aten::to.device", Shapes: brackets(t.Shape()), Msg: "to " + d.String() + ": " + WhyNoCUDA()})
 	}
 	if d.Type == CUDA && t.Device().Type == CPU {
-		return Tidy(func() Tensor {
-			// The first pinned memory makes a context of the GPU that is current, 0, unless another has one.
-			call1("aten::empty.memory_format", []int{1}, t.DType(), Named{"device", d})
-			return call1("aten::to.device", t.Pin(), d, t.DType(), true)
-		})
+		d.giveContext()
+		return Tidy(func() Tensor { return call1("aten::to.device", t.Pin(), d, t.DType(), true) })
 	}
 	return call1("aten::to.device", t, d, t.DType(), d.Type == CUDA)
 }
