@@ -120,6 +120,12 @@ Reducer make_gloo(const c10::intrusive_ptr<Store>& store, int rank, int world, m
   return begin(std::move(made), construct, store, rank, world);
 }
 
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 2)
+constexpr auto kBlockingWait = "TORCH_NCCL_BLOCKING_WAIT";
+#else
+constexpr auto kBlockingWait = "NCCL_BLOCKING_WAIT";
+#endif
+
 Reducer make_nccl(const c10::intrusive_ptr<Store>& store, int rank, int world, milliseconds timeout) {
   auto options = symbol<void (*)(void*, bool)>({"_ZN4c10d16ProcessGroupNCCL7OptionsC1Eb"});
   auto construct = symbol<Construct>(
@@ -130,8 +136,7 @@ Reducer make_nccl(const c10::intrusive_ptr<Store>& store, int rank, int world, m
   if (!options || !construct)
     throw std::runtime_error("this libtorch (" TORCH_VERSION ") has no NCCL to reduce GPU tensors with: use a CUDA build of Linux, or --device cpu");
   // A wait that throws, instead of a watchdog that aborts the process.
-  setenv("TORCH_NCCL_BLOCKING_WAIT", "1", /*overwrite=*/0);
-  setenv("NCCL_BLOCKING_WAIT", "1", 0);
+  setenv(kBlockingWait, "1", /*overwrite=*/0);
   auto made = placed<Backend::Options>([&](void* room) { options(room, false); });
   made->timeout = timeout;
   return begin(std::move(made), construct, store, rank, world);
@@ -227,7 +232,13 @@ char* lt_group_join(const char* host, int port, int serve, const char* prefix, i
 
 void lt_group_close(uint64_t group) {
   Group* g = reinterpret_cast<Group*>(group);
-  if (!g->broken) delete g; // after a loss, its threads may wait for what never comes
+  if (g->broken) return; // its threads may wait for what never comes
+  if (auto shutdown = symbol<void (*)(Backend*)>({"_ZN4c10d16ProcessGroupNCCL8shutdownEv"}); shutdown && g->nccl.backend) try {
+      shutdown(g->nccl.backend.get()); // or its end warns
+    } catch (const std::exception&) {
+      return; // a peer was lost meanwhile
+    }
+  delete g;
 }
 
 char* lt_group_all_reduce(uint64_t group, uint64_t t, int op) {

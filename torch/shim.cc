@@ -287,10 +287,10 @@ int lt_cuda_devices(void) { return lt_has_cuda() ? at::detail::getCUDAHooks().ge
 char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes) {
   return guard([&] {
     // From the CUDA runtime that libtorch_cuda brought: nothing here links to it.
-    auto set = reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "cudaSetDevice"));
     auto query = reinterpret_cast<int (*)(size_t*, size_t*)>(dlsym(RTLD_DEFAULT, "cudaMemGetInfo"));
+    c10::DeviceGuard guard(c10::Device(c10::kCUDA, c10::DeviceIndex(device)));
     size_t unused = 0, total = 0;
-    if (!set || !query || set(device) || query(&unused, &total))
+    if (!query || query(&unused, &total))
       throw std::runtime_error("the CUDA runtime does not tell the memory of device " + std::to_string(device));
     *free_bytes = unused;
     *total_bytes = total;
