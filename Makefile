@@ -102,6 +102,10 @@ fresh: ## make test on a bare Debian RELEASE=trixie, as root; CMD='make demo' fo
 matrix: ## go test ./... on the libtorch of Debian 12, 13 and forky, in bare roots, as root
 	third_party/matrix.sh
 
+.PHONY: cuda
+cuda: ## tests of a CUDA build of libtorch whose GPUs are idle, in a bare Debian 13, as root
+	third_party/cuda.sh
+
 .PHONY: tidy
 tidy: ## gofmt and go mod tidy
 	gofmt -w .

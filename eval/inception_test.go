@@ -121,7 +121,7 @@ func TestWrongWeightsAreNamed(t *testing.T) {
 }
 
 func TestInceptionRunsOnItsDevice(t *testing.T) {
-	torchtest.OnStandInGPU(t, func() {
+	torchtest.OnGPU(t, func(gpu torch.Device) {
 		golden := torchtest.Load(t, "testdata/inception.npz")
 		means := func(mode Mode, d torch.Device) []float64 {
 			net, err := OpenInception(modelstest.InceptionFile(t), mode, d)
@@ -137,7 +137,7 @@ func TestInceptionRunsOnItsDevice(t *testing.T) {
 			return stats.Mean
 		}
 		for _, mode := range []Mode{PyTorch, TF, Clean} {
-			here, there := means(mode, torch.Device{}), means(mode, torch.Device{Type: torch.CUDA})
+			here, there := means(mode, torch.Device{}), means(mode, gpu)
 			assert.InDeltaSlice(t, here, there, 1e-4, "%v: another convolution rounds otherwise", mode)
 		}
 	})

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"testing"
 
@@ -14,17 +15,22 @@ import (
 	"github.com/liebm/liebm/torch/torchtest"
 )
 
+// onGPUs yields the variants, and what else makes a step use its device otherwise.
+func onGPUs(yield func(string, []string) bool) {
+	more := map[string][]string{
+		"spectral norm": {"energy.spectral_norm=true", "chain.delta2=200"},
+		"bfloat16":      {"precision=bfloat16"},
+		"em soon":       {"target=ejm", "em_after=2"},
+	}
+	maps.Copy(more, variants)
+	maps.All(more)(yield)
+}
+
 // Every variant, pretraining and use on a device that is not the CPU: what stayed behind would be
 // refused, and the numbers must be those of the CPU.
-func TestEverythingRunsOnItsDevice(t *testing.T) {
-	torchtest.OnStandInGPU(t, func() {
-		gpu := torch.Device{Type: torch.CUDA, Index: 1}
-		for name, settings := range map[string][]string{
-			"em": nil, "ejm": {"target=ejm"}, "ejm then em": {"target=ejm", "em_after=2"}, "erm": {"target=erm"},
-			"spectral norm": {"energy.spectral_norm=true", "chain.delta2=200"}, "gaussian": {"energy.posterior=gaussian"},
-			"cebm": {"energy.posterior=cebm"}, "no latents": {"energy.posterior=none"}, "joint encoder": {"encoder=joint"},
-			"noise": {"views.noise=true"}, "linear F": {"energy.linear_f=true"}, "bfloat16": {"precision=bfloat16"},
-		} {
+func TestEverythingRunsOnItsGPU(t *testing.T) {
+	torchtest.OnGPU(t, func(gpu torch.Device) {
+		for name, settings := range onGPUs {
 			t.Run(name, func(t *testing.T) {
 				cfg := withSettings(t, settings)
 				cfg.ReplaceProb = 0.5
@@ -45,6 +51,39 @@ func TestEverythingRunsOnItsDevice(t *testing.T) {
 			})
 		}
 		usesOn(t, gpu)
+	})
+}
+
+// A step asks a GPU for its losses once, at its end, and is not held up before.
+func TestAStepWaitsForItsGPUOnce(t *testing.T) {
+	torchtest.OnIdleGPUs(t, func(counts func() torchtest.IdleCounts) {
+		for name, settings := range onGPUs {
+			t.Run(name, func(t *testing.T) {
+				cfg := withSettings(t, settings)
+				h, err := models.NewEncoder(tinySSL().Encoder, cfg.Data.Range, 1)
+				require.NoError(t, err)
+				tr, err := NewTrainer(cfg, h, torch.Device{Type: torch.CUDA, Index: 1})
+				require.NoError(t, err)
+				defer tr.Close()
+				const warm, steps = 3, 4
+				var before torchtest.IdleCounts
+				for i := range warm + steps {
+					if i == warm {
+						before = counts()
+					}
+					require.NoError(t, torch.Do(func() error {
+						_, err := tr.Step(torch.NewRNG(1, i, "x").Uniform(-1, 1, cfg.Batch, 1, 8, 8))
+						return err
+					}))
+				}
+				after := counts()
+				assert.EqualValues(t, steps, after.ToHost-before.ToHost, "copies from the GPU")
+				assert.EqualValues(t, steps, after.Waits-before.Waits, "waits for the GPU")
+				assert.Greater(t, after.Kernels-before.Kernels, int64(100*steps))
+				assert.Zero(t, after.FromPageable, "copies from memory that is not pinned")
+				assert.Zero(t, after.Uses[0], "uses of another GPU")
+			})
+		}
 	})
 }
 

@@ -1,0 +1,96 @@
+package torchtest
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+)
+
+//go:embed testdata/standin_cuda.cc
+var standIn string
+
+// OnGPU calls f with a GPU: this machine's last, or else a stand-in in another process that runs the
+// calling test once more, with a libtorch whose CUDA half is made of the CPU's memory
+// (testdata/standin_cuda.cc). The same binary serves: that half is found at run time. There are two
+// such GPUs, which refuse tensors of several devices in one operator.
+func OnGPU(t *testing.T, f func(gpu torch.Device)) {
+	t.Helper()
+	if os.Getenv(idle) != "" {
+		t.Skip("idle GPUs compute nothing")
+	}
+	if n := torch.CUDADevices(); n > 0 {
+		f(torch.Device{Type: torch.CUDA, Index: n - 1})
+		return
+	}
+	own := filepath.Dir(torch.LibraryPath())
+	_, err := os.Stat(filepath.Join(own, "libtorch_cuda.so"))
+	if system := strings.HasPrefix(own, "/usr/lib") || strings.HasPrefix(own, "/lib"); err == nil || !system {
+		t.Skip("the stand-in takes the place of nothing but a system's libtorch without CUDA")
+	}
+	lib, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	for _, pattern := range []string{"libtorch.so*", "libtorch_cpu.so*", "libc10.so*"} {
+		found, err := filepath.Glob(filepath.Join(own, pattern))
+		require.NoError(t, err)
+		for _, from := range found {
+			require.NoError(t, os.Symlink(from, filepath.Join(lib, filepath.Base(from))))
+		}
+	}
+	compile := exec.Command("g++", "-xc++", "-", "-shared", "-fPIC", "-std=c++20", "-I/usr/include/torch/csrc/api/include",
+		"-o", filepath.Join(lib, "libtorch_cuda.so"))
+	compile.Stdin = strings.NewReader(standIn)
+	text, err := compile.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	again(t, "LD_LIBRARY_PATH="+lib+":"+os.Getenv("LD_LIBRARY_PATH"))
+}
+
+// idle is set by third_party/cuda.sh, which makes a libtorch with idle GPUs, and idleCounts in the
+// process of [OnIdleGPUs]: the file in which they count.
+const idle, idleCounts = "LIEBM_TEST_IDLE_GPUS", "IDLE_COUNTS"
+
+// IdleCounts is what idle GPUs were asked to do in this process: copies to them, how many of those came
+// from memory that is not pinned, copies from them, waits for them, kernels, and calls of the runtime
+// while each was current, without which it has no context.
+type IdleCounts struct {
+	ToGPU, FromPageable, ToHost, Waits, Kernels int64
+	Uses                                        [2]int64
+}
+
+// OnIdleGPUs calls f, in another process that runs the calling test once more, with libtorch's real CUDA
+// half on two GPUs whose kernels do not run (testdata/idle_cuda.c). Without them it skips the test:
+// third_party/cuda.sh makes them.
+func OnIdleGPUs(t *testing.T, f func(counts func() IdleCounts)) {
+	t.Helper()
+	if os.Getenv(idle) == "" {
+		t.Skip("needs third_party/cuda.sh")
+	}
+	name := os.Getenv(idleCounts)
+	if name == "" {
+		again(t, idleCounts+"="+filepath.Join(t.TempDir(), "counts"))
+		return
+	}
+	f(func() (c IdleCounts) {
+		file, err := os.Open(name)
+		require.NoError(t, err)
+		defer file.Close()
+		require.NoError(t, binary.Read(file, binary.NativeEndian, &c))
+		return c
+	})
+}
+
+// again runs the calling test in another process of the test binary.
+func again(t *testing.T, env ...string) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=10m")
+	c.Env = append(os.Environ(), env...)
+	text, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+}
