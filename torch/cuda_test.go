@@ -89,6 +89,14 @@ func zeros(d torch.Device, shape ...int) torch.Tensor {
 // back is what a GPU has, converted here.
 func back(t torch.Tensor) []float64 { return t.ToDevice(torch.Device{}).Float64s() }
 
+func TestAGPUThatIsRefusedIsExplained(t *testing.T) {
+	t.Setenv("IDLE_OLD_DRIVER", "1")
+	torchtest.OnIdleGPUs(t, func(func() torchtest.IdleCounts) {
+		require.False(t, torch.HasCUDA())
+		assert.Contains(t, torch.WhyNoCUDA(), "no device is usable: CUDA driver version is insufficient for CUDA runtime version: see whether")
+	})
+}
+
 // twoGPUs skips a test on a machine without two GPUs: real ones, or those of third_party/cuda.sh.
 func twoGPUs(t *testing.T) {
 	if torch.CUDADevices() < 2 {

@@ -171,7 +171,8 @@ func WhyNoCUDA() string {
 	case !exists("/dev/nvidiactl"):
 		return "libtorch has it, but this machine has no NVIDIA driver (/dev/nvidiactl is missing); in a container, start it with --gpus all"
 	}
-	return "libtorch has it and a driver is loaded, but no device is usable: see whether nvidia-smi lists one, CUDA_VISIBLE_DEVICES does not hide it, and the driver is recent enough"
+	return "libtorch has it and a driver is loaded, but no device is usable: " + newError("", C.lt_cuda_refusal()).Msg +
+		": see whether nvidia-smi lists one, CUDA_VISIBLE_DEVICES does not hide it, and the driver is recent enough"
 }
 
 func exists(path string) bool {

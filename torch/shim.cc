@@ -284,9 +284,18 @@ char* lt_load_cuda(const char* path) {
 
 int lt_cuda_devices(void) { return lt_has_cuda() ? at::detail::getCUDAHooks().getNumGPUs() : 0; }
 
+// The CUDA runtime is what libtorch_cuda brought: nothing here links to it.
+char* lt_cuda_refusal(void) {
+  return guard([&] {
+    auto count = reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "cudaGetDeviceCount"));
+    auto text = reinterpret_cast<const char* (*)(int)>(dlsym(RTLD_DEFAULT, "cudaGetErrorString"));
+    int n = 0, error = count && text ? count(&n) : 0;
+    throw std::runtime_error(error ? std::string(text(error)) : "the CUDA runtime counts " + std::to_string(n) + " devices");
+  });
+}
+
 char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes) {
   return guard([&] {
-    // From the CUDA runtime that libtorch_cuda brought: nothing here links to it.
     auto query = reinterpret_cast<int (*)(size_t*, size_t*)>(dlsym(RTLD_DEFAULT, "cudaMemGetInfo"));
     c10::DeviceGuard guard(c10::Device(c10::kCUDA, c10::DeviceIndex(device)));
     size_t unused = 0, total = 0;

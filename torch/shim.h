@@ -79,6 +79,7 @@ void lt_set_threads(int n);
 int lt_threads(void);
 int lt_has_cuda(void);
 int lt_cuda_devices(void);
+char* lt_cuda_refusal(void); // why the CUDA runtime has no device, never NULL
 char* lt_load_cuda(const char* path); // libtorch_cuda.so registers itself when it is loaded
 char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes);
 char* lt_synchronize(int device);

@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { success = 0, outOfMemory = 2, invalidDevice = 101, notReady = 600 };
+enum { success = 0, outOfMemory = 2, oldDriver = 35, invalidDevice = 101, notReady = 600 };
 enum { gpus = 2, host = -2, pinned = -1 }; // where memory is: on a GPU from 0 on, pinned, or elsewhere
 
 static const size_t memory = (size_t)4 << 30; // of each GPU
@@ -125,7 +125,10 @@ int cudaMemsetAsync(void *p, int v, size_t n, void *stream) { return cudaMemset(
 
 // Devices: two A100, by what libtorch asks of them.
 
-int cudaGetDeviceCount(int *n) { *n = gpus; return success; }
+int cudaGetDeviceCount(int *n) {
+  *n = gpus;
+  return last = getenv("IDLE_OLD_DRIVER") ? oldDriver : success;
+}
 int cudaGetDevice(int *gpu) { *gpu = current; return success; }
 int cudaSetDevice(int gpu) {
   if (gpu < 0 || gpu >= gpus) return last = invalidDevice;
@@ -136,7 +139,14 @@ int cudaDriverGetVersion(int *v) { *v = 12040; return success; }
 int cudaRuntimeGetVersion(int *v) { return cudaDriverGetVersion(v); }
 int cudaGetLastError(void) { int e = last; last = success; return e; }
 int cudaPeekAtLastError(void) { return last; }
-const char *cudaGetErrorString(int e) { return e == outOfMemory ? "out of memory" : e == invalidDevice ? "invalid device ordinal" : "some error"; }
+const char *cudaGetErrorString(int e) {
+  switch (e) {
+  case outOfMemory: return "out of memory";
+  case oldDriver: return "CUDA driver version is insufficient for CUDA runtime version";
+  case invalidDevice: return "invalid device ordinal";
+  }
+  return "some error";
+}
 const char *cudaGetErrorName(int e) { return cudaGetErrorString(e); }
 
 struct properties {
