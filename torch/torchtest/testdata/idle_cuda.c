@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -262,16 +263,17 @@ int cudnnGetBatchNormalizationTrainingExReserveSpaceSize(void *h, int m, int o, 
 // NCCL: every process puts its part into shared memory, and each adds them up.
 
 enum { most = 16 << 20 }; // bytes at once, of each process
-struct meeting { volatile int64_t arrived; char part[][most]; };
+enum { processes = 8 };
+struct meeting { volatile int64_t arrived; volatile pid_t of[processes]; char part[][most]; };
 struct comm { int rank, world; int64_t meetings; struct meeting *m; };
 
-// meet returns 0 once every process has come, and 1 when one is gone for good.
+// meet returns 0 once every process has come, and 1 when one is gone.
 static int meet(struct comm *c) {
   int64_t all = ++c->meetings * c->world;
   __sync_fetch_and_add(&c->m->arrived, 1);
-  for (int i = 0; c->m->arrived < all && !stuck; i++) {
+  while (c->m->arrived < all && !stuck) {
     usleep(200);
-    if (i > 10000) stuck = 1;
+    for (int r = 0; r < c->world; r++) stuck |= c->m->of[r] && kill(c->m->of[r], 0);
   }
   return stuck;
 }
@@ -285,10 +287,11 @@ int ncclGetUniqueId(struct id *id) {
 int ncclCommInitRankConfig(struct comm **out, int world, struct id id, int rank, void *config) {
   size_t n = sizeof(struct meeting) + (size_t)world * most;
   int f = shm_open(id.name, O_RDWR | O_CREAT, 0600);
-  if (f < 0 || ftruncate(f, n)) return 2;
+  if (f < 0 || world > processes || ftruncate(f, n)) return 2;
   struct comm *c = calloc(1, sizeof *c);
   *c = (struct comm){rank, world, 0, mmap(0, n, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0)};
   close(f);
+  c->m->of[rank] = getpid();
   int alone = meet(c);
   if (rank == 0) shm_unlink(id.name);
   *out = c;
