@@ -117,7 +117,20 @@ var setUp = sync.OnceFunc(func() {
 	C.lt_tune_malloc()
 	// OpenBLAS's own pool, where it has one, fights OpenMP's in the small products of these networks.
 	C.lt_blas_threads(1)
+	var wrong C.int
+	check("onednn", C.lt_check_onednn(&wrong))
+	if wrong != 0 {
+		oneDNNError = "oneDNN of this libtorch computes convolutions wrongly on this processor, which " +
+			"Debian 13's 3.6 was seen to do on AMD's Zen 5: libtorch's own are used in its place, and are slower"
+	}
 })
+
+// oneDNNError is why oneDNN is not used, once setUp has run.
+var oneDNNError string
+
+// WhyNoOneDNN says why libtorch computes without oneDNN (torch.backends.mkldnn) on CPUs, or nothing
+// where it may use it. The first use of the package tries a few convolutions.
+func WhyNoOneDNN() string { setUp(); return oneDNNError }
 
 // checkVersion refuses headers of one libtorch with the library of another: their objects differ
 // in layout, and the first operator would crash.

@@ -29,8 +29,9 @@
 //
 // Threads. libtorch keeps its grad mode and OpenMP pool per OS thread, so Do pins its goroutine.
 // Any goroutine may read a tensor inside a Do of its own while the tensor's scope is open; only the
-// owner keeps or closes it. The first Do sets the number of threads (see [SetThreads]) and tells
-// glibc to keep freed memory, whose pages the next operator would fault in again.
+// owner keeps or closes it. The first Do sets the number of threads (see [SetThreads]), tells glibc
+// to keep freed memory, whose pages the next operator would fault in again, and switches oneDNN off
+// where it computes wrongly ([WhyNoOneDNN]).
 //
 // Randomness is keyed, not streamed: [NewRNG] names a source by (seed, step, purpose), and the draws
 // of one part of a program do not depend on another's.

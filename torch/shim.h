@@ -74,6 +74,7 @@ char* lt_shapes(const uint64_t* args, int64_t nwords); // the shapes of the tens
 int lt_dtypes(void); // how many element types there are
 
 // The process.
+char* lt_check_onednn(int* wrong); // switches oneDNN off where its convolutions are wrong
 void lt_tune_malloc(void); // keep freed memory instead of giving it back page by page
 void lt_set_threads(int n);
 int lt_threads(void);

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -90,9 +92,24 @@ func openUnseen(cfg train.Config) (*data.Set, error) {
 	return openData(cfg.Data, data.HeldOut(cfg.Data.Name), cfg.Energy.Channels)
 }
 
+// device is where --device says to compute.
+func device(c *cli.Context) (torch.Device, error) {
+	d, err := torch.ParseDevice(c.String("device"))
+	if err == nil && d.Type == torch.CPU {
+		warnOfOneDNN()
+	}
+	return d, err
+}
+
+var warnOfOneDNN = sync.OnceFunc(func() {
+	if why := torch.WhyNoOneDNN(); why != "" {
+		fmt.Fprintln(os.Stderr, "warning:", why)
+	}
+})
+
 // options are what all runs of a command share.
 func options(c *cli.Context, title string) (train.Options, error) {
-	device, err := torch.ParseDevice(c.String("device"))
+	device, err := device(c)
 	if err != nil {
 		return train.Options{}, err
 	}
@@ -152,7 +169,7 @@ func resuming(command, out string) string {
 
 // openModel loads the run in dir onto --device. The caller closes it.
 func openModel(c *cli.Context, dir string) (*train.Model, error) {
-	device, err := torch.ParseDevice(c.String("device"))
+	device, err := device(c)
 	if err != nil {
 		return nil, err
 	}

@@ -275,7 +275,7 @@ func TestDoctorSaysWhatIsInForce(t *testing.T) {
 	require.NoError(t, err)
 	var facts map[string]string
 	require.NoError(t, json.Unmarshal([]byte(text), &facts))
-	for _, key := range []string{"libtorch", "library", "threads", "blas", "bfloat16", "cuda"} {
+	for _, key := range []string{"libtorch", "library", "threads", "blas", "onednn", "bfloat16", "cuda"} {
 		assert.NotEmpty(t, facts[key], key)
 	}
 }

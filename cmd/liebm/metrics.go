@@ -9,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/eval"
-	"github.com/liebm/liebm/torch"
 )
 
 // resultsFile holds a run's results, one record a line.
@@ -59,7 +58,7 @@ func openInception(c *cli.Context) (*eval.Inception, error) {
 	if c.String("weights") == "" {
 		return nil, fmt.Errorf("--weights is missing: fetch %s (SHA-256 %s) and name it", eval.InceptionURL, eval.InceptionSHA256)
 	}
-	device, err := torch.ParseDevice(c.String("device"))
+	device, err := device(c)
 	if err != nil {
 		return nil, err
 	}

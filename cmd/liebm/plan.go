@@ -53,6 +53,6 @@ func configAndDevice(c *cli.Context) (train.Config, torch.Device, error) {
 	if err != nil {
 		return cfg, torch.Device{}, err
 	}
-	device, err := torch.ParseDevice(c.String("device"))
+	device, err := device(c)
 	return cfg, device, err
 }

@@ -73,7 +73,7 @@ func (sc scale) ready(c *cli.Context, p *plan) error {
 	if sc.name == "mini" || !slices.ContainsFunc(p.parts, func(part planPart) bool { return len(part.cells) > 0 }) {
 		return nil
 	}
-	device, err := torch.ParseDevice(c.String("device"))
+	device, err := device(c)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
-	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -62,7 +61,7 @@ func startUse(c *cli.Context, name string) (*use, error) {
 	seed := c.Uint64("seed")
 	u.record.Seed, u.record.WeightsSHA256, u.record.Settings = &seed, m.SHA256, map[string]string{}
 	if q := c.String("q"); q != "" {
-		device, err := torch.ParseDevice(c.String("device"))
+		device, err := device(c)
 		if err == nil {
 			err = m.LoadInference(q, device)
 		}
