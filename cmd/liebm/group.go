@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,6 +20,10 @@ func joinGroup(c *cli.Context) (*torch.Group, error) {
 	if !c.IsSet("threads") {
 		torch.SetThreads(o.ThreadsFor(os.Getenv))
 	}
+	waiting := time.AfterFunc(5*time.Second, func() {
+		fmt.Fprintf(os.Stderr, "rank %d of %d waits at %s:%d for the others\n", o.Rank, o.World, o.Host, o.Port)
+	})
+	defer waiting.Stop()
 	return torch.JoinGroup(c.Context, o)
 }
 

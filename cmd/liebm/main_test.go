@@ -188,6 +188,7 @@ func TestMistakesGetOneLineWithARemedy(t *testing.T) {
 		"an ω₂ below 0":         {"train --preset fmnist-erm --out x --set omega2=-1", "omega2 is -1: target=erm needs a weight above 0"},
 		"ERM without q":         {"train --preset fmnist-erm --out x --set inference.widths=[]", "inference.widths is empty: give q's channels"},
 		"linear F frozen":       {"train --preset fmnist-em --out x --set energy.linear_f=true --set opt_e.lr=0", "--set opt_e.lr=1e-4, or energy.linear_f=false"},
+		"no latents, but h":     {"train --preset fmnist-em --out x --encoder h --set energy.posterior=none", "--encoder h: this training reads no encoder (energy.posterior=none): leave it out"},
 		"no latents, joint h":   {"train --preset fmnist-em --out x --set encoder=joint --set energy.posterior=none", "--set encoder=pretrained"},
 		"h by a target's name":  {"train --preset fmnist-em --out x --set encoder=byol", "give pretrained, whatever liebm pretrain made it by, or joint"},
 		"a pretraining preset":  {"train --preset fmnist-byol --out x", "fmnist-byol is a preset of pretraining"},

@@ -131,6 +131,9 @@ func runTrain(c *cli.Context) error {
 	if !c.Bool("resume") && c.String("encoder") == "" && cfg.NeedsEncoder() && cfg.Encoder != train.Joint {
 		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s --out FOLDER", train.EncoderPreset(cfg, train.SimCLR))
 	}
+	if c.String("encoder") != "" && !cfg.NeedsEncoder() {
+		return fmt.Errorf("--encoder %s: this training reads no encoder (energy.posterior=none): leave it out", c.String("encoder"))
+	}
 	g, err := joinGroup(c)
 	if err != nil {
 		return err
