@@ -26,7 +26,8 @@ func OnGPU(t *testing.T, f func(gpu torch.Device)) {
 	if os.Getenv(idle) != "" {
 		t.Skip("idle GPUs compute nothing")
 	}
-	if n := torch.CUDADevices(); n > 0 {
+	if n := torch.CUDADevices(); n > 0 || os.Getenv(inAgain) != "" {
+		require.Positive(t, n, "the stand-in is not in use: %s", torch.WhyNoCUDA())
 		f(torch.Device{Type: torch.CUDA, Index: n - 1})
 		return
 	}
@@ -86,11 +87,14 @@ func OnIdleGPUs(t *testing.T, f func(counts func() IdleCounts)) {
 	})
 }
 
+// inAgain is set in the process of again.
+const inAgain = "LIEBM_TEST_AGAIN"
+
 // again runs the calling test in another process of the test binary.
 func again(t *testing.T, env ...string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=10m")
-	c.Env = append(os.Environ(), env...)
+	c.Env = append(os.Environ(), append(env, inAgain+"=1")...)
 	text, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", text)
 }

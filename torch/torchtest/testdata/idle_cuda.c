@@ -1,7 +1,7 @@
 // The libraries of NVIDIA that libtorch's CUDA half asks for, for two GPUs that do nothing: their memory
 // is the host's and copies to and from it are made, streams and events are always done, and kernels do
 // not run, so what they would compute stays as it was. NCCL adds up what two processes of one machine
-// hold. All of libtorch's own code runs: its dispatcher, caching allocator, streams, pinned memory and
+// hold. libtorch's own code runs: its dispatcher, caching allocator, streams, pinned memory and
 // process groups. third_party/cuda.sh adds the functions that are not here: they return 0, success.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,7 +20,7 @@ enum { gpus = 2, host = -2, pinned = -1 }; // where memory is: on a GPU from 0 o
 
 static const size_t memory = (size_t)4 << 30; // of each GPU
 
-// What happened, for torchtest.Idle to read; IDLE_COUNTS names the file.
+// What happened, for torchtest.OnIdleGPUs to read; IDLE_COUNTS names the file.
 static int64_t unread[16], *counts = unread;
 enum { toGPU, toGPUFromPageable, toHost, syncs, launches, uses0, uses1 };
 
