@@ -233,12 +233,12 @@ char* lt_group_join(const char* host, int port, int serve, const char* prefix, i
 void lt_group_close(uint64_t group) {
   Group* g = reinterpret_cast<Group*>(group);
   if (g->broken) return; // its threads may wait for what never comes
-  if (auto shutdown = symbol<void (*)(Backend*)>({"_ZN4c10d16ProcessGroupNCCL8shutdownEv"}); shutdown && g->nccl.backend) try {
-      shutdown(g->nccl.backend.get()); // or its end warns
-    } catch (const std::exception&) {
-      return; // a peer was lost meanwhile
-    }
-  delete g;
+  try {
+    auto shutdown = symbol<void (*)(Backend*)>({"_ZN4c10d16ProcessGroupNCCL8shutdownEv"});
+    if (g->nccl.backend && shutdown) shutdown(g->nccl.backend.get()); // or its end warns
+    delete g;
+  } catch (const std::exception&) { // a peer was lost meanwhile
+  }
 }
 
 char* lt_group_all_reduce(uint64_t group, uint64_t t, int op) {

@@ -4,7 +4,6 @@
 #include <ATen/Version.h>
 #include <ATen/core/Formatting.h>
 #include <ATen/autocast_mode.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
@@ -276,45 +275,6 @@ void lt_set_threads(int n) {
 
 int lt_threads(void) { return wanted_threads; }
 
-char* lt_load_cuda(const char* path) {
-  return guard([&] {
-    if (!dlopen(path, RTLD_NOW | RTLD_GLOBAL)) throw std::runtime_error(dlerror());
-  });
-}
-
-int lt_cuda_devices(void) { return lt_has_cuda() ? at::detail::getCUDAHooks().getNumGPUs() : 0; }
-
-// The CUDA runtime is what libtorch_cuda brought: nothing here links to it.
-char* lt_cuda_refusal(void) {
-  return guard([&] {
-    auto count = reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "cudaGetDeviceCount"));
-    auto text = reinterpret_cast<const char* (*)(int)>(dlsym(RTLD_DEFAULT, "cudaGetErrorString"));
-    int n = 0, error = count && text ? count(&n) : 0;
-    throw std::runtime_error(error ? std::string(text(error)) : "the CUDA runtime counts " + std::to_string(n) + " devices");
-  });
-}
-
-char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes) {
-  return guard([&] {
-    auto query = reinterpret_cast<int (*)(size_t*, size_t*)>(dlsym(RTLD_DEFAULT, "cudaMemGetInfo"));
-    c10::DeviceGuard guard(c10::Device(c10::kCUDA, c10::DeviceIndex(device)));
-    size_t unused = 0, total = 0;
-    if (!query || query(&unused, &total))
-      throw std::runtime_error("the CUDA runtime does not tell the memory of device " + std::to_string(device));
-    *free_bytes = unused;
-    *total_bytes = total;
-  });
-}
-
-char* lt_synchronize(int device) {
-  return guard([&] { at::detail::getCUDAHooks().deviceSynchronize(c10::DeviceIndex(device)); });
-}
-
-void lt_allow_tf32(int allow) {
-  at::globalContext().setAllowTF32CuBLAS(allow);
-  at::globalContext().setAllowTF32CuDNN(allow);
-}
-
 // Autocast's interface took the device as an argument from 2.4 on.
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
 char* lt_autocast(int device, int enabled, int dtype, int* before, int* dtype_before) {
@@ -354,8 +314,6 @@ char* lt_ops(char** text) {
     *text = strdup(s.str().c_str());
   });
 }
-
-int lt_has_cuda(void) { return at::globalContext().hasCUDA(); }
 
 char* lt_config(char** text) {
   return guard([&] { *text = strdup((at::show_config() + at::get_parallel_info()).c_str()); });

@@ -74,7 +74,6 @@ char* lt_shapes(const uint64_t* args, int64_t nwords); // the shapes of the tens
 int lt_dtypes(void); // how many element types there are
 
 // The process.
-char* lt_check_onednn(int* wrong); // switches oneDNN off where its convolutions are wrong
 void lt_tune_malloc(void); // keep freed memory instead of giving it back page by page
 void lt_set_threads(int n);
 int lt_threads(void);
@@ -85,6 +84,7 @@ char* lt_load_cuda(const char* path); // libtorch_cuda.so registers itself when 
 char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes);
 char* lt_synchronize(int device);
 void lt_allow_tf32(int allow);
+char* lt_check_onednn(int* wrong); // switches oneDNN off where its convolutions are wrong
 char* lt_autocast(int device, int enabled, int dtype, int* before, int* dtype_before);
 char* lt_ops(char** text); // the schema of every operator, a line each
 char* lt_config(char** text); // libtorch's build settings and parallel set-up
