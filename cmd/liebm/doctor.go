@@ -67,7 +67,7 @@ func diagnose() []fact {
 	facts := []fact{
 		{"liebm", version}, {"go", runtime.Version()}, {"libtorch", torch.Version()}, {"library", torch.LibraryPath()},
 		{"cpus", fmt.Sprint(runtime.NumCPU())}, {"threads", fmt.Sprint(torch.Threads())}, {"blas", torch.BLAS()},
-		{"cpu", cpuCapability()}, {"onednn", cmp.Or(torch.WhyNoOneDNN(), "in use, its convolutions are right here")}, {"bfloat16", bfloat16Speed()},
+		{"cpu", cpuCapability()}, {"onednn", cmp.Or(torch.WhyNoOneDNN(), "its convolutions are right here")}, {"bfloat16", bfloat16Speed()},
 	}
 	if torch.HasCUDA() {
 		for i := range torch.CUDADevices() {
