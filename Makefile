@@ -1,6 +1,6 @@
-# make help lists the targets. Every one of them honours LIBTORCH=/path.
+# make help lists the targets. All of them use LIBTORCH=/path if it is set.
 
-# go, run so that cgo finds libtorch.
+# The go command, with the flags that let cgo find libtorch.
 GO := sh third_party/env.sh go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -8,7 +8,11 @@ PYTHON := /usr/bin/python3
 
 PKG ?= ./...
 TAGS ?=
+TIMEOUT ?= 30m
+comma := ,
 TAGGED := $(if $(TAGS),-tags $(TAGS))
+# The checks read the files of the long tests too.
+CHECKED := -tags long$(if $(TAGS),$(comma)$(TAGS))
 BENCH ?= .
 FUZZTIME ?= 10s
 RELEASE ?= trixie
@@ -20,7 +24,7 @@ endif
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { gsub(/\$$\$$/, "$$"); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "with LIBTORCH=/path (a folder with libtorch's include/ and lib/) to use that libtorch"
+	@echo "Set LIBTORCH=/path to use the libtorch in that folder, which has include/ and lib/."
 
 .PHONY: demo
 demo: build ## train on Fashion-MNIST for ten minutes; leaves runs/demo/
@@ -28,7 +32,7 @@ demo: build ## train on Fashion-MNIST for ten minutes; leaves runs/demo/
 	@if [ -e runs/demo ]; then \
 		old=runs/demo-$$(date -r runs/demo +%Y%m%d-%H%M%S); \
 		while [ -e "$$old" ]; do old=$$old.1; done; \
-		mv runs/demo "$$old" && echo "the demo of before is now $$old"; \
+		mv runs/demo "$$old" && echo "moved the earlier demo to $$old"; \
 	fi
 	bin/liebm demo --out runs/demo
 
@@ -37,80 +41,92 @@ build: setup ## make bin/liebm
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/liebm ./cmd/liebm
 
 .PHONY: test
-test: setup lint ## the checks, then the tests; PKG=./torch for one package
-	$(GO) test -timeout 30m $(TAGGED) $(PKG)
+test: setup lint ## the checks, then the tests, in 5 minutes; PKG=./torch for one package
+	$(GO) test -timeout $(TIMEOUT) $(TAGGED) $(PKG)
+
+.PHONY: short
+short: setup ## the quick tests only, in a minute; PKG=./torch for one package
+	$(GO) test -short -timeout $(TIMEOUT) $(TAGGED) $(PKG)
+
+.PHONY: long
+long: setup ## all tests, with those that take minutes (build tag long)
+	$(GO) test -timeout 60m -tags long $(PKG)
+
+.PHONY: ci
+ci: ## everything that a change must pass: test, long and gotorch
+	.ci/run
 
 .PHONY: gotorch
-gotorch: ## build gotorch's C library, then check and test what has TAGS=gotorch
+gotorch: ## build gotorch's C library, then test the packages that use it (build tag gotorch)
 	@$(MAKE) --no-print-directory setup TAGS=gotorch
 	@[ ! -e third_party/gotorch/libcgotorch.so ] || $(MAKE) --no-print-directory test PKG='./torch/gotorch ./torch/optim' TAGS=gotorch
 
 .PHONY: lint
 lint: setup ## gofmt, go vet, staticcheck
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not gofmt-ed (make tidy does it):" $$bad; exit 1; }
-	$(GO) vet $(TAGGED) $(PKG)
+	$(GO) vet $(CHECKED) $(PKG)
 	@if go run $(STATICCHECK) -version >/dev/null 2>&1; then \
-		echo "staticcheck $(PKG)"; $(GO) run $(STATICCHECK) $(TAGGED) $(PKG); \
+		echo "staticcheck $(PKG)"; $(GO) run $(STATICCHECK) $(CHECKED) $(PKG); \
 	else \
-		echo "staticcheck skipped: 'go run $(STATICCHECK)' cannot fetch or build it here"; \
+		echo "staticcheck skipped: 'go run $(STATICCHECK)' could not fetch or build it"; \
 	fi
 
 .PHONY: race
-race: setup ## the tests under the race detector
+race: setup ## run the tests with the race detector
 	$(GO) test -race $(PKG)
 
 .PHONY: asan
-asan: setup ## the tests of the C boundary under the address sanitizer
+asan: setup ## run the tests of package torch with the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(GO) test -asan -short ./torch
 
 .PHONY: dockerfile
-dockerfile: ## run the RUN steps of Dockerfile.cuda's CPU target in bare Debian roots, as root
+dockerfile: ## run the steps of Dockerfile.cuda's CPU target in new Debian roots, as root
 	third_party/dockerfile.sh cpu
 
 .PHONY: bench
-bench: setup ## the benchmarks; BENCH=pattern for some
+bench: setup ## run the benchmarks; BENCH=pattern for some of them
 	$(GO) test $(TAGGED) -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
 .PHONY: fuzz
-fuzz: setup ## each fuzz target for FUZZTIME=10s
+fuzz: setup ## run each fuzz target for FUZZTIME=10s
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | while IFS=: read -r file func; do \
 		echo "$${file%/*} $${func#func }"; \
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$${file%/*}" </dev/null || exit 1; \
 	done
 
 .PHONY: golden
-golden: ## write testdata again with Debian's python3 and the testdata/*.py scripts
+golden: ## write the files in testdata again, with Debian's python3 and the scripts beside them
 	@find . -path '*/testdata/*.py' ! -name '_*' | LC_ALL=C sort | while read -r script; do \
 		echo "$$script"; \
 		(cd "$${script%/*}" && $(PYTHON) "$${script##*/}" </dev/null) || exit 1; \
 	done
 
 .PHONY: setup
-setup: ## install what is missing; does nothing the second time
+setup: ## install missing packages; does nothing the second time
 	@sh third_party/setup.sh
 	@$(if $(filter gotorch,$(TAGS)),sh third_party/gotorch.sh)
 
 .PHONY: env
-env: ## print the lines that let a plain go build find LIBTORCH: eval "$$(make -s env)"
+env: ## print the settings with which go build finds LIBTORCH; use: eval "$$(make -s env)"
 	@sh third_party/env.sh
 
 .PHONY: fresh
-fresh: ## make test on a bare Debian RELEASE=trixie, as root; CMD='make demo' for another command
+fresh: ## run make test on a new Debian RELEASE=trixie, as root; CMD='make demo' for another command
 	third_party/fresh.sh $(RELEASE) $(if $(CMD),'$(CMD)')
 
 .PHONY: matrix
-matrix: ## go test ./... on the libtorch of Debian 12, 13 and forky, in bare roots, as root
+matrix: ## run the tests with the libtorch of Debian 12, 13 and forky, in new roots, as root
 	third_party/matrix.sh
 
 .PHONY: cuda
-cuda: ## tests of a CUDA build of libtorch whose GPUs are idle, in a bare Debian 13, as root
+cuda: ## run the GPU tests with a CUDA build of libtorch and simulated GPUs, in a new Debian 13, as root
 	third_party/cuda.sh
 
 .PHONY: tidy
-tidy: ## gofmt and go mod tidy
+tidy: ## run gofmt and go mod tidy
 	gofmt -w .
 	go mod tidy
 
 .PHONY: clean
-clean: ## remove what make built; runs/ and third_party/libtorch stay
+clean: ## remove bin/; runs/ and third_party/libtorch stay
 	rm -rf bin
