@@ -4,8 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
+
+	"github.com/liebm/liebm/torch"
 )
 
 // A Split is the part of a data set that was set aside for one purpose by those who made it.
@@ -110,15 +113,40 @@ func (s *Set) GatherLabels(dst []int32, idx []int) {
 }
 
 // Head is the first n images, or all if there are fewer: a view, usable until s is closed.
-func (s *Set) Head(n int) *Set {
-	shape := s.Shape
-	shape.N = min(max(n, 0), s.N)
-	head := s.derive(shape, s.pixels[:shape.N*s.ImageBytes()])
+func (s *Set) Head(n int) *Set { return s.slice(0, min(max(n, 0), s.N)) }
+
+// slice is the images from start to end, without end: a view, as Head is.
+func (s *Set) slice(start, end int) *Set {
+	shape, size := s.Shape, s.ImageBytes()
+	shape.N = end - start
+	out := s.derive(shape, s.pixels[start*size:end*size])
 	if s.Labels != nil {
-		head.Labels = s.Labels[:shape.N]
+		out.Labels = s.Labels[start:end:end]
 	}
-	return head
+	return out
 }
+
+// Batches yields the images in order, size at a time, as views usable until s is closed. The last batch
+// may be smaller. With each batch comes the index of its first image. A size below 1 panics.
+//
+//	for start, batch := range set.Batches(100) {
+//		x := batch.Floats() // images start … start+batch.N−1
+//	}
+func (s *Set) Batches(size int) iter.Seq2[int, *Set] {
+	if size < 1 {
+		panic(fmt.Sprintf("data: batches of %d images; use a size of at least 1", size))
+	}
+	return func(yield func(start int, batch *Set) bool) {
+		for start := 0; start < s.N; start += size {
+			if !yield(start, s.slice(start, min(start+size, s.N))) {
+				return
+			}
+		}
+	}
+}
+
+// Floats returns all images as [n,c,h,w] float32 in [0,1]. It is for small sets and for [Set.Batches].
+func (s *Set) Floats() torch.Tensor { return Floats(s.pixels, s.N, s.H, s.W, s.C) }
 
 // Subset copies images idx, in that order, to a set of their own.
 func (s *Set) Subset(idx []int) *Set {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch/torchtest"
 )
 
 func small(t testing.TB) *Set {
@@ -64,6 +66,30 @@ func TestHeadAndSubset(t *testing.T) {
 	assert.Equal(t, append(append([]byte(nil), set.Image(2)...), set.Image(0)...), subset.Pixels())
 	assert.Equal(t, []int32{7, 5}, subset.Labels)
 	assert.Equal(t, "small train: 2 images of 2×3×1", subset.String())
+}
+
+func TestBatchesCoverTheSetInOrder(t *testing.T) {
+	set := small(t)
+	for size, want := range map[int][]int{1: {1, 1, 1, 1}, 3: {3, 1}, 4: {4}, 9: {4}} {
+		var sizes []int
+		var pixels []byte
+		var labels []int32
+		for start, batch := range set.Batches(size) {
+			assert.Equal(t, len(labels), start)
+			sizes, pixels, labels = append(sizes, batch.N), append(pixels, batch.Pixels()...), append(labels, batch.Labels...)
+		}
+		assert.Equal(t, want, sizes)
+		assert.Equal(t, set.Pixels(), pixels)
+		assert.Equal(t, set.Labels, labels)
+	}
+	for start := range set.Batches(2) {
+		assert.Zero(t, start, "a loop that breaks gets no other batch")
+		break
+	}
+	assert.Panics(t, func() { set.Batches(0) })
+	torchtest.Scope(t, func() {
+		torchtest.InDelta(t, Floats(set.Pixels(), 4, 2, 3, 1), set.Floats(), 0)
+	})
 }
 
 func TestPadCentresAndFillsWithZeros(t *testing.T) {

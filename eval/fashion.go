@@ -150,17 +150,14 @@ func (c *Classifier) write(w io.Writer, meta map[string]string) error {
 func (c *Classifier) Accuracy(ctx context.Context, set *data.Set) (float64, error) {
 	right := 0
 	err := torch.Do(func() error {
-		size := set.ImageBytes()
-		for start := 0; start < set.N; start += measureBatch {
+		for _, batch := range set.Batches(measureBatch) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			end := min(start+measureBatch, set.N)
 			torch.Tidy(func() torch.Tensor {
 				torch.NoGrad(func() {
-					x := data.Floats(set.Pixels()[start*size:end*size], end-start, set.H, set.W, set.C)
-					for i, class := range torch.ToSlice[int64](c.Logits(x).ArgMax(1)) {
-						if int(class) == set.Label(start+i) {
+					for i, class := range torch.ToSlice[int64](c.Logits(batch.Floats()).ArgMax(1)) {
+						if int(class) == batch.Label(i) {
 							right++
 						}
 					}

@@ -60,14 +60,11 @@ func InputOf(name string, set *data.Set) Input {
 func FromSet(set *data.Set) *Images {
 	return &Images{Name: set.Name, Kind: "set", N: set.N, read: func(ctx context.Context, r *reading) error {
 		r.input.leaveOut(set.Skipped, set.N+len(set.Skipped))
-		size := set.ImageBytes()
-		for start := 0; start < set.N; start += r.batch {
+		for _, batch := range set.Batches(r.batch) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			shape := set.Shape
-			shape.N = min(r.batch, set.N-start)
-			if err := r.do(shape, set.Pixels()[start*size:(start+shape.N)*size]); err != nil {
+			if err := r.do(batch.Shape, batch.Pixels()); err != nil {
 				return err
 			}
 		}

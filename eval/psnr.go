@@ -25,18 +25,20 @@ func pairs(ctx context.Context, a, b *data.Set, f func(x, y torch.Tensor)) error
 	if a.Shape != b.Shape {
 		return fmt.Errorf("%s has %v images and %s %v: pairs need one shape", a.Name, a.Shape, b.Name, b.Shape)
 	}
-	batch := max(1, 1<<22/a.ImageBytes()) // 32 MB of float64 a tensor
+	double := func(pixels []byte, s data.Shape) torch.Tensor {
+		return torch.FromBytes(pixels, torch.Uint8, s.N, s.H, s.W, s.C).Permute(0, 3, 1, 2).To(torch.Float64).DivScalar(255)
+	}
 	return torch.Do(func() error {
-		for start := 0; start < a.N; start += batch {
+		rest := b.Pixels()
+		for _, batch := range a.Batches(max(1, 1<<22/a.ImageBytes())) { // 32 MB of float64 a tensor
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			left := batch.Pixels()
+			right := rest[:len(left)]
+			rest = rest[len(left):]
 			torch.Tidy(func() torch.Tensor {
-				n, size := min(batch, a.N-start), a.ImageBytes()
-				read := func(s *data.Set) torch.Tensor {
-					return torch.FromBytes(s.Pixels()[start*size:(start+n)*size], torch.Uint8, n, s.H, s.W, s.C).Permute(0, 3, 1, 2).To(torch.Float64).DivScalar(255)
-				}
-				f(read(a), read(b))
+				f(double(left, batch.Shape), double(right, batch.Shape))
 				return torch.Tensor{}
 			})
 		}
