@@ -36,7 +36,7 @@ func conditional(c *cli.Context) error {
 		return err
 	}
 	defer u.m.Close()
-	set, err := openData(u.m.Config.Data, data.Train, u.m.Config.Energy.Channels)
+	set, err := u.m.Config.Open(data.Train)
 	if err != nil {
 		return err
 	}

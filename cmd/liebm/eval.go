@@ -112,7 +112,7 @@ func evaluate(c *cli.Context, dir string, o evalOptions, seconds map[string]floa
 	defer m.Close()
 	s := &summary{Preset: m.Config.Preset, Steps: m.Step, N: o.n, Seed: o.seed, NFE: m.NFE(false), Gamma: o.gamma,
 		Seconds: seconds, WeightsSHA256: m.SHA256}
-	test, err := openUnseen(m.Config)
+	test, err := m.Config.OpenHeldOut()
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (s *summary) generate(ctx context.Context, dir string, m *train.Model, test
 	}
 	defer features.Close()
 	s.Features = features.Name()
-	real, err := openData(m.Config.Data, data.Train, m.Config.Energy.Channels)
+	real, err := m.Config.Open(data.Train)
 	if err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func (s *summary) detect(ctx context.Context, m *train.Model, test *data.Set, o 
 
 // outliers are made at the size that the data have, and then padded as they are.
 func outliers(cfg train.Config, test *data.Set, seed uint64) (map[string]*data.Set, error) {
-	raw, err := native(cfg, test)
+	raw, err := cfg.Crop(test)
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +301,7 @@ func stddev(v []float64) float64 {
 }
 
 func writeGrid(path string, cfg train.Config, set *data.Set) error {
-	set, err := native(cfg, set.Head(100))
+	set, err := cfg.Crop(set.Head(100))
 	if err != nil {
 		return err
 	}

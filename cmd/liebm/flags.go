@@ -75,23 +75,6 @@ func refuseWithResume(c *cli.Context, names ...string) error {
 	return nil
 }
 
-// openData opens what a config trains on.
-func openData(d train.DataConfig, split data.Split, channels int) (*data.Set, error) {
-	set, err := data.Open(d.Name, data.Options{Split: split, Path: d.Path, Size: d.Size, RGB: channels == 3})
-	if err != nil {
-		return nil, err
-	}
-	if set.C != channels {
-		return nil, fmt.Errorf("%s has %d channels, the config's networks %d", d.Name, set.C, channels)
-	}
-	return set, nil
-}
-
-// openUnseen opens the images that a model of a config has not seen.
-func openUnseen(cfg train.Config) (*data.Set, error) {
-	return openData(cfg.Data, data.HeldOut(cfg.Data.Name), cfg.Energy.Channels)
-}
-
 // device is where --device says to compute.
 func device(c *cli.Context) (torch.Device, error) {
 	d, err := torch.ParseDevice(c.String("device"))

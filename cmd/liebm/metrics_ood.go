@@ -114,7 +114,7 @@ func (t *oodTable) fromRun() error {
 	gamma := c.Float64("gamma")
 	t.record.WeightsSHA256, t.record.Settings["gamma"] = m.SHA256, fmt.Sprint(gamma)
 	cfg := m.Config
-	test, err := openUnseen(cfg)
+	test, err := cfg.OpenHeldOut()
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (t *oodTable) open(cfg train.Config, test *data.Set, name string) (*data.Se
 	if isRun(name) {
 		return nil, fmt.Errorf("%s is a run: draw its samples first, by liebm sample --run %s --out samples.npz", name, name)
 	}
-	set, err := openFor(cfg, name, t.c.Bool("skip-unreadable"))
+	set, err := cfg.OpenImages(name, data.Options{Skip: t.c.Bool("skip-unreadable")})
 	if err == nil && set.Fit != "" {
 		t.record.Warn(fmt.Sprintf("%s: fitted to %d×%d pixels (%s); papers differ between padding with black and resizing", name, set.H, set.W, set.Fit))
 	}

@@ -80,7 +80,7 @@ func withFeatures(c *cli.Context, r *eval.Record, dir, which string, do func(emb
 			if split == data.Test {
 				split = data.HeldOut(m.Config.Data.Name)
 			}
-			set, err := openData(m.Config.Data, split, m.Config.Energy.Channels)
+			set, err := m.Config.Open(split)
 			if err != nil {
 				return eval.Labelled{}, err
 			}

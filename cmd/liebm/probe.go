@@ -21,7 +21,7 @@ const probeEpochs = 100
 // pretrainProbe is a 5-NN and a linear probe of h's features for pretraining: nil unless both splits
 // have labels. The caller closes what it returns beside it.
 func pretrainProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Context, *models.Encoder) ([]train.Metric, error), done func()) {
-	test, err := openData(cfg.Data, data.HeldOut(cfg.Data.Name), cfg.Encoder.Channels)
+	test, err := cfg.Data.Open(data.HeldOut(cfg.Data.Name), cfg.Encoder.Channels)
 	if err != nil {
 		return nil, func() {} // a data set without a test split can be learnt from too
 	}

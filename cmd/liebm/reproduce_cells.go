@@ -209,7 +209,7 @@ func (g grid) trainOver(c cell, seed uint64) (r cellResult, err error) {
 		return r, err
 	}
 	defer m.Close()
-	set, err := openData(m.Config.Data, data.Train, m.Config.Energy.Channels)
+	set, err := m.Config.Open(data.Train)
 	if err != nil {
 		return r, err
 	}

@@ -97,7 +97,7 @@ func fig9Picture(p *plan, g grid) ([][2]string, error) {
 				return err
 			}
 			for _, set := range []*data.Set{unseen.Head(n), drawn.Images} {
-				if set, err = native(m.Config, set); err != nil {
+				if set, err = m.Config.Crop(set); err != nil {
 					return err
 				}
 				rows = append(rows, set)

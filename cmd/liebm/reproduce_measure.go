@@ -67,7 +67,7 @@ func (g grid) withQ(c cell, seed uint64, f func(m *train.Model, unseen *data.Set
 	if m.Q == nil {
 		return nil
 	}
-	set, err := openUnseen(m.Config)
+	set, err := m.Config.OpenHeldOut()
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (g grid) reference(net *eval.Inception, cfg train.Config) (*eval.Stats, err
 	if !errors.Is(err, fs.ErrNotExist) {
 		return stats, err
 	}
-	set, err := openData(cfg.Data, data.Train, cfg.Energy.Channels)
+	set, err := cfg.Open(data.Train)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (g grid) generation(m *train.Model, net *eval.Inception, reference *eval.St
 // detection is AUROC against the paper's sets. One that is not on this machine is named and left out.
 func (g grid) detection(m *train.Model, values map[string]float64) error {
 	cfg := m.Config
-	test, err := openUnseen(cfg)
+	test, err := cfg.OpenHeldOut()
 	if err != nil {
 		return err
 	}

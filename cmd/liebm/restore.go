@@ -135,7 +135,7 @@ func operator(task, mask string, cfg train.Config) (mcmc.Operator, error) {
 
 // inpainting reads --mask at the size that the data have; padding is known.
 func inpainting(mask string, cfg train.Config) (mcmc.Operator, error) {
-	size, side := cfg.Data.Size, nativeSize(cfg)
+	size, side := cfg.Data.Size, cfg.ImageSize()
 	hole, err := readHole(mask, side)
 	if err != nil {
 		return nil, err

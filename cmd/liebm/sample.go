@@ -67,22 +67,6 @@ func sample(c *cli.Context) error {
 	return nil
 }
 
-// native crops the padding off: Fashion-MNIST trains at 32×32 and is 28×28.
-func native(cfg train.Config, set *data.Set) (*data.Set, error) {
-	if size := nativeSize(cfg); size < set.H {
-		return set.Crop(size)
-	}
-	return set, nil
-}
-
-// nativeSize is the size that a run's data have without the padding of training.
-func nativeSize(cfg train.Config) int {
-	if known, err := data.Lookup(cfg.Data.Name); err == nil && known.H < cfg.Data.Size {
-		return known.H
-	}
-	return cfg.Data.Size
-}
-
 func writeImages(folder string, set *data.Set) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
@@ -103,7 +87,7 @@ func samplesOf(c *cli.Context, m *train.Model, n int, what string) (*data.Set, e
 	if err != nil {
 		return nil, err
 	}
-	return native(m.Config, set)
+	return m.Config.Crop(set)
 }
 
 // imageOf is image i as it is, without a grid's frame: metrics read it back.

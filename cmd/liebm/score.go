@@ -64,7 +64,7 @@ func score(c *cli.Context) error {
 	r.WeightsSHA256, r.Settings = m.SHA256, map[string]string{"gamma": fmt.Sprint(gamma)}
 	var all []scored
 	for _, name := range c.Args().Slice() {
-		set, err := openFor(m.Config, name, c.Bool("skip-unreadable"))
+		set, err := m.Config.OpenImages(name, data.Options{Skip: c.Bool("skip-unreadable")})
 		if err != nil {
 			return orSkip(err)
 		}

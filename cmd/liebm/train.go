@@ -60,7 +60,7 @@ func pretrain(c *cli.Context) error {
 }
 
 func runPretraining(c *cli.Context, cfg train.SSLConfig, out string, resume bool) error {
-	set, err := openData(cfg.Data, data.Train, cfg.Encoder.Channels)
+	set, err := cfg.Data.Open(data.Train, cfg.Encoder.Channels)
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func trainConfig(c *cli.Context) (train.Config, error) {
 }
 
 func runTraining(c *cli.Context, cfg train.Config, encoder, out string, minutes float64, resume bool, g *torch.Group) error {
-	set, err := openData(cfg.Data, data.Train, cfg.Energy.Channels)
+	set, err := cfg.Open(data.Train)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ type monitor struct {
 }
 
 func newMonitor(ctx context.Context, cfg train.Config) (*monitor, error) {
-	test, err := openUnseen(cfg)
+	test, err := cfg.OpenHeldOut()
 	if err != nil {
 		return nil, err
 	}

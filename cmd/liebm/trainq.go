@@ -55,7 +55,7 @@ func runTrainQ(c *cli.Context) error {
 		return err
 	}
 	defer m.Close()
-	set, err := openData(cfg.Data, data.Train, cfg.Energy.Channels)
+	set, err := cfg.Open(data.Train)
 	if err != nil {
 		return err
 	}

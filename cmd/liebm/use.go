@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -81,7 +79,7 @@ func (u *use) images(n int, last bool) (*data.Set, error) {
 	if name == "" {
 		split := data.HeldOut(cfg.Data.Name)
 		name = cfg.Data.Name + ":" + string(split)
-		set, err := openData(cfg.Data, split, cfg.Energy.Channels)
+		set, err := cfg.Open(split)
 		if err != nil {
 			return nil, fmt.Errorf("the %s split of the run's data: %w; --images names other images", split, err)
 		}
@@ -91,25 +89,11 @@ func (u *use) images(n int, last bool) (*data.Set, error) {
 		}
 		return u.part(name, set, start, n), nil
 	}
-	set, err := openFor(cfg, name, false)
+	set, err := cfg.OpenImages(name, data.Options{})
 	if err != nil {
 		return nil, err
 	}
 	return u.part(name, set, 0, n), nil
-}
-
-// openFor opens a known set, "cifar10" or "cifar10:test", or what lies at a path, in the shape that a
-// run's networks read. With skip, files that cannot be read are left out.
-func openFor(cfg train.Config, name string, skip bool) (*data.Set, error) {
-	source, split := name, ""
-	if _, err := os.Stat(name); err != nil {
-		source, split, _ = strings.Cut(name, ":")
-	}
-	set, err := data.Open(source, data.Options{Split: data.Split(split), Size: cfg.Data.Size, RGB: cfg.Energy.Channels == 3, Skip: skip})
-	if err == nil && set.C != cfg.Energy.Channels {
-		err = errors.Join(fmt.Errorf("%s: images of %d channels, where the run's networks read %d: convert them to gray", name, set.C, cfg.Energy.Channels), set.Close())
-	}
-	return set, err
 }
 
 // part copies n images of a set from start on, so that its file can go.
@@ -132,11 +116,11 @@ func indices(start, n int) []int {
 // compare adds PSNR and SSIM of images against the originals under a name; both at the size that the
 // data have, without the padding of training.
 func (u *use) compare(name string, images, originals *data.Set) error {
-	images, err := native(u.m.Config, images)
+	images, err := u.m.Config.Crop(images)
 	if err != nil {
 		return err
 	}
-	if originals, err = native(u.m.Config, originals); err != nil {
+	if originals, err = u.m.Config.Crop(originals); err != nil {
 		return err
 	}
 	psnr, _, err := eval.PSNR(u.c.Context, images, originals)
@@ -177,7 +161,7 @@ func (u *use) finish(result *data.Set, more func(out string) error, print func()
 			return err
 		}
 	}
-	result, err := native(u.m.Config, result)
+	result, err := u.m.Config.Crop(result)
 	if err != nil {
 		return err
 	}
@@ -202,7 +186,7 @@ func (u *use) finish(result *data.Set, more func(out string) error, print func()
 
 // writeRows draws a row of images for every set, without the padding of training.
 func writeRows(path string, cfg train.Config, rows []*data.Set) error {
-	all, err := native(cfg, join(rows...))
+	all, err := cfg.Crop(join(rows...))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,74 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/liebm/liebm/data"
+)
+
+// Open opens a split of the data in the configured size, with 1 or 3 channels. The caller closes it.
+func (d DataConfig) Open(split data.Split, channels int) (*data.Set, error) {
+	set, err := data.Open(d.Name, data.Options{Split: split, Path: d.Path, Size: d.Size, RGB: channels == 3})
+	if err != nil {
+		return nil, err
+	}
+	if set.C != channels {
+		err := fmt.Errorf("%s has %d channels, the config's networks %d", d.Name, set.C, channels)
+		return nil, errors.Join(err, set.Close())
+	}
+	return set, nil
+}
+
+// Open opens a split of the data that the config trains on, in the size that its networks read. The
+// caller closes it.
+func (c Config) Open(split data.Split) (*data.Set, error) {
+	return c.Data.Open(split, c.Energy.Channels)
+}
+
+// OpenHeldOut opens the images that training does not read: the split that [data.HeldOut] names. The
+// caller closes it.
+func (c Config) OpenHeldOut() (*data.Set, error) { return c.Open(data.HeldOut(c.Data.Name)) }
+
+// OpenImages opens other images in the size and with the channels that the config's networks read. The
+// source is a file, a folder, or a known data set with or without its split, as in cifar10:test. Of o,
+// Size and RGB are the config's. The caller closes the set.
+func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
+	name := source
+	if _, err := os.Stat(source); err != nil {
+		known, split, found := strings.Cut(source, ":")
+		if name = known; found {
+			o.Split = data.Split(split)
+		}
+	}
+	o.Size, o.RGB = c.Data.Size, c.Energy.Channels == 3
+	set, err := data.Open(name, o)
+	if err != nil {
+		return nil, err
+	}
+	if set.C != c.Energy.Channels {
+		err := fmt.Errorf("%s: images of %d channels, where the run's networks read %d: convert them to gray", source, set.C, c.Energy.Channels)
+		return nil, errors.Join(err, set.Close())
+	}
+	return set, nil
+}
+
+// ImageSize is the height and width of the data's images without the padding of training: 28 for
+// Fashion-MNIST, which trains at 32.
+func (c Config) ImageSize() int {
+	if known, err := data.Lookup(c.Data.Name); err == nil && known.H < c.Data.Size {
+		return known.H
+	}
+	return c.Data.Size
+}
+
+// Crop removes the padding of training: it returns the central ImageSize pixels of every image, or set
+// itself where there is no padding.
+func (c Config) Crop(set *data.Set) (*data.Set, error) {
+	if size := c.ImageSize(); size < set.H {
+		return set.Crop(size)
+	}
+	return set, nil
+}
