@@ -19,7 +19,7 @@ func ExampleEnergy() {
 		x := torch.FromSlice([]float32{3, 4}, 1, 2).Leaf()
 		fmt.Printf("gradient at (3, 4): %.1f\n", torch.ToSlice[float32](torch.Grad(ring(x).Sum(), x, false)))
 
-		chain := mcmc.Langevin{Steps: 300, Delta2: 0.01, Literal: true, Clamp: mcmc.ClampNever}
+		chain := mcmc.Langevin{Steps: 300, Delta2: 0.01, Literal: true}
 		rng := torch.NewRNG(1, 0, "ring")
 		points := chain.Run(ring, rng.Normal(1000, 2), rng)
 		fmt.Printf("mean distance of the samples: %.1f\n", points.Norm(false, 1).Mean().Item())

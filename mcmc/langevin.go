@@ -1,10 +1,16 @@
-// Package mcmc has Langevin dynamics: one differentiable step, and the chain.
+// Package mcmc samples energies by Langevin dynamics.
 //
-// Energies arrive as functions and are ascended, since p(x) ∝ exp(E(x)):
+// An energy is a function from a batch to one number each. Since p(x) ∝ exp(E(x)), a high energy means
+// likely, and a chain climbs: each step adds (δ²/2)·∇E and noise. The paper's Eq. 9 ties the noise to the
+// step size, which would bury images in [0,1] at δ² = 25. Here the noise has a scale of its own, Sigma.
 //
 //	chain := mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3}
-//	xT := chain.Run(energy.Marginal, x0, rng) // Eq. 9
+//	xT := chain.Run(energy.Marginal, x0, rng)             // Eq. 9
 //	xT = chain.Run(mcmc.Joint(energy, h.Latent), x0, rng) // Eq. 10
+//	m := chain.Run(mcmc.LogPrior, m0, rng)                // any function of a batch is an energy
+//
+// The package also has the linear degradations of Sec. 4.4 and the two energies that restore an image
+// (Eq. 16 and 17). Every function is an operator: it needs an open scope and panics with *torch.Error.
 package mcmc
 
 import (
@@ -14,35 +20,34 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Energy maps a batch to one energy each, high where likely: [n,…] → [n].
+// Energy maps a batch to one energy each, high where x is likely: [n,…] → [n].
 type Energy func(x torch.Tensor) torch.Tensor
 
-// Langevin is the tempered Langevin step of Eq. 9. Taken literally, δ² = 25 would add noise of
-// standard deviation 5 to images in [0,1]; as in Dual-MCMC and CLEL the noise has a scale of its
-// own, Sigma.
+// Langevin is the tempered Langevin step of Eq. 9. As printed, δ² = 25 would add noise of standard
+// deviation 5 to images in [0,1]. As in Dual-MCMC and CLEL, the noise has a scale of its own, Sigma.
 type Langevin struct {
 	Steps   int     `yaml:"steps"`   // T, transitions per chain; 15 (Table 12)
 	Delta2  float64 `yaml:"delta2"`  // δ², step size; 25 at 32×32, 0.1 on CelebA (Table 12)
 	Sigma   float64 `yaml:"sigma"`   // σ, noise per step in pixel units; 1e-3, as in Dual-MCMC
-	Literal bool    `yaml:"literal"` // σ = δ, Eq. 9 as printed; Sigma is then unused
-	Clamp   Clamp   `yaml:"clamp"`   // when pixels are clamped to the range: never, end, step
+	Literal bool    `yaml:"literal"` // use σ = δ, Eq. 9 as printed, instead of Sigma
+	Clamp   Clamp   `yaml:"clamp"`   // when the state is clamped to the range: never, end, step
 
-	Low, High float64 `yaml:"-"` // the range, for Clamp
+	Low, High float64 `yaml:"-"` // the range that Clamp clamps to
 	Graph     bool    `yaml:"-"` // keep the graph of ∇ₓE, to differentiate through a step
-	Rows      int     `yaml:"-"` // rows that noise is drawn for, of which x gets the first: what a row gets then does not depend on n; 0: x's own
+	NoiseRows int     `yaml:"-"` // draw noise for this many rows and use the first n, so that the noise of a row does not depend on n; 0: draw for n
 }
 
 // Clamp says when a chain clamps its state to the range of images.
 type Clamp string
 
-// The choices of Clamp.
+// The choices of Clamp. Configs spell ClampNever "never", and the zero Clamp means the same.
 const (
 	ClampNever Clamp = "never"
 	ClampEnd   Clamp = "end"  // once, after the last step
 	ClampStep  Clamp = "step" // after every step
 )
 
-// Validate names the setting that makes no chain.
+// Validate returns an error that names the first setting a chain cannot have.
 func (l Langevin) Validate() error {
 	switch {
 	case l.Steps < 0:
@@ -51,14 +56,14 @@ func (l Langevin) Validate() error {
 		return fmt.Errorf("chain.delta2 is %v: give a step size above 0, such as 25 at 32×32 pixels", l.Delta2)
 	case !(l.Sigma >= 0) || math.IsInf(l.Sigma, 0):
 		return fmt.Errorf("chain.sigma is %v: give a noise scale of 0 or more, such as 1e-3", l.Sigma)
-	case l.Clamp != ClampNever && l.Clamp != ClampEnd && l.Clamp != ClampStep:
+	case l.Clamp != "" && l.Clamp != ClampNever && l.Clamp != ClampEnd && l.Clamp != ClampStep:
 		return fmt.Errorf("chain.clamp is %q: give never, end or step", l.Clamp)
 	}
 	return nil
 }
 
-// Step returns x + (δ²/2)·∇ₓE(x) + σ·ε with ε ~ N(0, I) (Eq. 9, tempered). x: [n,…] and requires
-// grad. With l.Graph the result can be differentiated through ∇ₓE.
+// Step returns x + (δ²/2)·∇ₓE(x) + σ·ε with ε ~ N(0, I) (Eq. 9, tempered). x: [n,…], requires grad.
+// With l.Graph the result can be differentiated through ∇ₓE.
 func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	sigma := l.Sigma
 	if l.Literal {
@@ -77,14 +82,14 @@ func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	})
 }
 
-// noise is ε of x's shape. With l.Rows it is the head of what so many rows get.
+// noise returns ε in the shape of x: with l.NoiseRows, the first rows of that many.
 func (l Langevin) noise(x torch.Tensor, rng *torch.RNG) torch.Tensor {
-	if l.Rows == 0 {
+	if l.NoiseRows == 0 {
 		return rng.NormalLike(x)
 	}
 	shape := x.Shape()
 	n := shape[0]
-	shape[0] = max(n, l.Rows)
+	shape[0] = max(n, l.NoiseRows)
 	return rng.NormalLike(torch.Empty(shape, x.DType()).ToDevice(x.Device())).Narrow(0, 0, n)
 }
 
@@ -102,7 +107,7 @@ func (l Langevin) Run(e Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
 	return x
 }
 
-// Trace is Run that also returns every state, x0 first, to look at.
+// Trace is Run that returns every state, x0 first.
 func (l Langevin) Trace(e Energy, x0 torch.Tensor, rng *torch.RNG) []torch.Tensor {
 	one := l
 	one.Steps = 1
@@ -118,8 +123,8 @@ type JointEnergy interface {
 	Joint(x, z torch.Tensor) torch.Tensor // [n,c,h,w], [n,d_z] → [n]
 }
 
-// Joint is E(x, h(x)) of Eq. 10: the chain in (x,z) with one chain in x, whose gradient passes
-// through the encoder too.
+// Joint returns E(x, h(x)), the energy of Eq. 10 with z = h(x). One chain in x samples x and z together;
+// its gradient passes through the encoder too.
 func Joint(e JointEnergy, latent func(x torch.Tensor) torch.Tensor) Energy {
 	return func(x torch.Tensor) torch.Tensor { return e.Joint(x, latent(x)) }
 }

@@ -24,9 +24,9 @@ func TestStepIsEquation9(t *testing.T) {
 		x := torch.FromSlice([]float64{1, -2, 0.5, 3}, 2, 2).Leaf()
 		noise := torch.NewRNG(7, 0, "chain").NormalLike(x)
 		for name, l := range map[string]mcmc.Langevin{
-			"drift only": {Delta2: 0.5, Clamp: mcmc.ClampNever},
-			"tempered":   {Delta2: 0.1, Sigma: 1e-3, Clamp: mcmc.ClampNever},
-			"literal":    {Delta2: 0.1, Sigma: 1e-3, Literal: true, Clamp: mcmc.ClampNever},
+			"drift only": {Delta2: 0.5},
+			"tempered":   {Delta2: 0.1, Sigma: 1e-3},
+			"literal":    {Delta2: 0.1, Sigma: 1e-3, Literal: true},
 		} {
 			torchtest.Run(t, name, func(t *testing.T) {
 				got := l.Step(gaussian(1, 2), x, torch.NewRNG(7, 0, "chain"))
@@ -55,7 +55,7 @@ func TestAJointStepFollowsTheEncoderToo(t *testing.T) {
 		e := mcmc.Joint(bilinear{}, func(x torch.Tensor) torch.Tensor { return x.Matmul(mix).Pow(3) }) // Eq. 10 with z = h(x)
 		x := torch.FromSlice([]float64{0.3, -1.2, 0.7, 2}, 2, 2)
 		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return e(x).Sum() }, x, 1e-7)
-		got := mcmc.Langevin{Delta2: 0.3, Clamp: mcmc.ClampNever}.Step(e, x.Leaf(), nil)
+		got := mcmc.Langevin{Delta2: 0.3}.Step(e, x.Leaf(), nil)
 		leaf := x.Leaf()
 		torchtest.InDelta(t, x.AddScaled(torch.Grad(e(leaf).Sum(), leaf, false), 0.15), got, 1e-15)
 	})
@@ -64,7 +64,7 @@ func TestAJointStepFollowsTheEncoderToo(t *testing.T) {
 func TestStepIsDifferentiableThroughTheGradient(t *testing.T) {
 	torchtest.Scope(t, func() {
 		cubic := func(x torch.Tensor) torch.Tensor { return x.Pow(4).SumDim(false, 1).MulScalar(-0.1) }
-		l := mcmc.Langevin{Delta2: 0.3, Graph: true, Clamp: mcmc.ClampNever}
+		l := mcmc.Langevin{Delta2: 0.3, Graph: true}
 		f := func(x torch.Tensor) torch.Tensor {
 			if !x.RequiresGrad() {
 				x = x.Leaf()
@@ -79,7 +79,7 @@ func TestChainRecoversAGaussian(t *testing.T) {
 	// Literal Langevin with step δ² samples N(mu, s²/(1−δ²/(4s²))): the discretisation is exact here.
 	const n, mu, s, delta2 = 4000, 2.0, 0.5, 0.1
 	torchtest.Scope(t, func() {
-		l := mcmc.Langevin{Steps: 200, Delta2: delta2, Literal: true, Clamp: mcmc.ClampNever}
+		l := mcmc.Langevin{Steps: 200, Delta2: delta2, Literal: true}
 		x := l.Run(gaussian(mu, s), torch.Zeros([]int{n, 2}, torch.Float32), torch.NewRNG(1, 0, "chain"))
 		variance := s * s / (1 - delta2/(4*s*s))
 		se := math.Sqrt(variance / (2 * n))
@@ -105,7 +105,7 @@ func TestChainKeepsOneStateAlive(t *testing.T) {
 	torchtest.Scope(t, func() {
 		x0 := torch.Zeros([]int{2, 2}, torch.Float32)
 		before := torch.Live()
-		l := mcmc.Langevin{Steps: 50, Delta2: 1, Sigma: 1, Clamp: mcmc.ClampNever}
+		l := mcmc.Langevin{Steps: 50, Delta2: 1, Sigma: 1}
 		alive := 0
 		watch := func(x torch.Tensor) torch.Tensor {
 			alive = max(alive, torch.Live())
@@ -120,7 +120,7 @@ func TestChainKeepsOneStateAlive(t *testing.T) {
 func TestTraceEndsWhereRunDoes(t *testing.T) {
 	torchtest.Scope(t, func() {
 		x0 := torch.Zeros([]int{2, 2}, torch.Float32)
-		l := mcmc.Langevin{Steps: 3, Delta2: 1, Sigma: 1, Clamp: mcmc.ClampNever}
+		l := mcmc.Langevin{Steps: 3, Delta2: 1, Sigma: 1}
 		trace := l.Trace(gaussian(1, 1), x0, torch.NewRNG(1, 0, "chain"))
 		assert.Len(t, trace, 4)
 		end := l.Run(gaussian(1, 1), x0, torch.NewRNG(1, 0, "chain"))
@@ -129,7 +129,7 @@ func TestTraceEndsWhereRunDoes(t *testing.T) {
 }
 
 func TestValidateNamesTheSetting(t *testing.T) {
-	good := mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3, Clamp: mcmc.ClampNever}
+	good := mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3}
 	assert.NoError(t, good.Validate())
 	for want, change := range map[string]func(*mcmc.Langevin){
 		"chain.steps":  func(l *mcmc.Langevin) { l.Steps = -1 },
@@ -146,7 +146,7 @@ func TestValidateNamesTheSetting(t *testing.T) {
 func ExampleLangevin_Run() {
 	// Sample N(3, 1) from its energy alone.
 	energy := func(x torch.Tensor) torch.Tensor { return x.AddScalar(-3).Square().SumDim(false, 1).MulScalar(-0.5) }
-	chain := mcmc.Langevin{Steps: 300, Delta2: 0.1, Literal: true, Clamp: mcmc.ClampNever}
+	chain := mcmc.Langevin{Steps: 300, Delta2: 0.1, Literal: true}
 	err := torch.Do(func() error {
 		x := chain.Run(energy, torch.Zeros([]int{1000, 1}, torch.Float32), torch.NewRNG(0, 0, "example"))
 		fmt.Printf("mean %.0f\n", x.Mean().Item())
@@ -160,7 +160,7 @@ func ExampleLangevin_Run() {
 
 func TestNoiseOfARowDoesNotDependOnHowManyFollow(t *testing.T) {
 	torchtest.Scope(t, func() {
-		l := mcmc.Langevin{Steps: 3, Delta2: 0.1, Sigma: 1, Rows: 9, Clamp: mcmc.ClampNever}
+		l := mcmc.Langevin{Steps: 3, Delta2: 0.1, Sigma: 1, NoiseRows: 9}
 		x0 := torch.Zeros([]int{9, 5}, torch.Float32)
 		all := l.Run(gaussian(0, 1), x0, torch.NewRNG(1, 0, "chain"))
 		head := l.Run(gaussian(0, 1), x0.Narrow(0, 0, 4), torch.NewRNG(1, 0, "chain"))

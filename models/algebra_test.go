@@ -12,7 +12,7 @@ import (
 	"github.com/liebm/liebm/torch/torchtest"
 )
 
-// Each shortcut of SPEC section 6 against the form that it stands for, in float64, so that the
+// Each algebraic shortcut against the plain form, in float64, so that the
 // tolerance can be that of rounding alone.
 const exact = 1e-13
 

@@ -104,7 +104,7 @@ func TestEncodersOfEveryImageSizeAreTorchvisionsResNet18(t *testing.T) {
 }
 
 func TestBlackIsAMaximumOfAnEnergyWithoutBiases(t *testing.T) {
-	torchtest.Scope(t, func() { // SPEC section 2, "a trap"; train.Config warns of it
+	torchtest.Scope(t, func() { // train.Config.Warnings warns of it
 		e, err := NewEnergy(EnergyConfig{Channels: 1, Widths: []int{8, 8}, Downs: []bool{true, false}, FeatureDim: 8, HeadDim: 8, LatentDim: 4}, 1)
 		require.NoError(t, err)
 		defer nn.Close(e)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -94,7 +95,7 @@ func finished(run *RunDir) error {
 }
 
 func writeConfig(run *RunDir, cfg any) error {
-	text, err := encodeYAML(cfg)
+	text, err := config.YAML(cfg)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func readConfig(run *RunDir) (cfg Config, err error) {
 	if err != nil {
 		return cfg, err
 	}
-	if err := decodeYAML(text, &cfg); err != nil {
+	if err := config.Decode(text, &cfg); err != nil {
 		return cfg, fmt.Errorf("%s: %w", run.Path(configFile), err)
 	}
 	if err := cfg.Validate(); err != nil {

@@ -160,7 +160,7 @@ func (l LogConfig) check(bad func(wrong bool, format string, args ...any)) {
 // positive reports whether v is a number above 0.
 func positive(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
 
-// Warnings names settings that are legal and known to fail (SPEC: the zero image is a maximum).
+// Warnings names settings that are legal but known to fail.
 func (c Config) Warnings() []string {
 	r := c.Data.Range
 	if c.Energy.Posterior != models.CEBM && !c.Energy.LinearF && !c.Energy.Bias && r.Low <= 0 && r.High >= 0 {

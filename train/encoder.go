@@ -2,7 +2,7 @@ package train
 
 import "github.com/liebm/liebm/models"
 
-// EncoderFor is the shape of h that goes with a config: ResNet-18 (SPEC: W-MSE's design) with the
+// EncoderFor is the shape of h that goes with a config: ResNet-18 in the design of W-MSE's official code, with the
 // stem for the image size, and images normalised to mean ½ and standard deviation ¼.
 func EncoderFor(c Config) models.EncoderConfig {
 	stem, widths, blocks, head := "small", []int{64, 128, 256, 512}, []int{2, 2, 2, 2}, 1024

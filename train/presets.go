@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch/optim"
@@ -51,7 +52,7 @@ func unknownPreset(name string, known, others []string, kind string) error {
 	if slices.Contains(others, name) {
 		return fmt.Errorf("%s is a preset of %s: here there are %v", name, kind, known)
 	}
-	return fmt.Errorf("no preset is called %q: %sthere are %v", name, Guess(name, known), known)
+	return fmt.Errorf("no preset is called %q: %sthere are %v", name, config.Guess(name, known), known)
 }
 
 func adam(lr, beta2 float64) OptimConfig {

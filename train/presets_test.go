@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -45,7 +46,7 @@ func TestPresetsAreWholeAndValid(t *testing.T) {
 		var back Config
 		text, err := YAML(cfg)
 		require.NoError(t, err)
-		require.NoError(t, decodeYAML([]byte(text), &back))
+		require.NoError(t, config.Decode([]byte(text), &back))
 		assert.Equal(t, cfg, back, "a config survives its file")
 		ssl, err := SSLPreset(EncoderPreset(cfg, SimCLR))
 		require.NoError(t, err, "every data set has an encoder to pretrain")

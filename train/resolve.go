@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"os"
+
+	"github.com/liebm/liebm/internal/config"
 )
 
 // Sources are where a config comes from, weakest first: a preset, a YAML file that may name the
@@ -30,7 +32,7 @@ func resolve[C any](s Sources, preset func(string) (C, error), name func(*C) *st
 			return cfg, err
 		}
 		var only C
-		if err := decodeYAML(file, &only); err != nil {
+		if err := config.Decode(file, &only); err != nil {
 			return cfg, fmt.Errorf("%s: %w", s.File, err)
 		}
 		if s.Preset == "" {
@@ -40,12 +42,12 @@ func resolve[C any](s Sources, preset func(string) (C, error), name func(*C) *st
 	if cfg, err = preset(s.Preset); err != nil {
 		return cfg, err
 	}
-	if err := decodeYAML(file, &cfg); err != nil {
+	if err := config.Decode(file, &cfg); err != nil {
 		return cfg, fmt.Errorf("%s: %w", s.File, err)
 	}
 	*name(&cfg) = s.Preset
 	for _, assignment := range s.Set {
-		if err := setValue(&cfg, assignment); err != nil {
+		if err := config.Set(&cfg, assignment); err != nil {
 			return cfg, fmt.Errorf("--set: %w", err)
 		}
 	}
@@ -54,14 +56,14 @@ func resolve[C any](s Sources, preset func(string) (C, error), name func(*C) *st
 
 // YAML is a config in full, as it is written to the run folder.
 func YAML(cfg any) (string, error) {
-	text, err := encodeYAML(cfg)
+	text, err := config.YAML(cfg)
 	return string(text), err
 }
 
 // Change applies settings such as "steps=2000" to a whole config.
 func (c Config) Change(settings []string) (Config, error) {
 	for _, assignment := range settings {
-		if err := setValue(&c, assignment); err != nil {
+		if err := config.Set(&c, assignment); err != nil {
 			return c, fmt.Errorf("--set: %w", err)
 		}
 	}

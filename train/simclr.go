@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -315,7 +316,7 @@ func ReadSSLConfig(dir string) (cfg SSLConfig, err error) {
 	if err != nil {
 		return cfg, err
 	}
-	if err := decodeYAML(text, &cfg); err != nil {
+	if err := config.Decode(text, &cfg); err != nil {
 		return cfg, fmt.Errorf("%s: %w", run.Path(configFile), err)
 	}
 	return cfg, cfg.Validate()

@@ -228,7 +228,7 @@ func (t *Trainer) metrics(l Losses) (out []Metric) {
 // stalled is the rms(x^T − x⁰) below which chains were seen to stall and collapse.
 const stalled = 0.005
 
-// warnOfCollapse names the signs of a collapse that SPEC section 7 describes.
+// warnOfCollapse returns a warning if the chains hardly move, the sign of a collapse.
 func warnOfCollapse(mean []Metric) string {
 	for _, m := range mean {
 		if m.Name == "move_rms" && m.Value < stalled {

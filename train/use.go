@@ -99,7 +99,7 @@ func (m *Model) generate(latent torch.Tensor) torch.Tensor { return m.G.Forward(
 // be nil), and refuses an end that is no number.
 func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG, show func(step int, x torch.Tensor)) (torch.Tensor, error) {
 	one, x := l, x0.Detach()
-	one.Steps, one.Rows = 1, m.batch()
+	one.Steps, one.NoiseRows = 1, m.batch()
 	for step := range l.Steps {
 		if err := ctx.Err(); err != nil {
 			return x, err

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 )
@@ -36,7 +37,7 @@ func withSettings(t *testing.T, settings []string) Config {
 	t.Helper()
 	cfg := tiny()
 	for _, s := range settings {
-		require.NoError(t, setValue(&cfg, s))
+		require.NoError(t, config.Set(&cfg, s))
 	}
 	require.NoError(t, cfg.Validate())
 	return cfg

@@ -7,11 +7,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strconv"
 	"strings"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -86,18 +86,18 @@ func (m *Model) notes(versions map[string]string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := encodeJSON(m.Config)
+	run, err := config.JSON(m.Config)
 	if err != nil {
 		return nil, err
 	}
-	span, err := encodeJSON(m.Config.Data.Range)
+	span, err := config.JSON(m.Config.Data.Range)
 	return map[string]string{"run": string(run), "range": string(span), "step": strconv.Itoa(m.Step), "versions": string(versionsJSON),
 		"seed": strconv.FormatUint(m.Config.Seed, 10), "checkpoint_sha256": m.SHA256}, err
 }
 
 // saveNetwork writes a network with its config and further metadata.
-func saveNetwork(path, kind string, module, config any, notes map[string]string) error {
-	text, err := encodeJSON(config)
+func saveNetwork(path, kind string, module, shape any, notes map[string]string) error {
+	text, err := config.JSON(shape)
 	if err != nil {
 		return err
 	}
@@ -148,15 +148,15 @@ func loadNetwork[C, M any](path, kind string, build func(C, models.Range) (M, er
 		return none, err
 	}
 	defer closeAll(tensors)
-	var config C
-	if err := decodeYAML([]byte(meta[kind]), &config); err != nil || meta[kind] == "" { // JSON is YAML
+	var shape C
+	if err := config.Decode([]byte(meta[kind]), &shape); err != nil || meta[kind] == "" { // JSON is YAML
 		return none, fmt.Errorf("%s: no %s of liebm (its metadata has no readable config)", path, kind)
 	}
 	var r models.Range
-	if err := decodeYAML([]byte(meta["range"]), &r); err != nil {
+	if err := config.Decode([]byte(meta["range"]), &r); err != nil {
 		return none, fmt.Errorf("%s: the range in its metadata: %w", path, err)
 	}
-	module, err := build(config, r)
+	module, err := build(shape, r)
 	if err != nil {
 		return none, fmt.Errorf("%s: %w", path, err)
 	}
@@ -165,23 +165,4 @@ func loadNetwork[C, M any](path, kind string, build func(C, models.Range) (M, er
 		return none, fmt.Errorf("%s: %w", path, err)
 	}
 	return module, nil
-}
-
-// encodeJSON writes a config as one line of JSON with the keys of its YAML.
-func encodeJSON(config any) ([]byte, error) {
-	all, err := settingsOf(reflect.ValueOf(config), "")
-	if err != nil {
-		return nil, err
-	}
-	groups := map[string]map[string]any{"": {}}
-	for _, s := range all {
-		parent, key := splitPath(s.path)
-		if s.group {
-			groups[s.path] = map[string]any{}
-			groups[parent][key] = groups[s.path]
-		} else {
-			groups[parent][key] = s.value.Interface()
-		}
-	}
-	return json.Marshal(groups[""])
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/liebm/liebm/train"
+	"github.com/liebm/liebm/internal/config"
 )
 
 // A study is a table or figure of the paper: its rows with the published figures, what ours are read
@@ -121,5 +121,5 @@ func studyNamed(name string) (study, error) {
 	if i := slices.IndexFunc(all, func(s study) bool { return s.Name == name }); i >= 0 {
 		return all[i], nil
 	}
-	return study{}, fmt.Errorf("%s is nothing that can be reproduced: %sthere are %v", name, train.Guess(name, studyNames()), studyNames())
+	return study{}, fmt.Errorf("%s is nothing that can be reproduced: %sthere are %v", name, config.Guess(name, studyNames()), studyNames())
 }

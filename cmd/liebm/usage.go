@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/liebm/liebm/train"
+	"github.com/liebm/liebm/internal/config"
 )
 
 // plainly makes a wrong flag or command one line that guesses what was meant, in place of the whole help.
@@ -42,7 +42,7 @@ func wrongFlag(path string) cli.OnUsageErrorFunc {
 			}
 		}
 		name = "--" + name
-		return fmt.Errorf("%s has no flag %s: %s%s --help lists them", path, name, train.Guess(name, names), path)
+		return fmt.Errorf("%s has no flag %s: %s%s --help lists them", path, name, config.Guess(name, names), path)
 	}
 }
 
@@ -57,6 +57,6 @@ func wrongCommand(path string, commands []*cli.Command) cli.ActionFunc {
 		for _, sub := range commands {
 			names = append(names, sub.Name)
 		}
-		return fmt.Errorf("%s has no command %q: %s%s --help lists them", path, c.Args().First(), train.Guess(c.Args().First(), names), path)
+		return fmt.Errorf("%s has no command %q: %s%s --help lists them", path, c.Args().First(), config.Guess(c.Args().First(), names), path)
 	}
 }

@@ -1,4 +1,4 @@
-"""Writes encoder.npz: h as SPEC section 2 describes it, with each stem. Weights have liebm's names.
+"""Writes encoder.npz: h as Table 12 has it, with each stem. Weights have liebm's names.
 
 The same function with torchvision's own weights must give what torchvision's ResNet-18 gives: that
 is checked here before anything is written.

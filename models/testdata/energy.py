@@ -1,4 +1,4 @@
-"""Writes energy.npz: E in its plain form, as SPEC section 2 describes it: convolve, then pool; the
+"""Writes energy.npz: E in its plain form, as Table 12 has it: convolve, then pool; the
 shortcut convolves before it pools; nothing fused. Weights have liebm's names.
 """
 import numpy as np

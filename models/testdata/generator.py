@@ -1,4 +1,4 @@
-"""Writes generator.npz: G in its plain form, as SPEC section 2 describes it; the shortcut upsamples
+"""Writes generator.npz: G in its plain form, as Table 12 has it; the shortcut upsamples
 before its 1x1 convolution. Weights have liebm's names.
 """
 import numpy as np

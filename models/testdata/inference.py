@@ -1,4 +1,4 @@
-"""Writes inference.npz: q as SPEC section 2 describes it. Weights have liebm's names."""
+"""Writes inference.npz: q as Table 12 has it. Weights have liebm's names."""
 import numpy as np
 import torch
 import torch.nn.functional as F

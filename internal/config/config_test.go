@@ -1,4 +1,4 @@
-package train
+package config
 
 import (
 	"math"
@@ -14,10 +14,10 @@ import (
 type sample struct {
 	Preset string      `yaml:"preset"`
 	Seed   uint64      `yaml:"seed"`
-	Batch  int         `yaml:"batch" doc:"images per step"`
-	LR     float64     `yaml:"lr" doc:"of Adam; 1e-4 (Table 12)"`
+	Batch  int         `yaml:"batch"`
+	LR     float64     `yaml:"lr"`
 	ERM    bool        `yaml:"erm"`
-	Chain  sampleChain `yaml:"chain" doc:"Langevin over x"`
+	Chain  sampleChain `yaml:"chain"`
 	Energy sampleNet   `yaml:"energy"`
 	hidden int
 	Skip   func() `yaml:"-"`
@@ -49,7 +49,7 @@ func filled() sample {
 	return s
 }
 
-func TestDecodeYAMLOverlays(t *testing.T) {
+func TestDecodeOverlays(t *testing.T) {
 	cases := map[string]struct {
 		text string
 		want func(s *sample)
@@ -76,7 +76,7 @@ func TestDecodeYAMLOverlays(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			got, want := filled(), filled()
-			require.NoError(t, decodeYAML([]byte(c.text), &got))
+			require.NoError(t, Decode([]byte(c.text), &got))
 			c.want(&want)
 			assert.Equal(t, want, got)
 		})
@@ -122,17 +122,17 @@ var wrong = map[string][2]string{
 	"merge":                     {"<<: {batch: 1}", `unknown key <<`},
 	"not text":                  {"batch: \xff", "not a text file in UTF-8"},
 	"control characters in key": {"\"a\\nb\": 1", `unknown key "a\nb"`},
-	"too long":                  {"#" + strings.Repeat(" ", maxConfigBytes), "bytes are too many for a config"},
+	"too long":                  {"#" + strings.Repeat(" ", maxBytes), "bytes are too many for a config"},
 	"too deep":                  {"batch: 1\nenergy: " + strings.Repeat("[", 1000), "line 2: nested more than 16 deep"},
 	"too deep by dashes":        {strings.Repeat("- ", 1000), "line 1: nested more than 16 deep"},
 	"too deep by keys":          {strings.Repeat("{a: ", 1000), "line 1: nested more than 16 deep"},
 }
 
-func TestDecodeYAMLRefuses(t *testing.T) {
+func TestDecodeRefuses(t *testing.T) {
 	for name, c := range wrong {
 		t.Run(name, func(t *testing.T) {
 			got := filled()
-			err := decodeYAML([]byte(c[0]), &got)
+			err := Decode([]byte(c[0]), &got)
 			require.ErrorContains(t, err, c[1])
 			assert.NotContains(t, err.Error(), "\n")
 			assert.Equal(t, filled(), got, "an error must leave the config as it was")
@@ -140,8 +140,8 @@ func TestDecodeYAMLRefuses(t *testing.T) {
 	}
 }
 
-func TestDecodeYAMLReportsAllFlawsUpToTen(t *testing.T) {
-	err := decodeYAML([]byte("batch: a\nlrr: 1\nchain: {steps: b}"), &sample{})
+func TestDecodeReportsAllFlawsUpToTen(t *testing.T) {
+	err := Decode([]byte("batch: a\nlrr: 1\nchain: {steps: b}"), &sample{})
 	require.EqualError(t, err, "line 1: batch wants a whole number (int), not a\n"+
 		"line 2: unknown key lrr: did you mean lr?\n"+
 		"line 3: chain.steps wants a whole number (int), not b")
@@ -150,39 +150,39 @@ func TestDecodeYAMLReportsAllFlawsUpToTen(t *testing.T) {
 	for i := range 100 {
 		many.WriteString(strings.Repeat("k", i+30) + ": 1\n")
 	}
-	err = decodeYAML([]byte(many.String()), &sample{})
+	err = Decode([]byte(many.String()), &sample{})
 	require.Error(t, err)
 	assert.Len(t, strings.Split(err.Error(), "\n"), 10)
 	assert.Less(t, len(err.Error()), 2000, "keys are shortened")
 }
 
 // A billion laughs: nine aliases of nine aliases, nine times over.
-func TestDecodeYAMLExpandsNoAliases(t *testing.T) {
+func TestDecodeExpandsNoAliases(t *testing.T) {
 	var bomb strings.Builder
 	bomb.WriteString("a0: &a0 [x]\n")
 	for i := 1; i < 10; i++ {
 		prev := "*a" + string(rune('0'+i-1))
 		bomb.WriteString("a" + string(rune('0'+i)) + ": &a" + string(rune('0'+i)) + " [" + strings.Repeat(prev+", ", 8) + prev + "]\n")
 	}
-	require.ErrorContains(t, decodeYAML([]byte(bomb.String()), &sample{}), "unknown key a0")
+	require.ErrorContains(t, Decode([]byte(bomb.String()), &sample{}), "unknown key a0")
 }
 
-func TestDecodeYAMLDoesNotShareLists(t *testing.T) {
+func TestDecodeDoesNotShareLists(t *testing.T) {
 	got := filled()
 	before := got.Energy.Channels
-	require.NoError(t, decodeYAML([]byte("energy: {channels: [1, 2]}"), &got))
+	require.NoError(t, Decode([]byte("energy: {channels: [1, 2]}"), &got))
 	assert.Equal(t, []int{128, 256}, before)
 }
 
 func TestDecodeRefusesOtherTypes(t *testing.T) {
-	require.ErrorContains(t, decodeYAML(nil, sample{}), "want a pointer to a struct")
-	require.ErrorContains(t, decodeYAML(nil, (*sample)(nil)), "want a pointer to a struct")
-	require.ErrorContains(t, decodeYAML(nil, &struct{ M map[string]int }{}), "cannot hold m, a map[string]int")
-	_, err := encodeYAML(struct{ A struct{ P *int } }{})
+	require.ErrorContains(t, Decode(nil, sample{}), "into a pointer to a struct")
+	require.ErrorContains(t, Decode(nil, (*sample)(nil)), "into a pointer to a struct")
+	require.ErrorContains(t, Decode(nil, &struct{ M map[string]int }{}), "cannot hold m, a map[string]int")
+	_, err := YAML(struct{ A struct{ P *int } }{})
 	require.ErrorContains(t, err, "cannot hold a.p, a *int")
 }
 
-func TestSetValue(t *testing.T) {
+func TestSet(t *testing.T) {
 	for assignment, want := range map[string]func(s *sample){
 		"chain.steps=60":               func(s *sample) { s.Chain.Steps = 60 },
 		" lr = 1e-5":                   func(s *sample) { s.LR = 1e-5 },
@@ -198,14 +198,14 @@ func TestSetValue(t *testing.T) {
 	} {
 		t.Run(assignment, func(t *testing.T) {
 			got, expected := filled(), filled()
-			require.NoError(t, setValue(&got, assignment))
+			require.NoError(t, Set(&got, assignment))
 			want(&expected)
 			assert.Equal(t, expected, got)
 		})
 	}
 }
 
-func TestSetValueRefuses(t *testing.T) {
+func TestSetRefuses(t *testing.T) {
 	for assignment, message := range map[string]string{
 		"chain.steps":          "chain.steps sets nothing: write key=value",
 		"=3":                   "sets nothing",
@@ -222,21 +222,21 @@ func TestSetValueRefuses(t *testing.T) {
 	} {
 		t.Run(assignment, func(t *testing.T) {
 			got := filled()
-			require.ErrorContains(t, setValue(&got, assignment), message)
+			require.ErrorContains(t, Set(&got, assignment), message)
 			assert.Equal(t, filled(), got)
 		})
 	}
 }
 
-func TestEncodeYAML(t *testing.T) {
-	text, err := encodeYAML(filled())
+func TestYAML(t *testing.T) {
+	text, err := YAML(filled())
 	require.NoError(t, err)
 	assert.Equal(t, `preset: "cifar10"
 seed: 18446744073709551615
-batch: 256 # images per step
-lr: 0.0001 # of Adam; 1e-4 (Table 12)
+batch: 256
+lr: 0.0001
 erm: true
-chain: # Langevin over x
+chain:
   steps: 15
   delta2: 25
   sigma: 0.001
@@ -251,27 +251,27 @@ energy:
 `, string(text))
 
 	got := sample{hidden: 7, Chain: sampleChain{Graph: true}}
-	require.NoError(t, decodeYAML(text, &got))
+	require.NoError(t, Decode(text, &got))
 	assert.Equal(t, filled(), got)
 }
 
-func TestEncodeYAMLOfOddValues(t *testing.T) {
+func TestYAMLOfOddValues(t *testing.T) {
 	type odd struct {
 		Empty struct{}
 		Wait  time.Duration // has a String method
 		Text  string
 	}
 	v := odd{Wait: 5, Text: "a\"b\\c\x00\x07\x7f\u0085\u2028\ufeff😀 #: \t\r\n"}
-	text, err := encodeYAML(&v)
+	text, err := YAML(&v)
 	require.NoError(t, err)
 	assert.True(t, strings.HasPrefix(string(text), "empty: {}\nwait: 5\ntext: "))
 	var got odd
-	require.NoError(t, decodeYAML(text, &got))
+	require.NoError(t, Decode(text, &got))
 	assert.Equal(t, v, got)
 
-	_, err = encodeYAML(struct{ X []float64 }{[]float64{math.Inf(1)}})
+	_, err = YAML(struct{ X []float64 }{[]float64{math.Inf(1)}})
 	require.EqualError(t, err, "x: +Inf is not a finite number")
-	_, err = encodeYAML(odd{Text: "\xff"})
+	_, err = YAML(odd{Text: "\xff"})
 	require.ErrorContains(t, err, "text:")
 }
 
@@ -285,31 +285,31 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-func FuzzDecodeYAML(f *testing.F) {
+func FuzzDecode(f *testing.F) {
 	for _, c := range wrong {
 		if len(c[0]) < 200 { // long seeds only slow the fuzzer
 			f.Add([]byte(c[0]))
 		}
 	}
-	text, err := encodeYAML(filled())
+	text, err := YAML(filled())
 	require.NoError(f, err)
 	f.Add(text)
 	f.Add([]byte("? [a]\n: 1"))
 	f.Add([]byte("%YAML 1.1\n---\nbatch: 1\n..."))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got := filled()
-		if err := decodeYAML(text, &got); err != nil {
+		if err := Decode(text, &got); err != nil {
 			if !reflect.DeepEqual(got, filled()) {
 				t.Fatalf("%v, but the config changed", err)
 			}
 			return
 		}
-		again, err := encodeYAML(got)
+		again, err := YAML(got)
 		if err != nil {
 			t.Fatal(err)
 		}
 		back := filled()
-		if err := decodeYAML(again, &back); err != nil || !reflect.DeepEqual(got, back) {
+		if err := Decode(again, &back); err != nil || !reflect.DeepEqual(got, back) {
 			t.Fatalf("%v: %s reads back as %+v, not %+v", err, again, back, got)
 		}
 	})

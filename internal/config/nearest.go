@@ -1,4 +1,4 @@
-package train
+package config
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// keysOf lists the keys of a group, "" for the root, by their full paths.
+// keysOf lists the full paths of the keys of a group. The root is "".
 func keysOf(known []setting, group string) string {
 	var keys []string
 	for _, s := range known {
@@ -23,7 +23,8 @@ func splitPath(path string) (group, last string) {
 	return path[:max(i, 0)], path[i+1:]
 }
 
-// unknownKey explains a key that no setting has: the same word in another group, else the nearest path, else the choice.
+// unknownKey is the error for a key that no setting has. It names the same word in another group, else the
+// nearest path, else the keys of the group.
 func unknownKey(path string, known []setting) error {
 	group, word := splitPath(path)
 	var paths, elsewhere []string
@@ -46,7 +47,7 @@ func unknownKey(path string, known []setting) error {
 	return fmt.Errorf("unknown key %s: known are %s", show(path), keysOf(known, group))
 }
 
-// Guess is "did you mean X? ", X the nearest of the known, or nothing where none is near.
+// Guess returns "did you mean X? " with the entry of known that is nearest to word, or "" if none is near.
 func Guess(word string, known []string) string {
 	if near := nearest(word, known); near != "" {
 		return "did you mean " + near + "? "
@@ -54,8 +55,9 @@ func Guess(word string, known []string) string {
 	return ""
 }
 
-// nearest returns the entry of known most like word, "" when none is near: it differs, case and punctuation aside, in at
-// most a third of the letters (inserted, dropped or replaced). Ties go to the first.
+// nearest returns the entry of known that is nearest to word, or "" if none is near. An entry is near if, case
+// and punctuation aside, at most a third of its letters have to be inserted, dropped or replaced. Of two
+// entries at the same distance it returns the first.
 func nearest(word string, known []string) string {
 	best, found := math.MaxInt, ""
 	for _, k := range known {
@@ -74,7 +76,7 @@ func letters(s string) []rune {
 	return []rune(strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s)))
 }
 
-// editDistance is Levenshtein's, one row of the table at a time.
+// editDistance is Levenshtein's distance. It keeps one row of the table.
 func editDistance(a, b []rune) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

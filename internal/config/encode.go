@@ -1,7 +1,8 @@
-package train
+package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -10,9 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// encodeYAML writes every setting of struct v in the order of its fields, zeros too, with its doc tag as a comment.
-// decodeYAML reads it back exactly; so does PyYAML, which takes 1e-05 for a string but 1.0e-05 for a number.
-func encodeYAML(v any) ([]byte, error) {
+// YAML returns every setting of the struct v in the order of its fields, zeros too. Decode reads the same
+// values back. So does PyYAML: it takes 1e-05 for a string, so YAML writes 1.0e-05.
+func YAML(v any) ([]byte, error) {
 	all, err := settingsOf(reflect.Indirect(reflect.ValueOf(v)), "")
 	if err != nil {
 		return nil, err
@@ -32,9 +33,6 @@ func encodeYAML(v any) ([]byte, error) {
 			out.WriteString(" " + text)
 		} else if i+1 == len(all) || !strings.HasPrefix(all[i+1].path, s.path+".") {
 			out.WriteString(" {}")
-		}
-		if s.doc != "" {
-			out.WriteString(" # " + strings.Join(strings.Fields(s.doc), " "))
 		}
 		out.WriteByte('\n')
 	}
@@ -72,4 +70,23 @@ func encodeValue(v reflect.Value) (string, error) {
 		return strconv.FormatUint(v.Uint(), 10), nil
 	}
 	return strconv.FormatBool(v.Bool()), nil
+}
+
+// JSON returns the settings of the struct v as one line of JSON, with the keys of its YAML.
+func JSON(v any) ([]byte, error) {
+	all, err := settingsOf(reflect.Indirect(reflect.ValueOf(v)), "")
+	if err != nil {
+		return nil, err
+	}
+	groups := map[string]map[string]any{"": {}}
+	for _, s := range all {
+		parent, key := splitPath(s.path)
+		if s.group {
+			groups[s.path] = map[string]any{}
+			groups[parent][key] = groups[s.path]
+		} else {
+			groups[parent][key] = s.value.Interface()
+		}
+	}
+	return json.Marshal(groups[""])
 }

@@ -1,4 +1,16 @@
-package train
+// Package config reads and writes the YAML of a struct: configs of runs, settings on the command line
+// and the configs inside files of weights.
+//
+// goccy/go-yaml parses the text. The values are read here, because that library's decoder is too lenient
+// for settings of an experiment: it rounds 1.5 to 1 for an integer, takes "60" for 60, and leaves a field
+// as it was where the value is missing. Every error names the key and the line, and an unknown key names
+// the nearest known one:
+//
+//	cfg := train.CIFAR10()
+//	err := config.Decode([]byte("chain: {steps: 60}"), &cfg) // all other fields keep their values
+//	err = config.Set(&cfg, "energy.widths=16,32")
+//	text, err := config.YAML(cfg)
+package config
 
 import (
 	"bytes"
@@ -19,19 +31,20 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// A resolved config is a few kilobytes and three levels deep. The YAML parser needs quadratic memory in the nesting
-// (10 GB for 64 kB of "["), so both are bounded before it runs.
+// Limits of a document. A config has a few kilobytes and three levels. The YAML parser needs memory that
+// grows with the square of the depth (10 GB for 64 kB of "["), so both are checked before it runs.
 const (
-	maxConfigBytes = 64 << 10
-	maxConfigDepth = 16
-	maxConfigFlaws = 10 // reported at once; the rest would only scroll the first away
+	maxBytes = 64 << 10
+	maxDepth = 16
+	maxFlaws = 10 // errors that Decode reports at once
 )
 
-// decodeYAML overlays a YAML document onto the struct that into points to: keys that the document names are set, also to
-// 0 or false; all others keep their values. Keys nest (chain: {steps: 60}) or are dotted (chain.steps: 60). Unknown or
-// repeated keys, wrong types, NaN and ±Inf, anchors, aliases and tags are errors with their line, up to ten at a time,
-// and leave into as it was.
-func decodeYAML(data []byte, into any) error {
+// Decode sets the fields of the struct that into points to from a YAML document. Keys that the document
+// names are set, also to 0 or false. All other fields keep their values. Keys are nested (chain: {steps: 60})
+// or dotted (chain.steps: 60). Decode returns an error with the line for a key that is unknown or repeated,
+// a value of another type, NaN, an infinity, an anchor, an alias or a tag. It joins up to ten errors, and
+// leaves into as it was if there is one.
+func Decode(data []byte, into any) error {
 	root, draft, known, err := draftOf(into)
 	if err != nil {
 		return err
@@ -49,9 +62,10 @@ func decodeYAML(data []byte, into any) error {
 	return nil
 }
 
-// setValue sets one field from an assignment such as "chain.steps=60" or "energy.down=[true, false]"; a list may go
-// without brackets. A string is taken as it stands. Its errors are those of decodeYAML, without a line.
-func setValue(into any, assignment string) error {
+// Set sets one field of the struct that into points to from an assignment such as "chain.steps=60" or
+// "energy.down=[true, false]". The brackets of a list may be left out. The text of a string field is not
+// parsed. Errors are those of Decode, without a line.
+func Set(into any, assignment string) error {
 	path, text, ok := strings.Cut(assignment, "=")
 	path = strings.TrimSpace(path)
 	if !ok || path == "" {
@@ -92,11 +106,10 @@ func setValue(into any, assignment string) error {
 type setting struct {
 	path  string // dotted, from the root
 	value reflect.Value
-	doc   string
-	group bool // value is a struct, whose settings follow
+	group bool // value is a struct; its settings follow in the list
 }
 
-// settingsOf lists the settings of struct v in the order of its fields, each group before its members.
+// settingsOf lists the settings of the struct v in the order of its fields. A group comes before its members.
 func settingsOf(v reflect.Value, prefix string) (all []setting, err error) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
@@ -104,7 +117,7 @@ func settingsOf(v reflect.Value, prefix string) (all []setting, err error) {
 		if !field.IsExported() || name == "-" {
 			continue
 		}
-		s := setting{prefix + cmp.Or(name, strings.ToLower(field.Name)), v.Field(i), field.Tag.Get("doc"), field.Type.Kind() == reflect.Struct}
+		s := setting{prefix + cmp.Or(name, strings.ToLower(field.Name)), v.Field(i), field.Type.Kind() == reflect.Struct}
 		below := s.path + "."
 		if s.group && option == "inline" {
 			below = prefix // its settings are those of v
@@ -115,7 +128,7 @@ func settingsOf(v reflect.Value, prefix string) (all []setting, err error) {
 		if s.group {
 			members, err = settingsOf(s.value, below)
 		} else if wanted(field.Type) == "" {
-			err = fmt.Errorf("train: a config cannot hold %s, a %s", s.path, field.Type)
+			err = fmt.Errorf("a config cannot hold %s, a %s", s.path, field.Type)
 		}
 		if err != nil {
 			return nil, err
@@ -125,11 +138,12 @@ func settingsOf(v reflect.Value, prefix string) (all []setting, err error) {
 	return all, nil
 }
 
-// draftOf returns the struct behind into, a copy to change, and the copy's settings, so that an error leaves into whole.
+// draftOf returns the struct that into points to, a copy of it, and the settings of the copy. Decode and Set
+// change the copy, so that an error leaves into as it was.
 func draftOf(into any) (root, draft reflect.Value, known []setting, err error) {
 	p := reflect.ValueOf(into)
 	if p.Kind() != reflect.Pointer || p.IsNil() || p.Elem().Kind() != reflect.Struct {
-		return root, draft, nil, fmt.Errorf("train: want a pointer to a struct to decode into, not %T", into)
+		return root, draft, nil, fmt.Errorf("config: decode into a pointer to a struct, not %T", into)
 	}
 	root = p.Elem()
 	draft = reflect.New(root.Type()).Elem()
@@ -138,18 +152,18 @@ func draftOf(into any) (root, draft reflect.Value, known []setting, err error) {
 	return root, draft, known, err
 }
 
-// parseYAML returns the root node of the only document in data, nil when that is empty.
+// parseYAML returns the root node of the document in data, or nil if it is empty.
 func parseYAML(data []byte) (ast.Node, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // editors on Windows add it
-	if len(data) > maxConfigBytes {
-		return nil, fmt.Errorf("%d bytes are too many for a config, which has at most %d", len(data), maxConfigBytes)
+	if len(data) > maxBytes {
+		return nil, fmt.Errorf("%d bytes are too many for a config, which has at most %d", len(data), maxBytes)
 	}
 	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
 		return nil, errors.New("not a text file in UTF-8")
 	}
 	tokens := lexer.Tokenize(string(data))
 	if line := tooDeep(tokens); line > 0 {
-		return nil, fmt.Errorf("line %d: nested more than %d deep", line, maxConfigDepth)
+		return nil, fmt.Errorf("line %d: nested more than %d deep", line, maxDepth)
 	}
 	// Repeated keys are ours to report: dotted and nested spellings of one key must collide too.
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -173,8 +187,8 @@ func parseYAML(data []byte) (ast.Node, error) {
 	return body, nil
 }
 
-// tooDeep returns the first line that nests deeper than maxConfigDepth by brackets or by dashes in a row, else 0.
-// Nesting by indentation needs a longer line for each level, so the size bounds it.
+// tooDeep returns the first line that nests deeper than maxDepth by brackets or by dashes, or 0.
+// It does not count levels of indentation: each needs a longer line, so maxBytes limits them.
 func tooDeep(tokens token.Tokens) int {
 	brackets, dashes, at := 0, 0, 0
 	for _, t := range tokens {
@@ -189,14 +203,14 @@ func tooDeep(tokens token.Tokens) int {
 		case token.SequenceEntryType:
 			dashes++
 		}
-		if brackets > maxConfigDepth || dashes > maxConfigDepth {
+		if brackets > maxDepth || dashes > maxDepth {
 			return at
 		}
 	}
 	return 0
 }
 
-// An overlay walks a document and sets what it names, collecting what is wrong with it.
+// An overlay sets the fields that a document names, and collects errors.
 type overlay struct {
 	known []setting
 	seen  map[string]bool
@@ -211,7 +225,7 @@ func (o *overlay) group(prefix string, node ast.Node) {
 		return
 	}
 	for _, pair := range mapping.Values {
-		if len(o.flaws) == maxConfigFlaws {
+		if len(o.flaws) == maxFlaws {
 			return
 		}
 		path := prefix + pair.Key.GetToken().Value
@@ -235,12 +249,12 @@ func (o *overlay) group(prefix string, node ast.Node) {
 }
 
 func (o *overlay) flaw(node ast.Node, err error) {
-	if len(o.flaws) < maxConfigFlaws {
+	if len(o.flaws) < maxFlaws {
 		o.flaws = append(o.flaws, fmt.Errorf("line %d: %w", line(node), err))
 	}
 }
 
-// assign sets v, of a type that wanted knows, from node.
+// assign sets v from node. The type of v is one that wanted describes.
 func assign(path string, v reflect.Value, node ast.Node) error {
 	bad := func() error {
 		return fmt.Errorf("%s wants %s, not %s", path, wanted(v.Type()), describe(node))
@@ -269,8 +283,8 @@ func assign(path string, v reflect.Value, node ast.Node) error {
 	return nil
 }
 
-// setScalar sets v from text and reports whether it could. It reads numbers itself: the YAML library takes 1e-4, without
-// a point, for a string, as YAML 1.1 did.
+// setScalar sets v from text and reports whether text has the type of v. It parses numbers itself: the YAML
+// library takes 1e-4, which has no point, for a string.
 func setScalar(v reflect.Value, text string) bool {
 	digits := strings.ReplaceAll(text, "_", "")
 	switch {
@@ -296,7 +310,7 @@ func setScalar(v reflect.Value, text string) bool {
 	return true
 }
 
-// scalar returns the text of a plain or quoted value; ok is false for anything else, null included.
+// scalar returns the text of a plain or quoted value. ok is false for any other node, null included.
 func scalar(node ast.Node) (text string, quoted, ok bool) {
 	switch n := node.(type) {
 	case *ast.StringNode:
@@ -309,7 +323,7 @@ func scalar(node ast.Node) (text string, quoted, ok bool) {
 	return "", false, false
 }
 
-// wanted says in words what a field of type t takes; "" if a config cannot hold it.
+// wanted describes the values of a field of type t. It is empty for a type that a config cannot hold.
 func wanted(t reflect.Type) string {
 	switch kind := t.Kind(); {
 	case kind == reflect.String:
@@ -330,7 +344,7 @@ func wanted(t reflect.Type) string {
 	return ""
 }
 
-// describe names what stands in the file where something else was wanted.
+// describe names a node for an error message.
 func describe(node ast.Node) string {
 	if text, quoted, ok := scalar(node); ok && quoted {
 		return "the text " + strconv.Quote(shorten(text))
@@ -361,7 +375,7 @@ func find(known []setting, path string) *setting {
 	return nil
 }
 
-// show quotes text for a message when it is not a plain word, and shortens it: it may be anything.
+// show shortens text for an error message and quotes it unless it is a plain word.
 func show(text string) string {
 	quoted := strconv.Quote(shorten(text))
 	if plain := quoted[1 : len(quoted)-1]; plain == text && text != "" && !strings.ContainsAny(text, " ,:") {
