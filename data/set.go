@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 
@@ -94,6 +95,28 @@ func (s *Set) Label(i int) int {
 		return -1
 	}
 	return int(s.Labels[i])
+}
+
+// Moments returns the mean and the standard deviation of every channel's pixels in [0,1]. A channel
+// that hardly varies has the deviation of one grey level, so that it can be divided by.
+func (s *Set) Moments() (mean, std []float64) {
+	counts := make([][256]int, s.C)
+	for i, v := range s.pixels {
+		counts[i%s.C][v]++
+	}
+	n := float64(s.N * s.H * s.W)
+	for _, count := range counts {
+		var m, square float64
+		for v, k := range count {
+			m += float64(k) * float64(v) / 255 / n
+		}
+		for v, k := range count {
+			d := float64(v)/255 - m
+			square += float64(k) * d * d / n
+		}
+		mean, std = append(mean, m), append(std, max(math.Sqrt(square), 1.0/255))
+	}
+	return mean, std
 }
 
 // Gather copies images idx to dst: [len(idx),h,w,c]. It allocates nothing. Like copy it has no

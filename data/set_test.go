@@ -145,3 +145,11 @@ func TestCropUndoesPad(t *testing.T) {
 	_, err = s.Crop(4)
 	assert.ErrorContains(t, err, "smaller size")
 }
+
+func TestMomentsOfEveryChannel(t *testing.T) {
+	set, err := New(Shape{N: 2, H: 1, W: 2, C: 2}, []byte{0, 51, 255, 51, 0, 51, 255, 51}, nil)
+	require.NoError(t, err)
+	mean, std := set.Moments()
+	assert.InDeltaSlice(t, []float64{0.5, 0.2}, mean, 1e-12)
+	assert.InDeltaSlice(t, []float64{0.5, 1.0 / 255}, std, 1e-12, "a constant channel can be divided by its deviation")
+}

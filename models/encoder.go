@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -15,8 +16,8 @@ type EncoderConfig struct {
 	Blocks    []int     `yaml:"blocks"`     // blocks of each stage; ResNet-18 has 2, 2, 2, 2
 	HeadDim   int       `yaml:"head_dim"`   // hidden width of the head: 1024
 	LatentDim int       `yaml:"latent_dim"` // d_z: 64
-	Mean      []float64 `yaml:"mean"`       // of each channel of images in [0,1]
-	Std       []float64 `yaml:"std"`
+	Mean      []float64 `yaml:"mean"`       // of each channel of images in [0,1]; empty: that of the images h is pretrained on, ½ where it is not
+	Std       []float64 `yaml:"std"`        // their standard deviation; empty: as mean, and ¼
 }
 
 // Encoder is h, a ResNet of basic blocks (He et al. 2016) with the head Linear–BN–ReLU–Linear, as
@@ -48,6 +49,9 @@ type residualBlock struct {
 func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 	stems := map[string]struct{ k, stride int }{"small": {3, 1}, "medium": {3, 1}, "large": {7, 2}}
 	stem, ok := stems[c.Stem]
+	if len(c.Mean) == 0 && len(c.Std) == 0 {
+		c.Mean, c.Std = slices.Repeat([]float64{0.5}, c.Channels), slices.Repeat([]float64{0.25}, c.Channels)
+	}
 	if !ok || len(c.Widths) == 0 || len(c.Widths) != len(c.Blocks) || len(c.Mean) != c.Channels || len(c.Std) != c.Channels {
 		return nil, fmt.Errorf("encoder: stem %q (small, medium or large), %d widths for %d blocks, %d means and %d stds for %d channels",
 			c.Stem, len(c.Widths), len(c.Blocks), len(c.Mean), len(c.Std), c.Channels)
@@ -123,6 +127,19 @@ func (h *Encoder) Forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 
 // Latent is z = h(x)/‖h(x)‖ with h frozen (Sec. 3.1; eval mode): [n,c,h,w] → [n,d_z].
 func (h *Encoder) Latent(x torch.Tensor) torch.Tensor { return h.Forward(x, nn.Eval).Normalize() }
+
+// Compose appends an affine map to h: Forward(x) becomes a·Forward(x) + c. It is exact, because h ends
+// in a linear layer, whose weight becomes a·W and whose bias a·b + c. a: [d_z,d_z], c: [d_z].
+func (h *Encoder) Compose(a, c torch.Tensor) {
+	torch.NoGrad(func() {
+		torch.Tidy(func() torch.Tensor {
+			w, b := a.Matmul(h.Head2.Weight), a.Matmul(h.Head2.Bias.Reshape(-1, 1)).Reshape(-1).Add(c)
+			h.Head2.Weight.CopyFrom(w)
+			h.Head2.Bias.CopyFrom(b)
+			return torch.Tensor{}
+		})
+	})
+}
 
 // normalize maps pixels to zero mean and unit variance per channel, in one multiplication.
 func (h *Encoder) normalize(x torch.Tensor) torch.Tensor {

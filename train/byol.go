@@ -43,9 +43,13 @@ func (b *byol) predictor() []torch.Tensor {
 
 // loss is BYOL's on two views each: [2n,c,h,w] in the range, and h's outputs of them, [2n,d_z].
 func (b *byol) loss(views, out torch.Tensor) torch.Tensor {
-	pred := b.Pred2.Forward(b.PredBN.Forward(b.Pred1.Forward(out), nn.Train).ReLU())
+	pred := perView(out, func(x torch.Tensor) torch.Tensor {
+		return b.Pred2.Forward(b.PredBN.Forward(b.Pred1.Forward(x), nn.Train).ReLU())
+	})
 	var target torch.Tensor
-	torch.NoGrad(func() { target = b.Target.Forward(views, nn.BatchStats) })
+	torch.NoGrad(func() {
+		target = perView(views, func(x torch.Tensor) torch.Tensor { return b.Target.Forward(x, nn.BatchStats) })
+	})
 	return BYOLLoss(pred, target)
 }
 

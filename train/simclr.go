@@ -32,7 +32,7 @@ type SSLConfig struct {
 	Whiten      int                  `yaml:"whiten"`      // wmse: images per whitened sub-batch; 128
 	Batch       int                  `yaml:"batch"`       // pairs per step; 512, 256 for wmse
 	Steps       int                  `yaml:"steps"`
-	Optim       OptimConfig          `yaml:"optim"`   // Adam 1e-3 (wmse 3e-3), weight decay 1e-6
+	Optim       OptimConfig          `yaml:"optim"`   // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
 	WarmUp      int                  `yaml:"warm_up"` // steps of linear warm-up; 500
 	Drops       []int                `yaml:"drops"`   // steps before the end at which the rate falls to a fifth: 50 and 25 epochs
 	Log         LogConfig            `yaml:"log"`
@@ -76,16 +76,16 @@ func EncoderPreset(c Config, target string) string {
 
 // sslFor is W-MSE's setting of a target for the data of an energy's config, n images.
 func sslFor(c Config, target string, n, epochs int) SSLConfig {
-	batch, lr := 512, 1e-3
+	batch := 512
 	if target == WMSE {
-		batch, lr = 256, 3e-3
+		batch = 256
 	}
 	perEpoch := n / batch
 	return SSLConfig{
 		Preset: EncoderPreset(c, target), Seed: 1, Data: c.Data, Encoder: EncoderFor(c), Views: c.Views,
 		Target: target, Temperature: 0.5, Tau: 0.99, Whiten: 128,
 		Batch: batch, Steps: perEpoch * epochs, WarmUp: 500, Drops: []int{50 * perEpoch, 25 * perEpoch},
-		Optim: OptimConfig{LR: lr, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}},
+		Optim: OptimConfig{LR: 3e-3, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}},
 		Log:   LogConfig{Metrics: 50, Samples: 1000, Checkpoint: 1000, Keep: 2},
 	}
 }
@@ -201,9 +201,16 @@ func (s *ssl) Step(x torch.Tensor) (loss float64, err error) {
 	return loss, err
 }
 
+// perView is f of the first views and of the second ones, each on its own: the batch norms of h see
+// one view at a time, as in W-MSE's code. views: [2n,…] → [2n,…].
+func perView(views torch.Tensor, f func(view torch.Tensor) torch.Tensor) torch.Tensor {
+	v := views.Chunk(2, 0)
+	return torch.Cat([]torch.Tensor{f(v[0]), f(v[1])}, 0)
+}
+
 // loss is the target's on two views each: [2n,c,h,w] in the range.
 func (s *ssl) loss(views torch.Tensor, rng *torch.RNG) torch.Tensor {
-	out := s.H.Forward(views, nn.Train)
+	out := perView(views, func(x torch.Tensor) torch.Tensor { return s.H.Forward(x, nn.Train) })
 	switch s.cfg.Target {
 	case BYOL:
 		return s.BYOL.loss(views, out)
@@ -211,6 +218,40 @@ func (s *ssl) loss(views torch.Tensor, rng *torch.RNG) torch.Tensor {
 		return WMSELoss(out, s.cfg.Whiten, rng.Fork("whiten"))
 	}
 	return NTXent(s.BN.Forward(out, nn.Train), s.cfg.Temperature)
+}
+
+// whitenN is how many images the statistics of W-MSE's whitening are taken from.
+const whitenN = 4096
+
+// finish ends h in the vector that the loss compared, which z is: after SimCLR's last batch norm, or
+// W-MSE's whitening, either with fixed statistics. BYOL compares the outputs themselves.
+func (s *ssl) finish(set *data.Set) error {
+	return torch.Do(func() error {
+		switch s.cfg.Target {
+		case SimCLR:
+			scale, shift := s.BN.Affine()
+			s.H.Compose(torch.Call("aten::diag", scale).Tensor(0), shift)
+		case WMSE:
+			inverse, mean := whitening(s.outputs(set.Head(whitenN)))
+			s.H.Compose(inverse, mean.Matmul(inverse.T()).Reshape(-1).MulScalar(-1))
+		}
+		return nil
+	})
+}
+
+// outputs are h's of one view of every image of set, in eval mode: [n,d_z].
+func (s *ssl) outputs(set *data.Set) torch.Tensor {
+	var rows []torch.Tensor
+	rng := torch.NewRNG(s.cfg.Seed, s.cfg.Steps, "whitening")
+	for start, batch := range set.Batches(sampleBatch) {
+		torch.NoGrad(func() {
+			rows = append(rows, torch.Tidy(func() torch.Tensor {
+				x := s.cfg.Views.Apply(batch.Floats().ToDevice(s.device), rng.Fork(strconv.Itoa(start)))
+				return s.H.Forward(s.cfg.Data.Range.FromUnit(x), nn.Eval)
+			}))
+		})
+	}
+	return torch.Cat(rows, 0)
 }
 
 // NTXent is the loss of SimCLR (Chen et al. 2020, Eq. 1), the mean over both directions: each of
@@ -285,6 +326,9 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	defer closing(run, &err)
+	if len(cfg.Encoder.Mean) == 0 && len(cfg.Encoder.Std) == 0 {
+		cfg.Encoder.Mean, cfg.Encoder.Std = set.Moments()
+	}
 	s, err := newSSL(cfg, o.Device)
 	if err != nil {
 		return err
@@ -298,6 +342,9 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		stage.probe = func(ctx context.Context) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}
 	if err := stage.run(ctx, run, set, o); err != nil {
+		return err
+	}
+	if err := s.finish(set); err != nil {
 		return err
 	}
 	if err := saveEncoder(run.Path(encoderFile), s.H); err != nil {

@@ -29,8 +29,16 @@ func wmseLoss(out torch.Tensor, size int, perm torch.Tensor) torch.Tensor {
 // Whiten is L⁻¹(x − mean) with L the Cholesky factor of x's covariance: mean 0 and covariance I.
 // x: [n,d] with n > d, else there is no factor, which is a *torch.Error.
 func Whiten(x torch.Tensor) torch.Tensor {
-	centred := x.Sub(x.MeanDim(true, 0))
+	inverse, mean := whitening(x)
+	return x.Sub(mean).Matmul(inverse.T())
+}
+
+// whitening is L⁻¹ and the mean of [Whiten]: [d,d] and [1,d].
+func whitening(x torch.Tensor) (inverse, mean torch.Tensor) {
+	mean = x.MeanDim(true, 0)
+	centred := x.Sub(mean)
 	cov := centred.T().Matmul(centred).DivScalar(float64(x.Size(0) - 1))
 	l := torch.Call("aten::linalg_cholesky", cov).Tensor(0)
-	return torch.Call("aten::linalg_solve_triangular", l, centred.T(), torch.Named{Name: "upper", Value: false}).Tensor(0).T()
+	eye := torch.Eye(x.Size(1), x.DType()).ToDevice(x.Device())
+	return torch.Call("aten::linalg_solve_triangular", l, eye, torch.Named{Name: "upper", Value: false}).Tensor(0), mean
 }

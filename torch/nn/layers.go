@@ -160,6 +160,12 @@ func (b *BatchNorm) Forward(x torch.Tensor, mode Mode) torch.Tensor {
 	return x.BatchNorm(b.Weight, b.Bias, mean, variance, mode != Eval, b.Momentum, 1e-5)
 }
 
+// Affine returns the map x ↦ scale·x + shift that Forward is in eval mode. scale, shift: [c].
+func (b *BatchNorm) Affine() (scale, shift torch.Tensor) {
+	scale = b.Weight.Mul(b.RunningVar.AddScalar(1e-5).Rsqrt())
+	return scale, b.Bias.Sub(scale.Mul(b.RunningMean))
+}
+
 func (b *BatchNorm) reset(*torch.RNG) {
 	b.Weight.CopyFrom(torch.Scalar(1))
 	b.Bias.ZeroInPlace()

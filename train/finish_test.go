@@ -1,0 +1,79 @@
+package train
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/torchtest"
+)
+
+// trained is the state of pretraining on bars after some steps.
+func trained(t *testing.T, target string) *ssl {
+	t.Helper()
+	cfg := tinySSL()
+	cfg.Target, cfg.Whiten, cfg.Batch, cfg.Steps = target, 6, 12, 20
+	s, err := newSSL(cfg, torch.Device{})
+	require.NoError(t, err)
+	t.Cleanup(s.close)
+	batches := newBatches(bars(t), cfg.Seed, cfg.Batch, nil)
+	for i := range cfg.Steps {
+		require.NoError(t, torch.Do(func() error { _, err := s.Step(batches.at(i)); return err }))
+	}
+	return s
+}
+
+func TestTheSavedEncoderEndsWhereTheLossCompared(t *testing.T) {
+	for _, target := range []string{SimCLR, WMSE, BYOL} {
+		t.Run(target, func(t *testing.T) {
+			s, set := trained(t, target), bars(t)
+			torchtest.Scope(t, func() {
+				x := s.cfg.Data.Range.FromUnit(set.Floats())
+				torch.NoGrad(func() {
+					out := s.H.Forward(x, nn.Eval)
+					require.NoError(t, s.finish(set))
+					got := s.H.Forward(x, nn.Eval)
+					switch target {
+					case SimCLR:
+						torchtest.InDelta(t, s.BN.Forward(out, nn.Eval), got, 1e-5) // float32: a few ulps of sums of 8 products
+					case WMSE:
+						white := s.outputs(set) // of the views whose statistics were taken
+						torchtest.InDelta(t, torch.Zeros([]int{4}, torch.Float32), white.MeanDim(false, 0), 1e-3)
+						cov := white.T().Matmul(white).DivScalar(float64(set.N - 1))
+						torchtest.InDelta(t, torch.Eye(4, torch.Float32), cov, 1e-2)
+					case BYOL:
+						torchtest.InDelta(t, out, got, 0)
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestBatchNormSeesEachViewOnItsOwn(t *testing.T) {
+	s := trained(t, SimCLR)
+	torchtest.Scope(t, func() {
+		rng := torch.NewRNG(3, 0, "views")
+		dark := rng.Normal(6, 1, 8, 8).MulScalar(0.1)
+		light := dark.AddScalar(0.7)
+		each := perView(torch.Cat([]torch.Tensor{dark, light}, 0), func(x torch.Tensor) torch.Tensor { return s.H.Forward(x, nn.BatchStats) })
+		want := torch.Cat([]torch.Tensor{s.H.Forward(dark, nn.BatchStats), s.H.Forward(light, nn.BatchStats)}, 0)
+		torchtest.InDelta(t, want, each, 0)
+		together := s.H.Forward(torch.Cat([]torch.Tensor{dark, light}, 0), nn.BatchStats)
+		assert.Greater(t, together.Sub(each).Abs().Max().Item(), 0.1)
+	})
+}
+
+func TestPretrainingNormalisesByItsImages(t *testing.T) {
+	cfg := tinySSL()
+	cfg.Encoder.Mean, cfg.Encoder.Std = []float64{}, []float64{}
+	dir := t.TempDir()
+	require.NoError(t, Pretrain(t.Context(), cfg, bars(t), Options{Out: dir}))
+	saved, err := ReadSSLConfig(dir)
+	require.NoError(t, err)
+	assert.InDeltaSlice(t, []float64{0.125}, saved.Encoder.Mean, 1e-12, "8 pixels of 64 are white")
+	assert.InDeltaSlice(t, []float64{0.33071891}, saved.Encoder.Std, 1e-8, "√(⅛·⅞)")
+}
