@@ -101,7 +101,7 @@ func (a Augment) jitter(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 		case 0:
 			x = x.Mul(factor(strength)).Clamp(0, 1)
 		case 1:
-			x = blend(gray(x).MeanDim(true, 1, 2, 3), x, factor(strength))
+			x = blend(gray(x).MeanKeepDim(1, 2, 3), x, factor(strength))
 		case 2:
 			x = blend(gray(x), x, factor(strength))
 		case 3:
@@ -120,13 +120,13 @@ func gray(x torch.Tensor) torch.Tensor {
 		return x
 	}
 	luma := torch.FromSlice([]float32{0.299, 0.587, 0.114}, 1, 3, 1, 1).ToDevice(x.Device())
-	return x.Mul(luma).SumDim(true, 1)
+	return x.Mul(luma).SumKeepDim(1)
 }
 
 // shiftHue rotates the hue by turns: [n,1,1], through HSV as PIL and torchvision do.
 func shiftHue(x, turns torch.Tensor) torch.Tensor {
 	r, g, b := x.Select(1, 0), x.Select(1, 1), x.Select(1, 2)
-	value, low := x.MaxDim(false, 1), x.MinDim(false, 1)
+	value, low := x.MaxDim(1), x.MinDim(1)
 	chroma := value.Sub(low)
 	safe := chroma.AddScalar(1e-12)
 	sector := torch.Where(r.EqualTo(value), g.Sub(b).Div(safe),

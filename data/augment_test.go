@@ -26,11 +26,11 @@ func TestColoursMatchTorchvision(t *testing.T) {
 		black := torch.Zeros([]int{1}, torch.Float32)
 		torchtest.InDelta(t, golden.Tensor("brightness"), blend(black, x, factors), pixelSums)
 		torchtest.InDelta(t, golden.Tensor("grayscale"), gray(x), luma)
-		torchtest.InDelta(t, golden.Tensor("contrast"), blend(gray(x).MeanDim(true, 1, 2, 3), x, factors), luma)
+		torchtest.InDelta(t, golden.Tensor("contrast"), blend(gray(x).MeanKeepDim(1, 2, 3), x, factors), luma)
 		torchtest.InDelta(t, golden.Tensor("saturation"), blend(gray(x), x, factors), luma)
 		torchtest.InDelta(t, golden.Tensor("hue"), shiftHue(x, golden.Tensor("turns").Reshape(8, 1, 1)), pixelSums)
 		one := x.Narrow(1, 0, 1)
-		torchtest.InDelta(t, golden.Tensor("gray_contrast"), blend(gray(one).MeanDim(true, 1, 2, 3), one, factors), pixelSums)
+		torchtest.InDelta(t, golden.Tensor("gray_contrast"), blend(gray(one).MeanKeepDim(1, 2, 3), one, factors), pixelSums)
 	})
 }
 
@@ -67,7 +67,7 @@ func TestJitterAppliesTheFourInTheOrderDrawn(t *testing.T) {
 					want = shiftHue(want, rng.Uniform(-strength[3], strength[3], n, 1, 1))
 					continue
 				}
-				towards := []torch.Tensor{torch.Zeros([]int{1}, torch.Float32), gray(want).MeanDim(true, 1, 2, 3), gray(want)}[kind]
+				towards := []torch.Tensor{torch.Zeros([]int{1}, torch.Float32), gray(want).MeanKeepDim(1, 2, 3), gray(want)}[kind]
 				want = blend(towards, want, rng.Uniform(1-strength[kind], 1+strength[kind], n, 1, 1, 1))
 			}
 			got := Augment{Jitter: strength}.jitter(x, torch.NewRNG(1, step, "jitter"))
@@ -241,7 +241,7 @@ func TestViewsStayInRangeAndShape(t *testing.T) {
 
 // changed counts the images of v that differ from x's.
 func changed(x, v torch.Tensor) int {
-	n, d := 0, v.Sub(x).Abs().MaxDim(false, 1, 2, 3).Float64s()
+	n, d := 0, v.Sub(x).Abs().MaxDim(1, 2, 3).Float64s()
 	for _, m := range d {
 		if m > 0 {
 			n++

@@ -53,7 +53,7 @@ func sameFeatures(a, b *Embedding) error {
 // squaredDistances is ‖x−y‖² of every pair: [n,d] × [m,d] → [n,m]. Give it centred points, since the
 // norms are subtracted.
 func squaredDistances(x, y torch.Tensor) torch.Tensor {
-	norms := x.Square().SumDim(true, 1).Add(y.Square().SumDim(false, 1).Unsqueeze(0))
+	norms := x.Square().SumKeepDim(1).Add(y.Square().SumDim(1).Unsqueeze(0))
 	return torch.Call("aten::addmm", norms, x, y.T(), torch.Named{Name: "alpha", Value: -2.0}).Tensor(0).Clamp(0, 3e38)
 }
 

@@ -49,7 +49,7 @@ func MeasureImages(ctx context.Context, features Features, images *Images, watch
 		var err error
 		input, err = forEach(ctx, features, images, watch, func(f torch.Tensor) {
 			f = f.To(torch.Float64).ToDevice(torch.Device{})
-			sum.AddInPlace(f.SumDim(false, 0), 1)
+			sum.AddInPlace(f.SumDim(0), 1)
 			torch.Call("aten::addmm.out", outer, f.T(), f, torch.Named{Name: "out", Value: outer})
 		})
 		if err != nil {

@@ -36,7 +36,7 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 			logP := f.ToDevice(torch.Device{}).To(torch.Float64).LogSoftmax(1)
 			p, split := logP.Exp(), torch.FromSlice(order[done:done+f.Size(0)])
 			torch.Call("aten::index_add_", sum, 0, split, p)
-			torch.Call("aten::index_add_", entropy, 0, split, p.Mul(logP).SumDim(false, 1))
+			torch.Call("aten::index_add_", entropy, 0, split, p.Mul(logP).SumDim(1))
 			torch.Call("aten::index_add_", count, 0, split, torch.Ones([]int{f.Size(0)}, torch.Float64))
 			done += f.Size(0)
 		})
@@ -45,7 +45,7 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 		}
 		marginal := sum.Div(count.Unsqueeze(1))
 		// 0·log 0 is 0: a class whose p underflowed everywhere adds nothing.
-		own := marginal.Mul(marginal.Clamp(math.SmallestNonzeroFloat64, 1).Log()).SumDim(false, 1)
+		own := marginal.Mul(marginal.Clamp(math.SmallestNonzeroFloat64, 1).Log()).SumDim(1)
 		scores = entropy.Div(count).Sub(own).Exp().Float64s()
 		return nil
 	})

@@ -26,7 +26,7 @@ func PrecisionRecall(ctx context.Context, generated, real *Embedding, k int, wat
 		}
 	}
 	err = torch.Do(func() error {
-		centre := real.X.MeanDim(true, 0) // distances do not change, and their rounding does
+		centre := real.X.MeanKeepDim(0) // distances do not change, and their rounding does
 		fake, truth := generated.X.Sub(centre), real.X.Sub(centre)
 		fakeRadii, err := radii(ctx, fake, k, step)
 		if err != nil {

@@ -45,7 +45,7 @@ func KNN(ctx context.Context, train, test Labelled, k int, watch func(done, tota
 	classes := int(slices.Max(train.Labels)) + 1
 	var out []int32
 	err := torch.Do(func() error {
-		centre := train.X.MeanDim(true, 0)
+		centre := train.X.MeanKeepDim(0)
 		x := train.X.Sub(centre)
 		return blocks(ctx, test.X, distanceBlock, func(start int, rows torch.Tensor) {
 			const smallest = false

@@ -13,7 +13,7 @@ import (
 // it differs from the PSNR of the mean MSE. Sets must have one shape.
 func PSNR(ctx context.Context, a, b *data.Set) (psnr, mse []float64, err error) {
 	err = pairs(ctx, a, b, func(x, y torch.Tensor) {
-		e := x.Sub(y).Square().MeanDim(false, 1, 2, 3)
+		e := x.Sub(y).Square().MeanDim(1, 2, 3)
 		mse = append(mse, e.Float64s()...)
 		psnr = append(psnr, torch.Call("aten::log10", e).Tensor(0).MulScalar(-10).Float64s()...)
 	})

@@ -79,7 +79,7 @@ func SSIM(ctx context.Context, a, b *data.Set, w Window) ([]float64, error) {
 		cov := mean(x.Mul(y)).Sub(mx.Mul(my)).MulScalar(correct)
 		up := mx.Mul(my).MulScalar(2).AddScalar(c1).Mul(cov.MulScalar(2).AddScalar(c2))
 		low := mx.Square().Add(my.Square()).AddScalar(c1).Mul(vx.Add(vy).AddScalar(c2))
-		all = append(all, up.Div(low).Reshape(n, -1).MeanDim(false, 1).Float64s()...)
+		all = append(all, up.Div(low).Reshape(n, -1).MeanDim(1).Float64s()...)
 	})
 	return all, err
 }

@@ -56,7 +56,7 @@ func TSNE(ctx context.Context, e *Embedding, o TSNEOptions) (points [][2]float64
 // perplexity, found by bisection of all rows at once.
 func affinities(ctx context.Context, x torch.Tensor, perplexity float64) (torch.Tensor, error) {
 	n := x.Size(0)
-	x = x.Sub(x.MeanDim(true, 0))
+	x = x.Sub(x.MeanKeepDim(0))
 	d := squaredDistances(x, x)
 	d = d.DivScalar(d.Mean().Item() + math.SmallestNonzeroFloat64)
 	self := torch.Eye(n, torch.Float64).MulScalar(-1e300)
@@ -69,7 +69,7 @@ func affinities(ctx context.Context, x torch.Tensor, perplexity float64) (torch.
 		}
 		state := torch.Tidy(func() torch.Tensor {
 			logP := row(beta)
-			entropy := logP.Exp().Mul(logP.Clamp(-1e3, 0)).SumDim(true, 1).Neg()
+			entropy := logP.Exp().Mul(logP.Clamp(-1e3, 0)).SumKeepDim(1).Neg()
 			flat := entropy.GreaterEqual(torch.Full([]int{1}, math.Log(perplexity), torch.Float64)) // then narrower
 			lo, hi := torch.Where(flat, beta, low), torch.Where(flat, high, beta)
 			untouched := hi.GreaterEqual(torch.Full([]int{1}, 1e12, torch.Float64))
@@ -105,12 +105,12 @@ func descend(ctx context.Context, p, y torch.Tensor, o TSNEOptions) (torch.Tenso
 			y, speed, gains := state.Narrow(1, 0, 2), state.Narrow(1, 2, 2), state.Narrow(1, 4, 2)
 			k := near(y)
 			w := p.MulScalar(scale).Sub(k.Div(k.Sum())).Mul(k)
-			grad := w.SumDim(true, 1).Mul(y).Sub(w.Matmul(y)).MulScalar(4)
+			grad := w.SumKeepDim(1).Mul(y).Sub(w.Matmul(y)).MulScalar(4)
 			same := torch.Call("aten::gt.Scalar", grad.Mul(speed), 0).Tensor(0)
 			g := torch.Where(same, gains.MulScalar(0.8), gains.AddScalar(0.2)).Clamp(0.01, 1e3)
 			v := speed.MulScalar(momentum).Sub(grad.Mul(g).MulScalar(rate))
 			moved := y.Add(v)
-			return torch.Cat([]torch.Tensor{moved.Sub(moved.MeanDim(true, 0)), v, g}, 1)
+			return torch.Cat([]torch.Tensor{moved.Sub(moved.MeanKeepDim(0)), v, g}, 1)
 		})
 		state.Close()
 		state = next

@@ -9,7 +9,7 @@ import (
 
 // ring is log p(x) of points about 2 from the origin, up to a constant: E(x) = −(‖x‖ − 2)²/(2·0.2²).
 func ring(x torch.Tensor) torch.Tensor {
-	return x.Norm(false, 1).AddScalar(-2).Square().MulScalar(-1 / (2 * 0.2 * 0.2))
+	return x.Norm(1).AddScalar(-2).Square().MulScalar(-1 / (2 * 0.2 * 0.2))
 }
 
 // Any Go function from a batch to its energies is an energy: autograd finds its gradient, and
@@ -22,7 +22,7 @@ func ExampleEnergy() {
 		chain := mcmc.Langevin{Steps: 300, Delta2: 0.01, Literal: true}
 		rng := torch.NewRNG(1, 0, "ring")
 		points := chain.Run(ring, rng.Normal(1000, 2), rng)
-		fmt.Printf("mean distance of the samples: %.1f\n", points.Norm(false, 1).Mean().Item())
+		fmt.Printf("mean distance of the samples: %.1f\n", points.Norm(1).Mean().Item())
 		return nil
 	})
 	fmt.Println(err)

@@ -15,7 +15,7 @@ import (
 // gaussian is log N(x; mu, s²) but for a constant.
 func gaussian(mu, s float64) mcmc.Energy {
 	return func(x torch.Tensor) torch.Tensor {
-		return x.AddScalar(-mu).Square().SumDim(false, 1).MulScalar(-0.5 / (s * s))
+		return x.AddScalar(-mu).Square().SumDim(1).MulScalar(-0.5 / (s * s))
 	}
 }
 
@@ -46,7 +46,7 @@ func TestStepIsEquation9(t *testing.T) {
 type bilinear struct{}
 
 func (bilinear) Joint(x, z torch.Tensor) torch.Tensor {
-	return x.Square().MulScalar(-0.5).Add(x.Mul(z)).SumDim(false, 1)
+	return x.Square().MulScalar(-0.5).Add(x.Mul(z)).SumDim(1)
 }
 
 func TestAJointStepFollowsTheEncoderToo(t *testing.T) {
@@ -63,7 +63,7 @@ func TestAJointStepFollowsTheEncoderToo(t *testing.T) {
 
 func TestStepIsDifferentiableThroughTheGradient(t *testing.T) {
 	torchtest.Scope(t, func() {
-		cubic := func(x torch.Tensor) torch.Tensor { return x.Pow(4).SumDim(false, 1).MulScalar(-0.1) }
+		cubic := func(x torch.Tensor) torch.Tensor { return x.Pow(4).SumDim(1).MulScalar(-0.1) }
 		l := mcmc.Langevin{Delta2: 0.3, Graph: true}
 		f := func(x torch.Tensor) torch.Tensor {
 			if !x.RequiresGrad() {
@@ -90,7 +90,7 @@ func TestChainRecoversAGaussian(t *testing.T) {
 }
 
 func TestClamp(t *testing.T) {
-	up := func(x torch.Tensor) torch.Tensor { return x.SumDim(false, 1).MulScalar(2) } // each step adds δ²
+	up := func(x torch.Tensor) torch.Tensor { return x.SumDim(1).MulScalar(2) } // each step adds δ²
 	for clamp, want := range map[mcmc.Clamp]float64{mcmc.ClampNever: 3, mcmc.ClampEnd: 1, mcmc.ClampStep: 1} {
 		torchtest.Run(t, string(clamp), func(t *testing.T) {
 			l := mcmc.Langevin{Steps: 3, Delta2: 1, Clamp: clamp, Low: -1, High: 1}
@@ -145,7 +145,7 @@ func TestValidateNamesTheSetting(t *testing.T) {
 
 func ExampleLangevin_Run() {
 	// Sample N(3, 1) from its energy alone.
-	energy := func(x torch.Tensor) torch.Tensor { return x.AddScalar(-3).Square().SumDim(false, 1).MulScalar(-0.5) }
+	energy := func(x torch.Tensor) torch.Tensor { return x.AddScalar(-3).Square().SumDim(1).MulScalar(-0.5) }
 	chain := mcmc.Langevin{Steps: 300, Delta2: 0.1, Literal: true}
 	err := torch.Do(func() error {
 		x := chain.Run(energy, torch.Zeros([]int{1000, 1}, torch.Float32), torch.NewRNG(0, 0, "example"))

@@ -22,7 +22,7 @@ func Project(a Operator, x torch.Tensor) torch.Tensor { return a.PseudoInverse(a
 type Colorization struct{}
 
 // Apply is the mean of the channels.
-func (Colorization) Apply(x torch.Tensor) torch.Tensor { return x.MeanDim(true, 1) }
+func (Colorization) Apply(x torch.Tensor) torch.Tensor { return x.MeanKeepDim(1) }
 
 // PseudoInverse repeats the channel.
 func (Colorization) PseudoInverse(y torch.Tensor) torch.Tensor { return y.Expand(-1, 3, -1, -1) }

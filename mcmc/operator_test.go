@@ -81,7 +81,7 @@ func toy(a mcmc.Operator, rng *torch.RNG) mcmc.Restoration {
 	w := rng.Normal(5, 3*8*8).To(torch.Float64)
 	x := rng.Normal(2, 3, 8, 8).To(torch.Float64)
 	return mcmc.Restoration{A: a, Estimate: mcmc.Project(a, x), Variance: 0.5,
-		Energy:   func(x torch.Tensor) torch.Tensor { return x.Cos().SumDim(false, 1, 2, 3) },
+		Energy:   func(x torch.Tensor) torch.Tensor { return x.Cos().SumDim(1, 2, 3) },
 		Generate: func(m torch.Tensor) torch.Tensor { return m.Matmul(w).Tanh().Reshape(-1, 3, 8, 8) }}
 }
 
@@ -103,7 +103,7 @@ func TestEquation16IsEquation17OfGAndThePrior(t *testing.T) {
 		m := rng.Normal(2, 5).To(torch.Float64)
 		x := r.Generate(m)
 		// By hand: E + −½‖m‖² − ‖A⁺y − A⁺A G(m)‖²/(2·½).
-		want := r.Energy(x).Sub(m.Square().SumDim(false, 1).MulScalar(0.5)).Sub(r.Estimate.Sub(x.MeanDim(true, 1).Expand(-1, 3, -1, -1)).Square().SumDim(false, 1, 2, 3))
+		want := r.Energy(x).Sub(m.Square().SumDim(1).MulScalar(0.5)).Sub(r.Estimate.Sub(x.MeanKeepDim(1).Expand(-1, 3, -1, -1)).Square().SumDim(1, 2, 3))
 		torchtest.InDelta(t, want, r.Latent(m), 1e-12)
 	})
 }

@@ -251,7 +251,7 @@ func (b *Bound) Score(f torch.Tensor) torch.Tensor {
 	if b.posterior == CEBM {
 		return CEBMScore(b.Latent(f))
 	}
-	return f.Square().SumDim(false, 1).MulScalar(-0.5)
+	return f.Square().SumDim(1).MulScalar(-0.5)
 }
 
 // Marginal is E(x) (Eq. 6): [n,c,h,w] → [n].

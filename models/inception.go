@@ -93,7 +93,7 @@ func (n *Inception) Forward(x torch.Tensor) torch.Tensor {
 		for _, m := range n.mixed {
 			next(func() torch.Tensor { return m.forward(x) })
 		}
-		return x.MeanDim(false, 2, 3)
+		return x.MeanDim(2, 3)
 	})
 }
 

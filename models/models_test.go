@@ -79,7 +79,7 @@ func TestLatentsLieOnTheSphere(t *testing.T) {
 		require.NoError(t, err)
 		defer nn.Close(h)
 		z := h.Latent(torch.NewRNG(1, 0, "x").Uniform(0, 1, 7, 1, 8, 8)).AssertShape(7, 5)
-		torchtest.InDelta(t, torch.Ones([]int{7}, torch.Float32), z.Norm(false, 1), 1e-6) // a square root of five squares
+		torchtest.InDelta(t, torch.Ones([]int{7}, torch.Float32), z.Norm(1), 1e-6) // a square root of five squares
 	})
 }
 
@@ -97,7 +97,7 @@ func TestEncodersOfEveryImageSizeAreTorchvisionsResNet18(t *testing.T) {
 				x := torch.NewRNG(1, 0, "x").Uniform(0, 1, 2, 3, size, size)
 				h.Features(x, nn.Eval).AssertShape(2, 512)
 				z := h.Forward(x, nn.Train).AssertShape(2, 64)
-				assert.Greater(t, z.Sub(z.MeanDim(true, 0)).Abs().Max().Item(), 0.0, "images differ")
+				assert.Greater(t, z.Sub(z.MeanKeepDim(0)).Abs().Max().Item(), 0.0, "images differ")
 			})
 		})
 	}
@@ -154,7 +154,7 @@ func TestRecalibrateAveragesBatchStatistics(t *testing.T) {
 		mean := torch.Zeros([]int{4}, torch.Float32)
 		for range batches {
 			h := g.In.Forward(rng.Normal(n, 3)).Detach().Reshape(n, 4, 4, 4)
-			mean = mean.AddScaled(h.MeanDim(false, 0, 2, 3), 1.0/batches)
+			mean = mean.AddScaled(h.MeanDim(0, 2, 3), 1.0/batches)
 		}
 		torchtest.InDelta(t, mean, g.Blocks[0].BN1.RunningMean, 1e-6)
 		assert.Less(t, g.BN.RunningMean.Abs().Max().Item(), 100.0)

@@ -95,7 +95,7 @@ func (b *Bound) LogPosterior(f, z torch.Tensor) torch.Tensor {
 // LogNormal is log N(z; μ, σ²) with diagonal variance, summed over dimension 1. All: [n,d] → [n].
 func LogNormal(z, mean, logVar torch.Tensor) torch.Tensor {
 	square := z.Sub(mean).Square().Mul(logVar.Neg().Exp())
-	return square.Add(logVar).AddScalar(math.Log(2*math.Pi)).SumDim(false, 1).MulScalar(-0.5)
+	return square.Add(logVar).AddScalar(math.Log(2 * math.Pi)).SumDim(1).MulScalar(-0.5)
 }
 
 // CEBMLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½),
@@ -104,9 +104,9 @@ func LogNormal(z, mean, logVar torch.Tensor) torch.Tensor {
 func CEBMLogPosterior(g, z torch.Tensor) torch.Tensor {
 	constant := -0.5 * math.Log(2*math.Pi) * float64(z.Size(1))
 	inner := z.Mul(g).Sub(z.Square().MulScalar(0.5))
-	return inner.SumDim(false, 1).Sub(CEBMScore(g)).AddScalar(constant)
+	return inner.SumDim(1).Sub(CEBMScore(g)).AddScalar(constant)
 }
 
 // CEBMScore is F = B(λ+g) − B(λ) = ½‖g‖² (Sec. 3.1): with λ₂ = −½ fixed, −λ₁²/(4λ₂) = ½λ₁² and the
 // logarithms cancel. g: [n,d] → [n].
-func CEBMScore(g torch.Tensor) torch.Tensor { return g.Square().SumDim(false, 1).MulScalar(0.5) }
+func CEBMScore(g torch.Tensor) torch.Tensor { return g.Square().SumDim(1).MulScalar(0.5) }

@@ -41,7 +41,7 @@ func TestEveryPosteriorMakesAJointEnergy(t *testing.T) {
 			torchtest.InDelta(t, b.Score(f).Add(b.LogPosterior(f, z)), b.Joint(x, z), 1e-6)
 			if form == Gaussian {
 				mean, logVar := b.moments(f)
-				torchtest.InDelta(t, torch.Ones([]int{2}, torch.Float32), mean.Norm(false, 1), 1e-6)
+				torchtest.InDelta(t, torch.Ones([]int{2}, torch.Float32), mean.Norm(1), 1e-6)
 				assert.LessOrEqual(t, logVar.Abs().Max().Item(), 1.0)
 			}
 			assert.Equal(t, form == NoLatent, b.LogPosterior(f, z).Abs().Max().Item() == 0)

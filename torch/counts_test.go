@@ -38,7 +38,7 @@ type inputs struct {
 func newInputs() inputs {
 	r := torch.NewRNG(1, 0, "counts")
 	leaf := r.Normal(3).Leaf()
-	return inputs{r.Normal(2, 3), r.Normal(2, 3), r.Normal(2, 3).Less(0), r.Normal(3, 3), r.Normal(3), torch.FromSlice([]int64{1, 0}),
+	return inputs{r.Normal(2, 3), r.Normal(2, 3), r.Normal(2, 3).LessScalar(0), r.Normal(3, 3), r.Normal(3), torch.FromSlice([]int64{1, 0}),
 		torch.Zeros([]int{3, 4, 4}, torch.Uint8), r.Normal(2, 3, 4, 4), r.Normal(3, 3, 3, 3), r.Uniform(-1, 1, 2, 4, 4, 2),
 		leaf, leaf.Mul(leaf).Sum(), torch.Scalar(1), r}
 }
@@ -182,18 +182,18 @@ var methods = map[string]func(in inputs) []any{
 	"CopyFrom":   binary, "Cos": unary, "CosineSimilarity": binary,
 	"CrossEntropy": func(in inputs) []any { return []any{in.x, in.index} },
 	"DType":        unary, "Defined": unary, "Detach": unary, "Device": unary, "Diagonal": func(in inputs) []any { return []any{in.square} }, "Dim": unary,
-	"Div": binary, "DivInPlace": scaled, "DivScalar": scaled, "EmptyLike": unary, "Equal": binary, "EqualTo": binary, "Exp": unary,
+	"Div": binary, "DivScalar": scaled, "EmptyLike": unary, "Equal": binary, "EqualTo": binary, "Exp": unary,
 	"Expand":  func(in inputs) []any { return []any{in.vector, 2, 3} },
 	"Flatten": func(in inputs) []any { return []any{in.x, 0} }, "Flip": func(in inputs) []any { return []any{in.x, 0} },
 	"Float64s": unary, "Floor": unary, "Gather": func(in inputs) []any { return []any{in.vector, 0, in.index} },
 	"Grad": unary, "GreaterEqual": binary, "GridSampleBicubic": func(in inputs) []any { return []any{in.image, in.grid} },
 	"IndexSelect":    func(in inputs) []any { return []any{in.x, 0, in.index} },
 	"IsChannelsLast": unary, "Item": func(in inputs) []any { return []any{in.one} }, "Keep": func(in inputs) []any { return []any{in.one} },
-	"Leaf": unary, "LeakyReLU": scaled, "Less": scaled, "Linear": func(in inputs) []any { return []any{in.x, in.square, in.vector} },
+	"Leaf": unary, "LeakyReLU": scaled, "LessScalar": scaled, "Linear": func(in inputs) []any { return []any{in.x, in.square, in.vector} },
 	"Log": unary, "LogSoftmax": func(in inputs) []any { return []any{in.x, 1} }, "Mat": func(in inputs) []any { return []any{in.x} },
 	"Matmul": func(in inputs) []any { return []any{in.x, in.square} },
 	"Max":    unary, "MaxDim": along, "MaxPool2d": func(in inputs) []any { return []any{in.image, 2, 2, 0} }, "Maximum": binary,
-	"Mean": unary, "MeanDim": along, "Min": unary, "MinDim": along, "Minimum": binary,
+	"Mean": unary, "MeanDim": along, "MeanKeepDim": along, "Min": unary, "MinDim": along, "Minimum": binary,
 	"MovingAverage2d": func(in inputs) []any { return []any{in.image, 3, 1} }, "Mul": binary, "MulInPlace": scaled, "MulScalar": scaled,
 	"Narrow": func(in inputs) []any { return []any{in.x, 0, 0, 1} }, "Neg": unary, "NewPointer": func(inputs) []any { return []any{torch.Tensor{}} },
 	"Norm": along, "NormalInPlace": func(in inputs) []any { return []any{in.x, 1.0, in.rng} }, "Normalize": unary, "Numel": unary,
@@ -201,7 +201,7 @@ var methods = map[string]func(in inputs) []any{
 	"Pow": scaled, "ReLU": unary, "ReLUInPlace": unary, "Remainder": scaled, "RequiresGrad": unary, "Reshape": func(in inputs) []any { return []any{in.x, 3, 2} },
 	"Rsqrt": unary, "Select": func(in inputs) []any { return []any{in.x, 0, 1} }, "Shape": unary, "Size": func(in inputs) []any { return []any{in.x, 0} },
 	"Split": func(in inputs) []any { return []any{in.x, []int{1, 1}, 0} }, "Sqrt": unary, "Square": unary, "Squeeze": func(in inputs) []any { return []any{in.x, 0} },
-	"String": unary, "Sub": binary, "Sum": unary, "SumDim": along, "T": unary, "Tanh": unary, "To": func(in inputs) []any { return []any{in.x, torch.Float64} },
+	"String": unary, "Sub": binary, "Sum": unary, "SumDim": along, "SumKeepDim": along, "T": unary, "Tanh": unary, "To": func(in inputs) []any { return []any{in.x, torch.Float64} },
 	"ToDevice": func(in inputs) []any { return []any{in.x, torch.Device{}} }, "ToImage": func(in inputs) []any { return []any{in.pixels} },
 	"Transpose": func(in inputs) []any { return []any{in.x, 0, 1} }, "UniformInPlace": func(in inputs) []any { return []any{in.x, 0.0, 1.0, in.rng} },
 	"Unsqueeze": func(in inputs) []any { return []any{in.x, 0} }, "UpsampleBilinear2d": func(in inputs) []any { return []any{in.image} },
@@ -211,7 +211,7 @@ var methods = map[string]func(in inputs) []any{
 func unary(in inputs) []any  { return []any{in.x} }
 func binary(in inputs) []any { return []any{in.x, in.y} }
 func scaled(in inputs) []any { return []any{in.x, 0.5} }
-func along(in inputs) []any  { return []any{in.x, false, 1} }
+func along(in inputs) []any  { return []any{in.x, 1} }
 
 // call calls a method of Tensor.
 func call(name string, args []any) any {

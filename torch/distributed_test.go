@@ -69,7 +69,7 @@ func TestBucketedGradientsAreTheMeanOfPlainOnes(t *testing.T) {
 			}
 			x := torch.NewRNG(1, g.Rank(), "x").Normal(2, 3, 6, 6)
 			loss := func() torch.Tensor {
-				h := x.Conv2d(params[0], params[1], torch.Conv2dOptions{}).Tanh().MeanDim(false, 2, 3)
+				h := x.Conv2d(params[0], params[1], torch.Conv2dOptions{}).Tanh().MeanDim(2, 3)
 				y := h.Linear(params[2], torch.Tensor{})
 				if g.Rank() == 0 {
 					y = y.Mul(params[4])

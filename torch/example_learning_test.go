@@ -56,8 +56,8 @@ func ExampleGrad_gradientPenalty() {
 	_ = torch.Do(func() error {
 		w := torch.FromSlice([]float64{3, 4}).Leaf()
 		x := torch.FromSlice([]float64{1, 0, 0, 1, 2, 2}, 3, 2).Leaf()
-		scores := x.Matmul(w)                                      // D(x) = w·x, so ∂D/∂x = w
-		slopes := torch.Grad(scores.Sum(), x, true).Norm(false, 1) // 5 at every point
+		scores := x.Matmul(w)                               // D(x) = w·x, so ∂D/∂x = w
+		slopes := torch.Grad(scores.Sum(), x, true).Norm(1) // 5 at every point
 		penalty := slopes.AddScalar(-1).Square().Mean()
 		gradient := torch.Grad(penalty, w, false) // 2·(5 − 1)·w/5
 		fmt.Printf("%.1f %.1f\n", penalty.Item(), torch.ToSlice[float64](gradient))

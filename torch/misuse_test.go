@@ -36,7 +36,7 @@ func TestBadInputIsOneLineWithOperatorShapesAndReason(t *testing.T) {
 		}, "aten::conv2d", "[2,3,4,4], [3,1,3,3], none", "Given groups=1, weight of size [3, 1, 3, 3]"},
 		"shape of a slice":    {func() { torch.FromSlice([]int64{1, 2}, 3) }, "from_slice", "[3]", "2 values do not fill it"},
 		"negative shape":      {func() { torch.FromSlice([]int64{1}, -1, -1) }, "from_slice", "[-1,-1]", "negative dimension"},
-		"dimension":           {func() { x().SumDim(false, 2) }, "aten::sum.dim_IntList", "[2,3]", "Dimension out of range (expected to be in range of [-2, 1], but got 2)"},
+		"dimension":           {func() { x().SumDim(2) }, "aten::sum.dim_IntList", "[2,3]", "Dimension out of range (expected to be in range of [-2, 1], but got 2)"},
 		"size":                {func() { x().Size(2) }, "size", "[2,3]", "no dimension 2"},
 		"asserted shape":      {func() { x().AssertShape(2, 4) }, "shape", "[2,3]", "want [2 4]"},
 		"index":               {func() { x().IndexSelect(0, torch.FromSlice([]int64{9})) }, "aten::index_select", "[2,3], [1] Long", "index out of range"},

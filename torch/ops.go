@@ -206,8 +206,8 @@ func (t Tensor) Minimum(u Tensor) Tensor { return call1("aten::minimum", t, u) }
 // Maximum is torch.maximum.
 func (t Tensor) Maximum(u Tensor) Tensor { return call1("aten::maximum", t, u) }
 
-// Less is t < v.
-func (t Tensor) Less(v float64) Tensor { return call1("aten::lt.Scalar", t, v) }
+// LessScalar is t < v.
+func (t Tensor) LessScalar(v float64) Tensor { return call1("aten::lt.Scalar", t, v) }
 
 // GreaterEqual is t ≥ u, elementwise.
 func (t Tensor) GreaterEqual(u Tensor) Tensor { return call1("aten::ge.Tensor", t, u) }
@@ -221,22 +221,24 @@ func (t Tensor) EqualTo(u Tensor) Tensor { return call1("aten::eq.Tensor", t, u)
 func (t Tensor) Sum() Tensor { return call1("aten::sum", t) }
 
 // SumDim is torch.sum over these dimensions.
-func (t Tensor) SumDim(keep bool, dims ...int) Tensor {
-	return call1("aten::sum.dim_IntList", t, dims, keep)
+func (t Tensor) SumDim(dims ...int) Tensor { return call1("aten::sum.dim_IntList", t, dims) }
+
+// SumKeepDim is torch.sum over these dimensions, which stay with length 1.
+func (t Tensor) SumKeepDim(dims ...int) Tensor {
+	return call1("aten::sum.dim_IntList", t, dims, true)
 }
 
 // Mean is the mean of all elements.
 func (t Tensor) Mean() Tensor { return call1("aten::mean", t) }
 
 // MeanDim is torch.mean over these dimensions.
-func (t Tensor) MeanDim(keep bool, dims ...int) Tensor {
-	return call1("aten::mean.dim", t, dims, keep)
-}
+func (t Tensor) MeanDim(dims ...int) Tensor { return call1("aten::mean.dim", t, dims) }
+
+// MeanKeepDim is torch.mean over these dimensions, which stay with length 1.
+func (t Tensor) MeanKeepDim(dims ...int) Tensor { return call1("aten::mean.dim", t, dims, true) }
 
 // Norm is the Euclidean norm over these dimensions: torch.linalg.vector_norm.
-func (t Tensor) Norm(keep bool, dims ...int) Tensor {
-	return call1("aten::linalg_vector_norm", t, 2, dims, keep)
-}
+func (t Tensor) Norm(dims ...int) Tensor { return call1("aten::linalg_vector_norm", t, 2, dims) }
 
 // Max is the greatest element.
 func (t Tensor) Max() Tensor { return call1("aten::max", t) }
@@ -245,10 +247,10 @@ func (t Tensor) Max() Tensor { return call1("aten::max", t) }
 func (t Tensor) Min() Tensor { return call1("aten::min", t) }
 
 // MaxDim is torch.amax over these dimensions.
-func (t Tensor) MaxDim(keep bool, dims ...int) Tensor { return call1("aten::amax", t, dims, keep) }
+func (t Tensor) MaxDim(dims ...int) Tensor { return call1("aten::amax", t, dims) }
 
 // MinDim is torch.amin over these dimensions.
-func (t Tensor) MinDim(keep bool, dims ...int) Tensor { return call1("aten::amin", t, dims, keep) }
+func (t Tensor) MinDim(dims ...int) Tensor { return call1("aten::amin", t, dims) }
 
 // ArgMax is torch.argmax over one dimension.
 func (t Tensor) ArgMax(dim int) Tensor { return call1("aten::argmax", t, dim) }
@@ -272,70 +274,72 @@ type Conv2dOptions struct {
 	Padding int
 }
 
-// Conv2d is torch.nn.functional.conv2d. x: [n,in,h,w], weight: [out,in,k,k], bias: [out] or none.
-func (x Tensor) Conv2d(weight, bias Tensor, o Conv2dOptions) Tensor {
-	return call1("aten::conv2d", x, weight, bias, max(o.Stride, 1), o.Padding)
+// Conv2d is torch.nn.functional.conv2d. t: [n,in,h,w], weight: [out,in,k,k], bias: [out] or none.
+func (t Tensor) Conv2d(weight, bias Tensor, o Conv2dOptions) Tensor {
+	return call1("aten::conv2d", t, weight, bias, max(o.Stride, 1), o.Padding)
 }
 
-// Linear is torch.nn.functional.linear: x·Wᵀ + b. x: [n,in], weight: [out,in], bias: [out] or none.
-func (x Tensor) Linear(weight, bias Tensor) Tensor { return call1("aten::linear", x, weight, bias) }
+// Linear is torch.nn.functional.linear: t·Wᵀ + b. t: [n,in], weight: [out,in], bias: [out] or none.
+func (t Tensor) Linear(weight, bias Tensor) Tensor { return call1("aten::linear", t, weight, bias) }
 
-// AvgPool2d is torch.nn.functional.avg_pool2d with stride k. x: [n,c,h,w] → [n,c,h/k,w/k].
-func (x Tensor) AvgPool2d(k int) Tensor { return call1("aten::avg_pool2d", x, k, k) }
+// AvgPool2d is torch.nn.functional.avg_pool2d with stride k. t: [n,c,h,w] → [n,c,h/k,w/k].
+func (t Tensor) AvgPool2d(k int) Tensor { return call1("aten::avg_pool2d", t, k, k) }
 
-// MovingAverage2d is torch.nn.functional.avg_pool2d with stride 1 over x and its zero border.
-func (x Tensor) MovingAverage2d(k, padding int) Tensor {
-	return call1("aten::avg_pool2d", x, k, 1, padding)
+// MovingAverage2d is torch.nn.functional.avg_pool2d with stride 1 over t and its zero border.
+func (t Tensor) MovingAverage2d(k, padding int) Tensor {
+	return call1("aten::avg_pool2d", t, k, 1, padding)
 }
 
 // MaxPool2d is torch.nn.functional.max_pool2d.
-func (x Tensor) MaxPool2d(k, stride, padding int) Tensor {
-	return call1("aten::max_pool2d", x, k, stride, padding)
+func (t Tensor) MaxPool2d(k, stride, padding int) Tensor {
+	return call1("aten::max_pool2d", t, k, stride, padding)
 }
 
 // UpsampleBilinear2d is torch.nn.functional.interpolate(scale 2, bilinear, align_corners=True).
-func (x Tensor) UpsampleBilinear2d() Tensor {
-	info := x.info("aten::upsample_bilinear2d")
-	return call1("aten::upsample_bilinear2d", x, []int{2 * int(info[9]), 2 * int(info[10])}, true)
+func (t Tensor) UpsampleBilinear2d() Tensor {
+	info := t.info("aten::upsample_bilinear2d")
+	return call1("aten::upsample_bilinear2d", t, []int{2 * int(info[9]), 2 * int(info[10])}, true)
 }
 
 // GridSampleBicubic is torch.nn.functional.grid_sample(bicubic, border, align_corners=False).
-// x: [n,c,h,w], grid: [n,h',w',2] in [−1,1] → [n,c,h',w'].
-func (x Tensor) GridSampleBicubic(grid Tensor) Tensor {
+// t: [n,c,h,w], grid: [n,h',w',2] in [−1,1] → [n,c,h',w'].
+func (t Tensor) GridSampleBicubic(grid Tensor) Tensor {
 	const bicubic, border = 2, 1
-	return call1("aten::grid_sampler_2d", x, grid, bicubic, border, false)
+	return call1("aten::grid_sampler_2d", t, grid, bicubic, border, false)
 }
 
 // BatchNorm is torch.nn.functional.batch_norm. With training it normalises by the batch and moves
 // the running statistics, where given, by momentum.
-func (x Tensor) BatchNorm(weight, bias, runningMean, runningVar Tensor, training bool, momentum, eps float64) Tensor {
-	return call1("aten::batch_norm", x, weight, bias, runningMean, runningVar, training, momentum, eps, false)
+func (t Tensor) BatchNorm(weight, bias, runningMean, runningVar Tensor, training bool, momentum, eps float64) Tensor {
+	return call1("aten::batch_norm", t, weight, bias, runningMean, runningVar, training, momentum, eps, false)
 }
 
 // ReLU is torch.nn.functional.relu.
-func (x Tensor) ReLU() Tensor { return call1("aten::relu", x) }
+func (t Tensor) ReLU() Tensor { return call1("aten::relu", t) }
 
 // LeakyReLU is torch.nn.functional.leaky_relu.
-func (x Tensor) LeakyReLU(slope float64) Tensor { return call1("aten::leaky_relu", x, slope) }
+func (t Tensor) LeakyReLU(slope float64) Tensor { return call1("aten::leaky_relu", t, slope) }
 
 // Tanh is torch.tanh.
-func (x Tensor) Tanh() Tensor { return call1("aten::tanh", x) }
+func (t Tensor) Tanh() Tensor { return call1("aten::tanh", t) }
 
 // LogSoftmax is torch.nn.functional.log_softmax.
-func (x Tensor) LogSoftmax(dim int) Tensor { return call1("aten::log_softmax.int", x, dim) }
+func (t Tensor) LogSoftmax(dim int) Tensor { return call1("aten::log_softmax.int", t, dim) }
 
 // CrossEntropy is torch.nn.functional.cross_entropy, the mean over the batch. logits: [n,k],
 // classes: int64 [n].
-func (x Tensor) CrossEntropy(classes Tensor) Tensor {
-	return call1("aten::cross_entropy_loss", x, classes)
+func (t Tensor) CrossEntropy(classes Tensor) Tensor {
+	return call1("aten::cross_entropy_loss", t, classes)
 }
 
 // CosineSimilarity is torch.nn.functional.cosine_similarity over dimension 1: [n,d] × [n,d] → [n].
-func (x Tensor) CosineSimilarity(y Tensor) Tensor { return call1("aten::cosine_similarity", x, y) }
+func (t Tensor) CosineSimilarity(y Tensor) Tensor { return call1("aten::cosine_similarity", t, y) }
 
 // Normalize is torch.nn.functional.normalize over dimension 1: each row divided by its norm.
-func (x Tensor) Normalize() Tensor {
-	return Tidy(func() Tensor { return x.Div(call1("aten::clamp_min", x.Norm(true, 1), 1e-12)) })
+func (t Tensor) Normalize() Tensor {
+	return Tidy(func() Tensor {
+		return t.Div(call1("aten::clamp_min", call1("aten::linalg_vector_norm", t, 2, 1, true), 1e-12))
+	})
 }
 
 // In place. These change t and return nothing; autograd must not need t's old value.
@@ -351,9 +355,6 @@ func (t Tensor) AddInPlace(u Tensor, alpha float64) { call0("aten::add_.Tensor",
 
 // MulInPlace is t.mul_(v).
 func (t Tensor) MulInPlace(v float64) { call0("aten::mul_.Scalar", t, v) }
-
-// DivInPlace is t.div_(v).
-func (t Tensor) DivInPlace(v float64) { call0("aten::div_.Scalar", t, v) }
 
 // ReLUInPlace is t.relu_().
 func (t Tensor) ReLUInPlace() { call0("aten::relu_", t) }

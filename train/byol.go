@@ -73,5 +73,5 @@ func BYOLLoss(pred, target torch.Tensor) torch.Tensor {
 
 // NormMSE is the mean squared distance of rows on the unit sphere, 2 − 2·cos. a, b: [n,d].
 func NormMSE(a, b torch.Tensor) torch.Tensor {
-	return a.Normalize().Mul(b.Normalize()).SumDim(false, 1).Mean().MulScalar(-2).AddScalar(2)
+	return a.Normalize().Mul(b.Normalize()).SumDim(1).Mean().MulScalar(-2).AddScalar(2)
 }

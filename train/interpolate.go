@@ -118,5 +118,5 @@ func Slerp(a, b torch.Tensor, t float64) torch.Tensor {
 	whole := sin(omega)
 	arc := a.Mul(sin(omega.MulScalar(1 - t))).Add(b.Mul(sin(omega.MulScalar(t)))).Div(whole.Clamp(1e-6, 1))
 	line := a.MulScalar(1-t).AddScaled(b, t)
-	return torch.Where(whole.Less(1e-4), line, arc)
+	return torch.Where(whole.LessScalar(1e-4), line, arc)
 }

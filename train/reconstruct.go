@@ -49,7 +49,7 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 		torch.NoGrad(func() {
 			gm := m.generate(latent)
 			images.add(gm)
-			squares += x.Sub(gm).Square().MeanDim(false, 1, 2, 3).Sum().Item()
+			squares += x.Sub(gm).Square().MeanDim(1, 2, 3).Sum().Item()
 		})
 		return nil
 	})

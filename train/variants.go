@@ -95,7 +95,7 @@ func LatentELBOLoss(z, latent, mean, logVar torch.Tensor, rho float64) torch.Ten
 // KLLoss is KL(N(μ, σ²) ‖ N(0,I)) = ½Σ(μ² + σ² − 1 − log σ²), the mean over the batch.
 // mean, logVar: [n,d].
 func KLLoss(mean, logVar torch.Tensor) torch.Tensor {
-	return mean.Square().Add(logVar.Exp()).Sub(logVar).AddScalar(-1).SumDim(false, 1).Mean().MulScalar(0.5)
+	return mean.Square().Add(logVar.Exp()).Sub(logVar).AddScalar(-1).SumDim(1).Mean().MulScalar(0.5)
 }
 
 // stepGQ updates G and q by one loss (Algorithm 1, line 12).

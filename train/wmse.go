@@ -35,7 +35,7 @@ func Whiten(x torch.Tensor) torch.Tensor {
 
 // whitening is L⁻¹ and the mean of [Whiten]: [d,d] and [1,d].
 func whitening(x torch.Tensor) (inverse, mean torch.Tensor) {
-	mean = x.MeanDim(true, 0)
+	mean = x.MeanKeepDim(0)
 	centred := x.Sub(mean)
 	cov := centred.T().Matmul(centred).DivScalar(float64(x.Size(0) - 1))
 	l := torch.Call("aten::linalg_cholesky", cov).Tensor(0)

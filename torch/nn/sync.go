@@ -26,8 +26,8 @@ func (b *BatchNorm) together(x torch.Tensor, mode Mode) torch.Tensor {
 	rank, world := b.group.Rank(), b.group.World()
 	all := b.group.Sum(row.Pad(0, 0, 0, rank, world-1-rank)) // [world, 2c]
 	means, variances := all.Narrow(1, 0, c), all.Narrow(1, c, c)
-	mean := means.MeanDim(false, 0)
-	variance := variances.MeanDim(false, 0).Add(means.Sub(mean).Square().MeanDim(false, 0))
+	mean := means.MeanDim(0)
+	variance := variances.MeanDim(0).Add(means.Sub(mean).Square().MeanDim(0))
 	if mode == Train {
 		n := float64(x.Numel() / c * world)
 		torch.NoGrad(func() { b.move(mean, variance.MulScalar(n/(n-1))) })

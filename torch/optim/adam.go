@@ -105,7 +105,7 @@ func (a *Adam) Apply(grads []torch.Tensor, lr float64) {
 // clip scales the gradients so that their norm, taken over all of them, is at most limit:
 // torch.nn.utils.clip_grad_norm_.
 func clip(grads []torch.Tensor, limit float64) {
-	norm := torch.Stack(torch.ForeachNorm(grads), 0).Norm(false, 0).Item()
+	norm := torch.Stack(torch.ForeachNorm(grads), 0).Norm(0).Item()
 	if factor := limit / (norm + 1e-6); factor < 1 {
 		torch.ForeachMul(grads, factor)
 	}
