@@ -30,6 +30,7 @@ type Record struct {
 	Seed          *uint64           `json:"seed,omitempty"` // of what the metric itself draws
 	NFE           int               `json:"nfe,omitempty"`  // network evaluations a sample, where samples were drawn
 	Settings      map[string]string `json:"settings,omitempty"`
+	Histogram     *Histogram        `json:"histogram,omitempty"` // of what the values are computed from
 	Warnings      []string          `json:"warnings,omitempty"`
 	Versions      map[string]string `json:"versions"`
 	Time          time.Time         `json:"time"`

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/liebm/liebm/torch"
@@ -23,4 +24,11 @@ func (s Setup) progress(task string) func(done, total int) {
 		return func(int, int) {}
 	}
 	return s.Progress(task)
+}
+
+// logf writes a line to s.Log.
+func (s Setup) logf(format string, args ...any) {
+	if s.Log != nil {
+		fmt.Fprintf(s.Log, format+"\n", args...)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
 )
 
 // Open opens a split of the data in the configured size, with 1 or 3 channels. The caller closes it.
@@ -33,8 +34,9 @@ func (c Config) Open(split data.Split) (*data.Set, error) {
 func (c Config) OpenHeldOut() (*data.Set, error) { return c.Open(data.HeldOut(c.Data.Name)) }
 
 // OpenImages opens other images in the size and with the channels that the config's networks read. The
-// source is a file, a folder, or a known data set with or without its split, as in cifar10:test. Of o,
-// Size and RGB are the config's. The caller closes the set.
+// source is a file, a folder, or a known data set with or without its split, as in cifar10:test. Arrays
+// of images of another size are resized if the run's data are a known set that needs no padding, such as
+// cifar10, and padded if not. Of o, Size, Scale and RGB are the config's. The caller closes the set.
 func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
 	name := source
 	if _, err := os.Stat(source); err != nil {
@@ -43,7 +45,8 @@ func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
 			o.Split = data.Split(split)
 		}
 	}
-	o.Size, o.RGB = c.Data.Size, c.Energy.Channels == 3
+	known, err := data.Lookup(c.Data.Name)
+	o.Size, o.Scale, o.RGB = c.Data.Size, err == nil && known.H >= c.Data.Size, c.Energy.Channels == 3
 	set, err := data.Open(name, o)
 	if err != nil {
 		return nil, err
@@ -71,4 +74,13 @@ func (c Config) Crop(set *data.Set) (*data.Set, error) {
 		return set.Crop(size)
 	}
 	return set, nil
+}
+
+// crop is Crop of a tensor [n,c,h,w].
+func (c Config) crop(x torch.Tensor) torch.Tensor {
+	size, side := c.ImageSize(), x.Size(2)
+	if size >= side {
+		return x
+	}
+	return x.Narrow(2, (side-size)/2, size).Narrow(3, (side-size)/2, size)
 }

@@ -28,7 +28,8 @@ type Reconstruction struct {
 
 // Reconstruct passes every image of set through q and back, G(q_μ(x)) (Table 11, App. A.7). With o.L
 // the latents then climb log p(m) + log p_g(x|m), τ² being the config's. The images must have the
-// training size; the errors are those of pixels before they are rounded to bytes, padding included.
+// training size. The errors are those of pixels before they are rounded to bytes, without the padding of
+// training.
 func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOptions) (*Reconstruction, error) {
 	if err := m.needQ("reconstruction"); err != nil {
 		return nil, err
@@ -49,7 +50,7 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 		torch.NoGrad(func() {
 			gm := m.generate(latent)
 			images.add(gm)
-			squares += x.Sub(gm).Square().MeanDim(1, 2, 3).Sum().Item()
+			squares += m.Config.crop(x.Sub(gm)).Square().MeanDim(1, 2, 3).Sum().Item()
 		})
 		return nil
 	})

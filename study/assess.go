@@ -1,0 +1,309 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
+)
+
+// ResultsFile is the file of a run folder that keeps what was measured of the run: a record a line.
+const ResultsFile = "results.jsonl"
+
+// Keep appends records to the results of the run in dir.
+func Keep(dir string, records ...*eval.Record) error {
+	for _, r := range records {
+		if err := r.Append(filepath.Join(dir, ResultsFile)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record begins a record about m.
+func (s Setup) record(metric string, m *train.Model, seed uint64) *eval.Record {
+	r := eval.NewRecord(metric, s.Versions)
+	r.Seed, r.WeightsSHA256, r.Settings = &seed, m.SHA256, map[string]string{}
+	return r
+}
+
+// inputOf describes a set under its name and split.
+func inputOf(set *data.Set) eval.Input {
+	name := set.Name
+	if set.Split != "" {
+		name += ":" + string(set.Split)
+	}
+	return eval.InputOf(name, set)
+}
+
+// SampleOptions of [AssessSamples].
+type SampleOptions struct {
+	N         int                // samples to draw; 0 means 10,000
+	Seed      uint64             // of latents and noise
+	Inception string             // pytorch-fid's file of weights, for FID and IS; empty: other features
+	Reference string             // file that keeps Inception's statistics of the training split; empty: none
+	Seconds   map[string]float64 // of the stages of training, such as train, to record with the times; may be nil
+}
+
+// Samples are images that [AssessSamples] drew and what it measured of them.
+type Samples struct {
+	Refined, Plain *data.Set // after the chain, and G alone from the same latents, at the training size
+	Records        []*eval.Record
+}
+
+// AssessSamples draws samples with the chain (Eq. 9) and from G alone. It measures the time of each, their
+// Fréchet distances on the features of [OpenFeatures], and with Inception IS. Where no features fit, the
+// distances are absent. Images are compared without the padding of training.
+//
+// The values are nfe, seconds (of a sample), and fid, fd or fd_h by the features; with Inception is and
+// is_std. All have the suffix _no_mcmc for G alone. fd_floor and fd_h_floor compare as many training images
+// with those held out.
+func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup) (*Samples, error) {
+	if o.N == 0 {
+		o.N = 10_000
+	}
+	if o.N < 2 {
+		return nil, fmt.Errorf("%d samples: a covariance needs at least 2", o.N)
+	}
+	features, err := OpenFeatures(m.Config, FeatureOptions{Inception: o.Inception, Encoder: m.H, Device: deviceOf(m)})
+	if err != nil && !errors.Is(err, ErrNoFeatures) {
+		return nil, err
+	}
+	if err == nil {
+		defer features.Close()
+	}
+	times, out := s.times(m, o.N, o.Seed), &Samples{}
+	for stage, seconds := range o.Seconds {
+		times.Values["seconds_to_"+stage] = seconds
+	}
+	if out.Refined, err = drawSamples(ctx, m, times, o, false, s); err != nil {
+		return nil, err
+	}
+	if out.Plain, err = drawSamples(ctx, m, times, o, true, s); err != nil {
+		return nil, err
+	}
+	out.Records = append(out.Records, times)
+	if features == nil {
+		s.logf("%v", ErrNoFeatures)
+		return out, nil
+	}
+	distances, err := out.distances(ctx, m, features, o, s)
+	if err != nil {
+		return nil, err
+	}
+	out.Records = append(out.Records, distances)
+	if features.inception == nil {
+		return out, nil
+	}
+	score, err := out.inceptionScore(ctx, m, features, o, s)
+	out.Records = append(out.Records, score)
+	return out, err
+}
+
+// AssessTime measures nfe and seconds, the network evaluations and the time of a sample, with the chain
+// and with the suffix _no_mcmc of G alone (Table 5). It draws n samples of each, after a batch that is not
+// counted. The time depends on the machine, so the record names device and threads.
+func AssessTime(ctx context.Context, m *train.Model, n int, seed uint64, s Setup) (*eval.Record, error) {
+	if n < 1 {
+		return nil, fmt.Errorf("%d samples: give at least 1", n)
+	}
+	r := s.times(m, n, seed)
+	for _, noMCMC := range []bool{false, true} {
+		if _, err := drawSamples(ctx, m, r, SampleOptions{N: n, Seed: seed}, noMCMC, s); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (s Setup) times(m *train.Model, n int, seed uint64) *eval.Record {
+	r := s.record("time per sample", m, seed)
+	r.NFE = m.NFE(false)
+	r.Settings = map[string]string{"device": deviceOf(m).String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}
+	return r
+}
+
+// suffix of the values of G alone.
+func suffix(noMCMC bool) string {
+	if noMCMC {
+		return "_no_mcmc"
+	}
+	return ""
+}
+
+// drawSamples draws samples and records their time.
+func drawSamples(ctx context.Context, m *train.Model, times *eval.Record, o SampleOptions, noMCMC bool, s Setup) (*data.Set, error) {
+	sampling := train.SampleOptions{Seed: o.Seed, NoMCMC: noMCMC}
+	if _, err := m.Sample(ctx, 1, sampling); err != nil { // libtorch prepares its kernels
+		return nil, err
+	}
+	task := "sampling"
+	if noMCMC {
+		task = "sampling by G alone"
+	}
+	report, start := s.progress(task), time.Now()
+	sampling.Watch = func(done int) { report(done, o.N) }
+	set, err := m.Sample(ctx, o.N, sampling)
+	if err != nil {
+		return nil, err
+	}
+	times.Values["seconds"+suffix(noMCMC)] = time.Since(start).Seconds() / float64(o.N)
+	times.Values["nfe"+suffix(noMCMC)] = float64(m.NFE(noMCMC))
+	return set, nil
+}
+
+// sampled begins a record on features of refined samples.
+func (p *Samples) sampled(metric string, m *train.Model, f *Features, o SampleOptions, s Setup) *eval.Record {
+	r := s.record(metric, m, o.Seed)
+	if f.inception != nil {
+		r.On(f.inception)
+	} else {
+		r.Network = f.Name()
+	}
+	r.NFE = m.NFE(false)
+	r.Inputs = []eval.Input{{Name: "samples of " + m.Config.Preset, Kind: "run", N: o.N, SHA256: p.Refined.SHA256(), Seed: &o.Seed, NFE: r.NFE, WeightsSHA256: m.SHA256}}
+	return r
+}
+
+// distances are the Fréchet distances of the samples.
+func (p *Samples) distances(ctx context.Context, m *train.Model, f *Features, o SampleOptions, s Setup) (*eval.Record, error) {
+	r := p.sampled(f.Metric, m, f, o, s)
+	real, input, err := f.reference(ctx, m.Config, o.Reference, s)
+	if err != nil {
+		return nil, err
+	}
+	r.Inputs = append(r.Inputs, input)
+	distance := func(set *data.Set, key string) error {
+		set, err := f.crop(m.Config, set)
+		if err != nil {
+			return err
+		}
+		report := s.progress("measuring " + key)
+		stats, err := eval.Measure(ctx, f, set, func(done int) { report(done, set.N) })
+		if err != nil {
+			return err
+		}
+		r.Warn(stats.FewImages(key))
+		r.Values[key], err = eval.Frechet(stats, real)
+		return err
+	}
+	if err := errors.Join(distance(p.Refined, f.Key), distance(p.Plain, f.Key+suffix(true))); err != nil {
+		return nil, err
+	}
+	if f.Split == data.Train { // then training images are no floor
+		return r, nil
+	}
+	seen, err := m.Config.Open(data.Train)
+	if err != nil {
+		return nil, err
+	}
+	defer seen.Close()
+	return r, distance(seen.Head(o.N), f.Key+"_floor")
+}
+
+// reference measures the real images that samples are compared with. Statistics of Inception are read from
+// the file where they are kept, or written there.
+func (f *Features) reference(ctx context.Context, cfg train.Config, file string, s Setup) (*eval.Stats, eval.Input, error) {
+	file, keep := file, file != "" && f.inception != nil
+	if keep {
+		stats, input, err := eval.ReadStats(file)
+		if err == nil {
+			err = stats.CheckFeatures(f.inception)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return stats, input, err
+		}
+	}
+	set, err := cfg.Open(f.Split)
+	if err != nil {
+		return nil, eval.Input{}, err
+	}
+	defer set.Close()
+	cropped, err := f.crop(cfg, set)
+	if err != nil {
+		return nil, eval.Input{}, err
+	}
+	input, report := inputOf(cropped), s.progress("statistics of "+set.Name)
+	stats, err := eval.Measure(ctx, f, cropped, func(done int) { report(done, set.N) })
+	if err == nil && keep {
+		err = eval.WriteStats(file, stats, input)
+	}
+	return stats, input, err
+}
+
+// inceptionScore is the IS of the samples.
+func (p *Samples) inceptionScore(ctx context.Context, m *train.Model, f *Features, o SampleOptions, s Setup) (*eval.Record, error) {
+	r := p.sampled("IS", m, f, o, s)
+	r.Settings = map[string]string{"splits": "10", "logits": "1008, without bias"}
+	for noMCMC, set := range map[bool]*data.Set{false: p.Refined, true: p.Plain} {
+		set, err := f.crop(m.Config, set)
+		if err != nil {
+			return nil, err
+		}
+		report := s.progress("IS" + suffix(noMCMC))
+		mean, std, _, err := eval.InceptionScore(ctx, f.inception, eval.FromSet(set), eval.ISOptions{Splits: 10}, func(done int) { report(done, set.N) })
+		if err != nil {
+			return nil, err
+		}
+		r.Values["is"+suffix(noMCMC)], r.Values["is_std"+suffix(noMCMC)] = mean, std
+	}
+	return r, nil
+}
+
+// RunOptions of [AssessRun].
+type RunOptions struct {
+	Samples  SampleOptions
+	Outliers OutlierOptions
+}
+
+// AssessRun measures the samples of the run in dir and its detection of outliers. It adds the records to
+// the run's results and leaves in dir summary.json (a [Summary] of the records), samples.png,
+// samples_no_mcmc.png and data.png.
+func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.Record, error) {
+	m, err := train.LoadModel(dir, s.Device)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	samples, err := AssessSamples(ctx, m, o.Samples, s)
+	if err != nil {
+		return nil, err
+	}
+	outliers, err := AssessOutliers(ctx, m, o.Outliers, s)
+	if err != nil {
+		return nil, err
+	}
+	test, err := m.Config.OpenHeldOut()
+	if err != nil {
+		return nil, err
+	}
+	defer test.Close()
+	for file, set := range map[string]*data.Set{"samples.png": samples.Refined, "samples_no_mcmc.png": samples.Plain, "data.png": test} {
+		shown, err := m.Config.Crop(set.Head(100))
+		if err != nil {
+			return nil, err
+		}
+		img, err := data.Grid(shown.Pixels(), shown.Shape, 10)
+		if err != nil {
+			return nil, err
+		}
+		if err := data.WritePNG(filepath.Join(dir, file), img); err != nil {
+			return nil, err
+		}
+	}
+	records := append(samples.Records, outliers)
+	if err := Keep(dir, records...); err != nil {
+		return nil, err
+	}
+	return records, data.WriteAtomic(filepath.Join(dir, "summary.json"), func(w io.Writer) error {
+		return writeJSON(w, Summarize(records))
+	})
+}

@@ -1,0 +1,214 @@
+package study
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/models/modelstest"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
+)
+
+// tinyRun is a run folder, the same for all tests: h, E, G and q after two steps.
+func tinyRun(t *testing.T) string {
+	t.Helper()
+	if runOfTests != "" {
+		return runOfTests
+	}
+	dir, err := os.MkdirTemp("", "liebm-study")
+	require.NoError(t, err)
+	foldersOfTests = append(foldersOfTests, dir)
+	ssl, err := train.Sources{Preset: "fmnist-simclr", Set: []string{"steps=2", "batch=8", "encoder.widths=[4]", "encoder.blocks=[1]", "encoder.head_dim=8"}}.ResolveSSL()
+	require.NoError(t, err)
+	cfg, err := train.Sources{Preset: "fmnist-erm", Set: []string{"steps=2", "batch=4", "energy.widths=[4,4]", "energy.downs=[true,true]",
+		"generator.widths=[4,4,4,4]", "energy.head_dim=16", "inference.stem=0", "inference.widths=[4,4,4]", "log.samples=4", "log.checkpoint=2"}}.Resolve()
+	require.NoError(t, err)
+	set, err := cfg.Open(data.Train)
+	require.NoError(t, err)
+	defer set.Close()
+	encoder, out := filepath.Join(dir, "encoder"), filepath.Join(dir, "run")
+	require.NoError(t, train.Pretrain(t.Context(), ssl, set, train.Options{Out: encoder}))
+	require.NoError(t, train.Run(t.Context(), cfg, set, train.EncoderPath(encoder), train.Options{Out: out}))
+	runOfTests = out
+	return out
+}
+
+var (
+	runOfTests     string
+	foldersOfTests []string
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, dir := range foldersOfTests {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// open loads a run. When the test ends nothing may be left of it.
+func open(t *testing.T, dir string) *train.Model {
+	t.Helper()
+	before := torch.Live()
+	m, err := train.LoadModel(dir, torch.Device{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		m.Close()
+		assert.Equal(t, before, torch.Live(), "measuring keeps nothing")
+	})
+	return m
+}
+
+// someImages are the last test images of Fashion-MNIST, with the padding of training.
+func someImages(t *testing.T, n int) *data.Set {
+	t.Helper()
+	set, err := data.Open("fmnist", data.Options{Split: data.Test, Size: 32})
+	require.NoError(t, err)
+	defer set.Close()
+	var last []int
+	for i := range n {
+		last = append(last, set.N-n+i)
+	}
+	return set.Subset(last)
+}
+
+func TestARunIsMeasuredOnFashionMNIST(t *testing.T) {
+	dir := tinyRun(t)
+	m := open(t, dir)
+	records, err := AssessRun(t.Context(), dir, RunOptions{Samples: SampleOptions{N: 300, Seed: 3, Seconds: map[string]float64{"train": 7}}, Outliers: OutlierOptions{Gamma: 0.1}}, Setup{})
+	require.NoError(t, err)
+	kept, err := eval.ReadRecords(filepath.Join(dir, ResultsFile))
+	require.NoError(t, err)
+	require.Len(t, kept, len(records))
+	var s Summary
+	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &s))
+	v := s.Values
+	assert.Greater(t, v["fd"], v["fd_floor"])
+	assert.Contains(t, v, "fd_no_mcmc")
+	assert.Equal(t, 6.0, v["nfe"])
+	assert.Equal(t, 1.0, v["nfe_no_mcmc"])
+	assert.Equal(t, 7.0, v["seconds_to_train"])
+	assert.Positive(t, v["seconds"])
+	assert.Positive(t, v["energy_std"])
+	for _, name := range MadeOutliers {
+		for _, key := range []string{"auroc/", "auroc_energy/", "auroc_cosine/", "fpr95_in/"} {
+			require.Contains(t, v, key+name)
+			assert.True(t, v[key+name] >= 0 && v[key+name] <= 1, "%s%s is %v", key, name, v[key+name])
+		}
+	}
+	fd := s.Of("fd")
+	assert.Equal(t, "Fréchet distance", fd.Metric)
+	assert.Contains(t, fd.Network, "fashion-cnn")
+	assert.Equal(t, m.SHA256, fd.WeightsSHA256)
+	assert.Equal(t, []int{300, 10000}, []int{fd.Inputs[0].N, fd.Inputs[1].N})
+	assert.Equal(t, []int{28, 28, 1}, fd.Inputs[1].Size, "without the padding of training")
+	assert.Len(t, s.Of("auroc/noise").Histogram.Counts, 4)
+	assert.NoError(t, s.Of("auroc/noise").Histogram.Check())
+	for _, file := range []string{"samples.png", "samples_no_mcmc.png", "data.png"} {
+		assert.FileExists(t, filepath.Join(dir, file))
+	}
+}
+
+func TestReconstructionAndRestorationAreMeasuredWithoutPadding(t *testing.T) {
+	m, set := open(t, tinyRun(t)), someImages(t, 6)
+	out, r, err := AssessReconstruction(t.Context(), m, set, train.ReconstructOptions{}, Setup{})
+	require.NoError(t, err)
+	inside, err := m.Config.Crop(set)
+	require.NoError(t, err)
+	require.Equal(t, 28, inside.H)
+	images, err := m.Config.Crop(out.Images)
+	require.NoError(t, err)
+	_, mse, err := eval.PSNR(t.Context(), images, inside)
+	require.NoError(t, err)
+	mean := 0.0
+	for _, e := range mse {
+		mean += e / float64(len(mse))
+	}
+	assert.InDelta(t, mean, r.Values["mse_unit"], 2e-3, "but for rounding to bytes")
+	assert.InDelta(t, r.Values["mse"]/4, r.Values["mse_unit"], 1e-12)
+
+	a, err := Task(SR8, m.Config, nil)
+	require.NoError(t, err)
+	o := train.RestoreDefaults(m.Config)
+	o.Latent.Steps, o.Image.Steps = 2, 2
+	restored, r, err := AssessRestoration(t.Context(), m, set, SR8, a, o, Setup{})
+	require.NoError(t, err)
+	for _, stage := range Stages {
+		images, err := m.Config.Crop(stage.Images(restored))
+		require.NoError(t, err)
+		psnr, _, err := eval.PSNR(t.Context(), images, inside)
+		require.NoError(t, err)
+		mean := 0.0
+		for _, v := range psnr {
+			mean += v / float64(len(psnr))
+		}
+		assert.InDelta(t, mean, r.Values["psnr/sr8/"+stage.Name], 1e-9)
+		assert.Contains(t, r.Values, "ssim/sr8/"+stage.Name)
+	}
+	_, err = Task("sr3", m.Config, nil)
+	assert.ErrorContains(t, err, "use colorize, sr8, sr4 or inpaint")
+}
+
+func TestProbesAndTSNE(t *testing.T) {
+	m := open(t, tinyRun(t))
+	for _, on := range []string{"f", "h"} {
+		r, err := AssessProbe(t.Context(), m, ProbeOptions{On: on, N: 300, Epochs: 2}, Setup{})
+		require.NoError(t, err)
+		assert.Greater(t, r.Values["knn5_"+on], 0.1, "better than chance")
+		assert.Contains(t, r.Values, "linear_"+on)
+		assert.Equal(t, []int{300, 10000}, []int{r.Inputs[0].N, r.Inputs[1].N})
+	}
+	_, err := AssessProbe(t.Context(), m, ProbeOptions{On: "g"}, Setup{})
+	assert.ErrorContains(t, err, "use f or h")
+
+	panels, r, err := TSNE(t.Context(), m, TSNEOptions{On: []string{"h", "f"}, N: 100, Perplexity: 5}, Setup{})
+	require.NoError(t, err)
+	require.Len(t, panels, 2)
+	assert.Len(t, panels[1].Points, 100)
+	assert.Contains(t, r.Values, "divergence_h")
+	assert.Contains(t, r.Values, "divergence_f")
+	assert.Len(t, r.Inputs, 1)
+	for _, format := range []string{"png", "svg", "pdf"} {
+		path := filepath.Join(t.TempDir(), "x."+format)
+		require.NoError(t, WritePanels(path, panels))
+		assert.FileExists(t, path)
+	}
+}
+
+func TestFeaturesFollowTheData(t *testing.T) {
+	fashion, err := train.Preset("fmnist-em")
+	require.NoError(t, err)
+	photos, err := train.Preset("cifar10-em")
+	require.NoError(t, err)
+	f, err := OpenFeatures(fashion, FeatureOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"fd", "Fréchet distance", "test"}, []string{f.Key, f.Metric, string(f.Split)})
+	f.Close()
+	_, err = OpenFeatures(photos, FeatureOptions{})
+	assert.ErrorIs(t, err, ErrNoFeatures)
+
+	f, err = OpenFeatures(photos, FeatureOptions{Inception: modelstest.InceptionFile(t)})
+	require.NoError(t, err)
+	assert.Equal(t, "fid", f.Key)
+	assert.Equal(t, "Fréchet distance", f.Metric, "the weights are not the published ones, so this is no FID")
+	assert.Equal(t, data.Train, f.Split)
+	f.Close()
+
+	m := open(t, tinyRun(t))
+	f, err = OpenFeatures(photos, FeatureOptions{Encoder: m.H})
+	require.NoError(t, err)
+	assert.Equal(t, "Fréchet distance on h", f.Metric)
+	f.Close()
+	photos.Encoder = train.Joint
+	_, err = OpenFeatures(photos, FeatureOptions{Encoder: m.H})
+	assert.ErrorIs(t, err, ErrNoFeatures, "an encoder that learns along is another one in each run")
+}

@@ -1,0 +1,110 @@
+package study
+
+import (
+	"errors"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/train"
+)
+
+// ErrNoFeatures says that a run has no features on which distances can be measured: its data are not
+// Fashion-MNIST, it has no frozen encoder, and no Inception weights were given.
+var ErrNoFeatures = errors.New("no features to measure distances on: the data are not Fashion-MNIST, no Inception weights are given, and the run has no frozen encoder")
+
+// Features are the features whose Fréchet distance is measured, and the name of that distance. See
+// [OpenFeatures].
+type Features struct {
+	eval.Features
+	Metric string     // "FID", "Fréchet distance" or "Fréchet distance on h"
+	Key    string     // of the distance in a record's values: fid, fd or fd_h
+	Split  data.Split // of the data that samples are compared with
+
+	inception *eval.Inception // nil for other features
+	padded    bool            // the network reads images with the padding of training
+	close     func()
+}
+
+// FeatureOptions of [OpenFeatures].
+type FeatureOptions struct {
+	Inception string          // pytorch-fid's file of weights; empty: no FID
+	Encoder   *models.Encoder // the run's frozen encoder h; nil where it has none
+	Device    torch.Device    // for Inception
+}
+
+// OpenFeatures chooses the features that measure images of cfg's data: Inception where its weights are
+// given; for Fashion-MNIST the classifier that comes with liebm; else the encoder's features before its
+// head. FID compares samples with the training split, by custom. The others compare with the images that
+// are held out. A distance on h compares runs with the same h only. The caller closes the features; the
+// encoder stays open. The error is [ErrNoFeatures] if nothing fits.
+func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
+	heldOut := data.HeldOut(cfg.Data.Name)
+	switch {
+	case o.Inception != "":
+		net, err := eval.OpenInception(o.Inception, eval.PyTorch, o.Device)
+		if err != nil {
+			return nil, err
+		}
+		f := &Features{Features: net, Metric: "FID", Key: "fid", Split: data.Train, inception: net, close: net.Close}
+		if !net.Published {
+			f.Metric = "Fréchet distance"
+		}
+		return f, nil
+	case cfg.Data.Name == "fmnist":
+		net, err := eval.FashionFeatures()
+		if err != nil {
+			return nil, err
+		}
+		return &Features{Features: net, Metric: "Fréchet distance", Key: "fd", Split: heldOut, close: net.Close}, nil
+	case o.Encoder != nil && cfg.Encoder == train.Pretrained:
+		return &Features{Features: encoderFeatures{o.Encoder}, Metric: "Fréchet distance on h", Key: "fd_h", Split: heldOut,
+			padded: true, close: func() {}}, nil
+	}
+	return nil, ErrNoFeatures
+}
+
+// Close frees the network, unless it is the encoder.
+func (f *Features) Close() { f.close() }
+
+// crop removes the padding of training, unless the network reads it.
+func (f *Features) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
+	if f.padded {
+		return set, nil
+	}
+	return cfg.Crop(set)
+}
+
+// encoderFeatures are h's features before its head.
+type encoderFeatures struct{ h *models.Encoder }
+
+func (f encoderFeatures) Name() string { return "h, the encoder's backbone before its head" }
+func (f encoderFeatures) Dim() int     { return f.h.Config.Widths[len(f.h.Config.Widths)-1] }
+func (f encoderFeatures) Batch() int   { return featureBatch }
+
+// Forward maps images [n,c,h,w] in [0,1] to features [n,d].
+func (f encoderFeatures) Forward(x torch.Tensor) torch.Tensor {
+	return f.h.Features(f.h.Range.FromUnit(x).ToDevice(f.h.Stem.Weight.Device()), nn.Eval)
+}
+
+// energyFeatures are f(x) of the energy, whose weights are bound in the open scope.
+type energyFeatures struct {
+	m     *train.Model
+	bound *models.Bound
+}
+
+func (f energyFeatures) Name() string { return "f, the energy's backbone" }
+func (f energyFeatures) Dim() int     { return f.m.Config.Energy.Features() }
+func (f energyFeatures) Batch() int   { return featureBatch }
+
+// Forward maps images [n,c,h,w] in [0,1] to features [n,d].
+func (f energyFeatures) Forward(x torch.Tensor) torch.Tensor {
+	return f.bound.Features(f.m.Config.Data.Range.FromUnit(x).ToDevice(deviceOf(f.m)))
+}
+
+// featureBatch is how many images the networks of a run map to features at once.
+const featureBatch = 250
+
+func deviceOf(m *train.Model) torch.Device { return m.G.In.Weight.Device() }

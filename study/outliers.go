@@ -1,0 +1,191 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/train"
+)
+
+// MadeOutliers are the sets of outliers that need no files: they are made from the inliers' shape.
+var MadeOutliers = []string{"constant", "noise", "inverted"}
+
+// OutlierOptions of [AssessOutliers].
+type OutlierOptions struct {
+	Sets        []string // outliers: MadeOutliers, or what [train.Config.OpenImages] opens; nil: MadeOutliers
+	Inliers     string   // other inliers than the images that the run's data hold out
+	Gamma       float64  // γ of the score s(x) (Eq. 15)
+	Seed        uint64   // of outliers that are made, and of the bootstrap
+	Resamples   int      // of the bootstrap; 0: no intervals
+	Skip        bool     // leave out files that cannot be read
+	SkipMissing bool     // leave out a set that is not on this machine, with a warning
+}
+
+// The scores that AssessOutliers compares, and how the names of their values end.
+var scoreSuffixes = []string{"", "_energy", "_cosine"}
+
+// AssessOutliers measures how well the scores of m tell inliers, which score high, from each set of
+// outliers. The scores are s(x) of Eq. 15 and its two terms. A known set without a split, as in svhn, is
+// read at the split that [data.HeldOut] names.
+//
+// The values are auroc/SET, aupr_in/SET, aupr_out/SET, fpr95_in/SET and fpr95_out/SET for s(x). Those of
+// F(f(x)) alone are auroc_energy/SET and so on, those of the cosine alone auroc_cosine/SET. With resamples
+// the ends of the intervals are auroc/SET/low and auroc/SET/high. energy_std is the standard deviation of
+// F(f(x)) on inliers, by which γ is to be judged. The record's histogram is of s(x).
+func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Setup) (*eval.Record, error) {
+	if math.IsNaN(o.Gamma) || math.IsInf(o.Gamma, 0) {
+		return nil, fmt.Errorf("gamma is %v: give a number", o.Gamma)
+	}
+	if o.Sets == nil {
+		o.Sets = MadeOutliers
+	}
+	test, err := m.Config.OpenHeldOut()
+	if err != nil {
+		return nil, err
+	}
+	defer test.Close()
+	r := s.detection(o)
+	r.WeightsSHA256, r.Settings["gamma"] = m.SHA256, fmt.Sprint(o.Gamma)
+	histogram := map[string][]float64{}
+	scores := func(name string, set *data.Set) ([][]float64, error) {
+		s.logf("scoring %d images of %s", set.N, name)
+		joint, energy, cosine, err := m.Scores(ctx, set, o.Gamma)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		r.Of(inputOf(set))
+		histogram[name] = joint
+		return [][]float64{joint, energy, cosine}, nil
+	}
+	inliers := test
+	if o.Inliers != "" {
+		if inliers, err = openOutliers(m.Config, o.Inliers, test, o, r); err != nil {
+			return nil, err
+		}
+		defer inliers.Close()
+	}
+	in, err := scores("inliers", inliers)
+	if err != nil {
+		return nil, err
+	}
+	r.Values["energy_std"] = stat.PopStdDev(in[1], nil)
+	for _, name := range o.Sets {
+		set, err := openOutliers(m.Config, name, test, o, r)
+		if o.SkipMissing && errors.Is(err, fs.ErrNotExist) {
+			s.logf("warning: AUROC against %s is left out: %v", name, err)
+			r.Warn(fmt.Sprintf("%s is left out: %v", name, err))
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out, err := scores(name, set)
+		if err := errors.Join(err, set.Close()); err != nil {
+			return nil, err
+		}
+		for i, suffix := range scoreSuffixes {
+			if err := detect(ctx, r, suffix, name, in[i], out[i], o); err != nil {
+				return nil, err
+			}
+		}
+	}
+	r.Histogram = eval.NewHistogram(histogram, 60)
+	return r, nil
+}
+
+// A ScoreList is the scores of the images of a set.
+type ScoreList struct {
+	Name   string
+	Scores []float64
+}
+
+// AssessScores is AssessOutliers of scores that are there already: those of one method, whose values have
+// no suffix.
+func AssessScores(ctx context.Context, inliers ScoreList, outliers []ScoreList, o OutlierOptions, s Setup) (*eval.Record, error) {
+	r := s.detection(o)
+	r.Of(eval.Input{Name: inliers.Name, Kind: "scores", N: len(inliers.Scores)})
+	for _, list := range outliers {
+		r.Of(eval.Input{Name: list.Name, Kind: "scores", N: len(list.Scores)})
+		if err := detect(ctx, r, "", list.Name, inliers.Scores, list.Scores, o); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// detection begins a record of a detection.
+func (s Setup) detection(o OutlierOptions) *eval.Record {
+	r := eval.NewRecord("outlier detection", s.Versions)
+	r.Seed = &o.Seed
+	r.Settings = map[string]string{"positive": "inliers score high; aupr_in and fpr95_in take them as positive, aupr_out and fpr95_out the outliers"}
+	if o.Resamples > 0 {
+		r.Settings["interval"] = fmt.Sprintf("95 %% percentile bootstrap of %d resamples", o.Resamples)
+	}
+	return r
+}
+
+// detect adds the values of one score against one set to the record.
+func detect(ctx context.Context, r *eval.Record, suffix, set string, in, out []float64, o OutlierOptions) error {
+	d, err := eval.Detect(in, out)
+	if err != nil {
+		return fmt.Errorf("%s: %w", set, err)
+	}
+	ends := map[string]eval.Detection{"": d}
+	if o.Resamples > 0 {
+		ci, err := eval.DetectInterval(ctx, in, out, o.Resamples, o.Seed)
+		if err != nil {
+			return err
+		}
+		ends["/low"], ends["/high"] = ci.Low, ci.High
+	}
+	for end, v := range ends {
+		for name, x := range map[string]float64{"auroc": v.AUROC, "aupr_in": v.AUPRIn, "aupr_out": v.AUPROut, "fpr95_in": v.FPR95In, "fpr95_out": v.FPR95Out} {
+			r.Values[name+suffix+"/"+set+end] = x
+		}
+	}
+	return nil
+}
+
+// openOutliers opens or makes a set of outliers in the shape that the run's networks read. What is made has
+// the padding that the inliers have.
+func openOutliers(cfg train.Config, name string, test *data.Set, o OutlierOptions, r *eval.Record) (*data.Set, error) {
+	if slices.Contains(MadeOutliers, name) {
+		return makeOutliers(cfg, name, test, o.Seed)
+	}
+	split := data.Split("")
+	if _, err := data.Lookup(name); err == nil {
+		split = data.HeldOut(name)
+	}
+	set, err := cfg.OpenImages(name, data.Options{Split: split, Skip: o.Skip})
+	if err == nil && set.Fit != "" {
+		r.Warn(fmt.Sprintf("%s: fitted to %d×%d pixels (%s); papers differ between padding with black and resizing", name, set.H, set.W, set.Fit))
+	}
+	return set, err
+}
+
+func makeOutliers(cfg train.Config, name string, test *data.Set, seed uint64) (set *data.Set, err error) {
+	raw, err := cfg.Crop(test)
+	if err != nil {
+		return nil, err
+	}
+	switch o := (data.OutlierOptions{Seed: seed}); name {
+	case "constant":
+		set, err = data.Constant(raw.Shape, o)
+	case "noise":
+		set, err = data.Noise(raw.Shape, o)
+	default:
+		set = data.Inverted(raw)
+	}
+	if err != nil || set.H == test.H {
+		return set, err
+	}
+	return set.Pad(test.H)
+}

@@ -1,0 +1,146 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
+)
+
+// ProbeOptions of [AssessProbe].
+type ProbeOptions struct {
+	On     string // the network whose features are probed: f, the energy's, or h, the encoder's
+	N      int    // training images, the first ones; 0: all
+	Epochs int    // of the linear probe; 0 means 500
+	Seed   uint64 // of the order of images
+}
+
+// AssessProbe measures how well features of m tell classes apart, by W-MSE's protocol: Euclidean 5-NN, and
+// a linear layer that is trained on the training split without augmentation. The values are the accuracies
+// on the images that the data hold out: knn5_f and linear_f of the energy's features before its head,
+// knn5_h and linear_h of the encoder's.
+func AssessProbe(ctx context.Context, m *train.Model, o ProbeOptions, s Setup) (*eval.Record, error) {
+	r := s.record("probe", m, o.Seed)
+	return r, withNetwork(ctx, m, o.On, r, s, func(e embedder) error { return e.probe(o) })
+}
+
+// An embedder maps images of a run's data to features of one of its networks.
+type embedder struct {
+	ctx      context.Context
+	m        *train.Model
+	features eval.Features
+	record   *eval.Record // is told of the images
+	setup    Setup
+}
+
+// withNetwork opens the features of f or h in a scope of their own.
+func withNetwork(ctx context.Context, m *train.Model, on string, r *eval.Record, s Setup, do func(e embedder) error) error {
+	if on != "f" && on != "h" {
+		return fmt.Errorf("there are no features of %q: use f or h", on)
+	}
+	if on == "h" && m.H == nil {
+		return errors.New("the run has no encoder h: use the features of f")
+	}
+	return torch.Do(func() error {
+		var features eval.Features
+		if on == "f" {
+			features = energyFeatures{m, m.E.Frozen(torch.Float32)}
+		} else {
+			features = encoderFeatures{m.H}
+		}
+		r.Network = features.Name()
+		return do(embedder{ctx, m, features, r, s})
+	})
+}
+
+// embed returns the features of the first n images of a split, or of all for 0. The caller closes them.
+func (e embedder) embed(split data.Split, n int) (eval.Labelled, error) {
+	set, err := e.m.Config.Open(split)
+	if err != nil {
+		return eval.Labelled{}, err
+	}
+	defer set.Close()
+	if set.Labels == nil {
+		return eval.Labelled{}, fmt.Errorf("%s has no labels: probes need classes", set.Name)
+	}
+	if n > 0 {
+		set = set.Head(n)
+	}
+	report := e.setup.progress("features of " + string(split))
+	x, _, err := eval.Embed(e.ctx, e.features, eval.FromSet(set), func(done int) { report(done, set.N) })
+	e.record.Of(inputOf(set))
+	return eval.Labelled{Embedding: x, Labels: set.Labels}, err
+}
+
+// heldOut is the split that the run's data hold out.
+func (e embedder) heldOut() data.Split { return data.HeldOut(e.m.Config.Data.Name) }
+
+// probe adds both accuracies to the record.
+func (e embedder) probe(o ProbeOptions) error {
+	fit, err := e.embed(data.Train, o.N)
+	if err != nil {
+		return err
+	}
+	defer fit.Close()
+	test, err := e.embed(e.heldOut(), 0)
+	if err != nil {
+		return err
+	}
+	defer test.Close()
+	if o.Epochs == 0 {
+		o.Epochs = 500
+	}
+	near, linear, err := accuracies(e.ctx, fit, test, o, e.setup)
+	if err != nil {
+		return err
+	}
+	e.record.Values["knn5_"+o.On], e.record.Values["linear_"+o.On] = near, linear
+	e.record.Settings["epochs"], e.record.Settings["protocol"] = fmt.Sprint(o.Epochs), "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"
+	e.record.Settings["training_images"] = fmt.Sprint(fit.Len())
+	return nil
+}
+
+// accuracies are those of 5-NN and of a linear probe.
+func accuracies(ctx context.Context, fit, test eval.Labelled, o ProbeOptions, s Setup) (near, linear float64, err error) {
+	votes, err := eval.KNN(ctx, fit, test, 5, s.progress("5-NN"))
+	if err != nil {
+		return 0, 0, err
+	}
+	classes, err := eval.LinearProbe(ctx, fit, test, eval.LinearOptions{Epochs: o.Epochs, Seed: o.Seed, Watch: s.progress("linear probe")})
+	if err != nil {
+		return 0, 0, err
+	}
+	return test.Accuracy(votes), test.Accuracy(classes), nil
+}
+
+// PretrainingProbe returns a probe of an encoder in the course of its pretraining, for [train.Options]: the
+// metrics knn5 and linear, from 2,000 training images for 500 that are held out, with a fifth of
+// AssessProbe's epochs. It is nil unless both splits have labels. The caller calls done in the end.
+func PretrainingProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Context, *models.Encoder) ([]train.Metric, error), done func()) {
+	test, err := cfg.Data.Open(data.HeldOut(cfg.Data.Name), cfg.Encoder.Channels)
+	if err != nil {
+		return nil, func() {} // one can learn from a data set without a test split
+	}
+	if set.Labels == nil || test.Labels == nil {
+		return nil, func() { test.Close() }
+	}
+	known, unseen := set.Head(2000), test.Head(500)
+	return func(ctx context.Context, h *models.Encoder) ([]train.Metric, error) {
+		var both []eval.Labelled
+		for _, part := range []*data.Set{known, unseen} {
+			x, _, err := eval.Embed(ctx, encoderFeatures{h}, eval.FromSet(part), nil)
+			if err != nil {
+				return nil, err
+			}
+			defer x.Close()
+			both = append(both, eval.Labelled{Embedding: x, Labels: part.Labels})
+		}
+		near, linear, err := accuracies(ctx, both[0], both[1], ProbeOptions{Epochs: 100}, Setup{})
+		return []train.Metric{{Name: "knn5", Value: near}, {Name: "linear", Value: linear}}, err
+	}, func() { test.Close() }
+}

@@ -1,0 +1,135 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"gonum.org/v1/plot"
+	gonumpalette "gonum.org/v1/plot/palette"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/train"
+)
+
+// TSNEOptions of [TSNE].
+type TSNEOptions struct {
+	On         []string      // the networks whose features are laid out: f, h or both
+	N          int           // held-out images, the first ones; 0 means 2,000. Memory grows with its square
+	Perplexity float64       // 0 means 30
+	Seed       uint64        // of the start
+	Probe      *ProbeOptions // accuracies to measure too, of each network; nil: none
+}
+
+// A Panel is a picture of points in the plane, coloured by class.
+type Panel struct {
+	Title  string
+	Points [][2]float64
+	Labels []int32
+}
+
+// TSNE lays features of m out in the plane by exact t-SNE (Fig. 1 and 7): a panel for each network of o.On.
+// The values are divergence_f and divergence_h, the Kullback–Leibler divergences that are left, and those
+// of [AssessProbe] if o.Probe asks for them.
+func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel, *eval.Record, error) {
+	if o.N == 0 {
+		o.N = 2000
+	}
+	if o.Perplexity == 0 {
+		o.Perplexity = 30
+	}
+	r := s.record("t-SNE", m, o.Seed)
+	r.Settings["perplexity"] = fmt.Sprint(o.Perplexity)
+	var panels []Panel
+	var networks []string
+	for _, on := range o.On {
+		err := withNetwork(ctx, m, on, r, s, func(e embedder) error {
+			p, err := e.plane(on, o)
+			if err == nil && o.Probe != nil {
+				probe := *o.Probe
+				probe.On = on
+				if err = e.probe(probe); err == nil {
+					p.Title += AccuracyTitle(r.Values, on)
+				}
+			}
+			panels = append(panels, p)
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		networks = append(networks, r.Network)
+	}
+	r.Network = strings.Join(networks, "; ")
+	r.Inputs = r.Inputs[:len(r.Inputs)/len(o.On)] // the same images for both
+	return panels, r, nil
+}
+
+// plane lays out the held-out images.
+func (e embedder) plane(on string, o TSNEOptions) (Panel, error) {
+	test, err := e.embed(e.heldOut(), o.N)
+	if err != nil {
+		return Panel{}, err
+	}
+	defer test.Close()
+	points, divergence, err := eval.TSNE(e.ctx, test.Embedding, eval.TSNEOptions{Perplexity: o.Perplexity, Seed: o.Seed, Watch: e.setup.progress("t-SNE")})
+	e.record.Values["divergence_"+on] = divergence
+	return Panel{e.features.Name(), points, test.Labels}, err
+}
+
+// AccuracyTitle is a second line for the title of a panel: the accuracies of [AssessProbe] on f or h.
+func AccuracyTitle(v eval.Values, on string) string {
+	return fmt.Sprintf("\nlinear %.1f %%, 5-NN %.1f %%", 100*v["linear_"+on], 100*v["knn5_"+on])
+}
+
+// WritePanels draws panels side by side in a file, with a colour per class. Its ending decides the format:
+// png, svg or pdf.
+func WritePanels(path string, panels []Panel) error {
+	format := strings.ToLower(strings.TrimPrefix(filepath.Ext(path), "."))
+	canvas, err := draw.NewFormattedCanvas(vg.Length(len(panels))*6*vg.Inch, 6*vg.Inch, format)
+	if err != nil {
+		return err
+	}
+	tiles := draw.Tiles{Rows: 1, Cols: len(panels)}
+	for i, p := range panels {
+		picture, err := p.plot()
+		if err != nil {
+			return err
+		}
+		picture.Draw(tiles.At(draw.New(canvas), i, 0))
+	}
+	return data.WriteAtomic(path, func(w io.Writer) error { _, err := canvas.WriteTo(w); return err })
+}
+
+func (p Panel) plot() (*plot.Plot, error) {
+	classes := map[int32]plotter.XYs{}
+	most := int32(0)
+	for i, at := range p.Points {
+		classes[p.Labels[i]] = append(classes[p.Labels[i]], plotter.XY{X: at[0], Y: at[1]})
+		most = max(most, p.Labels[i])
+	}
+	out := plot.New()
+	out.Title.Text = p.Title
+	out.HideAxes()
+	colours := gonumpalette.Rainbow(int(most)+2, gonumpalette.Red, gonumpalette.Magenta, 0.9, 0.85, 1).Colors()
+	for class := range most + 1 {
+		dots, err := plotter.NewScatter(classes[class])
+		if errors.Is(err, plotter.ErrNoData) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		dots.GlyphStyle = draw.GlyphStyle{Color: colours[class], Radius: vg.Points(1.5), Shape: draw.CircleGlyph{}}
+		out.Add(dots)
+		out.Legend.Add(fmt.Sprint(class), dots)
+	}
+	return out, nil
+}
