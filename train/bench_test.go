@@ -176,7 +176,7 @@ func waits(b *testing.B, t *Trainer, from *batches) (wait, whole float64) {
 		for i := range b.N {
 			start := time.Now()
 			err := torch.Do(func() error {
-				x := t.cfg.Data.Range.FromUnit(from.at(i))
+				x := from.at(i)
 				wait += time.Since(start).Seconds()
 				_, err := t.Step(x)
 				return err

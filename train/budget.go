@@ -6,8 +6,8 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// budget turns minutes into steps while the learning rate is still held: until then the schedule's
-// factor is 1 whatever the total, so the run is the one that its final config describes.
+// budget turns minutes into steps while the learning rate is held. Until then the factor of the schedule is 1 for
+// any number of steps, so the run is the same as one with the final config from the start.
 type budget struct {
 	minutes float64
 	began   time.Time
@@ -15,8 +15,8 @@ type budget struct {
 	done    bool
 }
 
-// plan fixes cfg.Steps once hold of the time is used; before, it keeps the estimate current. It
-// reports when it is fixed.
+// plan estimates cfg.Steps, and settles it after the fraction of the time in which the rate is held. It
+// reports whether it has just settled it.
 func (b *budget) plan(step int, cfg *Config) bool {
 	if b.minutes <= 0 || b.done {
 		return false
@@ -34,7 +34,7 @@ func (b *budget) plan(step int, cfg *Config) bool {
 	return true
 }
 
-// share is plan by the clock of rank 0, for all of a group.
+// share is plan with the clock of rank 0, for all processes of a group.
 func (b *budget) share(step int, cfg *Config, g *torch.Group) (settled bool, err error) {
 	if g.Rank() == 0 {
 		settled = b.plan(step, cfg)
@@ -43,12 +43,12 @@ func (b *budget) share(step int, cfg *Config, g *torch.Group) (settled bool, err
 		return settled, nil
 	}
 	err = torch.Do(func() error {
-		now := torch.FromSlice([]float64{float64(cfg.Steps), cfg.Schedule.Hold, 0})
+		plan := torch.FromSlice([]float64{float64(cfg.Steps), cfg.Schedule.Hold, 0})
 		if settled {
-			now.Select(0, 2).AddInPlace(torch.Scalar(1), 1)
+			plan.Select(0, 2).AddInPlace(torch.Scalar(1), 1)
 		}
-		g.Broadcast(now, 0)
-		v := now.Float64s()
+		g.Broadcast(plan, 0)
+		v := plan.Float64s()
 		cfg.Steps, cfg.Schedule.Hold, settled = int(v[0]), v[1], v[2] > 0
 		b.done = settled
 		return nil

@@ -41,7 +41,7 @@ func TestARunResumesWhereverItWasCancelled(t *testing.T) {
 		if ended == nil {
 			return nil
 		}
-		_, err := OpenRun(o.Out)
+		_, err := openRun(o.Out)
 		o.Resume = err == nil // else it ended before there was a folder
 		require.NoError(t, Run(t.Context(), cfg, bars(t), h, o))
 		require.Equal(t, want, checkpointBytes(t, o.Out, cfg.Steps))

@@ -1,9 +1,13 @@
 package train
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"os"
 	"strconv"
 
 	"github.com/liebm/liebm/torch"
@@ -11,81 +15,101 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// encoderFile holds h in a run folder: what pretraining made, and what a training run used.
+// encoderFile holds h in a run folder, as pretraining made it or as a training run used it.
 const encoderFile = "encoder.safetensors"
 
-// Names of the parts of a checkpoint.
-const (
-	partE, partAvgE = "energy.", "energy_ema."
-	partG, partAvgG = "generator.", "generator_ema."
-	partOptE        = "opt_e."
-	partOptG        = "opt_g."
-	partQ, partOptQ = "inference.", "opt_q." // of ERM
-	partH, partOptH = "encoder.", "opt_h."   // of an encoder that is trained along
-)
+// A part is a network that a training holds, and what belongs to it. The names are those in a checkpoint.
+type part struct {
+	name    string // prefix of the weights: energy, and energy_ema for their average
+	net     any    // may be nil
+	average any    // its moving average, or nil
+	optName string
+	opt     **optim.Adam // points to nil if the network is not trained by an optimiser of its own
+}
 
-func (t *Trainer) entries() []torch.Entry {
-	var all []torch.Entry
-	all = append(all, nn.Entries(partE, t.E)...)
-	all = append(all, nn.Entries(partAvgE, t.AvgE)...)
-	all = append(all, nn.Entries(partG, t.G)...)
-	all = append(all, nn.Entries(partAvgG, t.AvgG)...)
-	all = append(all, t.optE.Entries(partOptE)...)
-	all = append(all, t.optG.Entries(partOptG)...)
-	if t.optQ != nil {
-		all = append(append(all, nn.Entries(partQ, t.Q)...), t.optQ.Entries(partOptQ)...)
-	}
-	if t.optH != nil {
-		all = append(append(all, nn.Entries(partH, t.H)...), t.optH.Entries(partOptH)...)
+// state lists what training moves: weights and the optimiser's moments.
+func (p part) state() []torch.Entry {
+	all := nn.Entries(p.name+".", p.net)
+	if *p.opt != nil {
+		all = append(all, (*p.opt).Entries(p.optName+".")...)
 	}
 	return all
 }
 
+// entries lists everything that a checkpoint holds of the part.
+func (p part) entries() []torch.Entry {
+	return append(p.state(), nn.Entries(p.name+"_ema.", p.average)...)
+}
+
+func (p part) close() {
+	nn.Close(p.net)
+	if *p.opt != nil {
+		(*p.opt).Close()
+	}
+}
+
+// writeCheckpoint writes the parts, unless a number in them is not finite. notes are further metadata.
+func writeCheckpoint(w io.Writer, format string, step int, parts []part, notes map[string]string) error {
+	var all []torch.Entry
+	for _, p := range parts {
+		all = append(all, p.entries()...)
+	}
+	if err := finite(all); err != nil {
+		return fmt.Errorf("step %d: not saved: %w", step, err)
+	}
+	meta := map[string]string{"step": strconv.Itoa(step), "format": format}
+	maps.Copy(meta, notes)
+	return torch.WriteSafetensors(w, all, meta)
+}
+
+// readCheckpoint restores parts from a checkpoint of that format and returns the step. check may refuse
+// the metadata.
+func readCheckpoint(path, format string, parts []part, check func(meta map[string]string) error) (step int, err error) {
+	tensors, meta, err := torch.ReadSafetensors(path)
+	if err != nil {
+		return 0, err
+	}
+	defer closeAll(tensors)
+	if step, err = strconv.Atoi(meta["step"]); err != nil || meta["format"] != "" && meta["format"] != format {
+		return 0, fmt.Errorf("%s: not a checkpoint of this kind of training, whose format is %s", path, format)
+	}
+	if err := check(meta); err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, p := range parts {
+		err := nn.Load(p.net, p.name+".", tensors)
+		if err == nil {
+			err = nn.Load(p.average, p.name+"_ema.", tensors)
+		}
+		if err == nil && *p.opt != nil {
+			err = (*p.opt).Load(p.optName+".", tensors, step)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w: was it trained with another config?", path, err)
+		}
+	}
+	return step, nil
+}
+
+func anyMeta(map[string]string) error { return nil }
+
+const trainerFormat = "liebm-checkpoint"
+
 // Save writes the whole state, unless a weight is not finite.
 func (t *Trainer) Save(w io.Writer) error {
-	all := t.entries()
-	if err := finite(all); err != nil {
-		return fmt.Errorf("step %d: not saved: %w", t.step, err)
-	}
-	return torch.WriteSafetensors(w, all, map[string]string{"step": strconv.Itoa(t.step), "format": "liebm-checkpoint"})
+	return writeCheckpoint(w, trainerFormat, t.step, t.trained(), nil)
 }
 
 // Load restores what Save wrote.
 func (t *Trainer) Load(path string) error {
-	tensors, meta, err := torch.ReadSafetensors(path)
-	if err != nil {
-		return err
+	step, err := readCheckpoint(path, trainerFormat, t.trained(), anyMeta)
+	if err == nil {
+		t.step = step
 	}
-	defer closeAll(tensors)
-	step, err := strconv.Atoi(meta["step"])
-	if err != nil {
-		return fmt.Errorf("%s: no step in its metadata: not a checkpoint of liebm train", path)
-	}
-	parts := []struct {
-		name, optName string
-		module        any
-		opt           *optim.Adam
-	}{{partE, partOptE, t.E, t.optE}, {partAvgE, "", t.AvgE, nil}, {partG, partOptG, t.G, t.optG}, {partAvgG, "", t.AvgG, nil},
-		{partQ, partOptQ, t.Q, t.optQ}, {partH, partOptH, t.H, t.optH}}
-	for _, p := range parts {
-		if p.opt == nil && p.optName != "" {
-			continue // not trained by this config
-		}
-		if err := nn.Load(p.module, p.name, tensors); err != nil {
-			return fmt.Errorf("%s: %w: was it trained with another config?", path, err)
-		}
-		if p.opt == nil {
-			continue
-		}
-		if err := p.opt.Load(p.optName, tensors, step); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	t.step = step
-	return nil
+	return err
 }
 
-// verifyCheckpoint reads a checkpoint whole, to know that it can be.
+// verifyCheckpoint reads the whole of a checkpoint, to find damage.
 func verifyCheckpoint(path string) error {
 	tensors, _, err := torch.ReadSafetensors(path)
 	closeAll(tensors)
@@ -98,7 +122,7 @@ func closeAll(tensors map[string]torch.Tensor) {
 	}
 }
 
-// finite is an error that names the first tensor with a NaN or an infinity.
+// finite returns an error that names the first tensor with a NaN or an infinity.
 func finite(entries []torch.Entry) error {
 	return torch.Do(func() error {
 		for _, e := range entries {
@@ -108,4 +132,18 @@ func finite(entries []torch.Entry) error {
 		}
 		return nil
 	})
+}
+
+// fileSHA256 is the SHA-256 of a file, in hex.
+func fileSHA256(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }

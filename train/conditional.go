@@ -12,7 +12,6 @@ import (
 	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
-	"github.com/liebm/liebm/torch/nn"
 )
 
 // ConditionalOptions of [Model.Conditional].
@@ -58,9 +57,9 @@ func (m *Model) Conditional(ctx context.Context, set *data.Set, o ConditionalOpt
 	if err != nil {
 		return nil, err
 	}
-	w := &conditioning{m: m, o: o, means: &pictures{m: m}, images: &pictures{m: m}}
+	w := &conditioning{m: m, o: o, means: m.Config.pictures(), images: m.Config.pictures()}
 	for range o.Rounds {
-		w.rounds = append(w.rounds, &pictures{m: m})
+		w.rounds = append(w.rounds, m.Config.pictures())
 	}
 	drawn := watch("classes", len(c.latents))
 	err = torch.Do(func() error {
@@ -132,7 +131,7 @@ func (w *conditioning) batch(ctx context.Context, c *classes, class, start int) 
 		torch.NoGrad(func() {
 			mean, logVar := m.Q.Forward(x)
 			noise := rng.Fork(fmt.Sprintf("m %d", round)).Normal(m.batch(), mean.Size(1)).Narrow(0, 0, n).ToDevice(m.device())
-			gm = m.G.Forward(mean.Add(logVar.MulScalar(0.5).Exp().Mul(noise)), nn.Eval)
+			gm = m.generate(reparameterize(mean, logVar, noise))
 		})
 		w.rounds[round].add(gm)
 	}
@@ -186,11 +185,11 @@ func (m *Model) classMeans(ctx context.Context, set *data.Set, seed uint64, watc
 		c.images = append(c.images, make([]float64, set.ImageBytes()))
 	}
 	counts, at := make([]float64, len(c.latents)), 0
-	err := m.each(ctx, set, use{seed, "class means", watch}, func(x torch.Tensor, rng *torch.RNG) error {
+	err := m.each(ctx, set, pass{seed, "class means", watch}, func(x torch.Tensor, rng *torch.RNG) error {
 		labels := set.Labels[at : at+x.Size(0)]
 		at += x.Size(0)
 		torch.NoGrad(func() {
-			view := m.Config.view(x, rng)
+			view := m.Config.view(m.Config.Data.Range.ToUnit(x), rng)
 			addRows(c.latents, m.H.Latent(view), labels)
 			addRows(c.images, view.Reshape(len(labels), -1), labels)
 		})

@@ -1,9 +1,7 @@
 package train
 
 import (
-	"errors"
 	"fmt"
-	"math"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
@@ -38,7 +36,7 @@ func (s Schedule) Factor(step, total int) float64 {
 }
 
 // Config is everything that a training run depends on, apart from the encoder's weights. Presets
-// fill every field; a YAML file and --set change some.
+// fill every field; a YAML file and settings change some.
 type Config struct {
 	Preset      string                 `yaml:"preset"` // the preset that filled the rest
 	Seed        uint64                 `yaml:"seed"`   // of weights, data order, noise
@@ -89,86 +87,6 @@ const (
 	Pretrained = "pretrained"
 	Joint      = "joint"
 )
-
-// Validate refuses settings that contradict each other, naming all of them.
-func (c Config) Validate() error {
-	var errs []error
-	bad := func(wrong bool, format string, args ...any) {
-		if wrong {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	c.shapes(bad)
-	bad(c.Batch < 2, "batch is %d: batch norm needs at least 2 images", c.Batch)
-	bad(c.Steps < 1, "steps is %d: give at least 1", c.Steps)
-	bad(!(c.ReplaceProb >= 0 && c.ReplaceProb <= 1), "replace_prob is %v: give a probability", c.ReplaceProb)
-	bad(!(c.EMA >= 0 && c.EMA < 1), "ema is %v: give a decay of at least 0 and below 1", c.EMA)
-	bad(!positive(c.Tau2), "tau2 is %v: give a variance above 0", c.Tau2)
-	// With target=erm, ω₁ = 0 leaves G and q a VAE, which Table 11 compares with.
-	bad(!positive(c.Omega1) && !(c.Omega1 == 0 && c.Target == ERM), "omega1 is %v: give a weight above 0, such as 1", c.Omega1)
-	if frozen := c.Energy.LinearF && c.OptE.LR == 0; frozen {
-		bad(frozen, "energy.linear_f=true learns F, and opt_e.lr=0 freezes it: --set opt_e.lr=1e-4, or energy.linear_f=false")
-	} else {
-		c.OptE.check("opt_e", bad)
-	}
-	c.OptG.check("opt_g", bad)
-	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0) || math.IsInf(c.Schedule.Floor, 0), "schedule is hold %v, floor %v: give a fraction and a factor", c.Schedule.Hold, c.Schedule.Floor)
-	c.Log.check(bad)
-	c.variant(bad)
-	for _, err := range []error{c.Energy.Validate(), c.Views.Validate(), c.Chain.Validate()} {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if _, err := c.dtype(); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// shapes refuses networks that do not fit the images, or each other.
-func (c Config) shapes(bad func(wrong bool, format string, args ...any)) {
-	size := c.Generator.Size()
-	bad(len(c.Generator.Widths) < 2 || size != c.Data.Size, "generator.widths %v makes %d×%d images, data.size is %d: give one width for 4×4 and one per doubling", c.Generator.Widths, size, size, c.Data.Size)
-	bad(c.Generator.Channels != c.Energy.Channels, "generator.channels is %d, energy.channels %d", c.Generator.Channels, c.Energy.Channels)
-	smallest := c.Data.Size
-	for _, down := range c.Energy.Downs {
-		if down {
-			smallest /= 2
-		}
-	}
-	bad(smallest < 1, "energy.downs halve %d×%d images to nothing: leave some true out", c.Data.Size, c.Data.Size)
-	checkRange(c.Data.Range, bad)
-}
-
-func checkRange(r models.Range, bad func(wrong bool, format string, args ...any)) {
-	bad(!(r.Low < r.High) || math.IsInf(r.High-r.Low, 0), "data.range is [%v, %v]: give [0, 1] or [-1, 1]", r.Low, r.High)
-}
-
-// check refuses an optimiser that would not move its network, or by numbers that are none.
-func (o OptimConfig) check(name string, bad func(wrong bool, format string, args ...any)) {
-	bad(!positive(o.LR), "%s.lr is %v: give a learning rate above 0, such as 1e-4", name, o.LR)
-	bad(!(o.Beta1 >= 0 && o.Beta1 < 1) || !(o.Beta2 >= 0 && o.Beta2 < 1), "%s.beta1 is %v and beta2 %v: give decays of at least 0 and below 1", name, o.Beta1, o.Beta2)
-	bad(!positive(o.Eps), "%s.eps is %v: give a number above 0, such as 1e-8", name, o.Eps)
-	bad(!(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 0) || !(o.Clip >= 0), "%s.weight_decay is %v and clip %v: give 0 or more", name, o.WeightDecay, o.Clip)
-}
-
-func (l LogConfig) check(bad func(wrong bool, format string, args ...any)) {
-	bad(l.Metrics < 1 || l.Samples < 1 || l.Checkpoint < 1 || l.Keep < 1, "log: every interval and keep must be at least 1, got %+v", l)
-}
-
-// positive reports whether v is a number above 0.
-func positive(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
-
-// Warnings names settings that are legal but known to fail.
-func (c Config) Warnings() []string {
-	r := c.Data.Range
-	if c.Energy.Posterior != models.CEBM && !c.Energy.LinearF && !c.Energy.Bias && r.Low <= 0 && r.High >= 0 {
-		return []string{"F = −½‖f‖² without biases makes the all-zero image a global maximum of the energy, and 0 lies in the range: " +
-			"on data with a dark or grey background such runs collapse to it; set energy.bias=true"}
-	}
-	return nil
-}
 
 // chain is Chain in the range of the data.
 func (c Config) chain() mcmc.Langevin {

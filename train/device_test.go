@@ -72,7 +72,7 @@ func TestAStepWaitsForItsGPUOnce(t *testing.T) {
 						before = counts()
 					}
 					require.NoError(t, torch.Do(func() error {
-						_, err := tr.Step(torch.NewRNG(1, i, "x").Uniform(-1, 1, cfg.Batch, 1, 8, 8))
+						_, err := tr.Step(torch.NewRNG(1, i, "x").Uniform(0, 1, cfg.Batch, 1, 8, 8))
 						return err
 					}))
 				}
@@ -97,7 +97,7 @@ func stepsOn(t *testing.T, cfg Config, d torch.Device) (first Losses) {
 	defer tr.Close()
 	for i := range 3 {
 		require.NoError(t, torch.Do(func() error {
-			l, err := tr.Step(torch.NewRNG(1, i, "x").Uniform(-1, 1, cfg.Batch, 1, 8, 8))
+			l, err := tr.Step(torch.NewRNG(1, i, "x").Uniform(0, 1, cfg.Batch, 1, 8, 8))
 			if i == 0 {
 				first = l
 			}

@@ -19,7 +19,7 @@ func ExampleSources_Resolve() {
 	fmt.Println(err)
 	// Output:
 	// 8 32 <nil>
-	// --set: unknown key chain.stepz: did you mean chain.steps?
+	// unknown key chain.stepz: did you mean chain.steps?
 }
 
 // bars are images of one bright row.

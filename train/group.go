@@ -13,7 +13,8 @@ import (
 // errPeerFailed is what the other processes return when one of them cannot go on.
 var errPeerFailed = errors.New("another process of the run failed; its own message says why")
 
-// agree makes the failure of one process that of all: err where there is one, else errPeerFailed.
+// agree makes the failure of one process the failure of all. It returns err if it is not nil, and
+// errPeerFailed if another process failed.
 func agree(g *torch.Group, err error) error {
 	failed, lost := anyOf(g, err != nil)
 	switch {
@@ -44,59 +45,56 @@ func anyOf(g *torch.Group, flag bool) (result bool, err error) {
 	return result, err
 }
 
-// divides refuses a batch that g's processes cannot share evenly: means over unequal shares would
-// not be the mean over the batch.
+// divides returns an error if g's processes cannot share the batch evenly: the mean of the means of
+// unequal shares is not the mean over the batch.
 func divides(batch int, g *torch.Group) error {
 	n := g.World()
 	if batch%n == 0 {
 		return nil
 	}
-	return fmt.Errorf("batch is %d, which %d processes cannot share evenly: --set batch=%d, or start as many processes as divide %d",
+	return fmt.Errorf("batch is %d, which %d processes cannot share evenly: set batch=%d, or start as many processes as divide %d",
 		batch, n, (batch+n-1)/n*n, batch)
 }
 
 // join makes t one of g's trainers: each steps on its share of the batch, and all stay the same.
 func (t *Trainer) join(g *torch.Group) {
 	t.group = g
-	nn.Synchronize(t.G, g)
-	if t.optH != nil {
-		nn.Synchronize(t.H, g)
-	}
-	for _, o := range t.optimisers() {
-		o.Share(g)
+	for _, p := range t.trained() {
+		nn.Synchronize(p.net, g)
+		(*p.opt).Share(g)
 	}
 }
 
-// spread gives all processes rank 0's state and config, after it has read a checkpoint.
+// spread gives all processes rank 0's state and the settings that it changed.
 func (t *Trainer) spread() error {
 	if t.group == nil {
 		return nil
 	}
 	return torch.Do(func() error {
-		now := torch.FromSlice([]float64{float64(t.step), float64(t.cfg.Steps), t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR})
-		t.group.Broadcast(now, 0)
-		v := now.Float64s()
+		settings := torch.FromSlice([]float64{float64(t.step), float64(t.cfg.Steps), t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR})
+		t.group.Broadcast(settings, 0)
+		v := settings.Float64s()
 		t.step, t.cfg.Steps, t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR = int(v[0]), int(v[1]), v[2], v[3], v[4]
-		for _, e := range t.entries() {
-			t.group.Broadcast(e.Tensor, 0)
-		}
-		for _, o := range t.optimisers() {
-			o.SetSteps(t.step)
+		for _, p := range t.trained() {
+			for _, e := range p.entries() {
+				t.group.Broadcast(e.Tensor, 0)
+			}
+			(*p.opt).SetSteps(t.step)
 		}
 		return nil
 	})
 }
 
-// gathered is the rows of all of g's processes, by rank, as a function of them all. Where every
-// process computes the same loss of it, gradients are those of one process with all rows.
+// gathered returns the rows of all of g's processes, by rank, differentiable in all of them. If every
+// process computes the same loss of them, its gradients are those of one process with all rows.
 // x: [n,d] → [world·n,d].
 func gathered(g *torch.Group, x torch.Tensor) torch.Tensor {
 	n := x.Size(0)
 	return g.Sum(x.Pad(0, 0, 0, g.Rank()*n, (g.World()-1-g.Rank())*n))
 }
 
-// mean turns the measurements of this process's share into those of the whole batch. Standard
-// deviations and root mean squares are means of squares.
+// mean turns the measurements of this process's share into those of the whole batch. It averages the
+// squares of standard deviations and root mean squares.
 func (l Losses) mean(g *torch.Group) Losses {
 	if g == nil {
 		return l
@@ -124,23 +122,20 @@ func (l Losses) mean(g *torch.Group) Losses {
 	return sum
 }
 
-// undo remembers, on the process that saves, what a step changes before its last collective. What
-// it returns brings that back if a peer was lost in the step, and forgets it.
+// undo copies, on rank 0, the state that a step changes before its last collective operation. The function
+// that it returns restores that state if a peer was lost in the step, and frees the copies.
 func (t *Trainer) undo() func(failure error) error {
 	if t.group == nil || t.group.Rank() > 0 {
 		return func(failure error) error { return failure }
 	}
-	live := append(nn.Entries(partG, t.G), t.optG.Entries(partOptG)...)
-	moved := []*optim.Adam{t.optG}
-	if t.optQ != nil {
-		live = append(append(live, nn.Entries(partQ, t.Q)...), t.optQ.Entries(partOptQ)...)
-		moved = append(moved, t.optQ)
+	var live []torch.Entry
+	var moved []*optim.Adam
+	for _, p := range t.trained() {
+		if p.opt != &t.optE {
+			live, moved = append(live, p.state()...), append(moved, *p.opt)
+		}
 	}
-	if t.optH != nil {
-		live = append(append(live, nn.Entries(partH, t.H)...), t.optH.Entries(partOptH)...)
-		moved = append(moved, t.optH)
-	}
-	for _, l := range nn.State(t.E) {
+	for _, l := range nn.State(t.E) { // E's weights move last, but its power iterations come before
 		if l.Buffer {
 			live = append(live, l.Entry)
 		}

@@ -107,7 +107,7 @@ func twoProcessesAreOne(t *testing.T, cfg Config) {
 	moved := map[string]float64{}
 	alone, shared := checkpoint(t, filepath.Join(dir, "alone"), 5), checkpoint(t, filepath.Join(dir, "shared"), 5)
 	require.Len(t, shared, len(alone))
-	for _, e := range trainer.entries() {
+	for _, e := range entriesOf(trainer) {
 		require.NoError(t, torch.Do(func() error {
 			part, _, _ := strings.Cut(e.Name, ".")
 			for i, v := range e.Tensor.Float64s() {
@@ -199,8 +199,8 @@ func aPeerIsLostInAStep(t *testing.T, cfg Config) {
 		require.ErrorIs(t, step(), torch.ErrPeerLost)
 		require.NoError(t, trainer.Save(&after))
 		assert.True(t, bytes.Equal(before.Bytes(), after.Bytes()))
-		for _, o := range trainer.optimisers() {
-			assert.Equal(t, 1, o.Steps())
+		for _, p := range trainer.trained() {
+			assert.Equal(t, 1, (*p.opt).Steps())
 		}
 	}, env)
 	if ended == nil {
@@ -262,7 +262,7 @@ func TestABatchThatDoesNotDivideIsRefused(t *testing.T) {
 		cfg := tiny()
 		cfg.Batch = 5
 		err := inGroup(t, o, cfg, t.Context(), Options{})
-		assert.EqualError(t, err, "batch is 5, which 2 processes cannot share evenly: --set batch=6, or start as many processes as divide 5")
+		assert.EqualError(t, err, "batch is 5, which 2 processes cannot share evenly: set batch=6, or start as many processes as divide 5")
 	}, env)
 	torchtest.Succeeded(t, ended)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
 )
 
 func writing(text string) func(io.Writer) error {
@@ -26,6 +28,14 @@ func contents(t *testing.T, dir string) map[string]string {
 		text, err := os.ReadFile(filepath.Join(dir, entry.Name()))
 		require.NoError(t, err)
 		all[entry.Name()] = string(text)
+	}
+	return all
+}
+
+// entriesOf lists everything that a checkpoint of the trainer holds.
+func entriesOf(t *Trainer) (all []torch.Entry) {
+	for _, p := range t.trained() {
+		all = append(all, p.entries()...)
 	}
 	return all
 }

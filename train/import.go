@@ -64,7 +64,7 @@ func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 	if err != nil {
 		return cfg, err
 	}
-	run, err := CreateRun(o.Out, false)
+	run, err := createRun(o.Out, false)
 	if err != nil {
 		return cfg, err
 	}
@@ -92,7 +92,7 @@ func dualMCMCConfig(d *models.DualMCMC, o ImportOptions) (Config, error) {
 		preset = map[int]string{32: "cifar10-em", 64: "celeba64-em"}[size]
 	}
 	if preset == "" {
-		return Config{}, fmt.Errorf("images of %d×%d are of no data set that Dual-MCMC released: name a config to start from with --preset", size, size)
+		return Config{}, fmt.Errorf("images of %d×%d are of no data set that Dual-MCMC released: name a preset to start from", size, size)
 	}
 	c, err := Preset(preset)
 	if err != nil {

@@ -27,7 +27,7 @@ func TestImportedRunsKeepTheFilesOutputs(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, want.preset, cfg.Preset)
 			assert.Equal(t, want.delta2, cfg.Chain.Delta2)
-			run, err := OpenRun(dir)
+			run, err := openRun(dir)
 			require.NoError(t, err)
 			info, err := run.Info()
 			require.NoError(t, err)

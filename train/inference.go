@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
@@ -18,7 +17,7 @@ import (
 // inferenceFormat marks checkpoints of TrainInference.
 const inferenceFormat = "liebm-inference"
 
-// inferenceTrainer is the state of Eq. 26: q learns over a frozen G and h.
+// inferenceTrainer trains q over a frozen G and h by Eq. 26.
 type inferenceTrainer struct {
 	q    *models.Inference
 	m    *Model
@@ -29,15 +28,15 @@ type inferenceTrainer struct {
 
 func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceTrainer, error) {
 	check := cfg
-	check.Target, check.EMAfter = ERM, 0 // which needs what q needs
+	check.Target, check.EMAfter = ERM, 0 // checks the settings of q too
 	if err := check.Validate(); err != nil {
 		return nil, err
 	}
 	if m.H == nil {
-		return nil, fmt.Errorf("q over a finished run learns from the encoder's latents (Eq. 26), and the run has no encoder: take a run with one, or train with target=%s and rho=0", ERM)
+		return nil, fmt.Errorf("q over a finished run learns from the encoder's latents (Eq. 26), and the run has no encoder: use a run with one, or train with target=%s and rho=0", ERM)
 	}
 	if cfg.Rho == 0 {
-		return nil, errors.New("rho is 0, and q over a finished run learns from the encoder's latents alone (Eq. 26): --set rho=1")
+		return nil, errors.New("rho is 0, and q over a finished run learns from the encoder's latents alone (Eq. 26): set rho=1")
 	}
 	q, err := models.NewInference(cfg.Inference, cfg.Seed)
 	if err != nil {
@@ -54,20 +53,20 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 	})
 }
 
-func (t *inferenceTrainer) close() {
-	nn.Close(t.q)
-	t.opt.Close()
-}
+func (t *inferenceTrainer) parts() []part { return []part{{"inference", t.q, nil, "opt_q", &t.opt}} }
 
-// Step is one update of q on x: [n,c,h,w] in the range.
-func (t *inferenceTrainer) Step(x torch.Tensor) (loss float64, err error) {
+func (t *inferenceTrainer) close() { t.parts()[0].close() }
+
+// Step is one update of q on images in [0,1]: [n,c,h,w].
+func (t *inferenceTrainer) Step(unit torch.Tensor) (loss float64, err error) {
 	rng := torch.NewRNG(t.cfg.Seed, t.step, "train q")
 	err = torch.Do(func() error {
-		x = x.ToDevice(t.m.G.In.Weight.Device())
+		unit = unit.ToDevice(t.m.device())
 		var z torch.Tensor
-		torch.NoGrad(func() { z = t.m.H.Latent(t.cfg.view(x, rng.Fork("view"))) })
-		mean, logVar := t.q.Forward(x)
-		latent := t.m.H.Forward(t.m.G.Forward(draw(mean, logVar, rng.Fork("m")), nn.Eval), nn.Eval)
+		torch.NoGrad(func() { z = t.m.H.Latent(t.cfg.view(unit, rng.Fork("view"))) })
+		mean, logVar := t.q.Forward(t.cfg.Data.Range.FromUnit(unit))
+		m := reparameterize(mean, logVar, rng.Fork("m").NormalLike(mean))
+		latent := t.m.H.Forward(t.m.G.Forward(m, nn.Eval), nn.Eval)
 		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.Rho)
 		t.opt.Step(l, t.cfg.OptQ.LR*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))
 		if loss = l.Item(); math.IsNaN(loss) || math.IsInf(loss, 0) {
@@ -80,36 +79,29 @@ func (t *inferenceTrainer) Step(x torch.Tensor) (loss float64, err error) {
 }
 
 func (t *inferenceTrainer) save(w io.Writer) error {
-	all := append(nn.Entries(partQ, t.q), t.opt.Entries(partOptQ)...)
-	if err := finite(all); err != nil {
-		return fmt.Errorf("step %d: not saved: %w", t.step, err)
-	}
-	return torch.WriteSafetensors(w, all, map[string]string{"step": strconv.Itoa(t.step), "format": inferenceFormat, "weights": t.m.SHA256})
+	return writeCheckpoint(w, inferenceFormat, t.step, t.parts(), map[string]string{"weights": t.m.SHA256})
 }
 
-func (t *inferenceTrainer) load(path string) error {
-	tensors, meta, err := torch.ReadSafetensors(path)
-	if err != nil {
-		return err
-	}
-	defer closeAll(tensors)
-	if t.step, err = strconv.Atoi(meta["step"]); err != nil || meta["format"] != inferenceFormat {
-		return fmt.Errorf("%s: not a checkpoint of liebm train-q", path)
-	}
-	if meta["weights"] != t.m.SHA256 {
-		return fmt.Errorf("%s: q was trained over a generator with SHA-256 %s, this run's is %s: train q again", path, meta["weights"], t.m.SHA256)
-	}
-	if err := nn.Load(t.q, partQ, tensors); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return t.opt.Load(partOptQ, tensors, t.step)
+func (t *inferenceTrainer) load(path string) (err error) {
+	t.step, err = readCheckpoint(path, inferenceFormat, t.parts(), func(meta map[string]string) error {
+		if meta["weights"] != t.m.SHA256 {
+			return fmt.Errorf("q was trained over a generator with SHA-256 %s, this run's is %s: train q again", meta["weights"], t.m.SHA256)
+		}
+		return nil
+	})
+	return err
 }
 
 // TrainInference trains q over the frozen generator and encoder of m (Eq. 26) on set, in a run
 // folder of its own. Of cfg, which is m's with changes, it uses inference, opt_q, rho, schedule,
 // steps, batch, views, seed and log. Resuming and cancelling are as in [Run].
 func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o Options) (err error) {
-	run, err := CreateRun(o.Out, o.Resume)
+	if o.Resume {
+		if cfg, err = ReadConfig(o.Out); err != nil {
+			return err
+		}
+	}
+	run, err := createRun(o.Out, o.Resume)
 	if err != nil {
 		return err
 	}
@@ -119,12 +111,11 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 		return err
 	}
 	defer t.close()
-	stage := stage{
-		history: history{cfg: cfg, seed: cfg.Seed, keep: cfg.Log.Keep, step: &t.step, load: t.load},
-		log:     cfg.Log, batch: cfg.Batch, steps: cfg.Steps, loss: "loss_q", save: t.save,
-		update: func(x torch.Tensor) (float64, error) { return t.Step(cfg.Data.Range.FromUnit(x)) },
+	training := simpleTraining{
+		session: session{cfg: cfg, seed: cfg.Seed, log: cfg.Log, step: &t.step, load: t.load},
+		batch:   cfg.Batch, steps: cfg.Steps, loss: "loss_q", save: t.save, update: t.Step,
 	}
-	if err := stage.run(ctx, run, set, o); err != nil {
+	if err := training.run(ctx, run, set, o); err != nil {
 		return err
 	}
 	return finished(run)
@@ -133,11 +124,11 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 // LoadInference gives the model the q that [TrainInference] left in dir, which must have been
 // trained over this very generator.
 func (m *Model) LoadInference(dir string, device torch.Device) error {
-	run, err := OpenRun(dir)
+	cfg, err := ReadConfig(dir)
 	if err != nil {
 		return err
 	}
-	cfg, err := readConfig(run)
+	run, err := openRun(dir)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (m *Model) InterpolateImages(ctx context.Context, from, to *data.Set, o Int
 	}
 	var ends [2][]float32
 	for i, set := range []*data.Set{from, to} {
-		err := m.each(ctx, set, use{}, func(x torch.Tensor, _ *torch.RNG) error {
+		err := m.each(ctx, set, pass{}, func(x torch.Tensor, _ *torch.RNG) error {
 			ends[i] = append(ends[i], torch.ToSlice[float32](m.infer(x))...)
 			return nil
 		})
@@ -68,7 +68,7 @@ func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends fun
 	if !o.Refine {
 		chain.Steps = 0
 	}
-	images := &pictures{m: m}
+	images := m.Config.pictures()
 	err := torch.Do(func() error {
 		energy := m.E.Frozen(m.dtype)
 		for start := 0; start < n; start += m.batch() {
@@ -78,7 +78,7 @@ func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends fun
 				from, to := ends(start, batch, rng)
 				var frames []torch.Tensor
 				for k := range o.Frames {
-					x, err := m.frame(ctx, chain, energy.Marginal, Slerp(from, to, float64(k)/float64(o.Frames-1)), rng.Fork("chain"))
+					x, err := m.frame(ctx, chain, energy.Marginal, slerp(from, to, float64(k)/float64(o.Frames-1)), rng.Fork("chain"))
 					if err != nil {
 						return err
 					}
@@ -109,9 +109,9 @@ func (m *Model) frame(ctx context.Context, chain mcmc.Langevin, e mcmc.Energy, l
 	return m.climb(ctx, chain, e, x, rng, nil)
 }
 
-// Slerp is spherical linear interpolation (Shoemake 1985): sin((1−t)ω)/sin ω·a + sin(tω)/sin ω·b with
+// slerp is spherical linear interpolation (Shoemake 1985): sin((1−t)ω)/sin ω·a + sin(tω)/sin ω·b with
 // ω the angle between a and b, whose lengths may differ; for parallel ones it is linear. a, b: [n,d].
-func Slerp(a, b torch.Tensor, t float64) torch.Tensor {
+func slerp(a, b torch.Tensor, t float64) torch.Tensor {
 	cos := a.CosineSimilarity(b).Unsqueeze(1)
 	omega := torch.Call("aten::acos", cos.Clamp(-1, 1)).Tensor(0)
 	sin := func(x torch.Tensor) torch.Tensor { return torch.Call("aten::sin", x).Tensor(0) }

@@ -16,44 +16,43 @@ type Metric struct {
 	Value float64
 }
 
-// Progress is what a running job tells whoever watches.
+// Progress is the state of a running job after a step.
 type Progress struct {
 	Step, Steps int
 	Rate        float64 // steps per second since the start or resume
 	Metrics     []Metric
-	Warning     string // a sign of collapse, once per kind
+	Warning     string // a sign of collapse; each is reported once
 }
 
-// Watch receives progress after every step. It must return soon.
+// Watch receives the progress after every step. The next step waits until it returns.
 type Watch func(Progress)
 
-// loop drives a job step by step, records what it measures, and saves it. Pretraining and
-// Algorithm 1 share it.
+// loop runs a training step by step, records its metrics and saves it.
 type loop struct {
-	run     *RunDir
+	run     *runDir
 	log     LogConfig
 	start   int // first step to make
 	steps   func() int
 	step    func(i int) ([]Metric, error)
 	save    func(w io.Writer) error
-	samples func(step int, tb *TensorBoard) ([]Metric, error) // nil: nothing to draw
-	warn    func(mean []Metric) string                        // nil: nothing to warn of
+	samples func(step int, tb *tensorBoard) ([]Metric, error) // called every log.samples steps; may be nil
+	warn    func(mean []Metric) string                        // a warning about the metrics, or ""; may be nil
 	watch   Watch
-	group   *torch.Group // its processes step together; rank 0 alone records and saves
+	group   *torch.Group // its processes step together; rank 0 records and saves
 }
 
-// drive makes the remaining steps. When ctx ends it saves and returns ctx.Err(), so that nothing is
-// lost; when a step fails it returns the error and leaves the last checkpoint as it was.
+// drive makes the remaining steps. If ctx ends it saves and returns ctx.Err(). If a step fails it returns the
+// error and does not save.
 func (l *loop) drive(ctx context.Context) (err error) {
 	if err := truncateAfter(l.run.Path(metricsFile), l.start); err != nil {
 		return err
 	}
-	metrics, err := OpenMetrics(l.run.Path(metricsFile))
+	metrics, err := openMetrics(l.run.Path(metricsFile))
 	if err != nil {
 		return err
 	}
 	defer closing(metrics, &err)
-	tb, err := OpenTensorBoard(l.run.Path(), l.start)
+	tb, err := openTensorBoard(l.run.Path(), l.start)
 	if err != nil {
 		return err
 	}
@@ -109,7 +108,7 @@ func (l *loop) drive(ctx context.Context) (err error) {
 	return nil
 }
 
-// follow is drive on a process that only steps along.
+// follow is drive on a process that neither records nor saves.
 func (l *loop) follow(ctx context.Context) error {
 	for i := l.start; i < l.steps(); i++ {
 		if err := l.ended(ctx); err != nil {
@@ -124,9 +123,10 @@ func (l *loop) follow(ctx context.Context) error {
 	return nil
 }
 
-// ended is why no further step is made: ctx ended here, or in another process, or one is lost.
+// ended returns an error if no further step may be made: ctx ended in this process or another one, or a
+// process is lost.
 func (l *loop) ended(ctx context.Context) error {
-	cause := ctx.Err() // asked once: what it says now, all have heard
+	cause := ctx.Err() // asked once, so that all processes act on the same answer
 	stop, err := anyOf(l.group, cause != nil)
 	switch {
 	case err != nil:
@@ -137,7 +137,7 @@ func (l *loop) ended(ctx context.Context) error {
 	return cause
 }
 
-// stop saves the state before step i on the way out.
+// stop saves the state before step i and returns the cause.
 func (l *loop) stop(cause error, i int) error {
 	if i > l.start {
 		if err := l.run.SaveCheckpoint(i, l.save); err != nil {
@@ -153,8 +153,8 @@ func (l *loop) stopped(cause error, i int) error {
 
 // recorder averages measurements between two lines of metrics.jsonl.
 type recorder struct {
-	metrics *Metrics
-	tb      *TensorBoard
+	metrics *metricsWriter
+	tb      *tensorBoard
 	began   time.Time
 	sum     []Metric
 	n       int

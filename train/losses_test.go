@@ -29,7 +29,8 @@ func TestLossesAndTheirGradientsArePyTorchs(t *testing.T) {
 			return wmseLoss(x[0], 5, golden.Tensor("wmse.perm"))
 		}},
 		"elbo": {[]string{"gm", "latent", "mean", "log_var"}, func(x []torch.Tensor) torch.Tensor {
-			return ELBOLoss(as(x[0], golden.Tensor("elbo.x")), x[0], as(x[0], golden.Tensor("elbo.z")), x[1], x[2], x[3], 0.7, 1.3)
+			likelihood := JointLogLikelihood(as(x[0], golden.Tensor("elbo.x")), x[0], as(x[0], golden.Tensor("elbo.z")), x[1], 0.7, 1.3)
+			return ELBOLoss(likelihood, x[2], x[3])
 		}},
 		"latent_elbo": {[]string{"latent", "mean", "log_var"}, func(x []torch.Tensor) torch.Tensor {
 			return LatentELBOLoss(as(x[0], golden.Tensor("elbo.z")), x[0], x[1], x[2], 1.3)

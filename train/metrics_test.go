@@ -11,29 +11,18 @@ import (
 )
 
 func TestMetricsWrite(t *testing.T) {
-	type losses struct {
-		Generator float64 `json:"loss/generator"`
-		Energy    float32 `json:"loss/energy,omitempty"`
-		Count     uint8
-		Hidden    []int `json:"-"`
-		//lint:ignore U1000 it shows that unexported fields are passed over
-		hidden int
-	}
 	for name, c := range map[string]struct {
-		values any
+		values map[string]float64
 		want   string
 	}{
 		"a map, by name":                    {map[string]float64{"b": 2, "a": 0.5, "c/d": 1e-9}, `{"step":7,"a":0.5,"b":2,"c/d":1e-09}`},
-		"a mixed map":                       {map[string]any{"n": 3, "x": float32(0.1)}, `{"step":7,"n":3,"x":0.1}`},
-		"a struct, by field, zeros too":     {losses{Generator: -1.5, Count: 4}, `{"step":7,"loss/generator":-1.5,"loss/energy":0,"Count":4}`},
-		"a pointer to a struct":             {&losses{}, `{"step":7,"loss/generator":0,"loss/energy":0,"Count":0}`},
 		"nothing but the step":              {map[string]float64{}, `{"step":7}`},
-		"a name that needs escapes":         {map[string]int{"a\"\n": 1}, `{"step":7,"a\"\n":1}`},
+		"a name that needs escapes":         {map[string]float64{"a\"\n": 1}, `{"step":7,"a\"\n":1}`},
 		"what JSON cannot hold, as strings": {map[string]float64{"a": math.NaN(), "b": math.Inf(1), "c": math.Inf(-1)}, `{"step":7,"a":"NaN","b":"Infinity","c":"-Infinity"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "m")
-			m, err := OpenMetrics(path)
+			m, err := openMetrics(path)
 			require.NoError(t, err)
 			require.NoError(t, m.Write(7, c.values))
 			require.NoError(t, m.Close())
@@ -46,15 +35,10 @@ func TestMetricsWrite(t *testing.T) {
 
 func TestMetricsWriteRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m")
-	m, err := OpenMetrics(path)
+	m, err := openMetrics(path)
 	require.NoError(t, err)
 	defer m.Close()
-	for name, values := range map[string]any{
-		"text": map[string]any{"a": "x"}, "null": map[string]any{"a": nil}, "its own step": map[string]int{"step": 1},
-		"number": 5, "nil": nil, "nested": struct{ A struct{ B int } }{}, "wrong keys": map[int]int{1: 1},
-	} {
-		assert.ErrorContains(t, m.Write(1, values), "train: metric", name)
-	}
+	assert.ErrorContains(t, m.Write(1, map[string]float64{"a": 1, "step": 1}), "train: metric \"step\"")
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Empty(t, text, "a refused line must not be half written")
@@ -63,16 +47,16 @@ func TestMetricsWriteRefuses(t *testing.T) {
 func TestMetricsRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m")
 	for step := range 3 { // opened anew each time, as by resumed runs
-		m, err := OpenMetrics(path)
+		m, err := openMetrics(path)
 		require.NoError(t, err)
 		require.NoError(t, m.Write(step, map[string]float64{"x": 1 / float64(step), "y": -math.MaxFloat64}))
 		require.NoError(t, m.Close())
 	}
 	got, err := ReadMetrics(path)
 	require.NoError(t, err)
-	want := []Record{}
+	want := []MetricsLine{}
 	for step := range 3 {
-		want = append(want, Record{step, map[string]float64{"x": 1 / float64(step), "y": -math.MaxFloat64}})
+		want = append(want, MetricsLine{step, map[string]float64{"x": 1 / float64(step), "y": -math.MaxFloat64}})
 	}
 	assert.Equal(t, want, got)
 }
@@ -134,9 +118,9 @@ func TestTruncateAfter(t *testing.T) {
 			require.NoError(t, truncateAfter(path, c.step))
 			assert.Equal(t, map[string]string{"m": c.want}, contents(t, dir))
 
-			m, err := OpenMetrics(path)
+			m, err := openMetrics(path)
 			require.NoError(t, err)
-			require.NoError(t, m.Write(c.step+1, map[string]int{}))
+			require.NoError(t, m.Write(c.step+1, nil))
 			require.NoError(t, m.Close())
 			records, err := ReadMetrics(path)
 			require.NoError(t, err)

@@ -126,8 +126,8 @@ func withTrainer(cfg Config, h models.EncoderConfig, device torch.Device, f func
 
 func (t *Trainer) timed(i int) (seconds float64, err error) {
 	err = torch.Do(func() error {
-		r, size := t.cfg.Data.Range, t.cfg.Data.Size
-		x := torch.NewRNG(t.cfg.Seed, i, "bench").Uniform(r.Low, r.High, t.cfg.Batch, t.cfg.Energy.Channels, size, size)
+		size := t.cfg.Data.Size
+		x := torch.NewRNG(t.cfg.Seed, i, "bench").Uniform(0, 1, t.cfg.Batch, t.cfg.Energy.Channels, size, size)
 		start := time.Now()
 		_, err := t.Step(x)
 		seconds = time.Since(start).Seconds()

@@ -10,7 +10,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Profile says where an iteration of Algorithm 1 spends its time, as means over iterations.
+// Profile is the time that each part of an iteration of Algorithm 1 takes, as means over iterations.
 type Profile struct {
 	Preset     string       `json:"preset"`
 	Precision  string       `json:"precision"` // of the chains
@@ -21,11 +21,11 @@ type Profile struct {
 	Seconds    float64      `json:"seconds_per_iteration"`
 	Roofline   Roofline     `json:"roofline"`
 	Parts      []ProfileRow `json:"parts"`     // of Algorithm 1, in its order
-	Operators  []ProfileRow `json:"operators"` // in all parts together, the longest first
+	Operators  []ProfileRow `json:"operators"` // in all parts together, the slowest first
 	Detail     []ProfileRow `json:"detail"`    // by part and operator
 }
 
-// ProfileRow is what a part or an operator takes in one iteration.
+// ProfileRow is the cost of a part or an operator in one iteration.
 type ProfileRow struct {
 	Part           string  `json:"part,omitempty"`
 	Operator       string  `json:"operator,omitempty"`
@@ -35,19 +35,19 @@ type ProfileRow struct {
 	GFLOP          float64 `json:"gflop"` // of convolutions and matrix products
 	GFLOPPerSecond float64 `json:"gflop_per_second"`
 	GBPerSecond    float64 `json:"gb_per_second"` // of the tensors that went in and came out
-	OfRoofline     float64 `json:"of_roofline"`   // the time that the roofline allows, as a share of the time taken
+	OfRoofline     float64 `json:"of_roofline"`   // the least time by the roofline, as a share of the time taken
 }
 
-// Roofline is what this machine reaches: a plain 3×3 convolution of 256 channels at 32×32, NHWC, in
-// either precision, and the memory traffic of an addition. An operator can do no better than its
-// operations at the first or its bytes at the second; one that finds its tensors in the cache may.
+// Roofline is the measured speed of this machine: of a 3×3 convolution of 256 channels at 32×32, NHWC, in
+// either precision, and of the memory in an addition. An operator cannot be faster than its operations at the
+// first speed or its bytes at the second, unless it finds its tensors in the cache.
 type Roofline struct {
 	Conv   map[string]float64 `json:"conv_gflop_per_second"` // by precision
 	Memory float64            `json:"memory_gb_per_second"`
 }
 
-// MeasureProfile profiles iters iterations on the CPU after one that is not counted, and then the
-// roofline. done is called after each; it may be nil.
+// MeasureProfile profiles iters iterations on the CPU after one that is not counted, and measures the roofline.
+// It calls done after each iteration; done may be nil.
 func MeasureProfile(ctx context.Context, cfg Config, h models.EncoderConfig, iters int, done func(iteration int)) (*Profile, error) {
 	p := &Profile{Preset: cfg.Preset, Precision: cfg.Precision, Batch: cfg.Batch, ChainSteps: cfg.Chain.Steps,
 		Threads: torch.Threads(), Iterations: iters}
@@ -58,7 +58,7 @@ func MeasureProfile(ctx context.Context, cfg Config, h models.EncoderConfig, ite
 				return err
 			}
 			_, err := t.timed(i)
-			t.enter("")
+			t.begins("")
 			if done != nil {
 				done(i)
 			}
@@ -86,23 +86,22 @@ func MeasureProfile(ctx context.Context, cfg Config, h models.EncoderConfig, ite
 	return p, err
 }
 
-// partClock measures how long each part lasts; what comes before the first and after the last
-// belongs to none.
+// partClock measures how long each part of an iteration takes. A part named "" is not counted.
 type partClock struct {
 	names []string
 	spent map[string]time.Duration
-	now   string
+	part  string // the part that runs
 	since time.Time
 }
 
 func (c *partClock) enter(name string) {
-	if c.now != "" {
-		c.spent[c.now] += time.Since(c.since)
+	if c.part != "" {
+		c.spent[c.part] += time.Since(c.since)
 	}
 	if name != "" && !slices.Contains(c.names, name) {
 		c.names = append(c.names, name)
 	}
-	c.now, c.since = name, time.Now()
+	c.part, c.since = name, time.Now()
 }
 
 func (p *Profile) fill(ops []torch.OpTime, clock *partClock) {
@@ -113,7 +112,7 @@ func (p *Profile) fill(ops []torch.OpTime, clock *partClock) {
 		p.Seconds += clock.spent[name].Seconds() / per
 	}
 	for _, op := range ops {
-		if parts[op.Part] == nil { // outside the iteration: the making of its images
+		if parts[op.Part] == nil { // outside the iteration, where its images are made
 			continue
 		}
 		one := &tally{calls: op.Calls, seconds: op.Time.Seconds(), flops: op.FLOPs, bytes: op.Bytes}
@@ -126,7 +125,7 @@ func (p *Profile) fill(ops []torch.OpTime, clock *partClock) {
 		p.Detail = append(p.Detail, one.row(op.Part, op.Op, p))
 	}
 	for _, name := range clock.names {
-		parts[name].seconds = clock.spent[name].Seconds() // with what passes between operators
+		parts[name].seconds = clock.spent[name].Seconds() // with the time between operators
 		p.Parts = append(p.Parts, parts[name].row(name, "", p))
 	}
 	for name, sum := range operators {
@@ -166,7 +165,7 @@ func (s *tally) row(part, op string, p *Profile) ProfileRow {
 		GBPerSecond: s.bytes / seconds / 1e9, OfRoofline: s.allowed / seconds}
 }
 
-// allows is the time in seconds that an operator's arithmetic or its memory traffic takes at least.
+// allows is the least time, in seconds, of an operator's arithmetic or its memory traffic.
 func (r Roofline) allows(op torch.OpTime, precision string) float64 {
 	return max(op.FLOPs/r.Conv[precision], op.Bytes/r.Memory) / 1e9
 }

@@ -41,8 +41,8 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 	if err := checkChain("m", chain); err != nil {
 		return nil, fmt.Errorf("reconstruction: %w", err)
 	}
-	images, squares := &pictures{m: m}, 0.0
-	err := m.each(ctx, set, use{o.Seed, "reconstruct", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
+	images, squares := m.Config.pictures(), 0.0
+	err := m.each(ctx, set, pass{o.Seed, "reconstruct", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
 		latent, err := m.climb(ctx, chain, mcmc.Posterior(m.generate, x, m.Config.Tau2), m.infer(x), rng, nil)
 		if err != nil {
 			return err

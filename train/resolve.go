@@ -48,7 +48,7 @@ func resolve[C any](s Sources, preset func(string) (C, error), name func(*C) *st
 	*name(&cfg) = s.Preset
 	for _, assignment := range s.Set {
 		if err := config.Set(&cfg, assignment); err != nil {
-			return cfg, fmt.Errorf("--set: %w", err)
+			return cfg, err
 		}
 	}
 	return cfg, validate(cfg)
@@ -64,7 +64,7 @@ func YAML(cfg any) (string, error) {
 func (c Config) Change(settings []string) (Config, error) {
 	for _, assignment := range settings {
 		if err := config.Set(&c, assignment); err != nil {
-			return c, fmt.Errorf("--set: %w", err)
+			return c, err
 		}
 	}
 	return c, c.Validate()

@@ -69,7 +69,7 @@ func (m *Model) Restore(ctx context.Context, set *data.Set, a mcmc.Operator, o R
 	w := &restoring{m: m, o: o, a: a, stages: map[string]*pictures{}}
 	err := torch.Do(func() error {
 		w.energy = m.joint()
-		return m.each(ctx, set, use{o.Seed, "restore", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
+		return m.each(ctx, set, pass{o.Seed, "restore", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
 			return w.batch(ctx, x, rng)
 		})
 	})
@@ -90,7 +90,7 @@ type restoring struct {
 
 func (w *restoring) keep(stage string, x torch.Tensor) {
 	if w.stages[stage] == nil {
-		w.stages[stage] = &pictures{m: w.m}
+		w.stages[stage] = w.m.Config.pictures()
 	}
 	w.stages[stage].add(x)
 }

@@ -80,7 +80,7 @@ func stopAfter(t *testing.T, steps int) (context.Context, Watch) {
 
 func checkpointBytes(t *testing.T, dir string, step int) []byte {
 	t.Helper()
-	run, err := OpenRun(dir)
+	run, err := openRun(dir)
 	require.NoError(t, err)
 	all, err := run.Checkpoints()
 	require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestRunFolderIsComplete(t *testing.T) {
 	cfg.Log.Samples = 6
 	set := bars(t)
 	require.NoError(t, Run(t.Context(), cfg, set, encoder(t), Options{Out: dir, Version: map[string]string{"liebm": "test"}}))
-	run, err := OpenRun(dir)
+	run, err := openRun(dir)
 	require.NoError(t, err)
 	info, err := run.Info()
 	require.NoError(t, err)
@@ -317,7 +317,7 @@ func TestATrainingStepLeavesItsNetworksMomentsAndNothingElse(t *testing.T) {
 					_, err := trainer.Step(batches.at(step))
 					return err
 				}))
-				held := len(trainer.entries()) + len(nn.State(trainer.H))
+				held := len(entriesOf(trainer)) + len(nn.State(trainer.H))
 				require.Equal(t, before+held, torch.Live(), "step %d", step+1)
 			}
 			trainer.Close()

@@ -33,8 +33,8 @@ var ErrNoCheckpoint = errors.New("no checkpoint yet")
 // ErrLocked says that another process is training in a run folder.
 var ErrLocked = errors.New("in use by another training process")
 
-// A RunDir is the folder of one training run.
-type RunDir struct {
+// A runDir is the folder of one training run.
+type runDir struct {
 	Keep int // SaveCheckpoint keeps this many checkpoints; 0 keeps all
 
 	path    string
@@ -72,9 +72,9 @@ type Checkpoint struct {
 	Path string
 }
 
-// CreateRun makes the folder of a new run at path, or with resume takes up the run in it, and locks it against a second
+// createRun makes the folder of a new run at path, or with resume takes up the run in it, and locks it against a second
 // process until Close. A new run wants a path that is free or an empty folder; a resumed one a folder with a config.yaml.
-func CreateRun(path string, resume bool) (*RunDir, error) {
+func createRun(path string, resume bool) (*runDir, error) {
 	if err := fit(path, resume); err != nil {
 		return nil, err
 	}
@@ -93,19 +93,19 @@ func CreateRun(path string, resume bool) (*RunDir, error) {
 		lock.Close()
 		return nil, err
 	}
-	return &RunDir{path: path, lock: lock}, nil
+	return &runDir{path: path, lock: lock}, nil
 }
 
-// OpenRun opens the run in path for reading, also while it is being trained.
-func OpenRun(path string) (*RunDir, error) {
+// openRun opens the run in path for reading, also while it is being trained.
+func openRun(path string) (*runDir, error) {
 	if err := fit(path, true); err != nil {
 		return nil, err
 	}
-	return &RunDir{path: path}, nil
+	return &runDir{path: path}, nil
 }
 
 // Close ends the lock.
-func (r *RunDir) Close() error {
+func (r *runDir) Close() error {
 	if r.lock == nil {
 		return nil
 	}
@@ -113,18 +113,18 @@ func (r *RunDir) Close() error {
 }
 
 // Path returns the path of the folder, or of a file in it.
-func (r *RunDir) Path(name ...string) string {
+func (r *runDir) Path(name ...string) string {
 	return filepath.Join(append([]string{r.path}, name...)...)
 }
 
 // WriteConfig writes config.yaml, which makes the folder one that can be resumed.
-func (r *RunDir) WriteConfig(text []byte) error { return r.write(configFile, text) }
+func (r *runDir) WriteConfig(text []byte) error { return r.write(configFile, text) }
 
 // Config returns config.yaml.
-func (r *RunDir) Config() ([]byte, error) { return os.ReadFile(r.Path(configFile)) }
+func (r *runDir) Config() ([]byte, error) { return os.ReadFile(r.Path(configFile)) }
 
 // WriteInfo writes run.json.
-func (r *RunDir) WriteInfo(info RunInfo) error {
+func (r *runDir) WriteInfo(info RunInfo) error {
 	text, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", r.Path(infoFile), err)
@@ -133,7 +133,7 @@ func (r *RunDir) WriteInfo(info RunInfo) error {
 }
 
 // Info returns run.json.
-func (r *RunDir) Info() (info RunInfo, err error) {
+func (r *runDir) Info() (info RunInfo, err error) {
 	text, err := os.ReadFile(r.Path(infoFile))
 	if err != nil {
 		return info, err
@@ -145,11 +145,11 @@ func (r *RunDir) Info() (info RunInfo, err error) {
 }
 
 // Log opens log.txt for appending.
-func (r *RunDir) Log() (*os.File, error) {
+func (r *runDir) Log() (*os.File, error) {
 	return os.OpenFile(r.Path(logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 }
 
-func (r *RunDir) write(name string, text []byte) error {
+func (r *runDir) write(name string, text []byte) error {
 	return data.WriteAtomic(r.Path(name), func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
@@ -158,7 +158,7 @@ func (r *RunDir) write(name string, text []byte) error {
 
 // SaveCheckpoint writes the checkpoint of step, and once that is safely on the disk deletes older ones beyond Keep.
 // Damaged ones do not count as kept, and are left for the user to look at.
-func (r *RunDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
+func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 	if step < 0 {
 		return fmt.Errorf("train: a checkpoint of step %d", step)
 	}
@@ -186,7 +186,7 @@ func (r *RunDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 var checkpointName = regexp.MustCompile(`^checkpoint-(\d{8,})\.safetensors$`)
 
 // Checkpoints lists the checkpoints by step. Temporary files of an interrupted save are not among them.
-func (r *RunDir) Checkpoints() ([]Checkpoint, error) {
+func (r *runDir) Checkpoints() ([]Checkpoint, error) {
 	entries, err := os.ReadDir(r.path)
 	if err != nil {
 		return nil, fmt.Errorf("list checkpoints: %w", err)
@@ -205,7 +205,7 @@ func (r *RunDir) Checkpoints() ([]Checkpoint, error) {
 
 // LastCheckpoint returns the newest checkpoint that verify accepts. skipped says which newer ones it refused, and why.
 // The error is ErrNoCheckpoint when there is none at all, another one when there are some but all are damaged.
-func (r *RunDir) LastCheckpoint(verify func(path string) error) (last Checkpoint, skipped []error, err error) {
+func (r *runDir) LastCheckpoint(verify func(path string) error) (last Checkpoint, skipped []error, err error) {
 	all, err := r.Checkpoints()
 	if err != nil {
 		return last, nil, err
@@ -234,19 +234,19 @@ func fit(path string, resume bool) error {
 	case errors.Is(err, fs.ErrNotExist) && !resume:
 		return nil
 	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%s is a file, and a run needs a folder: choose another --out", path)
+		return fmt.Errorf("%s is a file, and a run needs a folder: choose another path", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("look into the run folder: %w", err)
 	case resume && !isRun:
-		return fmt.Errorf("%s holds no run (it has no %s): check the path, or make one there: liebm train --out %s", path, configFile, path)
+		return fmt.Errorf("%s holds no run (it has no %s): check the path, or train one there", path, configFile)
 	case resume:
 		return nil
 	case isRun:
-		return fmt.Errorf("%s already holds a run: go on with it by --resume, or choose another --out", path)
+		return fmt.Errorf("%s already holds a run: resume it, or choose another folder", path)
 	}
 	for _, entry := range entries { // a run killed before its config was written may start over
 		if name := entry.Name(); name != lockFile && !data.IsTemporary(name) {
-			return fmt.Errorf("%s is not empty (it has %s): choose another --out; --resume needs a run, with a %s", path, name, configFile)
+			return fmt.Errorf("%s is not empty (it has %s): choose another folder; only a run, with a %s, can be resumed", path, name, configFile)
 		}
 	}
 	return nil
@@ -270,7 +270,7 @@ func lockFolder(path string) (*os.File, error) {
 	case err == syscall.EWOULDBLOCK:
 		holder, _ := io.ReadAll(io.LimitReader(file, 200))
 		file.Close()
-		return nil, fmt.Errorf("%s is %w (%s): stop that one, or choose another --out", path, ErrLocked, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("%s is %w (%s): stop that process, or choose another folder", path, ErrLocked, strings.TrimSpace(string(holder)))
 	case err != nil && !errors.Is(err, errors.ErrUnsupported) && err != syscall.ENOLCK:
 		file.Close()
 		return nil, fmt.Errorf("lock %s: %w", name, err)

@@ -13,16 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func newRun(t *testing.T) *RunDir {
+func newRun(t *testing.T) *runDir {
 	t.Helper()
-	r, err := CreateRun(filepath.Join(t.TempDir(), "runs", "a"), false)
+	r, err := createRun(filepath.Join(t.TempDir(), "runs", "a"), false)
 	require.NoError(t, err)
 	t.Cleanup(func() { r.Close() })
 	require.NoError(t, r.WriteConfig([]byte("batch: 1\n")))
 	return r
 }
 
-func steps(t *testing.T, r *RunDir) []int {
+func steps(t *testing.T, r *runDir) []int {
 	t.Helper()
 	all, err := r.Checkpoints()
 	require.NoError(t, err)
@@ -41,8 +41,8 @@ func TestCreateRun(t *testing.T) {
 	}{
 		"new, empty folder":         {nil, false, ""},
 		"new, died before config":   {[]string{".lock", ".config.yaml.tmp-1-a"}, false, ""},
-		"new, folder with files":    {[]string{"thesis.tex"}, false, "is not empty (it has thesis.tex): choose another --out"},
-		"new, folder with a run":    {[]string{"config.yaml"}, false, "already holds a run: go on with it by --resume, or choose another --out"},
+		"new, folder with files":    {[]string{"thesis.tex"}, false, "is not empty (it has thesis.tex): choose another folder"},
+		"new, folder with a run":    {[]string{"config.yaml"}, false, "already holds a run: resume it, or choose another folder"},
 		"resume, folder with a run": {[]string{"config.yaml", "run.json"}, true, ""},
 		"resume, empty folder":      {nil, true, "holds no run (it has no config.yaml)"},
 		"resume, folder with files": {[]string{"thesis.tex"}, true, "holds no run (it has no config.yaml)"},
@@ -53,7 +53,7 @@ func TestCreateRun(t *testing.T) {
 				require.NoError(t, os.WriteFile(filepath.Join(dir, file), nil, 0o666))
 			}
 			before := contents(t, dir)
-			r, err := CreateRun(dir, c.resume)
+			r, err := createRun(dir, c.resume)
 			if c.says != "" {
 				require.ErrorContains(t, err, dir+" ")
 				require.ErrorContains(t, err, c.says)
@@ -72,28 +72,28 @@ func TestCreateRunOtherPaths(t *testing.T) {
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o666))
 	for _, resume := range []bool{false, true} {
-		_, err := CreateRun(file, resume)
+		_, err := createRun(file, resume)
 		require.ErrorContains(t, err, file+" is a file")
 	}
-	_, err := CreateRun(filepath.Join(dir, "gone"), true)
+	_, err := createRun(filepath.Join(dir, "gone"), true)
 	require.ErrorContains(t, err, "holds no run")
 	assert.NoDirExists(t, filepath.Join(dir, "gone"))
 
-	_, err = OpenRun(dir)
+	_, err = openRun(dir)
 	require.ErrorContains(t, err, dir+" holds no run")
 }
 
 func TestRunIsLocked(t *testing.T) {
 	first := newRun(t)
-	_, err := CreateRun(first.Path(), true)
+	_, err := createRun(first.Path(), true)
 	require.ErrorContains(t, err, first.Path()+" is in use by another training process (process ")
 
-	reader, err := OpenRun(first.Path()) // evaluation beside training
+	reader, err := openRun(first.Path()) // evaluation beside training
 	require.NoError(t, err)
 	require.NoError(t, reader.Close())
 
 	require.NoError(t, first.Close())
-	second, err := CreateRun(first.Path(), true)
+	second, err := createRun(first.Path(), true)
 	require.NoError(t, err)
 	require.NoError(t, second.Close())
 }

@@ -8,11 +8,9 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -176,8 +174,9 @@ func newSSL(cfg SSLConfig, device torch.Device) (*ssl, error) {
 }
 
 func (s *ssl) close() {
-	nn.Close(s)
-	s.opt.Close()
+	for _, p := range s.parts() {
+		p.close()
+	}
 }
 
 // Step is one update on x: [n,c,h,w] in [0,1].
@@ -279,49 +278,34 @@ func NTXentAgainst(out, extra torch.Tensor, tau float64) torch.Tensor {
 	})
 }
 
-type sslPart struct {
-	prefix string
-	module any
+const sslFormat = "liebm-pretrain"
+
+// parts is the table of what a checkpoint holds. One optimiser moves all of it.
+func (s *ssl) parts() []part {
+	none := new(*optim.Adam)
+	return []part{
+		{"encoder", s.H, nil, "opt", &s.opt},
+		{"output_bn", s.BN, nil, "", none},
+		{"byol", s.BYOL, nil, "", none},
+	}
 }
 
-// parts are what a checkpoint holds besides the optimiser; nil ones are empty.
-func (s *ssl) parts() []sslPart {
-	return []sslPart{{"encoder.", s.H}, {"output_bn.", s.BN}, {"byol.", s.BYOL}}
-}
+func (s *ssl) save(w io.Writer) error { return writeCheckpoint(w, sslFormat, s.step, s.parts(), nil) }
 
-func (s *ssl) save(w io.Writer) error {
-	var all []torch.Entry
-	for _, part := range s.parts() {
-		all = append(all, nn.Entries(part.prefix, part.module)...)
-	}
-	all = append(all, s.opt.Entries("opt.")...)
-	if err := finite(all); err != nil {
-		return fmt.Errorf("step %d: not saved: %w", s.step, err)
-	}
-	return torch.WriteSafetensors(w, all, map[string]string{"step": strconv.Itoa(s.step), "format": "liebm-pretrain"})
-}
-
-func (s *ssl) load(path string) error {
-	tensors, meta, err := torch.ReadSafetensors(path)
-	if err != nil {
-		return err
-	}
-	defer closeAll(tensors)
-	if s.step, err = strconv.Atoi(meta["step"]); err != nil {
-		return fmt.Errorf("%s: no step in its metadata: not a checkpoint of liebm pretrain", path)
-	}
-	for _, part := range s.parts() {
-		if err := nn.Load(part.module, part.prefix, tensors); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	return s.opt.Load("opt.", tensors, s.step)
+func (s *ssl) load(path string) (err error) {
+	s.step, err = readCheckpoint(path, sslFormat, s.parts(), anyMeta)
+	return err
 }
 
 // Pretrain trains an encoder by cfg.Target on set, in a run folder, and leaves it there as
 // encoder.safetensors. Resuming and cancelling are as in [Run].
 func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err error) {
-	run, err := CreateRun(o.Out, o.Resume)
+	if o.Resume {
+		if cfg, err = ReadSSLConfig(o.Out); err != nil {
+			return err
+		}
+	}
+	run, err := createRun(o.Out, o.Resume)
 	if err != nil {
 		return err
 	}
@@ -334,14 +318,14 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	defer s.close()
-	stage := stage{
-		history: history{cfg: cfg, seed: cfg.Seed, keep: cfg.Log.Keep, step: &s.step, load: s.load},
-		log:     cfg.Log, batch: cfg.Batch, steps: cfg.Steps, loss: "loss", save: s.save, update: s.Step,
+	training := simpleTraining{
+		session: session{cfg: cfg, seed: cfg.Seed, log: cfg.Log, step: &s.step, load: s.load},
+		batch:   cfg.Batch, steps: cfg.Steps, loss: "loss", save: s.save, update: s.Step,
 	}
 	if o.Probe != nil {
-		stage.probe = func(ctx context.Context) ([]Metric, error) { return o.Probe(ctx, s.H) }
+		training.probe = func(ctx context.Context) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}
-	if err := stage.run(ctx, run, set, o); err != nil {
+	if err := training.run(ctx, run, set, o); err != nil {
 		return err
 	}
 	if err := s.finish(set); err != nil {
@@ -351,29 +335,4 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	return finished(run)
-}
-
-// ReadSSLConfig reads the config of the pretraining run in dir.
-func ReadSSLConfig(dir string) (cfg SSLConfig, err error) {
-	run, err := OpenRun(dir)
-	if err != nil {
-		return cfg, err
-	}
-	text, err := run.Config()
-	if err != nil {
-		return cfg, err
-	}
-	if err := config.Decode(text, &cfg); err != nil {
-		return cfg, fmt.Errorf("%s: %w", run.Path(configFile), err)
-	}
-	return cfg, cfg.Validate()
-}
-
-// ReadConfig reads the config of the training run in dir.
-func ReadConfig(dir string) (Config, error) {
-	run, err := OpenRun(dir)
-	if err != nil {
-		return Config{}, err
-	}
-	return readConfig(run)
 }

@@ -16,26 +16,25 @@ import (
 	"github.com/liebm/liebm/data"
 )
 
-// A TensorBoard writes one event file of scalars and pictures. The four messages it needs are encoded by hand: field
-// numbers as in tensorflow/core/util/event.proto and framework/summary.proto. Writes are buffered; one goroutine at a
-// time.
-type TensorBoard struct {
-	path string
-	file *os.File
-	out  *bufio.Writer
-	now  func() time.Time
+// A tensorBoard writes one event file of scalars and pictures. It encodes the four messages that it needs itself, with
+// the field numbers of tensorflow/core/util/event.proto and framework/summary.proto. It is for one goroutine.
+type tensorBoard struct {
+	path  string
+	file  *os.File
+	out   *bufio.Writer
+	clock func() time.Time
 }
 
-// OpenTensorBoard starts a new event file in dir. A run resumed after step n passes firstStep n+1: TensorBoard then
-// hides what older files of dir hold from that step on, so that no step is drawn twice. Zero hides nothing.
-func OpenTensorBoard(dir string, firstStep int) (*TensorBoard, error) {
+// openTensorBoard starts a new event file in dir. A run resumed after step n passes firstStep n+1: TensorBoard then
+// hides the events from that step on in older files of dir, so that it draws no step twice. Zero hides nothing.
+func openTensorBoard(dir string, firstStep int) (*tensorBoard, error) {
 	host, err := os.Hostname()
 	if err != nil || strings.ContainsAny(host, `/\`) {
 		host = "localhost"
 	}
-	t := &TensorBoard{now: time.Now}
+	t := &tensorBoard{clock: time.Now}
 	for n := 0; t.file == nil; n++ { // two files within a second differ in n
-		name := fmt.Sprintf("events.out.tfevents.%d.%s.%d.%d", t.now().Unix(), host, os.Getpid(), n)
+		name := fmt.Sprintf("events.out.tfevents.%d.%s.%d.%d", t.clock().Unix(), host, os.Getpid(), n)
 		t.path = filepath.Join(dir, name)
 		t.file, err = os.OpenFile(t.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -48,7 +47,7 @@ func OpenTensorBoard(dir string, firstStep int) (*TensorBoard, error) {
 		err = t.event(firstStep, message(nil).bytes(7, message(nil).varint(1, 1))) // Event.session_log.status = START
 	}
 	if err == nil {
-		err = t.Flush() // a run that dies young still leaves a readable file
+		err = t.Flush() // so that a run that is killed soon leaves a readable file
 	}
 	if err != nil {
 		t.file.Close()
@@ -58,21 +57,21 @@ func OpenTensorBoard(dir string, firstStep int) (*TensorBoard, error) {
 }
 
 // Scalar records value at step under tag; slashes in a tag group charts (loss/energy). TensorBoard marks NaN and ±Inf.
-func (t *TensorBoard) Scalar(step int, tag string, value float64) error {
+func (t *tensorBoard) Scalar(step int, tag string, value float64) error {
 	return t.summary(step, tag, message(nil).float(2, float32(value))) // Value.simple_value
 }
 
 // Image records a PNG file of h×w pixels at step under tag.
-func (t *TensorBoard) Image(step int, tag string, png []byte, h, w int) error {
+func (t *tensorBoard) Image(step int, tag string, png []byte, h, w int) error {
 	image := message(nil).varint(1, uint64(h)).varint(2, uint64(w)).varint(3, 3).bytes(4, png) // colorspace 3 is RGB
 	return t.summary(step, tag, message(nil).bytes(4, image))                                  // Value.image
 }
 
-// Flush hands everything written so far to the operating system, where TensorBoard sees it.
-func (t *TensorBoard) Flush() error { return data.WriteError(t.path, t.out.Flush()) }
+// Flush writes the buffer to the file.
+func (t *tensorBoard) Flush() error { return data.WriteError(t.path, t.out.Flush()) }
 
 // Close flushes and closes the file.
-func (t *TensorBoard) Close() error {
+func (t *tensorBoard) Close() error {
 	err := t.out.Flush()
 	if closed := t.file.Close(); err == nil {
 		err = closed
@@ -80,13 +79,13 @@ func (t *TensorBoard) Close() error {
 	return data.WriteError(t.path, err)
 }
 
-func (t *TensorBoard) summary(step int, tag string, value message) error {
+func (t *tensorBoard) summary(step int, tag string, value message) error {
 	value = append(message(nil).text(1, tag), value...)                       // Value.tag
 	return t.event(step, message(nil).bytes(5, message(nil).bytes(1, value))) // Event.summary.value
 }
 
-func (t *TensorBoard) event(step int, what message) error {
-	seconds := float64(t.now().UnixMicro()) / 1e6
+func (t *tensorBoard) event(step int, what message) error {
+	seconds := float64(t.clock().UnixMicro()) / 1e6
 	event := message(nil).double(1, seconds).varint(2, uint64(step)) // Event.wall_time, Event.step
 	_, err := t.out.Write(record(append(event, what...)))
 	return data.WriteError(t.path, err)
@@ -100,7 +99,7 @@ func record(data []byte) []byte {
 	return binary.LittleEndian.AppendUint32(framed, maskedCRC(data))
 }
 
-// maskedCRC is CRC-32C, rotated and shifted so that checksums of data that itself holds checksums stay good.
+// maskedCRC is CRC-32C with the rotation and the constant that the format asks for.
 func maskedCRC(data []byte) uint32 {
 	crc := crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))
 	return (crc>>15 | crc<<17) + 0xa282ead8

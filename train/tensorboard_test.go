@@ -71,9 +71,9 @@ func events(t *testing.T, path string) []map[int][]any {
 
 func TestTensorBoardEvents(t *testing.T) {
 	dir := t.TempDir()
-	tb, err := OpenTensorBoard(dir, 0)
+	tb, err := openTensorBoard(dir, 0)
 	require.NoError(t, err)
-	tb.now = func() time.Time { return time.UnixMicro(1_700_000_000_250_000) }
+	tb.clock = func() time.Time { return time.UnixMicro(1_700_000_000_250_000) }
 	var picture bytes.Buffer
 	require.NoError(t, png.Encode(&picture, image.NewGray(image.Rect(0, 0, 3, 2))))
 	require.NoError(t, tb.Scalar(0, "loss/energy", -0.5))
@@ -107,7 +107,7 @@ func TestTensorBoardRecordBytes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	file, err := os.Create(path)
 	require.NoError(t, err)
-	tb := &TensorBoard{path: path, file: file, now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	tb := &tensorBoard{path: path, file: file, clock: func() time.Time { return time.Unix(1_700_000_000, 0) }}
 	tb.out = bufio.NewWriter(file)
 	require.NoError(t, tb.event(0, message(nil).text(3, "brain.Event:2")))
 	require.NoError(t, tb.Scalar(300, "loss/energy", 1.5))
@@ -120,7 +120,7 @@ func TestTensorBoardRecordBytes(t *testing.T) {
 func TestTensorBoardFileNames(t *testing.T) {
 	dir := t.TempDir()
 	for range 3 { // within one second, as a run that fails and starts again
-		tb, err := OpenTensorBoard(dir, 0)
+		tb, err := openTensorBoard(dir, 0)
 		require.NoError(t, err)
 		require.NoError(t, tb.Close())
 	}
@@ -132,7 +132,7 @@ func TestTensorBoardFileNames(t *testing.T) {
 }
 
 func TestTensorBoardResumeHidesLaterSteps(t *testing.T) {
-	tb, err := OpenTensorBoard(t.TempDir(), 101)
+	tb, err := openTensorBoard(t.TempDir(), 101)
 	require.NoError(t, err)
 	got := events(t, tb.path) // readable before anything is flushed
 	require.Len(t, got, 2)
@@ -142,7 +142,7 @@ func TestTensorBoardResumeHidesLaterSteps(t *testing.T) {
 }
 
 func TestTensorBoardFlush(t *testing.T) {
-	tb, err := OpenTensorBoard(t.TempDir(), 0)
+	tb, err := openTensorBoard(t.TempDir(), 0)
 	require.NoError(t, err)
 	defer tb.Close()
 	require.NoError(t, tb.Scalar(1, "x", 1))
@@ -152,10 +152,10 @@ func TestTensorBoardFlush(t *testing.T) {
 }
 
 func TestTensorBoardErrorsNameTheFile(t *testing.T) {
-	_, err := OpenTensorBoard(filepath.Join(t.TempDir(), "gone"), 0)
+	_, err := openTensorBoard(filepath.Join(t.TempDir(), "gone"), 0)
 	require.ErrorContains(t, err, "gone/events.out.tfevents.")
 
-	tb, err := OpenTensorBoard(t.TempDir(), 0)
+	tb, err := openTensorBoard(t.TempDir(), 0)
 	require.NoError(t, err)
 	require.NoError(t, tb.file.Close())
 	require.NoError(t, tb.Scalar(1, "x", 1))

@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/models"
@@ -12,159 +11,115 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// Trainer is the state of Algorithm 1: the networks, their averages, their optimisers and how many
-// steps were made.
+// Trainer is the state of Algorithm 1: the networks, their averages, their optimisers and the number of
+// steps made.
 type Trainer struct {
 	E, AvgE *models.Energy
 	G, AvgG *models.Generator
-	H       *models.Encoder   // frozen, unless it is trained along; nil where nothing needs it
+	H       *models.Encoder   // frozen, unless it is trained along; nil if the config reads no encoder
 	Q       *models.Inference // nil without ERM
 
 	cfg        Config
-	dtype      torch.DType
+	dtype      torch.DType // of the chains' convolutions
 	device     torch.Device
 	optE, optG *optim.Adam
 	optQ, optH *optim.Adam // nil without Q, and with a frozen H
 	step       int
 	group      *torch.Group      // nil: this process trains alone
-	onPart     func(part string) // nil: no profile listens
+	onPart     func(part string) // called when a part of an iteration begins; nil without a profile
 }
 
-// NewTrainer makes the networks that cfg describes, on a device. It takes h over: frozen unless
-// cfg.Encoder is joint, and closed with the trainer. h may be nil where cfg does not need it.
+// parts is the table of what the trainer holds.
+func (t *Trainer) parts() []part {
+	return []part{
+		{"energy", t.E, t.AvgE, "opt_e", &t.optE},
+		{"generator", t.G, t.AvgG, "opt_g", &t.optG},
+		{"inference", t.Q, nil, "opt_q", &t.optQ},
+		{"encoder", t.H, nil, "opt_h", &t.optH},
+	}
+}
+
+// trained is the table without the networks that this config does not train.
+func (t *Trainer) trained() (parts []part) {
+	for _, p := range t.parts() {
+		if *p.opt != nil {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// NewTrainer makes the networks that cfg describes, on a device. It takes h over: the trainer closes h,
+// and freezes it unless cfg.Encoder is joint. h may be nil if the config reads no encoder.
 func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := fits(h, cfg); err != nil {
+	if err := cfg.checkEncoder(h); err != nil {
 		return nil, err
 	}
 	t := &Trainer{cfg: cfg, H: h, device: device}
 	t.dtype, _ = cfg.dtype()
-	for _, make := range []func() (err error){
-		func() (err error) { t.E, err = models.NewEnergy(cfg.Energy, cfg.Seed); return },
-		func() (err error) { t.AvgE, err = models.NewEnergy(cfg.Energy, cfg.Seed); return },
-		func() (err error) { t.G, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed); return },
-		func() (err error) { t.AvgG, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed); return },
-		func() (err error) {
-			if cfg.Target == ERM {
-				t.Q, err = models.NewInference(cfg.Inference, cfg.Seed)
-			}
-			return
-		},
-	} {
-		if err := make(); err != nil {
-			return nil, err
-		}
+	var errs [5]error
+	t.E, errs[0] = models.NewEnergy(cfg.Energy, cfg.Seed)
+	t.AvgE, errs[1] = models.NewEnergy(cfg.Energy, cfg.Seed)
+	t.G, errs[2] = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed)
+	t.AvgG, errs[3] = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed)
+	if cfg.Target == ERM {
+		t.Q, errs[4] = models.NewInference(cfg.Inference, cfg.Seed)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	settings := map[string]OptimConfig{"energy": cfg.OptE, "generator": cfg.OptG}
+	if cfg.Target == ERM {
+		settings["inference"] = cfg.OptQ
+	}
+	if cfg.Encoder == Joint {
+		settings["encoder"] = cfg.OptH
 	}
 	return t, torch.Do(func() error {
-		for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H, t.Q} {
-			nn.To(m, device, torch.Float32)
+		for _, p := range t.parts() {
+			nn.To(p.net, device, torch.Float32)
+			nn.To(p.average, device, torch.Float32)
+			nn.Freeze(p.average)
+			if o, trained := settings[p.name]; trained {
+				*p.opt = optim.NewAdam(nn.Params(p.net), o.AdamOptions)
+			} else {
+				nn.Freeze(p.net)
+			}
 		}
-		for _, m := range []any{t.AvgE, t.AvgG} {
-			nn.Freeze(m)
-		}
-		if cfg.Encoder == Joint {
-			t.optH = optim.NewAdam(nn.Params(t.H), cfg.OptH.AdamOptions)
-		} else {
-			nn.Freeze(t.H)
-		}
-		if t.Q != nil {
-			t.optQ = optim.NewAdam(nn.Params(t.Q), cfg.OptQ.AdamOptions)
-		}
-		t.optE = optim.NewAdam(nn.Params(t.E), cfg.OptE.AdamOptions)
-		t.optG = optim.NewAdam(nn.Params(t.G), cfg.OptG.AdamOptions)
 		return nil
 	})
 }
 
-// fits refuses an encoder whose latents or images are not the energy's.
-func fits(h *models.Encoder, cfg Config) error {
-	if h == nil {
-		if cfg.NeedsEncoder() {
-			return fmt.Errorf("no encoder is given, and energy.posterior=%s with target=%s needs one: pretrain one, or --set encoder=joint", cfg.Energy.Posterior, cfg.Target)
-		}
+// checkEncoder returns an error if h is missing, or its latents or images are not the energy's.
+func (c Config) checkEncoder(h *models.Encoder) error {
+	switch {
+	case h == nil && c.NeedsEncoder():
+		return fmt.Errorf("no encoder is given, and energy.posterior=%s with target=%s needs one: pretrain one, or set encoder=joint", c.Energy.Posterior, c.Target)
+	case h == nil:
 		return nil
-	}
-	if h.Config.LatentDim != cfg.Energy.LatentDim {
-		return fmt.Errorf("the encoder's latent has %d dimensions, energy.latent_dim is %d: pretrain one that fits, or --set energy.latent_dim=%d",
-			h.Config.LatentDim, cfg.Energy.LatentDim, h.Config.LatentDim)
-	}
-	if h.Config.Channels != cfg.Energy.Channels {
-		return fmt.Errorf("the encoder takes %d-channel images, the energy %d-channel ones: pretrain one on the same data", h.Config.Channels, cfg.Energy.Channels)
+	case h.Config.LatentDim != c.Energy.LatentDim:
+		return fmt.Errorf("the encoder's latent has %d dimensions, energy.latent_dim is %d: pretrain another encoder, or set energy.latent_dim=%d",
+			h.Config.LatentDim, c.Energy.LatentDim, h.Config.LatentDim)
+	case h.Config.Channels != c.Energy.Channels:
+		return fmt.Errorf("the encoder takes %d-channel images, the energy %d-channel ones: pretrain one on the same data", h.Config.Channels, c.Energy.Channels)
 	}
 	return nil
 }
 
 // Close frees everything the trainer holds.
 func (t *Trainer) Close() {
-	for _, m := range []any{t.E, t.AvgE, t.G, t.AvgG, t.H, t.Q} {
-		nn.Close(m)
-	}
-	for _, o := range t.optimisers() {
-		o.Close()
+	for _, p := range t.parts() {
+		p.close()
+		nn.Close(p.average)
 	}
 }
 
-// optimisers lists those of the networks that this config trains.
-func (t *Trainer) optimisers() (all []*optim.Adam) {
-	for _, o := range []*optim.Adam{t.optE, t.optG, t.optQ, t.optH} {
-		if o != nil {
-			all = append(all, o)
-		}
-	}
-	return all
-}
-
-// Losses are what one step measured.
-type Losses struct {
-	Generator float64 // L_G (Eq. 8)
-	Energy    float64 // L_E (Eq. 4)
-	Real      float64 // mean F(f(x)) of data
-	RealStd   float64 // its standard deviation over the batch: judge γ by it
-	Fake      float64 // mean F(f(x^T)) of negative samples
-	Cosine    float64 // mean cos(g(f(x)), z) of data
-	Move      float64 // rms(x^T − x⁰) of G's chains: below 0.005 the chains stand still
-	ELBO      float64 // the negative ELBO of Eq. 14; 0 without ERM
-	Contrast  float64 // NT-Xent of an encoder that is trained along; 0 for a frozen one
-}
-
-// names are the metrics' names, in the order of values.
-var lossNames = [...]string{"loss_g", "loss_e", "energy_real", "energy_real_std", "energy_fake", "cosine", "move_rms", "loss_elbo", "loss_h"}
-
-func (l *Losses) values() [len(lossNames)]*float64 {
-	return [...]*float64{&l.Generator, &l.Energy, &l.Real, &l.RealStd, &l.Fake, &l.Cosine, &l.Move, &l.ELBO, &l.Contrast}
-}
-
-// Check is a *Diverged if a loss is not finite, naming the first, or if the chains run off: width
-// is that of the range of pixels.
-func (l Losses) Check(step int, width float64) error {
-	for i, v := range l.values() {
-		if math.IsNaN(*v) || math.IsInf(*v, 0) {
-			return &Diverged{step, lossNames[i], *v}
-		}
-	}
-	if l.Move > 0.4*width {
-		return &Diverged{step, "move_rms", l.Move}
-	}
-	return nil
-}
-
-// Diverged says that training ran off at a step: a loss is not finite, or chains that moved by a
-// few hundredths before leap across the whole range, which soon ends in the same.
-type Diverged struct {
-	Step  int
-	Name  string // of the measurement that shows it
-	Value float64
-}
-
-func (d *Diverged) Error() string {
-	return fmt.Sprintf("step %d: %s is %.3g: training diverged. The last checkpoint is good: start again with lower learning rates, a smaller chain.delta2 or another seed", d.Step, d.Name, d.Value)
-}
-
-// Step is one iteration of Algorithm 1 on x: [n,c,h,w] in the config's range, with the signs fixed
-// in the package doc. In a group x is this process's share of the batch; if a peer is lost, the state
-// on rank 0 is that before the step.
+// Step is one iteration of Algorithm 1 on x: [n,c,h,w] in [0,1], with the signs fixed in the package doc.
+// In a group x is this process's share of the batch. If a peer is lost, rank 0 has the state before the
+// step.
 func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
 	err = torch.Do(func() (err error) {
 		undo := t.undo()
@@ -177,105 +132,83 @@ func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
 	return loss, err
 }
 
-func (t *Trainer) update(x torch.Tensor) (loss Losses, err error) {
+// update follows Algorithm 1 line by line.
+func (t *Trainer) update(unit torch.Tensor) (loss Losses, err error) {
 	rng := torch.NewRNG(t.cfg.Seed, t.step, "train").Share(t.group.Rank(), t.group.World())
-	factor := t.cfg.Schedule.Factor(t.step, t.cfg.Steps)
 	err = torch.Do(func() error {
-		x = x.ToDevice(t.device)
-		t.enter("latent")
-		z := t.latent(x, rng.Fork("view")) // line 3: z = h(v(x))/‖h(v(x))‖
-		chain := t.cfg.chain()             // of n images, T steps
-		none := torch.Scalar(0).ToDevice(t.device)
-		elbo, contrast := none, none // without q, and with h frozen
+		unit = unit.ToDevice(t.device)
+		x := t.cfg.Data.Range.FromUnit(unit)
+		z := t.latent(unit, rng.Fork("view")) // line 3: z = h(v(x))/‖h(v(x))‖
 
-		t.enter("G forward")
-		m := rng.Fork("m").Normal(x.Size(0), t.cfg.Generator.LatentDim).ToDevice(t.device) // line 4
-		gm := t.G.Forward(m, nn.Train)
-		t.enter(chainOfG)
-		energy := t.E.Frozen(t.dtype)                                 // E moves only in line 16: normalise its weights once
-		xT := chain.Run(t.target(energy), gm, rng.Fork("chain of G")) // line 5, Eq. 9 or 10
-		t.enter("G update")
-		lossG := GeneratorLoss(gm, xT, t.cfg.Tau2).MulScalar(t.cfg.Omega1) // line 6, Eq. 8
-		if t.Q != nil {
-			elbo = t.elbo(x, z, rng.Fork("q"))                    // lines 8–9, Eq. 14
-			t.stepGQ(lossG.AddScaled(elbo, t.cfg.Omega2), factor) // lines 10–12
-		} else {
-			t.optG.Step(lossG, t.cfg.OptG.LR*factor) // line 12
-		}
+		m, gm := t.generate(x.Size(0), rng.Fork("m")) // line 4
+		energy := t.E.Frozen(t.dtype)                 // E moves only in line 16: normalise its weights once
+		xT := t.chain("G", t.target(energy), gm, rng) // line 5, Eq. 9 or 10
+		lossG := GeneratorLoss(gm, xT, t.cfg.Tau2)    // line 6, Eq. 8
+		elbo := t.elbo(x, z, rng.Fork("q"))           // lines 7–11, Eq. 14; none without ERM
+		t.stepG(lossG, elbo)                          // line 12, Eq. 8 or 11
 
-		t.enter("negatives")
-		fake := t.negatives(m, rng) // line 13
-		t.enter(chainOfE)
-		neg := chain.Run(energy.Marginal, fake, rng.Fork("chain of E")) // line 14, Eq. 9
-		t.enter("E update")
-		t.E.PowerIterate()
-		now := t.E.Bind()
-		f := now.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0) // both terms of line 15 in one pass
-		real, fakeScore, cosine := now.Score(f[0]), now.Score(f[1]), now.Cosine(f[0], z).Detach()
-		lossE := EnergyLoss(fakeScore, real.Add(now.LogPosterior(f[0], z))) // line 15, Eq. 4
-		if t.optH != nil {
-			contrast = t.stepH(x, now.Latent(f[1]).Detach(), rng.Fork("contrast"), factor)
-		}
-		loss = read(lossG, lossE, real.Mean(), std(real), fakeScore.Mean(), cosine.Mean(), xT.Sub(gm).Square().Mean().Sqrt(), elbo, contrast).mean(t.group)
-		t.optE.Step(lossE, t.cfg.OptE.LR*factor) // line 16; the last that a lost peer can stop
+		fake := t.negatives(m, rng.Fork("replace"))     // line 13
+		neg := t.chain("E", energy.Marginal, fake, rng) // line 14, Eq. 9
+		bound, f := t.features(x, neg)                  // f of both terms of line 15 in one pass
+		real, fakeE := bound.Score(f[0]), bound.Score(f[1])
+		lossE := EnergyLoss(fakeE, real.Add(bound.LogPosterior(f[0], z))) // line 15, Eq. 4
+		contrast := t.stepH(unit, bound, f[1], rng.Fork("contrast"))      // none with a frozen encoder
 
-		t.enter("averages")
-		decay := optim.EMADecay(t.cfg.EMA, t.step)
-		optim.UpdateEMA(t.AvgE, t.E, decay)
-		optim.UpdateEMA(t.AvgG, t.G, decay)
+		loss.read(reading{&loss.Generator, lossG.MulScalar(t.cfg.Omega1)}, reading{&loss.Energy, lossE},
+			reading{&loss.Real, real.Mean()}, reading{&loss.RealStd, std(real)}, reading{&loss.Fake, fakeE.Mean()},
+			reading{&loss.Cosine, bound.Cosine(f[0], z).Mean()}, reading{&loss.Move, rms(xT.Sub(gm))},
+			reading{&loss.ELBO, elbo}, reading{&loss.Contrast, contrast})
+		loss = loss.mean(t.group)
+		t.optE.Step(lossE, t.rate(t.cfg.OptE)) // line 16; the last operation that a lost peer can stop
+
+		t.average()
 		return loss.Check(t.step, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
 	})
 	return loss, err
 }
 
-// The parts of an iteration that a profile must know: the chains have a precision of their own.
-const (
-	chainOfG = "chain of G"
-	chainOfE = "chain of E"
-)
-
-// enter tells a profile which part of Algorithm 1 begins.
-func (t *Trainer) enter(part string) {
+// begins tells a profile that a part of the iteration begins.
+func (t *Trainer) begins(part string) {
 	if t.onPart != nil {
 		t.onPart(part)
 	}
 }
 
-// latent draws a view of every image and encodes it (Algorithm 1, line 3); none where nothing needs it.
-func (t *Trainer) latent(x torch.Tensor, rng *torch.RNG) (z torch.Tensor) {
+// latent encodes a view of every image: [n,c,h,w] in [0,1] → [n,d_z]. It is none without an encoder.
+func (t *Trainer) latent(unit torch.Tensor, rng *torch.RNG) (z torch.Tensor) {
+	t.begins("latent")
 	if t.H == nil {
 		return z
 	}
 	torch.NoGrad(func() {
-		z = torch.Tidy(func() torch.Tensor { return t.H.Latent(t.view(x, 1, rng)) })
+		z = torch.Tidy(func() torch.Tensor { return t.H.Latent(t.cfg.view(unit, rng)) })
 	})
 	return z
 }
 
-// negatives are G's images of m, each replaced by a view of itself with probability p. G normalises
-// by the batch, as it did when it learnt, and its statistics stay.
-func (t *Trainer) negatives(m torch.Tensor, rng *torch.RNG) (x torch.Tensor) {
-	torch.NoGrad(func() {
-		x = torch.Tidy(func() torch.Tensor {
-			return t.view(t.G.Forward(m, nn.BatchStats), t.cfg.ReplaceProb, rng.Fork("replace"))
-		})
-	})
-	return x
+// view is v(x) in the range of the networks, for images in [0,1]: [n,c,h,w].
+func (c Config) view(unit torch.Tensor, rng *torch.RNG) torch.Tensor {
+	return c.Data.Range.FromUnit(c.Views.Apply(unit, rng))
 }
 
-// view replaces each image by a view v(x) with probability p; views work on [0,1].
-func (t *Trainer) view(x torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
-	if p == 1 {
-		return t.cfg.view(x, rng)
-	}
-	r := t.cfg.Data.Range
-	return r.FromUnit(t.cfg.Views.Some(r.ToUnit(x), p, rng))
+// generate draws m ~ N(0, I): [n,d_m], and G(m): [n,c,h,w].
+func (t *Trainer) generate(n int, rng *torch.RNG) (m, gm torch.Tensor) {
+	t.begins("G forward")
+	m = rng.Normal(n, t.cfg.Generator.LatentDim).ToDevice(t.device)
+	return m, t.G.Forward(m, nn.Train)
 }
 
-// view is v(x) of every image: [n,c,h,w] in the range.
-func (c Config) view(x torch.Tensor, rng *torch.RNG) torch.Tensor {
-	r := c.Data.Range
-	return r.FromUnit(c.Views.Apply(r.ToUnit(x), rng))
+// The two parts of an iteration whose convolutions have the precision of the config.
+const (
+	chainOfG = "chain of G"
+	chainOfE = "chain of E"
+)
+
+// chain runs the chain of one network's update from x0: [n,c,h,w].
+func (t *Trainer) chain(of string, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
+	t.begins("chain of " + of)
+	defer t.begins(of + " update")
+	return t.cfg.chain().Run(e, x0, rng.Fork("chain of "+of))
 }
 
 // target is the energy that G's chains climb.
@@ -286,24 +219,84 @@ func (t *Trainer) target(energy *models.Bound) mcmc.Energy {
 	return energy.Marginal // Eq. 9
 }
 
-// GeneratorLoss is L_G = mean over the batch of ‖G(m) − x^T‖²/(2τ²), the sum over pixels (Eq. 8).
-// gm, xT: [n,c,h,w].
-func GeneratorLoss(gm, xT torch.Tensor, tau2 float64) torch.Tensor {
-	return gm.Sub(xT).Square().Sum().DivScalar(2 * tau2 * float64(gm.Size(0)))
-}
-
-// EnergyLoss is L_E = mean E(x^T) − mean E(x,z), whose descent is the ascent of Eq. 4; Algorithm 1
-// prints it with the opposite sign. fake, joint: [n].
-func EnergyLoss(fake, joint torch.Tensor) torch.Tensor { return fake.Mean().Sub(joint.Mean()) }
-
-func std(x torch.Tensor) torch.Tensor {
-	return x.Sub(x.Mean()).Square().Mean().Sqrt()
-}
-
-// read copies a step's measurements from the device at once.
-func read(values ...torch.Tensor) (l Losses) {
-	for i, v := range torch.Stack(values, 0).Float64s() {
-		*l.values()[i] = v
+// elbo is the loss of Eq. 14 on data x in the range and its latents z, at m̃ ~ q(m|x). It is none without q.
+func (t *Trainer) elbo(x, z torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
+	if t.Q == nil {
+		return loss
 	}
-	return l
+	mean, logVar := t.Q.Forward(x)
+	gm := t.G.Forward(reparameterize(mean, logVar, rng.NormalLike(mean)), nn.Train)
+	var latent torch.Tensor
+	if t.cfg.Rho > 0 {
+		latent = t.H.Forward(gm, nn.Eval)
+	}
+	return ELBOLoss(JointLogLikelihood(x, gm, z, latent, t.cfg.Tau2, t.cfg.Rho), mean, logVar)
+}
+
+// stepG updates G by the loss of Eq. 8. With ERM it updates G and q by that of Eq. 11.
+func (t *Trainer) stepG(match, elbo torch.Tensor) {
+	if t.Q == nil {
+		t.optG.Step(match.MulScalar(t.cfg.Omega1), t.rate(t.cfg.OptG))
+		return
+	}
+	g, q := nn.Params(t.G), nn.Params(t.Q)
+	grads := t.group.Grads(ERMLoss(match, elbo, t.cfg.Omega1, t.cfg.Omega2), append(g, q...))
+	t.optG.Apply(grads[:len(g)], t.rate(t.cfg.OptG))
+	t.optQ.Apply(grads[len(g):], t.rate(t.cfg.OptQ))
+}
+
+// rate is an optimiser's learning rate at this step.
+func (t *Trainer) rate(o OptimConfig) float64 {
+	return o.LR * t.cfg.Schedule.Factor(t.step, t.cfg.Steps)
+}
+
+// negatives are images of G, each replaced by a view of itself with probability p. G normalises by the
+// batch, as when it learns, and its running statistics stay.
+func (t *Trainer) negatives(m torch.Tensor, rng *torch.RNG) (x torch.Tensor) {
+	t.begins("negatives")
+	r := t.cfg.Data.Range
+	torch.NoGrad(func() {
+		x = torch.Tidy(func() torch.Tensor {
+			return r.FromUnit(t.cfg.Views.Some(r.ToUnit(t.G.Forward(m, nn.BatchStats)), t.cfg.ReplaceProb, rng))
+		})
+	})
+	return x
+}
+
+// features binds E at its present weights and evaluates f on data and on negatives together.
+func (t *Trainer) features(x, neg torch.Tensor) (bound *models.Bound, f []torch.Tensor) {
+	t.E.PowerIterate()
+	bound = t.E.Bind()
+	return bound, bound.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0)
+}
+
+// stepH updates an encoder that is trained along, as CLEL does: two views of each image, with the energy's
+// latents of the negative samples as further negatives. In a group all images of the batch are compared.
+// It returns the loss, or none if the encoder is frozen. unit: [n,c,h,w] in [0,1]; f: features of the
+// negative samples.
+func (t *Trainer) stepH(unit torch.Tensor, bound *models.Bound, f torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
+	if t.optH == nil {
+		return loss
+	}
+	extra := bound.Latent(f).Detach()
+	views := torch.Cat([]torch.Tensor{t.cfg.view(unit, rng.Fork("first")), t.cfg.view(unit, rng.Fork("second"))}, 0)
+	out := t.H.Forward(views, nn.Train)
+	if t.group != nil {
+		v := out.Chunk(2, 0)
+		out = torch.Cat([]torch.Tensor{gathered(t.group, v[0]), gathered(t.group, v[1])}, 0)
+		extra = torch.Cat(t.group.AllGather(extra), 0)
+	}
+	loss = NTXentAgainst(out, extra, t.cfg.Temperature)
+	t.optH.Step(loss, t.rate(t.cfg.OptH))
+	return loss.Detach()
+}
+
+// average moves the averaged networks towards the trained ones.
+func (t *Trainer) average() {
+	t.begins("averages")
+	for _, p := range t.parts() {
+		if p.average != nil {
+			optim.UpdateEMA(p.average, p.net, optim.EMADecay(t.cfg.EMA, t.step))
+		}
+	}
 }

@@ -12,25 +12,23 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// useBatch is how many images of 32×32 pixels the uses of a model work on at once; of larger ones
-// fewer, since a chain keeps the activations of E, G and h.
+// useBatch is how many images of 32×32 pixels a model works on at once. Of larger images there are fewer,
+// since a chain keeps the activations of E, G and h.
 const useBatch = 128
 
 func (m *Model) batch() int {
 	return max(1, useBatch*32*32/(m.Config.Data.Size*m.Config.Data.Size))
 }
 
-func (m *Model) device() torch.Device { return m.G.In.Weight.Device() }
-
-// needQ is an error where the model has no q.
+// needQ returns an error if the model has no q.
 func (m *Model) needQ(use string) error {
 	if m.Q == nil {
-		return fmt.Errorf("%s needs the inference model q, and the run has none: train one over it with liebm train-q and name its folder (--q), or train with target=%s", use, ERM)
+		return fmt.Errorf("%s needs the inference model q, and the run has none: train one over it (liebm train-q) and load it, or train with target=%s", use, ERM)
 	}
 	return nil
 }
 
-// needH is an error where the model has no encoder or no latent term.
+// needH returns an error if the model has no encoder or no latent term.
 func (m *Model) needH(use string) error {
 	if m.H == nil || m.E.Head1 == nil {
 		return fmt.Errorf("%s needs the encoder h and an energy with latents, and the run was trained with energy.posterior=%s: use a run with another posterior", use, m.Config.Energy.Posterior)
@@ -38,7 +36,7 @@ func (m *Model) needH(use string) error {
 	return nil
 }
 
-// fits is an error where the set's images are not of the training size.
+// fits returns an error if the set's images are not of the training size.
 func (m *Model) fits(set *data.Set) error {
 	size, channels := m.Config.Data.Size, m.Config.Energy.Channels
 	if set.H != size || set.W != size || set.C != channels {
@@ -47,7 +45,7 @@ func (m *Model) fits(set *data.Set) error {
 	return nil
 }
 
-// checkChain refuses a chain of a use on m or Y, whose settings are not those of training.
+// checkChain checks a chain on m or Y, whose settings are not those of training.
 func checkChain(on string, l mcmc.Langevin) error {
 	if l.Steps < 0 {
 		return fmt.Errorf("%d steps of the chain on %s: give 0 (none) or more", l.Steps, on)
@@ -58,35 +56,33 @@ func checkChain(on string, l mcmc.Langevin) error {
 	return l.Validate()
 }
 
-// use is one pass of a use over a set, a batch at a time.
-type use struct {
+// pass is one pass over a set, a batch at a time.
+type pass struct {
 	seed    uint64
-	purpose string         // names the noise
-	watch   func(done int) // after every batch; may be nil
+	purpose string         // of the noise
+	watch   func(done int) // called after every batch; may be nil
 }
 
-// each hands the images of set to f as [n,c,h,w] in the range, each batch in a scope of its own. Where
-// a batch starts depends on the model alone, and chains draw noise for a whole one, so image i of a seed
+// each calls f with the images of set as [n,c,h,w] in the range. Each batch has a scope of its own. The size
+// of a batch depends on the model only, and chains draw noise for a whole batch, so that image i of a seed
 // gets the same noise in a set of any length.
-func (m *Model) each(ctx context.Context, set *data.Set, u use, f func(x torch.Tensor, rng *torch.RNG) error) error {
+func (m *Model) each(ctx context.Context, set *data.Set, p pass, f func(x torch.Tensor, rng *torch.RNG) error) error {
 	if err := m.fits(set); err != nil {
 		return err
 	}
-	size, batch := set.ImageBytes(), m.batch()
-	for start := 0; start < set.N; start += batch {
+	for start, batch := range set.Batches(m.batch()) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n := min(batch, set.N-start)
 		err := torch.Do(func() error {
-			x := data.Floats(set.Pixels()[start*size:(start+n)*size], n, set.H, set.W, set.C).ToDevice(m.device())
-			return f(m.Config.Data.Range.FromUnit(x), torch.NewRNG(u.seed, start/batch, u.purpose))
+			x := m.Config.Data.Range.FromUnit(batch.Floats().ToDevice(m.device()))
+			return f(x, torch.NewRNG(p.seed, start/m.batch(), p.purpose))
 		})
 		if err != nil {
 			return err
 		}
-		if u.watch != nil {
-			u.watch(start + n)
+		if p.watch != nil {
+			p.watch(start + batch.N)
 		}
 	}
 	return nil
@@ -95,8 +91,8 @@ func (m *Model) each(ctx context.Context, set *data.Set, u use, f func(x torch.T
 // generate is G(m) in eval mode.
 func (m *Model) generate(latent torch.Tensor) torch.Tensor { return m.G.Forward(latent, nn.Eval) }
 
-// climb is [mcmc.Langevin.Run] that stops with ctx, names noise by image, shows every state (show may
-// be nil), and refuses an end that is no number.
+// climb runs the chain step by step. The noise depends on the image's index only. After each step it calls
+// show, which may be nil. It stops when ctx ends, and returns an error if the result is NaN or infinite.
 func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG, show func(step int, x torch.Tensor)) (torch.Tensor, error) {
 	one, x := l, x0.Detach()
 	one.Steps, one.NoiseRows = 1, m.batch()
@@ -112,34 +108,36 @@ func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 to
 		}
 	}
 	if sum := x.Sum().Item(); math.IsNaN(sum) || math.IsInf(sum, 0) {
-		return x, fmt.Errorf("the chain ran off within %d steps of δ² %v: take a smaller δ²", l.Steps, l.Delta2)
+		return x, fmt.Errorf("the chain diverged within %d steps of δ² %v: take a smaller δ²", l.Steps, l.Delta2)
 	}
 	return x, nil
 }
 
-// latentDelta2 is δ² for a chain on m that fits images with Gaussian noise of a variance: each pixel adds
-// its part to the curvature, so the step shrinks with their number. 0.005 for 32×32 gray ones and τ² = ½.
+// latentDelta2 is δ² for a chain on m that fits images with Gaussian noise of a variance. Every pixel adds
+// to the curvature, so the step shrinks with their number: 0.005 for 32×32 gray images and τ² = ½.
 func (c Config) latentDelta2(variance float64) float64 {
 	return 10 * variance / float64(c.Data.Size*c.Data.Size*c.Energy.Channels)
 }
 
-// pictures collects images of the model's size, in the order that they are added.
+// pictures collects images of the config's size, in the order in which they are added.
 type pictures struct {
-	m      *Model
+	cfg    Config
 	pixels []byte
 }
 
+func (c Config) pictures() *pictures { return &pictures{cfg: c} }
+
 // add quantises images [n,c,h,w] in the range to bytes.
 func (p *pictures) add(x torch.Tensor) {
-	p.pixels = append(p.pixels, data.Bytes(p.m.Config.Data.Range.ToUnit(x))...)
+	p.pixels = append(p.pixels, data.Bytes(p.cfg.Data.Range.ToUnit(x))...)
 }
 
-// set is all of them, named.
+// set returns all of them under a name.
 func (p *pictures) set(name string, labels []int32) (*data.Set, error) {
-	shape := data.Shape{H: p.m.Config.Data.Size, W: p.m.Config.Data.Size, C: p.m.Config.Energy.Channels}
 	if len(p.pixels) == 0 {
 		return nil, errors.New("no images to work on: give at least one")
 	}
+	shape := data.Shape{H: p.cfg.Data.Size, W: p.cfg.Data.Size, C: p.cfg.Energy.Channels}
 	shape.N = len(p.pixels) / shape.ImageBytes()
 	out, err := data.New(shape, p.pixels, labels)
 	if err != nil {

@@ -332,9 +332,9 @@ func TestSlerpStaysOnTheSphere(t *testing.T) {
 		a := torch.FromSlice([]float64{1, 0, 0, 2, 3, 4}, 2, 3)
 		b := torch.FromSlice([]float64{0, 1, 0, 2, 3, 4}, 2, 3)
 		half := math.Sqrt(0.5)
-		torchtest.InDelta(t, torch.FromSlice([]float64{half, half, 0, 2, 3, 4}, 2, 3), Slerp(a, b, 0.5), 1e-12)
-		torchtest.InDelta(t, a, Slerp(a, b, 0), 1e-12)
-		torchtest.InDelta(t, b, Slerp(a, b, 1), 1e-12)
+		torchtest.InDelta(t, torch.FromSlice([]float64{half, half, 0, 2, 3, 4}, 2, 3), slerp(a, b, 0.5), 1e-12)
+		torchtest.InDelta(t, a, slerp(a, b, 0), 1e-12)
+		torchtest.InDelta(t, b, slerp(a, b, 1), 1e-12)
 	})
 }
 

@@ -28,7 +28,7 @@ var palette = []color.Color{
 const shownPoints = 500
 
 // drawCurves plots metrics over steps as SVG, or nothing where there are no points.
-func drawCurves(records []train.Record, names []string, log bool) (template.HTML, error) {
+func drawCurves(records []train.MetricsLine, names []string, log bool) (template.HTML, error) {
 	p := newPlot("step", "")
 	drawn := 0
 	for i, name := range names {
@@ -61,7 +61,7 @@ func drawCurves(records []train.Record, names []string, log bool) (template.HTML
 }
 
 // curve is a metric's points, thinned; on a logarithmic axis, its positive ones. What is no float32 is no loss either.
-func curve(records []train.Record, name string, log bool) plotter.XYs {
+func curve(records []train.MetricsLine, name string, log bool) plotter.XYs {
 	var all plotter.XYs
 	for _, r := range records {
 		v, ok := r.Values[name]

@@ -306,6 +306,6 @@ func (g grid) addEarly(r *cellResult) error {
 }
 
 // records are the cell's metrics.
-func (g grid) records(r cellResult) ([]train.Record, error) {
+func (g grid) records(r cellResult) ([]train.MetricsLine, error) {
 	return train.ReadMetrics(filepath.Join(g.dir(cellNamed(r.Cell), r.Seed), "metrics.jsonl"))
 }

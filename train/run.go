@@ -17,23 +17,24 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// Options of [Run] and [Pretrain]: what a run does not depend on.
+// Options of [Run], [Pretrain] and [TrainInference]. The result of a run does not depend on them, but
+// for Minutes.
 type Options struct {
 	Out     string            // run folder
-	Resume  bool              // go on with the run in Out
+	Resume  bool              // continue the run in Out
 	Minutes float64           // budget of wall time that sets the number of steps; 0: the config's steps
 	Device  torch.Device      // of the networks
-	Version map[string]string // recorded in run.json, besides Go's and libtorch's
+	Version map[string]string // recorded in run.json, besides the versions of Go and libtorch
 	Watch   Watch             // may be nil
-	Log     io.Writer         // what a person should read besides progress; may be nil
-	Group   *torch.Group      // of Run: the processes that share every batch; nil: this one alone
+	Log     io.Writer         // messages for a person; may be nil
+	Group   *torch.Group      // of Run: the processes that share every batch; nil: this process alone
 
-	// Probe measures an encoder in the course of pretraining, every log.samples steps and at the end;
-	// nil: it is not done. Its metrics join the others.
+	// Probe measures an encoder during pretraining, every log.samples steps and at the end. Its metrics
+	// join the others. It may be nil.
 	Probe func(ctx context.Context, h *models.Encoder) ([]Metric, error)
 
-	// Evaluate measures samples of G alone, whenever a grid is drawn; nil: it is not done. Its
-	// metrics join the others.
+	// Evaluate measures samples of G alone, whenever a grid of samples is drawn. Its metrics join the
+	// others. It may be nil.
 	Evaluate func(ctx context.Context, samples *data.Set) ([]Metric, error)
 }
 
@@ -43,31 +44,33 @@ func (o Options) printf(format string, args ...any) {
 	}
 }
 
-// Run trains a model as cfg says (Algorithm 1) on set with the encoder file (empty where cfg needs
-// none), in a run folder. With o.Resume it goes on bit for bit from the newest whole checkpoint, with
-// the folder's own config. On cancel it saves and returns ctx.Err().
+// Run trains a model by Algorithm 1 on set, with the encoder in a file, and records it in the folder o.Out.
+// encoder is empty if cfg reads no encoder. With o.Resume the run continues bit for bit from the newest
+// checkpoint that can be read; config and encoder are then those of the folder, and Run ignores its own.
+// If ctx ends, Run saves and returns ctx.Err().
 //
 // In a group every process calls Run with the same arguments and trains on its share of each batch.
-// Rank 0 alone writes the folder; its files can be resumed by any number of processes. All stop
-// after the same step when one's ctx ends, and soon with an error that is torch.ErrPeerLost when
-// one is gone; rank 0 then saves the last whole step.
+// Rank 0 alone writes the folder. A run can be resumed by any number of processes. If the ctx of one
+// process ends, all stop after the same step. If a process is lost, the others return an error that is
+// torch.ErrPeerLost, and rank 0 saves the last complete step.
 func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Options) (err error) {
-	if err := divides(cfg.Batch, o.Group); err != nil {
-		return err
+	if o.Resume {
+		encoder = filepath.Join(o.Out, encoderFile)
+		cfg, err = ReadConfig(o.Out)
 	}
-	var run *RunDir
-	if o.Group.Rank() == 0 {
-		if run, err = CreateRun(o.Out, o.Resume); err == nil {
+	if err == nil {
+		err = divides(cfg.Batch, o.Group)
+	}
+	var run *runDir
+	if o.Group.Rank() > 0 {
+		o.Log, o.Watch, o.Evaluate = nil, nil, nil
+	} else if err == nil {
+		if run, err = createRun(o.Out, o.Resume); err == nil {
 			defer closing(run, &err)
 		}
-	} else {
-		o.Log, o.Watch, o.Evaluate = nil, nil, nil
 	}
 	if err := agree(o.Group, err); err != nil {
 		return err
-	}
-	if o.Resume {
-		encoder = filepath.Join(o.Out, encoderFile)
 	}
 	t, err := loadTrainer(cfg, encoder, o.Device)
 	if t != nil {
@@ -105,15 +108,15 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 	return t, nil
 }
 
-// begin loads what a resumed run left, and writes what a run folder has before the first step.
-func (t *Trainer) begin(run *RunDir, set *data.Set, o Options) error {
+// begin loads the state of a resumed run, and writes the files that a run folder has before the first step.
+func (t *Trainer) begin(run *runDir, set *data.Set, o Options) error {
 	if !o.Resume && t.H != nil {
 		if err := saveEncoder(run.Path(encoderFile), t.H); err != nil {
 			return err
 		}
 	}
-	h := history{cfg: t.cfg, seed: t.cfg.Seed, keep: t.cfg.Log.Keep, step: &t.step, load: t.Load}
-	if err := h.begin(run, set, o); err != nil {
+	s := session{cfg: t.cfg, seed: t.cfg.Seed, log: t.cfg.Log, step: &t.step, load: t.Load}
+	if err := s.begin(run, set, o); err != nil {
 		return err
 	}
 	for _, w := range t.cfg.Warnings() {
@@ -122,7 +125,7 @@ func (t *Trainer) begin(run *RunDir, set *data.Set, o Options) error {
 	return nil
 }
 
-func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Options) error {
+func (t *Trainer) drive(ctx context.Context, run *runDir, set *data.Set, o Options) error {
 	batches := newBatches(set, t.cfg.Seed, t.cfg.Batch, o.Group)
 	budget := budget{minutes: o.Minutes, began: time.Now(), first: t.step}
 	l := loop{
@@ -130,7 +133,7 @@ func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Optio
 		step: func(i int) ([]Metric, error) {
 			var loss Losses
 			err := torch.Do(func() (err error) {
-				loss, err = t.Step(t.cfg.Data.Range.FromUnit(batches.at(i)))
+				loss, err = t.Step(batches.at(i))
 				return err
 			})
 			if err != nil {
@@ -143,7 +146,7 @@ func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Optio
 			}
 			return t.metrics(loss), err
 		},
-		samples: func(step int, tb *TensorBoard) ([]Metric, error) {
+		samples: func(step int, tb *tensorBoard) ([]Metric, error) {
 			if err := t.drawGrid(run, step, tb); err != nil || o.Evaluate == nil {
 				return nil, err
 			}
@@ -171,17 +174,17 @@ func (t *Trainer) drive(ctx context.Context, run *RunDir, set *data.Set, o Optio
 	}
 }
 
-// After a divergence a run goes back to its last checkpoint and on with a smaller chain step and a
-// lower learning rate of E, both times calmer, at most maxTries times: by then the config is at
-// fault, and not the luck of a step. Seen up close, runs diverge when δ²/2 outgrows the curvature
-// of E: chains overshoot to where E is low, which E then learns to make lower still.
+// After a divergence a run goes back to its last checkpoint and continues with a smaller chain step and a
+// smaller learning rate of E. It does so at most maxTries times. Runs diverge when δ²/2 outgrows the
+// curvature of E: chains overshoot to points where E is low, and E learns to make them lower still.
 const (
-	calmer   = 0.7
+	calmer   = 0.7 // factor of both
 	maxTries = 3
 )
 
-// goBack prepares another try after a divergence; any other failure, and one too many, it returns.
-func (t *Trainer) goBack(run *RunDir, failure error, tries int, o Options) error {
+// goBack prepares another try after a divergence. It returns any other failure, and a divergence after
+// maxTries tries.
+func (t *Trainer) goBack(run *runDir, failure error, tries int, o Options) error {
 	var d *Diverged
 	if !errors.As(failure, &d) || tries > maxTries {
 		return failure
@@ -203,10 +206,10 @@ func (t *Trainer) goBack(run *RunDir, failure error, tries int, o Options) error
 	return writeConfig(run, t.cfg)
 }
 
-func (t *Trainer) reload(run *RunDir, failure error) error {
+func (t *Trainer) reload(run *runDir, failure error) error {
 	last, _, err := run.LastCheckpoint(verifyCheckpoint)
 	if err != nil {
-		return failure // nothing to go back to
+		return failure // there is no checkpoint
 	}
 	if err := t.Load(last.Path); err != nil {
 		return errors.Join(failure, err)
@@ -214,46 +217,23 @@ func (t *Trainer) reload(run *RunDir, failure error) error {
 	return nil
 }
 
-// metrics are the measurements that this config has: the loss of a network that is not trained is left out.
-func (t *Trainer) metrics(l Losses) (out []Metric) {
-	for i, v := range l.values() {
-		if v == &l.ELBO && t.optQ == nil || v == &l.Contrast && t.optH == nil {
-			continue
-		}
-		out = append(out, Metric{lossNames[i], *v})
-	}
-	return out
-}
-
-// stalled is the rms(x^T − x⁰) below which chains were seen to stall and collapse.
-const stalled = 0.005
-
-// warnOfCollapse returns a warning if the chains hardly move, the sign of a collapse.
-func warnOfCollapse(mean []Metric) string {
-	for _, m := range mean {
-		if m.Name == "move_rms" && m.Value < stalled {
-			return fmt.Sprintf("the chains hardly move (rms(x^T − x⁰) = %.2g, below %v): E has gone flat, or its gradients are too small for chain.delta2. "+
-				"Learning went with 0.02 to 0.08: raise chain.delta2, or lower opt_e.lr if this began in mid-run", m.Value, stalled)
-		}
-	}
-	return ""
-}
-
 // drawGrid writes samples of the averaged networks, 8×8, from the same latents every time.
-func (t *Trainer) drawGrid(run *RunDir, step int, tb *TensorBoard) error {
+func (t *Trainer) drawGrid(run *runDir, step int, tb *tensorBoard) error {
 	const n = 64
-	var pixels []byte
+	images := t.cfg.pictures()
 	err := torch.Do(func() error {
 		rng := torch.NewRNG(t.cfg.Seed, 0, "grid")
-		x := drawSamples(t.AvgG, t.AvgE.Frozen(t.dtype), t.cfg, nn.BatchStats, t.cfg.Chain.Steps, rng, n)
-		pixels = data.Bytes(t.cfg.Data.Range.ToUnit(x))
+		images.add(drawSamples(t.AvgG, t.AvgE.Frozen(t.dtype), t.cfg, nn.BatchStats, t.cfg.Chain.Steps, rng, n))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	size := t.cfg.Data.Size
-	img, err := data.Grid(pixels, data.Shape{N: n, H: size, W: size, C: t.cfg.Energy.Channels}, 8)
+	set, err := images.set("", nil)
+	if err != nil {
+		return err
+	}
+	img, err := data.Grid(set.Pixels(), set.Shape, 8)
 	if err != nil {
 		return err
 	}
@@ -271,18 +251,15 @@ func (t *Trainer) drawGrid(run *RunDir, step int, tb *TensorBoard) error {
 	return tb.Image(step, "samples", buf.Bytes(), img.Bounds().Dy(), img.Bounds().Dx())
 }
 
-// quickN is how many samples a measurement during training looks at.
-const quickN = 2000
-
-// quickSamples are images of the averaged G alone, normalised by the batch.
+// quickSamples are images of the averaged G alone, normalised by the batch, for a measurement during
+// training.
 func (t *Trainer) quickSamples() (*data.Set, error) {
-	size, channels := t.cfg.Data.Size, t.cfg.Energy.Channels
-	var pixels []byte
+	const n = 2000
+	images := t.cfg.pictures()
 	err := torch.Do(func() error {
-		for i := range quickN / sampleBatch {
+		for i := range n / sampleBatch {
 			torch.Tidy(func() torch.Tensor {
-				x := drawSamples(t.AvgG, nil, t.cfg, nn.BatchStats, 0, torch.NewRNG(t.cfg.Seed, i, "quick"), sampleBatch)
-				pixels = append(pixels, data.Bytes(t.cfg.Data.Range.ToUnit(x))...)
+				images.add(drawSamples(t.AvgG, nil, t.cfg, nn.BatchStats, 0, torch.NewRNG(t.cfg.Seed, i, "quick"), sampleBatch))
 				return torch.Tensor{}
 			})
 		}
@@ -291,5 +268,5 @@ func (t *Trainer) quickSamples() (*data.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return data.New(data.Shape{N: quickN, H: size, W: size, C: channels}, pixels, nil)
+	return images.set("", nil)
 }

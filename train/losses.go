@@ -1,0 +1,58 @@
+package train
+
+import (
+	"github.com/liebm/liebm/torch"
+)
+
+// EnergyLoss is L_E = mean E(x^T) − mean E(x,z). Its descent is the ascent of Eq. 4; lines 15 and 16 of
+// Algorithm 1 print the opposite sign. fake, joint: [n].
+func EnergyLoss(fake, joint torch.Tensor) torch.Tensor { return fake.Mean().Sub(joint.Mean()) }
+
+// GeneratorLoss is ‖G(m) − x‖²/(2τ²), summed over pixels, the mean over the batch: −log p_g(x|m) without
+// its constant. With the end x^T of a chain from G(m) as x it is the loss of Eq. 8. gm, x: [n,c,h,w].
+func GeneratorLoss(gm, x torch.Tensor, tau2 float64) torch.Tensor {
+	return gm.Sub(x).Square().Sum().DivScalar(2 * tau2 * float64(gm.Size(0)))
+}
+
+// ERMLoss is L_G = ω₁·(the loss of Eq. 8) + ω₂·(the loss of Eq. 14) (Eq. 11).
+func ERMLoss(match, elbo torch.Tensor, omega1, omega2 float64) torch.Tensor {
+	return match.MulScalar(omega1).AddScaled(elbo, omega2)
+}
+
+// JointLogLikelihood is log p_g(x,z|m) = log p_g(x|m) + ρ·cos(z, h(G(m))) without its constants, the mean
+// over the batch (Eq. 13). gm: G(m), [n,c,h,w] as x; z and latent, h(G(m)): [n,d_z], not read if ρ is 0.
+func JointLogLikelihood(x, gm, z, latent torch.Tensor, tau2, rho float64) torch.Tensor {
+	return plusAlignment(GeneratorLoss(gm, x, tau2).Neg(), z, latent, rho)
+}
+
+// ELBOLoss is −E_q[log p_g(x,z|m)] + KL(q(m|x) ‖ N(0,I)), where the first term is a [JointLogLikelihood] at
+// m ~ q(m|x) (Eq. 14; line 9 of Algorithm 1 prints the wrong sign). It is an upper bound of −log p_g(x,z),
+// whose integral over m (Eq. 12) has no closed form. mean, logVar: of q, [n,d_m].
+func ELBOLoss(likelihood, mean, logVar torch.Tensor) torch.Tensor {
+	return KLLoss(mean, logVar).Sub(likelihood)
+}
+
+// LatentELBOLoss is −E_q[ρ·cos(z, h(G(m)))] + KL(q(m|x) ‖ N(0,I)), the mean over the batch: Eq. 26 with the
+// logarithm that the paper leaves out. z, latent: [n,d_z]; mean, logVar: [n,d_m].
+func LatentELBOLoss(z, latent, mean, logVar torch.Tensor, rho float64) torch.Tensor {
+	return plusAlignment(KLLoss(mean, logVar), z, latent, -rho)
+}
+
+// plusAlignment adds ρ·cos(z, latent), the mean over the batch, to a scalar.
+func plusAlignment(to, z, latent torch.Tensor, rho float64) torch.Tensor {
+	if rho == 0 {
+		return to
+	}
+	return to.AddScaled(latent.CosineSimilarity(z).Mean(), rho)
+}
+
+// KLLoss is KL(N(μ, σ²) ‖ N(0,I)) = ½Σ(μ² + σ² − 1 − log σ²), the mean over the batch.
+// mean, logVar: [n,d].
+func KLLoss(mean, logVar torch.Tensor) torch.Tensor {
+	return mean.Square().Add(logVar.Exp()).Sub(logVar).AddScalar(-1).SumDim(1).Mean().MulScalar(0.5)
+}
+
+// reparameterize is μ + σ·ε with ε ~ N(0, I), differentiable in μ and log σ². mean, logVar: [n,d] → [n,d].
+func reparameterize(mean, logVar, noise torch.Tensor) torch.Tensor {
+	return mean.Add(logVar.MulScalar(0.5).Exp().Mul(noise))
+}

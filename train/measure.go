@@ -1,0 +1,105 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// Losses are what one step of Algorithm 1 measured.
+type Losses struct {
+	Generator float64 // L_G (Eq. 8)
+	Energy    float64 // L_E (Eq. 4)
+	Real      float64 // mean F(f(x)) of data
+	RealStd   float64 // its standard deviation over the batch; compare γ with it
+	Fake      float64 // mean F(f(x^T)) of negative samples
+	Cosine    float64 // mean cos(g(f(x)), z) of data
+	Move      float64 // rms(x^T − x⁰) of G's chains; below 0.005 the chains stand still
+	ELBO      float64 // the loss of Eq. 14; 0 without ERM
+	Contrast  float64 // NT-Xent of an encoder that is trained along; 0 for a frozen one
+}
+
+// lossNames are the names of the metrics, in the order of values.
+var lossNames = [...]string{"loss_g", "loss_e", "energy_real", "energy_real_std", "energy_fake", "cosine", "move_rms", "loss_elbo", "loss_h"}
+
+func (l *Losses) values() [len(lossNames)]*float64 {
+	return [...]*float64{&l.Generator, &l.Energy, &l.Real, &l.RealStd, &l.Fake, &l.Cosine, &l.Move, &l.ELBO, &l.Contrast}
+}
+
+// reading is a scalar on the device and the field it goes to.
+type reading struct {
+	to   *float64
+	from torch.Tensor // none: the field stays 0
+}
+
+// read copies scalars from the device in one transfer.
+func (l *Losses) read(readings ...reading) {
+	var to []*float64
+	var from []torch.Tensor
+	for _, r := range readings {
+		if r.from.Defined() {
+			to, from = append(to, r.to), append(from, r.from)
+		}
+	}
+	for i, v := range torch.Stack(from, 0).Float64s() {
+		*to[i] = v
+	}
+}
+
+// metrics are the measurements without the losses of networks that this config does not train.
+func (t *Trainer) metrics(l Losses) (out []Metric) {
+	for i, v := range l.values() {
+		if v == &l.ELBO && t.optQ == nil || v == &l.Contrast && t.optH == nil {
+			continue
+		}
+		out = append(out, Metric{lossNames[i], *v})
+	}
+	return out
+}
+
+// Check returns a *Diverged that names the first loss that is not finite, or the chains if they moved by
+// more than 0.4 of the range of pixels, whose width is given.
+func (l Losses) Check(step int, width float64) error {
+	for i, v := range l.values() {
+		if math.IsNaN(*v) || math.IsInf(*v, 0) {
+			return &Diverged{step, lossNames[i], *v}
+		}
+	}
+	if l.Move > 0.4*width {
+		return &Diverged{step, "move_rms", l.Move}
+	}
+	return nil
+}
+
+// Diverged is the error of a training that diverged: a loss is not finite, or chains that moved by a few
+// hundredths before leap across the whole range, after which losses soon stop being finite.
+type Diverged struct {
+	Step  int
+	Name  string // of the metric
+	Value float64
+}
+
+func (d *Diverged) Error() string {
+	return fmt.Sprintf("step %d: %s is %.3g: training diverged. The last checkpoint is good: start again with lower learning rates, a smaller chain.delta2 or another seed", d.Step, d.Name, d.Value)
+}
+
+// stalled is the rms(x^T − x⁰) below which chains were seen to stall and collapse.
+const stalled = 0.005
+
+// warnOfCollapse returns a warning if the chains hardly move, the sign of a collapse.
+func warnOfCollapse(mean []Metric) string {
+	for _, m := range mean {
+		if m.Name == "move_rms" && m.Value < stalled {
+			return fmt.Sprintf("the chains hardly move (rms(x^T − x⁰) = %.2g, below %v): E has gone flat, or its gradients are too small for chain.delta2. "+
+				"Runs that learnt had 0.02 to 0.08: raise chain.delta2, or lower opt_e.lr if this began in mid-run", m.Value, stalled)
+		}
+	}
+	return ""
+}
+
+// std is the standard deviation of x, a scalar.
+func std(x torch.Tensor) torch.Tensor { return rms(x.Sub(x.Mean())) }
+
+// rms is the root of the mean square of x, a scalar.
+func rms(x torch.Tensor) torch.Tensor { return x.Square().Mean().Sqrt() }
