@@ -39,3 +39,28 @@ func entriesOf(t *Trainer) (all []torch.Entry) {
 	}
 	return all
 }
+
+// sharedFolder holds the runs that tests share.
+var sharedFolder string
+
+// The networks of these tests are so small that a second thread would only wait.
+func TestMain(m *testing.M) {
+	torch.SetThreads(1)
+	var err error
+	if sharedFolder, err = os.MkdirTemp("", "liebm-train-test"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(sharedFolder)
+	os.Exit(code)
+}
+
+// shared returns the folder of a run that train makes when a test first asks for it. Tests only read it.
+func shared(t *testing.T, name string, train func(dir string) error) (dir string) {
+	t.Helper()
+	dir = filepath.Join(sharedFolder, name)
+	if _, err := os.Stat(dir); err != nil {
+		require.NoError(t, train(dir))
+	}
+	return dir
+}

@@ -59,12 +59,12 @@ func bars(t *testing.T) *data.Set {
 	return set
 }
 
-// encoder pretrains for a few steps and returns the folder.
+// encoder returns the file of an encoder that was pretrained for a few steps. All tests share it.
 func encoder(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "encoder")
-	require.NoError(t, Pretrain(t.Context(), tinySSL(), bars(t), Options{Out: dir}))
-	return filepath.Join(dir, encoderFile)
+	return filepath.Join(shared(t, "encoder", func(dir string) error {
+		return Pretrain(t.Context(), tinySSL(), bars(t), Options{Out: dir})
+	}), encoderFile)
 }
 
 // stopAfter is a context that ends once so many steps were made, and the watch that ends it.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/liebm/liebm/data"
@@ -229,7 +230,7 @@ func (s *ssl) finish(set *data.Set) error {
 		switch s.cfg.Target {
 		case SimCLR:
 			scale, shift := s.BN.Affine()
-			s.H.Compose(torch.Call("aten::diag", scale).Tensor(0), shift)
+			s.H.Compose(torch.Eye(scale.Size(0), scale.DType()).ToDevice(s.device).Mul(scale), shift)
 		case WMSE:
 			inverse, mean := whitening(s.outputs(set.Head(whitenN)))
 			s.H.Compose(inverse, mean.Matmul(inverse.T()).Reshape(-1).MulScalar(-1))

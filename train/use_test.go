@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,16 +24,17 @@ func tinyModel(t *testing.T, settings ...string) *Model {
 	return modelOf(t, bars(t), settings...)
 }
 
-// modelOf is tinyModel of other images.
+// modelOf is tinyModel of other images. Models of the same settings share their run.
 func modelOf(t *testing.T, set *data.Set, settings ...string) *Model {
 	t.Helper()
 	before := torch.Live()
-	dir := filepath.Join(t.TempDir(), "run")
 	cfg, h := withSettings(t, settings), ""
 	if cfg.NeedsEncoder() {
 		h = encoder(t)
 	}
-	require.NoError(t, Run(t.Context(), cfg, set, h, Options{Out: dir}))
+	dir := shared(t, strings.Join(settings, " ")+" "+set.SHA256(), func(dir string) error {
+		return Run(t.Context(), cfg, set, h, Options{Out: dir})
+	})
 	m, err := LoadModel(dir, torch.Device{})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -156,5 +156,12 @@ func openModel(c *cli.Context, dir string) (*train.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return train.LoadModel(dir, device)
+	m, err := train.LoadModel(dir, device)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range m.Warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
+	return m, nil
 }
