@@ -25,7 +25,7 @@ func (r *reader) zip(source string, b []byte) (done bool, err error) {
 	if isNPZ(archive) && !isArchiveName(strings.ToLower(source)) {
 		return false, nil
 	}
-	r.split, r.lone, r.archived = cmp.Or(r.split, Train), false, true
+	r.split, r.single, r.archived = cmp.Or(r.split, Train), false, true
 	defer func() { r.archived = false }()
 	others := 0
 	for _, f := range archive.File {
@@ -45,7 +45,7 @@ func (r *reader) zip(source string, b []byte) (done bool, err error) {
 		}
 		member := source + "/" + f.Name
 		if hint := splitOf(f.Name); r.split != "" && hint != "" && hint != r.split {
-			r.other = append(r.other, fmt.Sprintf("%s (%s)", member, hint))
+			r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", member, hint))
 			continue
 		}
 		contents, err := inflate.Member(f)

@@ -46,9 +46,11 @@ func (a Augment) Validate() error {
 
 // Apply draws one view of every image. x: [n,c,h,w] in [0,1], the result too.
 //
-// It follows torchvision's transforms with two differences, both so that a batch is one operator:
-// the order of the four jitters is drawn once per batch, and a crop that would leave the image is
-// cut to it instead of drawn again.
+// It follows torchvision's transforms. What differs, mostly so that a batch is one operator:
+//   - The order of the four jitters is drawn once per batch.
+//   - A crop is a box of real numbers. torchvision rounds it to whole pixels.
+//   - A crop is resized by a bicubic kernel with a = −0.75, without antialiasing, that also sees the pixels
+//     around the box. Pillow's kernel has a = −0.5.
 func (a Augment) Apply(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor {
 		if a.Noise {
@@ -140,15 +142,13 @@ func shiftHue(x, turns torch.Tensor) torch.Tensor {
 	return torch.Stack([]torch.Tensor{channel(5), channel(3), channel(1)}, 1)
 }
 
-// crop is torchvision's RandomResizedCrop, bicubic, with aspect ratios of 3/4 to 4/3, back to the
-// image's own size; and the flip, which is a crop read backwards.
+// crop is torchvision's RandomResizedCrop, bicubic, back to the image's own size; and the flip, which is a
+// crop read backwards.
 func (a Augment) crop(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	n, h, w := x.Size(0), x.Size(2), x.Size(3)
-	width, height := torch.Ones([]int{n, 1}, torch.Float32), torch.Ones([]int{n, 1}, torch.Float32) // fractions of the image
+	width, height := torch.Ones([]int{n, 1}, torch.Float32), torch.Ones([]int{n, 1}, torch.Float32)
 	if a.Crop[1] > 0 {
-		area := rng.Uniform(a.Crop[0], a.Crop[1], n, 1)
-		ratio := rng.Uniform(math.Log(3.0/4), math.Log(4.0/3), n, 1).Exp()
-		width, height = area.Mul(ratio).Sqrt().Clamp(0, 1), area.Div(ratio).Sqrt().Clamp(0, 1)
+		width, height = a.boxes(n, h, w, rng)
 	}
 	// Positions of the output pixels' centres along one axis, in [−1,1] of the image.
 	axis := func(size int, extent, start torch.Tensor) torch.Tensor {
@@ -164,6 +164,26 @@ func (a Augment) crop(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	grid := torch.Stack([]torch.Tensor{
 		across.Reshape(n, 1, w).Expand(n, h, w), down.Reshape(n, h, 1).Expand(n, h, w)}, 3)
 	return x.Contiguous(torch.Contiguous).GridSampleBicubic(grid.ToDevice(x.Device())).Clamp(0, 1)
+}
+
+// boxes draws the sizes of crops as RandomResizedCrop does: width and height as fractions of the image's,
+// [n,1] each. The area and the logarithm of the aspect ratio, 3/4 to 4/3, are uniform. The first of ten
+// candidates that fits into the image is taken. If none fits, the crop is the largest with an allowed aspect
+// ratio.
+func (a Augment) boxes(n, h, w int, rng *torch.RNG) (width, height torch.Tensor) {
+	const candidates, ratio = 10, 4.0 / 3
+	shape := float64(w) / float64(h)
+	areas := rng.Uniform(a.Crop[0], a.Crop[1], candidates, n, 1)
+	ratios := rng.Uniform(-math.Log(ratio), math.Log(ratio), candidates, n, 1).Exp().DivScalar(shape)
+	widths, heights := areas.Mul(ratios).Sqrt(), areas.Div(ratios).Sqrt()
+	fits := widths.OnesLike().GreaterEqual(widths.Maximum(heights))
+	width = torch.Full([]int{n, 1}, min(1, ratio/shape), torch.Float32)
+	height = torch.Full([]int{n, 1}, min(1, ratio*shape), torch.Float32)
+	for k := candidates - 1; k >= 0; k-- {
+		fit := fits.Select(0, k)
+		width, height = torch.Where(fit, widths.Select(0, k), width), torch.Where(fit, heights.Select(0, k), height)
+	}
+	return width, height
 }
 
 // Floats turns gathered pixels, n images of h×w×c bytes, into [n,c,h,w] float32 in [0,1], NHWC in

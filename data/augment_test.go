@@ -134,13 +134,13 @@ func TestCropIsBicubicOfTheBoxDrawn(t *testing.T) {
 		got := a.crop(x, torch.NewRNG(1, 0, "crop")).Float64s()
 
 		rng := torch.NewRNG(1, 0, "crop")
-		area, ratio := rng.Uniform(0.2, 1, n, 1).Float64s(), rng.Uniform(math.Log(3.0/4), math.Log(4.0/3), n, 1).Exp().Float64s()
+		widths, heights := a.boxes(n, h, w, rng)
+		width, height := widths.Float64s(), heights.Float64s()
 		left, top := rng.Uniform(0, 1, n, 1).Float64s(), rng.Uniform(0, 1, n, 1).Float64s()
 		flip := rng.Bernoulli(0.5, n, 1).Float64s()
 		pixels := x.Float64s()
 		for i := range n {
-			width, height := min(math.Sqrt(area[i]*ratio[i]), 1), min(math.Sqrt(area[i]/ratio[i]), 1)
-			box := [4]float64{top[i] * (1 - height) * h, left[i] * (1 - width) * w, height * h, width * w}
+			box := [4]float64{top[i] * (1 - height[i]) * h, left[i] * (1 - width[i]) * w, height[i] * h, width[i] * w}
 			for c := range 2 {
 				at := (2*i + c) * h * w
 				want := bicubic(pixels[at:at+h*w], h, w, box, [4]int{0, h, 0, w})
@@ -178,16 +178,49 @@ func TestCropsAreDistributedAsAsked(t *testing.T) {
 			}
 			require.InDelta(t, 0.6, width*height, 0.42, "area in [0.2, 1]")
 			require.LessOrEqual(t, max(width, height), 1.01)
-			if max(width, height) < 0.98 { // not cut at the image's edge
-				require.Less(t, math.Abs(math.Log(width/height)), math.Log(4.0/3)+0.03, "aspect ratio in [3/4, 4/3]")
-			}
+			require.Less(t, math.Abs(math.Log(width/height)), math.Log(4.0/3)+0.03, "aspect ratio in [3/4, 4/3]")
 			if width*height < 0.6 {
 				small++
 			}
 		}
 		assert.InDelta(t, 0.25*n, flips, 4*math.Sqrt(n*0.25*0.75), "flips: binomial, four sigma")
-		// A cut box is smaller than was drawn, so a little more than half lie below the middle.
+		// Large boxes fit less often, so more than half lie below the middle.
 		assert.Greater(t, float64(small), n/2-4*math.Sqrt(n/4.0))
+	})
+}
+
+// TestBoxesAreThoseOfRandomResizedCrop compares with the rule of torchvision's get_params: draw again what
+// leaves the image, at most ten times. With area s and |log ratio| u, a box fits a square if s ≤ exp(−u), so
+// the mean area of those that fit is E[(exp(−2u) − 0.04)/1.6] / E[(exp(−u) − 0.2)/0.8] = 0.5384.
+func TestBoxesAreThoseOfRandomResizedCrop(t *testing.T) {
+	torchtest.Scope(t, func() {
+		const n, limit = 20_000, 4.0 / 3
+		a := Augment{Crop: [2]float64{0.2, 1}}
+		for name, c := range map[string]struct {
+			h, w int
+			mean float64 // 0: not known
+		}{"square": {32, 32, 0.5384}, "wide": {30, 40, 0}} {
+			widths, heights := a.boxes(n, c.h, c.w, torch.NewRNG(1, 0, "boxes"))
+			areas := widths.Mul(heights)
+			assert.LessOrEqual(t, widths.Maximum(heights).Max().Item(), 1.0, name)
+			for i, v := range areas.Float64s() {
+				require.InDelta(t, 0.6, v, 0.4+1e-6, "%s: area in [0.2, 1]", name)
+				ratio := widths.Select(0, i).Item() / heights.Select(0, i).Item() * float64(c.w) / float64(c.h)
+				require.InDelta(t, 0, math.Log(ratio), math.Log(limit)+1e-6, "%s: aspect ratio in pixels", name)
+				if i > 200 {
+					break
+				}
+			}
+			if c.mean > 0 {
+				assert.InDelta(t, c.mean, areas.Mean().Item(), 4*0.22/math.Sqrt(n), "%s: four standard errors", name)
+			}
+		}
+		whole := Augment{Crop: [2]float64{1, 1}}
+		width, height := whole.boxes(50, 32, 32, torch.NewRNG(1, 0, "boxes"))
+		assert.Equal(t, []float64{1, 1}, []float64{width.Min().Item(), height.Min().Item()}, "no candidate fits: all of a square")
+		width, height = whole.boxes(50, 30, 60, torch.NewRNG(1, 0, "boxes"))
+		assert.InDelta(t, 2.0/3, width.Min().Item(), 1e-6, "no candidate fits: 40 of 60 columns")
+		assert.Equal(t, 1.0, height.Min().Item())
 	})
 }
 

@@ -156,7 +156,7 @@ func FuzzIDX(f *testing.F) {
 	f.Add(idx(nil, 1<<31, 1<<13, 1<<13))
 	f.Add(tarred(f, folder(f, map[string][]byte{"x.gz": gzipped(f, idx(ramp(60), 5, 4, 3)), "y": idx(ramp(5), 5)})))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r := reader{lone: true}
+		r := reader{single: true}
 		if r.content("x-ubyte", b) != nil {
 			return
 		}

@@ -138,7 +138,7 @@ func TestFashionMNISTIsPaddedOrResized(t *testing.T) {
 }
 
 func TestImageFilesOfEveryKind(t *testing.T) {
-	want := mustOpen(t, "testdata/photos/hwc.npy", Options{}) // a lone array [8,8,3] is three gray... images of 8×3
+	want := mustOpen(t, "testdata/photos/hwc.npy", Options{}) // a single array [8,8,3] is three gray... images of 8×3
 	require.Equal(t, Shape{8, 8, 3, 1}, want.Shape)
 	rgb, err := decodeImage(photo(t, "rgb.png"))
 	require.NoError(t, err)

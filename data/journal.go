@@ -18,9 +18,10 @@ import (
 	"slices"
 )
 
-// A writer makes a prepared file. Beside it lie, until it is whole, out.partial with the pixels so far, and out.journal:
-// a line that identifies the work, and one for each lot, written after the pixels of that lot. A line says what the
-// checksum of all pixels is by then, so that after a power cut, too, only what is right is kept.
+// A writer makes a prepared file. Until the file is whole, two others lie beside it: out.partial has the pixels so far,
+// and out.journal a line that identifies the work and then one line for each chunk. The line of a chunk is written after
+// its pixels and has the checksum of all pixels up to there. After a power cut, only chunks with the right checksum are
+// kept.
 type writer struct {
 	out     string
 	root    string // of the source, which the names of the index are relative to
@@ -37,7 +38,7 @@ type journalHead struct {
 	Stamp  string `json:"stamp"`
 }
 
-// A journalLine is what is known of a lot besides its pixels.
+// A journalLine describes a chunk: everything but its pixels.
 type journalLine struct {
 	Shape   [3]int   `json:"shape"` // h, w, c
 	Labels  []int32  `json:"labels"`
@@ -173,10 +174,10 @@ func (w *writer) keep(line journalLine, shape Shape) {
 
 func (w *writer) n() int { return w.shape.N }
 
-// lot decodes and writes a lot: first its pixels, then its line.
-func (w *writer) lot(ctx context.Context, l lot, s shaper, skip bool) error {
+// chunk decodes a chunk and writes first its pixels, then its line.
+func (w *writer) chunk(ctx context.Context, c chunk, s shaper, skip bool) error {
 	shape := Shape{0, w.shape.H, w.shape.W, w.shape.C}
-	pixels, sums, wrong, err := l.shape(ctx, s, &shape, func(n int) []byte { return make([]byte, n) })
+	pixels, sums, wrong, err := c.shape(ctx, s, &shape, nil)
 	if err != nil {
 		return err
 	}
@@ -185,15 +186,15 @@ func (w *writer) lot(ctx context.Context, l lot, s shaper, skip bool) error {
 	}
 	line := journalLine{Shape: [3]int{shape.H, shape.W, shape.C}}
 	raw := sha256.New()
-	for i := range l.n {
+	for i := range c.n {
 		raw.Write(sums[i][:])
-		if len(wrong) > 0 && wrong[0].at == i {
+		if len(wrong) > 0 && wrong[0].index == i {
 			line.Skipped = append(line.Skipped, wrong[0].err.Error())
 			wrong = wrong[1:]
 			continue
 		}
-		line.Labels = append(line.Labels, l.label(i))
-		if name := l.origin(i); len(line.Origins) == 0 || name != line.Origins[len(line.Origins)-1] {
+		line.Labels = append(line.Labels, c.label(i))
+		if name := c.origin(i); len(line.Origins) == 0 || name != line.Origins[len(line.Origins)-1] {
 			line.Origins = append(line.Origins, name)
 		}
 	}
@@ -213,8 +214,8 @@ func (w *writer) lot(ctx context.Context, l lot, s shaper, skip bool) error {
 	return nil
 }
 
-// refuse names the images that stop the work: those of one lot, at most ten.
-func refuse(wrong []bad) error {
+// refuse is the error for the images of a chunk that cannot be used. It names at most ten.
+func refuse(wrong []imageError) error {
 	const most = 10
 	var errs []error
 	for _, b := range wrong[:min(most, len(wrong))] {

@@ -26,13 +26,14 @@ type Known struct {
 	Package      string // the Debian package with it, or ""
 	Downloads    []Download
 
-	photos bool     // files of one image each, resized when they are read
-	crop   string   // what Crop "" means
-	places []string // below a root: see Locate
-	forms  []form
+	photos   bool     // files of one image each, resized when they are read
+	inOrder  bool     // see divide
+	crop     string   // what Crop "" means
+	places   []string // below a root: see Locate
+	fileSets []fileSet
 }
 
-// Count is the number of images of a split.
+// Count is the published number of images of a split; 0 if the set has no such split.
 func (k Known) Count(s Split) int {
 	return map[Split]int{Train: k.Train, Test: k.Test, Valid: k.Valid, Extra: k.Extra}[s]
 }
@@ -55,8 +56,8 @@ func HeldOut(source string) Split {
 	return Test
 }
 
-// A form is a set of files in which a data set is published.
-type form []file
+// A fileSet is a set of files in which a data set is published.
+type fileSet []file
 
 // A file has one of two checksums, of its decompressed contents or, if packed, as it is.
 type file struct {
@@ -138,9 +139,22 @@ func (k Known) check(s *Set) error {
 	return nil
 }
 
-// checkFeed is check for a set that is about to be prepared. Where the number of images is not known
+// divide is the images of split where nothing but their order tells: of all published images, sorted by name, the first
+// k.Train are for training and the rest for validation. It returns all entries and no split if they are not all images
+// of such a set.
+func (k Known) divide(entries []entry, split Split) ([]entry, Split) {
+	if !k.inOrder || len(entries) != k.Train+k.Valid {
+		return entries, ""
+	}
+	if split == Valid {
+		return entries[k.Train:], Valid
+	}
+	return entries[:k.Train], Train
+}
+
+// checkStream is check for a set that is about to be prepared. Where the number of images is not known
 // yet, check finds a difference when the file is opened.
-func (k Known) checkFeed(f *feed, split Split) error {
+func (k Known) checkStream(f *stream, split Split) error {
 	if f.total > 0 && f.total != k.Count(split) {
 		return fmt.Errorf("%d %s images, but %s has %d%s; fetch it from %s, or prepare it by its path alone", f.total, split, k.Title, k.Count(split), k.hint(), k.URL)
 	}
@@ -171,7 +185,7 @@ func identify(labels []int32) (Known, bool) {
 	}
 	sum := hex.EncodeToString(h.Sum(nil))
 	for _, k := range known() {
-		for _, f := range k.forms {
+		for _, f := range k.fileSets {
 			if slices.ContainsFunc(f, func(f file) bool { return f.sha256 == sum }) {
 				return k, true
 			}
@@ -194,7 +208,7 @@ func fashionMNIST() Known {
 			{URL: fashionURL + "t10k-labels-idx1-ubyte.gz", Size: 5148, SHA256: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"},
 		},
 		places: []string{"fashion-mnist", "fmnist", "FashionMNIST/raw"},
-		forms: []form{{
+		fileSets: []fileSet{{
 			{name: "train-images-idx3-ubyte", sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
 			{name: "train-labels-idx1-ubyte", sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"},
 			{name: "t10k-images-idx3-ubyte", sha256: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
@@ -209,7 +223,7 @@ func mnist() Known {
 		URL:     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 		Classes: strings.Split("0123456789", ""),
 		places:  []string{"mnist", "MNIST/raw"},
-		forms: []form{{
+		fileSets: []fileSet{{
 			{name: "train-images-idx3-ubyte", sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"},
 			{name: "train-labels-idx1-ubyte", sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"},
 			{name: "t10k-images-idx3-ubyte", sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"},
@@ -237,7 +251,7 @@ func cifar10() Known {
 		Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
 		places: []string{"cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz",
 			"cifar-10-python.tar.gz", "cifar10", "cifar-10"},
-		forms: []form{
+		fileSets: []fileSet{
 			{{name: "cifar-10-binary.tar.gz", sha256: cifar10Binary, packed: true}},
 			{{name: "cifar-10-python.tar.gz", md5: "c58f30108f718f92721af3b95e74349a", packed: true}},
 			{
@@ -267,7 +281,7 @@ func cifar100() Known {
 			television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm`),
 		places: []string{"cifar-100-binary", "cifar-100-python", "cifar-100-binary.tar.gz",
 			"cifar-100-python.tar.gz", "cifar100", "cifar-100"},
-		forms: []form{
+		fileSets: []fileSet{
 			{{name: "cifar-100-binary.tar.gz", sha256: cifar100Binary, packed: true}},
 			{{name: "cifar-100-python.tar.gz", md5: "eb9058c3a382ffc7106e4002c42a8d85", packed: true}},
 			{

@@ -17,7 +17,7 @@ func svhn10() Known {
 			{URL: svhnURL + "test_32x32.mat", Size: 64275384, SHA256: svhnTest},
 		},
 		places: []string{"svhn", "SVHN"},
-		forms: []form{
+		fileSets: []fileSet{
 			{
 				{name: "train_32x32.mat", sha256: svhnTrain},
 				{name: "test_32x32.mat", sha256: svhnTest},
@@ -44,7 +44,7 @@ func imageNet32() Known {
 			{URL: "https://image-net.org/data/downsample/Imagenet32_val_npz.zip", Login: true},
 		},
 		places: []string{"imagenet32", "imagenet-32", "Imagenet32"},
-		forms: []form{
+		fileSets: []fileSet{
 			{
 				{name: "train_data_batch_1.npz", md5: "464fde20de6eb44c28cc1a8c11544bb1"},
 				{name: "train_data_batch_2.npz", md5: "bdb56e71882c3fd91619d789d5dd7c79"},
@@ -73,7 +73,7 @@ func celebA() Known {
 				SHA256: celebASplit},
 		},
 		places: []string{"celeba", "CelebA", "img_align_celeba", "img_align_celeba.zip"},
-		forms: []form{
+		fileSets: []fileSet{
 			{{name: "img_align_celeba.zip", sha256: celebAImages, packed: true}},
 			{{name: "list_eval_partition.txt", sha256: celebASplit}},
 		},
@@ -82,11 +82,13 @@ func celebA() Known {
 
 const driveURL = "https://drive.google.com/uc?id="
 
-// celebAHQ has no published checksums. Its files are split by the names of their folders; where they are not, all
-// 30,000 are opened by the path alone.
+// celebAHQ has no published checksums. Its splits are folders called train and valid, as NVAE has them. A folder of all
+// 30,000 images without such folders, for example 0.jpg to 29999.jpg, is split here: in the order of their names as
+// strings, the first 27,000 are for training and the last 3,000 for validation. That is another choice of images than
+// NVAE's, of the same sizes. Open the folder by its path alone to have all 30,000.
 func celebAHQ() Known {
 	return Known{
-		Name: "celebahq", Title: "CelebA-HQ 256", H: 256, W: 256, C: 3, Train: 27000, Valid: 3000, photos: true,
+		Name: "celebahq", Title: "CelebA-HQ 256", H: 256, W: 256, C: 3, Train: 27000, Valid: 3000, photos: true, inOrder: true,
 		URL:    "https://github.com/tkarras/progressive_growing_of_gans",
 		places: []string{"celebahq", "celeba-hq", "celebahq256", "celebahq256_imgs"},
 	}

@@ -3,6 +3,7 @@ package data
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -43,7 +44,7 @@ func TestFashionMNIST(t *testing.T) {
 
 	// The header and the pixels together have the checksum of the published file.
 	whole := sha256.Sum256(append(idx(nil, 60000, 28, 28), train.Pixels()...))
-	assert.Equal(t, fashionMNIST().forms[0][0].sha256, hex.EncodeToString(whole[:]))
+	assert.Equal(t, fashionMNIST().fileSets[0][0].sha256, hex.EncodeToString(whole[:]))
 
 	known, err := Lookup("fmnist")
 	require.NoError(t, err)
@@ -161,11 +162,43 @@ func TestKnownSetsAreComplete(t *testing.T) {
 			assert.Contains(t, []int{0, 10, 100, 1000}, len(k.Classes))
 			assert.NotEmpty(t, k.URL)
 			assert.NotEmpty(t, k.places)
-			for _, form := range k.forms {
-				for _, f := range form {
+			for _, fileSet := range k.fileSets {
+				for _, f := range fileSet {
 					assert.Truef(t, len(f.sha256) == 64 || f.sha256 == "" && len(f.md5) == 32, "%s has no checksum", f.name)
 				}
 			}
 		})
 	}
+}
+
+func TestFlatCelebAHQIsSplitByOrder(t *testing.T) {
+	folder := func(n int) *reader {
+		k := celebAHQ()
+		r := &reader{known: &k}
+		for i := range n {
+			r.images = append(r.images, entry{name: fmt.Sprintf("CelebA-HQ-img/%d.jpg", i), label: -1})
+		}
+		return r
+	}
+	names := map[string]bool{}
+	for split, n := range map[Split]int{Train: 27000, Valid: 3000} {
+		r := folder(30000)
+		r.split = split
+		from, err := r.chosen("hq")
+		require.NoError(t, err)
+		assert.Equal(t, []any{n, split}, []any{from.total, from.split})
+		require.NoError(t, r.known.checkStream(from, split))
+		require.NoError(t, from.each(func(c chunk) error {
+			for i := range c.n {
+				names[c.origin(i)] = true
+			}
+			return nil
+		}))
+	}
+	assert.Len(t, names, 30000, "no image is in both")
+	r := folder(29999)
+	r.split = Train
+	from, err := r.chosen("hq")
+	require.NoError(t, err)
+	require.ErrorContains(t, r.known.checkStream(from, Train), "29999 train images, but CelebA-HQ 256 has 27000")
 }

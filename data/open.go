@@ -80,11 +80,10 @@ func open(source string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	crop := ""
 	if known != nil {
-		o.Split, crop = cmp.Or(o.Split, Train), known.crop
+		o.Split = cmp.Or(o.Split, Train)
 	}
-	set, err := load(path, o, crop)
+	set, err := load(path, known, o)
 	if err != nil {
 		return nil, err
 	}
@@ -117,15 +116,17 @@ func locate(source string, o Options) (string, *Known, error) {
 	return path, &known, err
 }
 
-// load reads the split of whatever lies at path. Crop is what "" means for files of one image each.
-func load(path string, o Options, crop string) (*Set, error) {
-	r := reader{}
+// load reads the split of whatever lies at path. known may be nil.
+func load(path string, known *Known, o Options) (*Set, error) {
+	r := reader{known: known}
 	defer r.release()
 	if err := r.scan(path, o.Split); err != nil {
 		return nil, err
 	}
 	if r.only(prepared, o.Size) == 0 && len(r.parts) == 0 && len(r.images) > 0 {
-		o.Crop = cmp.Or(o.Crop, crop)
+		if known != nil {
+			o.Crop = cmp.Or(o.Crop, known.crop)
+		}
 		return r.decodeAll(path, o)
 	}
 	set, err := r.assemble(path)
@@ -164,7 +165,7 @@ func (r *reader) scan(path string, split Split) error {
 		r.split, r.root = cmp.Or(split, Train), path
 		err = r.folder(path, 0)
 	} else {
-		r.split, r.lone = split, true
+		r.split, r.single = split, true
 		err = r.file(path)
 		if err == nil {
 			err = r.labelsBeside(path)
@@ -267,7 +268,7 @@ func (r *reader) nothing(path string, labels []*part) error {
 	if r.split != "" {
 		want = string(r.split) + " images"
 	}
-	saw := slices.Concat(r.other, r.unread)
+	saw := slices.Concat(r.otherSplit, r.unread)
 	if len(labels) > 0 {
 		saw = append(saw, labels[0].source+": labels only")
 	}

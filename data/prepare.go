@@ -29,23 +29,23 @@ type Report struct {
 	Pixels  string // SHA-256
 }
 
-// A feed is the images of a source, in a fixed order.
-type feed struct {
+// A stream is the images of a source in a fixed order, a chunk at a time.
+type stream struct {
 	name    string
 	split   Split
 	classes []string
 	celeba  bool
 	files   bool // of one image each, which need not have a shape in common
 	total   int  // 0: not known yet
-	each    func(yield func(lot) error) error
+	each    func(yield func(chunk) error) error
 }
 
 // Prepare decodes the split of a set once, crops and resizes it, and writes it to one file, out, that Open maps: its
 // pixels then cost no memory of the process, and its labels 4 bytes each. Source is as in Open.
 //
 // The file appears under its name when it is whole. Until then it grows beside it, with a journal, and the same call
-// goes on after an interruption or a crash with the next lot of 256 images. A call with nothing to do, for source and
-// options are as they were, returns at once.
+// goes on after an interruption or a crash with the next chunk of 256 images. If source and options are
+// as they were, there is nothing to do, and the call returns at once.
 //
 // One line of the error, or of Report.Skipped, names each image that could not be read.
 func Prepare(ctx context.Context, source, out string, o PrepareOptions) (Report, error) {
@@ -86,14 +86,14 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 		w.close()
 	}()
 	w.root = path
-	from, release, err := openFeed(path, o)
+	from, release, err := openStream(path, known, o)
 	if err != nil {
 		return Report{}, err
 	}
 	defer release()
 	if known != nil {
 		w.record.Classes = known.Classes
-		if err := known.checkFeed(from, o.Split); err != nil {
+		if err := known.checkStream(from, o.Split); err != nil {
 			return Report{}, fmt.Errorf("%s: %w", path, err)
 		}
 		from.total = known.Count(o.Split)
@@ -152,7 +152,7 @@ func stampOf(path string) (string, error) {
 
 // already reports whether out is what record asks for.
 func already(out string, record Record) (Report, bool) {
-	set, err := load(out, Options{}, "")
+	set, err := load(out, nil, Options{})
 	if err != nil {
 		return Report{}, false // not there, or not whole: it is written anew
 	}
@@ -163,13 +163,13 @@ func already(out string, record Record) (Report, bool) {
 	return Report{Shape: set.Shape, Record: *set.record, Done: true, Pixels: set.SHA256()}, true
 }
 
-// openFeed finds the images of the split at path. Where Open would hold more than maxHeld, the files are read one at
+// openStream finds the images of the split at path. Where Open would hold more than maxHeld, the files are read one at
 // a time.
-func openFeed(path string, o PrepareOptions) (from *feed, release func(), err error) {
-	r := &reader{raw: true}
+func openStream(path string, known *Known, o PrepareOptions) (from *stream, release func(), err error) {
+	r := &reader{raw: true, known: known}
 	err = r.scan(path, o.Split)
 	switch {
-	case errors.Is(err, errTooBig) && r.sink == nil:
+	case errors.Is(err, errTooBig) && r.onPart == nil:
 		r.release()
 		return streamed(path, o.Split, r.of(cifar)), func() {}, nil
 	case err != nil:
@@ -191,42 +191,42 @@ func openFeed(path string, o PrepareOptions) (from *feed, release func(), err er
 	if err != nil {
 		return nil, nil, err
 	}
-	from = &feed{name: cmp.Or(set.Name, stem(path)), split: set.Split, classes: set.Classes, total: set.N}
-	from.each = func(yield func(lot) error) error { return setLots(set, strings.Join(set.Files, " + "), yield) }
+	from = &stream{name: cmp.Or(set.Name, stem(path)), split: set.Split, classes: set.Classes, total: set.N}
+	from.each = func(yield func(chunk) error) error { return setChunks(set, strings.Join(set.Files, " + "), yield) }
 	return from, func() { set.Close() }, nil
 }
 
 // streamed feeds the parts of a set of many large files, such as ImageNet 32's, as they are read.
-func streamed(path string, split Split, first []*part) *feed {
-	from := &feed{split: split}
+func streamed(path string, split Split, first []*part) *stream {
+	from := &stream{split: split}
 	if len(first) > 0 {
 		from.name = first[0].name
 	}
-	from.each = func(yield func(lot) error) error {
+	from.each = func(yield func(chunk) error) error {
 		r := reader{raw: true}
 		defer r.release()
-		r.sink = func(p *part) error {
+		r.onPart = func(p *part) error {
 			if p.kind != cifar || p.name != from.name {
 				return fmt.Errorf("%s: not one of the batches of %s beside it; give the folder of the set itself", p.source, from.name)
 			}
 			set := newSet(p.Shape, p.pixels, p.labels)
-			return setLots(set, p.source, yield)
+			return setChunks(set, p.source, yield)
 		}
 		return r.scan(path, split)
 	}
 	return from
 }
 
-func setLots(set *Set, origin string, yield func(lot) error) error {
-	for first := 0; first < set.N; first += lotSize {
-		l := lot{n: min(lotSize, set.N-first),
+func setChunks(set *Set, origin string, yield func(chunk) error) error {
+	for first := 0; first < set.N; first += chunkSize {
+		c := chunk{n: min(chunkSize, set.N-first),
 			label:  func(i int) int32 { return int32(set.Label(first + i)) },
 			origin: func(int) string { return origin },
 			frame: func(i int) (frame, []byte, error) {
 				pix := set.Image(first + i)
 				return frame{pix, set.H, set.W, set.C}, pix, nil
 			}}
-		if err := yield(l); err != nil {
+		if err := yield(c); err != nil {
 			return err
 		}
 	}
@@ -234,17 +234,17 @@ func setLots(set *Set, origin string, yield func(lot) error) error {
 }
 
 // fill writes what the journal lacks, and finishes the file.
-func (w *writer) fill(ctx context.Context, from *feed, o PrepareOptions) (Report, error) {
+func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Report, error) {
 	s := shaper{crop: w.record.Crop, size: o.Size, scale: o.Scale, rgb: o.RGB}
 	if from.files && o.Size != 0 {
 		s.scale, w.record.Fit = true, "resize"
 	}
 	resumed, at := w.n(), 0
-	err := from.each(func(l lot) error {
+	err := from.each(func(c chunk) error {
 		if at++; at <= len(w.lines) {
 			return ctx.Err() // prepared before
 		}
-		if err := w.lot(ctx, l, s, o.Skip); err != nil {
+		if err := w.chunk(ctx, c, s, o.Skip); err != nil {
 			return err
 		}
 		if o.Watch != nil {

@@ -159,9 +159,9 @@ func TestPreparingTakesNoMoreMemoryForMoreImages(t *testing.T) {
 		dir, out := folder(t, files), filepath.Join(t.TempDir(), "x.liebm")
 		return heapOf(func(watch func(done, total int)) { mustPrepare(t, dir, out, PrepareOptions{Watch: watch}) })
 	}
-	few, many := peak(2*lotSize), peak(8*lotSize)
-	t.Logf("%.1f MB for %d images, %.1f MB for %d", float64(few)/(1<<20), 2*lotSize, float64(many)/(1<<20), 8*lotSize)
-	assert.Less(t, many, few+3*lotSize*side*side, "all pixels would be 75 MB more")
+	few, many := peak(2*chunkSize), peak(8*chunkSize)
+	t.Logf("%.1f MB for %d images, %.1f MB for %d", float64(few)/(1<<20), 2*chunkSize, float64(many)/(1<<20), 8*chunkSize)
+	assert.Less(t, many, few+3*chunkSize*side*side, "all pixels would be 75 MB more")
 }
 
 func TestPrepareNamesBadImages(t *testing.T) {
@@ -201,7 +201,7 @@ func TestPrepareArrays(t *testing.T) {
 		dir := folder(t, map[string][]byte{"train_data_batch_1.npz": npz, "train_data_batch_2.npz": npz, "val_data.npz": npz})
 		from := streamed(dir, Train, []*part{{name: "imagenet32"}})
 		n := 0
-		require.NoError(t, from.each(func(l lot) error { n += l.n; return nil }))
+		require.NoError(t, from.each(func(c chunk) error { n += c.n; return nil }))
 		assert.Equal(t, 6, n)
 	})
 	t.Run("Fashion-MNIST, padded and resized", func(t *testing.T) {
@@ -281,7 +281,7 @@ func TestPrepareRefuses(t *testing.T) {
 		want        string
 	}{
 		"an ending":     {dir, "x.bin", PrepareOptions{}, "ends in .liebm"},
-		"a crop":        {dir, "x.liebm", PrepareOptions{Options: Options{Crop: "big"}}, `crop "big": want one of 148`},
+		"a crop":        {dir, "x.liebm", PrepareOptions{Options: Options{Crop: "big"}}, `crop "big": use one of 148`},
 		"nothing":       {"nowhere", "x.liebm", PrepareOptions{}, "nowhere"},
 		"another set":   {"cifar10", "x.liebm", PrepareOptions{Options: Options{Path: dir}}, "2 train images, but CIFAR-10 has 50000"},
 		"negative size": {dir, "x.liebm", PrepareOptions{Options: Options{Size: -1}}, "size -1"},

@@ -15,7 +15,7 @@ import (
 	"sort"
 )
 
-// A prepared file is a set in the form in which it is used. All numbers are little-endian:
+// A prepared file is a set as it is in memory. All numbers are little-endian:
 //
 //	0      preparedHead, zeros up to 4096
 //	4096   pixels: uint8 [n,h,w,c]

@@ -42,20 +42,21 @@ const (
 
 // A reader collects the parts of one split from a file or a folder.
 type reader struct {
-	split    Split             // "" takes any
-	raw      bool              // leave prepared files alone: these are what they were made from
-	sink     func(*part) error // takes each part as it is read, instead of parts
-	lone     bool              // reading one file that is no archive: it must be readable
-	archived bool              // within an archive: another in it is left alone, or one that holds itself has no end
-	parts    []*part
-	held     int            // bytes of pixels in parts, mapped ones apart
-	images   []entry        // files of one image each
-	edm      []byte         // the dataset.json that labels them
-	celeba   []byte         // the list_eval_partition.txt that splits them
-	root     string         // that their names are relative to
-	keep     []func() error // mappings of zips that images are read from
-	other    []string       // parts of the other split
-	unread   []string       // files that are something else
+	split       Split             // "" takes any
+	known       *Known            // the set that should be there, or nil
+	raw         bool              // ignore prepared files, to read the files they were made from
+	onPart      func(*part) error // takes each part as it is read; nil: they are collected in parts
+	single      bool              // reading one file that is no archive: it must be readable
+	archived    bool              // inside an archive: archives in it are ignored, since one can contain itself
+	parts       []*part
+	held        int            // bytes of pixels in parts, without mapped ones
+	images      []entry        // files of one image each
+	datasetJSON []byte         // labels of the images, in the format of EDM
+	celeba      []byte         // splits of the images: list_eval_partition.txt
+	root        string         // folder that the names of images are relative to
+	keep        []func() error // unmap the zips that images are read from
+	otherSplit  []string       // files of another split
+	unread      []string       // files of other formats
 }
 
 // maxHeld bounds the pixels that Open holds in memory: SVHN's extra images have 1.6 GB.
@@ -180,7 +181,7 @@ func (r *reader) content(source string, b []byte) error {
 	}
 	switch filepath.Base(source) {
 	case "dataset.json":
-		r.edm = bytes.Clone(b)
+		r.datasetJSON = bytes.Clone(b)
 		return nil
 	case "list_eval_partition.txt", "list_eval_partition.csv":
 		r.celeba = bytes.Clone(b)
@@ -189,14 +190,14 @@ func (r *reader) content(source string, b []byte) error {
 		return fmt.Errorf("%s: %w", source, errLMDB)
 	}
 	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
-		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, hint))
+		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, hint))
 		return nil // before the cost of reading it
 	}
 	p, err := parse(source, b)
 	switch {
 	case err == nil:
 		return r.add(source, p, b)
-	case r.lone || splitOf(source) != "" || strings.Contains(source, "ubyte"):
+	case r.single || splitOf(source) != "" || strings.Contains(source, "ubyte"):
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	r.unread = append(r.unread, fmt.Sprintf("%s (%v)", source, err)) // another program's, it seems
@@ -205,7 +206,7 @@ func (r *reader) content(source string, b []byte) error {
 
 func (r *reader) add(source string, p *part, start []byte) error {
 	if p == nil {
-		if r.lone && len(start) == 0 {
+		if r.single && len(start) == 0 {
 			return fmt.Errorf("%s: empty file; fetch it again", source)
 		}
 		r.unread = append(r.unread, fmt.Sprintf("%s (starts with % x)", source, start[:min(4, len(start))]))
@@ -217,11 +218,11 @@ func (r *reader) add(source string, p *part, start []byte) error {
 		p.split = "" // of the whole, whatever its name
 	}
 	if r.split != "" && p.split != "" && p.split != r.split {
-		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, p.split))
+		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, p.split))
 		return nil
 	}
-	if r.sink != nil {
-		return r.sink(p)
+	if r.onPart != nil {
+		return r.onPart(p)
 	}
 	r.held += len(p.pixels)
 	r.parts = append(r.parts, p)
@@ -253,7 +254,7 @@ func (r *reader) release() {
 	}
 }
 
-// labelsBeside adds the labels that lie beside a lone file of IDX images, if their name follows it.
+// labelsBeside adds the labels that lie beside a single file of IDX images, if their name follows it.
 func (r *reader) labelsBeside(path string) error {
 	if images := r.of(idxImages); len(images) != 1 || images[0].source != path {
 		return nil
@@ -293,7 +294,7 @@ func (r *reader) gzip(source string, b []byte) error {
 		return r.tar(source, all, len(b))
 	}
 	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
-		r.other = append(r.other, fmt.Sprintf("%s (%s)", source, hint))
+		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, hint))
 		return nil
 	}
 	if !isIDX(start) {
@@ -320,7 +321,7 @@ func (r *reader) gzip(source string, b []byte) error {
 // tar reads the members of an archive in the order in which they come, each in memory. packed is
 // the size of the archive's file.
 func (r *reader) tar(source string, from io.Reader, packed int) error {
-	r.split, r.lone, r.archived = cmp.Or(r.split, Train), false, true
+	r.split, r.single, r.archived = cmp.Or(r.split, Train), false, true
 	defer func() { r.archived = false }()
 	archive := tar.NewReader(from)
 	for count := 0; ; count++ {
@@ -340,7 +341,7 @@ func (r *reader) tar(source string, from io.Reader, packed int) error {
 			continue
 		}
 		if hint := splitOf(h.Name); r.split != "" && hint != "" && hint != r.split {
-			r.other = append(r.other, fmt.Sprintf("%s (%s)", member, hint))
+			r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", member, hint))
 			continue
 		}
 		data, err := inflate.Exactly(archive, uint64(h.Size), uint64(packed))

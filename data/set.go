@@ -185,60 +185,6 @@ func (s *Set) Subset(idx []int) *Set {
 	return out
 }
 
-// Pad copies the images into the middle of size×size frames of zeros: 28×28 and size 32 gives a
-// border of 2. An odd pixel goes to the right and the bottom.
-func (s *Set) Pad(size int) (*Set, error) {
-	if size < s.H || size < s.W {
-		return nil, fmt.Errorf("data: %s: cannot pad %d×%d images to %d×%d; choose a larger size, or 0 for none", s.Name, s.H, s.W, size, size)
-	}
-	shape := Shape{s.N, size, size, s.C}
-	pixels := make([]byte, shape.N*shape.ImageBytes())
-	top, left := (size-s.H)/2, (size-s.W)/2
-	row := s.W * s.C
-	for i := range s.N {
-		from, to := s.Image(i), pixels[i*shape.ImageBytes():]
-		for y := range s.H {
-			copy(to[((top+y)*size+left)*s.C:], from[y*row:(y+1)*row])
-		}
-	}
-	out := s.derive(shape, pixels)
-	out.Fit = "pad"
-	return out, nil
-}
-
-// Crop copies the middle size×size pixels of every image: the inverse of Pad.
-func (s *Set) Crop(size int) (*Set, error) {
-	if size < 1 || size > s.H || size > s.W {
-		return nil, fmt.Errorf("data: %s: cannot crop %d×%d images to %d×%d; choose a smaller size", s.Name, s.H, s.W, size, size)
-	}
-	shape := Shape{s.N, size, size, s.C}
-	pixels := make([]byte, 0, shape.N*shape.ImageBytes())
-	top, left := (s.H-size)/2, (s.W-size)/2
-	for i := range s.N {
-		img := s.Image(i)
-		for y := range size {
-			start := ((top+y)*s.W + left) * s.C
-			pixels = append(pixels, img[start:start+size*s.C]...)
-		}
-	}
-	return s.derive(shape, pixels), nil
-}
-
-// RGB repeats the one channel of a gray set three times, so that it can be compared with colour
-// sets. A colour set is returned as it is.
-func (s *Set) RGB() *Set {
-	if s.C != 1 {
-		return s
-	}
-	shape := s.Shape
-	shape.C = 3
-	pixels := make([]byte, shape.N*shape.ImageBytes())
-	for i, v := range s.pixels {
-		pixels[3*i], pixels[3*i+1], pixels[3*i+2] = v, v, v
-	}
-	return s.derive(shape, pixels)
-}
-
 // SHA256 is that of Pixels, in hex: computed once, when first asked for. It does not depend on how
 // the files were compressed; it does depend on padding and on Head.
 func (s *Set) SHA256() string { return s.sum() }

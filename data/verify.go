@@ -40,12 +40,12 @@ func (k Known) Verify(path string) error {
 	}
 	listed := false
 	var wrong []error
-	for _, form := range k.forms {
-		if !slices.ContainsFunc(form, func(f file) bool { return found[f.name] != "" }) {
+	for _, fileSet := range k.fileSets {
+		if !slices.ContainsFunc(fileSet, func(f file) bool { return found[f.name] != "" }) {
 			continue
 		}
 		listed = true
-		for _, f := range form {
+		for _, f := range fileSet {
 			if found[f.name] == "" {
 				wrong = append(wrong, fmt.Errorf("data: %s: missing; %s", filepath.Join(path, f.name), k.elsewhere(f, found)))
 			} else if err := f.verify(found[f.name]); err != nil {
@@ -62,7 +62,7 @@ func (k Known) Verify(path string) error {
 // elsewhere is the remedy for a missing file: it may be there under a name that is none of the set's.
 func (k Known) elsewhere(missing file, found map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(found)) {
-		if isImageName(name) || slices.ContainsFunc(slices.Concat(k.forms...), func(f file) bool { return f.name == name }) {
+		if isImageName(name) || slices.ContainsFunc(slices.Concat(k.fileSets...), func(f file) bool { return f.name == name }) {
 			continue
 		}
 		if have, err := digests(found[name]); err == nil && (slices.Contains(have, missing.sha256) || slices.Contains(have, missing.md5)) {
@@ -82,8 +82,8 @@ func (k Known) verifyFile(path string) error {
 		return nil
 	}
 	wrong := fmt.Errorf("%s: its checksum is none of %s's", path, k.Title)
-	for _, form := range k.forms {
-		for _, f := range form {
+	for _, fileSet := range k.fileSets {
+		for _, f := range fileSet {
 			if f.name == strings.TrimSuffix(filepath.Base(path), ".gz") || f.name == filepath.Base(path) {
 				wrong = f.verify(path)
 			}
@@ -94,8 +94,8 @@ func (k Known) verifyFile(path string) error {
 
 // file finds the published file that has one of the checksums.
 func (k Known) file(have []string) (file, bool) {
-	for _, form := range k.forms {
-		for _, f := range form {
+	for _, fileSet := range k.fileSets {
+		for _, f := range fileSet {
 			if slices.Contains(have, f.sha256) || slices.Contains(have, f.md5) {
 				return f, true
 			}

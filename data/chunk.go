@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,95 +14,59 @@ import (
 	"sync/atomic"
 )
 
-// A shaper brings every frame of a set to one shape.
-type shaper struct {
-	crop  string
-	size  int  // 0: keep
-	scale bool // resize to size; else pad
-	rgb   bool
-
-	resized *atomic.Bool // set if an image had another size than the one asked for; may be nil
-}
-
-func (s shaper) apply(f frame) (frame, error) {
-	f, err := f.crop(s.crop)
-	if err != nil {
-		return f, err
-	}
-	if s.rgb {
-		f = f.rgb()
-	}
-	switch {
-	case s.size == 0 || f.h == s.size && f.w == s.size:
-		return f, nil
-	case s.scale:
-		if s.resized != nil {
-			s.resized.Store(true)
-		}
-		return f.resize(s.size), nil
-	case f.h > s.size || f.w > s.size:
-		return f, fmt.Errorf("%d×%d pixels cannot be padded to %d; scale them", f.w, f.h, s.size)
-	}
-	return f.pad(s.size), nil
-}
-
-// A lot is some images of a source. Its functions may be called in any order and from several goroutines.
-type lot struct {
+// A chunk is some consecutive images of a source. Its functions may be called in any order and from several goroutines.
+type chunk struct {
 	n      int
-	frame  func(i int) (f frame, raw []byte, err error) // raw: what the checksum of the source is taken over
+	frame  func(i int) (f frame, raw []byte, err error) // raw: the bytes for the checksum of the source
 	label  func(i int) int32                            // -1: none
 	origin func(i int) string
 }
 
-// A bad image is one that was left out, or ended the work.
-type bad struct {
-	at  int
+// An imageError says why image index of a chunk cannot be used.
+type imageError struct {
+	index int
+	err   error
+}
+
+// A shaped is an image of a chunk, ready for its set.
+type shaped struct {
+	frame
+	sum [sha256.Size]byte // of the image as it was read
 	err error
 }
 
-// shape decodes the images of a lot on all CPUs to dst, of len(l)·want.ImageBytes(), and takes the checksum of each.
-// The first image decides the shape if want is zero. Bad images are returned in order.
-func (l lot) shape(ctx context.Context, s shaper, want *Shape, grow func(bytes int) []byte) (dst []byte, sums [][sha256.Size]byte, wrong []bad, err error) {
-	frames := make([]frame, l.n)
-	sums = make([][sha256.Size]byte, l.n)
-	errs := make([]error, l.n)
-	err = parallelUntil(ctx, l.n, func(i int) {
-		f, raw, err := l.frame(i)
-		sums[i] = sha256.Sum256(raw)
+// shape decodes the images of a chunk on all CPUs and appends them to dst, in order. It returns the checksum of each as
+// it was read, and the errors of those that it left out. The first image decides the shape if want is zero.
+func (c chunk) shape(ctx context.Context, s shaper, want *Shape, dst []byte) (_ []byte, sums [][sha256.Size]byte, wrong []imageError, err error) {
+	for i, f := range ordered(ctx, c.n, func(i int) shaped {
+		f, raw, err := c.frame(i)
 		if err == nil {
 			f, err = s.apply(f)
 		}
-		frames[i], errs[i] = f, err
-	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	for i, f := range frames {
-		if errs[i] == nil && want.H == 0 {
+		return shaped{f, sha256.Sum256(raw), err}
+	}) {
+		sums = append(sums, f.sum)
+		if f.err == nil && want.H == 0 {
 			want.H, want.W, want.C = f.h, f.w, f.c
+			dst = slices.Grow(dst, c.n*want.ImageBytes())
 		}
-		if errs[i] == nil && (f.h != want.H || f.w != want.W || f.c != want.C) {
-			errs[i] = mixed(f, *want)
+		if f.err == nil && (f.h != want.H || f.w != want.W || f.c != want.C) {
+			f.err = mixed(f.frame, *want)
 		}
-		if errs[i] != nil {
-			wrong = append(wrong, bad{i, fmt.Errorf("%s: %w", l.origin(i), errs[i])})
+		if f.err != nil {
+			wrong = append(wrong, imageError{i, fmt.Errorf("%s: %w", c.origin(i), f.err)})
+			continue
 		}
+		dst = append(dst, f.pix...)
 	}
-	dst = grow((l.n - len(wrong)) * want.ImageBytes())
-	at := 0
-	for i, f := range frames {
-		if errs[i] == nil {
-			at += copy(dst[at:], f.pix)
-		}
-	}
-	return dst, sums, wrong, nil
+	return dst, sums, wrong, ctx.Err()
 }
 
 // ErrBadImage is in the error of Open for files that Options.Skip would leave out.
 var ErrBadImage = errors.New("mend or remove it")
 
 // badImages names the first image that cannot be used, and counts those beside it.
-func badImages(wrong []bad) error {
+func badImages(wrong []imageError) error {
 	if more := len(wrong) - 1; more > 0 {
 		return fmt.Errorf("%w; and so with %d more: %w", wrong[0].err, more, ErrBadImage)
 	}
@@ -116,22 +81,52 @@ func mixed(f frame, want Shape) error {
 	return fmt.Errorf("%d×%d pixels, where the images before it have %d×%d; liebm data prepare --size N resizes all of them", f.w, f.h, want.W, want.H)
 }
 
-// parallel calls f(0) … f(n−1) from as many goroutines as Go may run at once.
-func parallel(n int, f func(i int)) { _ = parallelUntil(context.Background(), n, f) }
+// ordered calls f(0) … f(n−1) from as many goroutines as Go may run at once and yields the results in order. It runs at
+// most a few calls ahead of the loop. It stops early when ctx ends. No call is running when the loop is over.
+func ordered[T any](ctx context.Context, n int, f func(i int) T) iter.Seq2[int, T] {
+	return func(yield func(int, T) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		queue := make(chan chan T, 2*runtime.GOMAXPROCS(0))
+		defer func() {
+			stop()
+			for result := range queue {
+				<-result
+			}
+		}()
+		go func() {
+			defer close(queue)
+			for i := range n {
+				result := make(chan T, 1)
+				select {
+				case <-ctx.Done():
+					return
+				case queue <- result:
+					go func() { result <- f(i) }()
+				}
+			}
+		}()
+		i := 0
+		for result := range queue {
+			if !yield(i, <-result) {
+				return
+			}
+			i++
+		}
+	}
+}
 
-// parallelUntil stops early when ctx ends, with its error.
-func parallelUntil(ctx context.Context, n int, f func(i int)) error {
+// parallel calls f(0) … f(n−1) from as many goroutines as Go may run at once.
+func parallel(n int, f func(i int)) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), n) {
 		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				f(i)
 			}
 		})
 	}
 	workers.Wait()
-	return ctx.Err()
 }
 
 // decodeAll makes a set in memory of the images that were found.
@@ -145,24 +140,21 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	var pixels []byte
 	var labels []int32
 	var skipped []string
-	err = from.each(func(l lot) error {
-		_, _, wrong, err := l.shape(context.Background(), s, &shape, func(n int) []byte {
-			pixels = slices.Grow(pixels, n)
-			pixels = pixels[:len(pixels)+n]
-			return pixels[len(pixels)-n:]
-		})
+	err = from.each(func(c chunk) error {
+		var wrong []imageError
+		pixels, _, wrong, err = c.shape(context.Background(), s, &shape, pixels)
 		if err == nil && len(wrong) > 0 && !o.Skip {
 			err = badImages(wrong)
 		}
 		if err == nil && len(pixels) > maxHeld {
 			err = fmt.Errorf("%s: %w", path, errTooBig)
 		}
-		for i := range l.n {
-			if len(wrong) > 0 && wrong[0].at == i {
+		for i := range c.n {
+			if len(wrong) > 0 && wrong[0].index == i {
 				skipped, wrong = append(skipped, wrong[0].err.Error()), wrong[1:]
 				continue
 			}
-			labels = append(labels, l.label(i))
+			labels = append(labels, c.label(i))
 		}
 		return err
 	})
@@ -184,20 +176,23 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	return set, nil
 }
 
-func cmpCrop(crop string, from *feed) string {
+func cmpCrop(crop string, from *stream) string {
 	if crop == "" && from.celeba {
 		return "148"
 	}
 	return crop
 }
 
-// chosen is the feed of the images of the split.
-func (r *reader) chosen(path string) (*feed, error) {
-	entries, classes, split, err := chooseImages(r.images, r.split, r.edm)
+// chosen is the stream of the images of the split.
+func (r *reader) chosen(path string) (*stream, error) {
+	entries, classes, split, err := chooseImages(r.images, r.split, r.datasetJSON)
+	if err == nil && split == "" && r.known != nil {
+		entries, split = r.known.divide(entries, r.split)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	from := &feed{name: stem(path), split: split, classes: classes, files: true, total: len(entries)}
+	from := &stream{name: stem(path), split: split, classes: classes, files: true, total: len(entries)}
 	if r.celeba != nil {
 		if entries, err = partition(entries, r.celeba, r.split); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -208,9 +203,9 @@ func (r *reader) chosen(path string) (*feed, error) {
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("%s: no images there", path)
 	}
-	from.each = func(yield func(lot) error) error {
-		for some := range slices.Chunk(entries, lotSize) {
-			if err := yield(entryLot(path, some)); err != nil {
+	from.each = func(yield func(chunk) error) error {
+		for some := range slices.Chunk(entries, chunkSize) {
+			if err := yield(entryChunk(path, some)); err != nil {
 				return err
 			}
 		}
@@ -219,12 +214,11 @@ func (r *reader) chosen(path string) (*feed, error) {
 	return from, nil
 }
 
-// lotSize is how many images are decoded at a time: 256 of 1024×1024 are 800 MB, but theirs are smaller once resized,
-// and each is held at its own size only while it is being resized.
-const lotSize = 256
+// chunkSize is the number of images in a chunk.
+const chunkSize = 256
 
-func entryLot(root string, some []entry) lot {
-	return lot{n: len(some),
+func entryChunk(root string, some []entry) chunk {
+	return chunk{n: len(some),
 		label:  func(i int) int32 { return some[i].label },
 		origin: func(i int) string { return filepath.Join(root, filepath.FromSlash(some[i].name)) },
 		frame: func(i int) (frame, []byte, error) {
