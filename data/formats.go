@@ -3,6 +3,8 @@ package data
 import (
 	"path/filepath"
 	"strings"
+
+	"github.com/liebm/liebm/internal/npz"
 )
 
 // parse reads one file of the formats with images in them. It returns nil for anything else, unless
@@ -14,7 +16,7 @@ func parse(source string, b []byte) (*part, error) {
 		return parsePrepared(b)
 	case isMAT(b):
 		return parseMAT(b)
-	case isNPY(b):
+	case npz.IsNPY(b):
 		return parseImages(b)
 	case isZip(b):
 		return parseNPZ(b)

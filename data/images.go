@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/liebm/liebm/internal/inflate"
+	"github.com/liebm/liebm/internal/npz"
 )
 
 // An entry is one image file, in a folder or a zip.
@@ -57,7 +58,7 @@ func zipEntry(f *zip.File) entry {
 
 // decodeImage reads a picture or a .npy of one image. Transparency has no one meaning in a data set, so it is refused.
 func decodeImage(b []byte) (frame, error) {
-	if isNPY(b) {
+	if npz.IsNPY(b) {
 		return decodeNPYImage(b)
 	}
 	p, err := DecodePicture(b)
@@ -73,11 +74,11 @@ func decodeNPYImage(b []byte) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	shape := a.shape
+	shape := a.Shape
 	if len(shape) == 4 && shape[0] == 1 {
 		shape = shape[1:]
 	}
-	pix, err := a.bytes()
+	pix, err := pixelsOf(a)
 	if err != nil {
 		return frame{}, err
 	}
@@ -89,7 +90,7 @@ func decodeNPYImage(b []byte) (frame, error) {
 	case len(shape) == 3 && shape[0] == 3 && sides(shape[1], shape[2]):
 		return frame{planar(pix, 3, shape[1]*shape[2]), shape[1], shape[2], 3}, nil
 	}
-	return frame{}, fmt.Errorf("an array of %v is not one image: want [1,3,h,w], [3,h,w], [h,w,3] or [h,w]", a.shape)
+	return frame{}, fmt.Errorf("an array of %v is not one image: use [1,3,h,w], [3,h,w], [h,w,3] or [h,w]", a.Shape)
 }
 
 func sides(h, w int) bool { return h >= 1 && w >= 1 && h <= maxSide && w <= maxSide }

@@ -2,83 +2,54 @@ package data
 
 import (
 	"archive/zip"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
-	"github.com/liebm/liebm/internal/inflate"
-	"github.com/liebm/liebm/internal/npyhead"
+	"github.com/liebm/liebm/internal/npz"
 )
 
-// An array is a .npy file: header and contents, a view of the file.
-type array struct {
-	shape   []int
-	dtype   string // "u1", "<i8", …
-	fortran bool
-	data    []byte
-	at      int // where data start in the file
+// parseNPY reads b, a whole .npy file of a type that images and labels have.
+func parseNPY(b []byte) (npz.Array, error) {
+	a, err := npz.Parse(b)
+	if err == nil {
+		err = checkArray(a)
+	}
+	return a, err
 }
 
-// isNPY reports whether b starts as numpy's save writes it.
-func isNPY(b []byte) bool { return bytes.HasPrefix(b, []byte("\x93NUMPY")) }
-
-// parseNPY reads b, a whole .npy file of version 1.0: numpy writes others only for headers beyond 64 KiB.
-func parseNPY(b []byte) (array, error) {
-	if !isNPY(b) {
-		return array{}, errors.New("does not start as a .npy file; fetch it again")
-	}
-	if len(b) < 10 || b[6] != 1 {
-		return array{}, errors.New(".npy of another version than 1.0, or cut short; save it again with numpy.save")
-	}
-	head := 10 + int(binary.LittleEndian.Uint16(b[8:]))
-	if head > len(b) {
-		return array{}, fmt.Errorf(".npy cut short: %d bytes, its header has %d; fetch it again", len(b), head)
-	}
-	header, err := npyhead.Read(bytes.NewReader(b[:head]))
-	if err != nil {
-		return array{}, fmt.Errorf("its .npy header makes no sense (%.80s); fetch it again", err.Error())
-	}
-	a := array{shape: header.Descr.Shape, dtype: strings.TrimPrefix(header.Descr.Type, "|"), fortran: header.Descr.Fortran, data: b[head:], at: head}
-	want, ok := itemSizes[a.dtype]
+func checkArray(a npz.Array) error {
+	size, ok := itemSizes[a.Type]
 	if !ok {
-		return array{}, fmt.Errorf(".npy of type %.12q: uint8 images and integer labels are read; convert it with astype", a.dtype)
+		return fmt.Errorf("elements of type %.12q: images are uint8 and labels integers; convert it with astype", a.Type)
 	}
-	for _, n := range a.shape {
-		if n < 0 || n > 0 && want > (1<<48)/n {
-			return array{}, fmt.Errorf(".npy of shape %.60s: impossible; fetch it again", fmt.Sprint(a.shape))
-		}
-		want *= n
-	}
-	if want != len(a.data) {
-		return array{}, fmt.Errorf(".npy of shape %.60s needs %d bytes, it has %d; fetch it again", fmt.Sprint(a.shape), want, len(a.data))
-	}
-	return a, nil
+	return a.Check(size)
 }
 
-var itemSizes = map[string]int{"u1": 1, "<i8": 8, "<i4": 4, "<i2": 2, "<u2": 2, "<u4": 4, "<f4": 4, "<f8": 8}
+var itemSizes = map[string]int{"|u1": 1, "<i8": 8, "<i4": 4, "<i2": 2, "<u2": 2, "<u4": 4, "<f4": 4, "<f8": 8}
 
-// bytes are the contents of an array of uint8 in C order.
-func (a array) bytes() ([]byte, error) {
-	if a.dtype != "u1" {
-		return nil, fmt.Errorf(".npy of type %q: images are uint8; convert it with astype", a.dtype)
+// pixelsOf are the elements of an array of uint8 in C order.
+func pixelsOf(a npz.Array) ([]byte, error) {
+	if a.Type != "|u1" {
+		return nil, fmt.Errorf("elements of type %q: images are uint8; convert it with astype", a.Type)
 	}
-	if a.fortran {
-		return nil, errors.New(".npy in Fortran order: save it again with numpy.ascontiguousarray")
+	if a.Fortran {
+		return nil, errors.New("an array in Fortran order; save it again with numpy.ascontiguousarray")
 	}
-	return a.data, nil
+	return a.Data, nil
 }
 
-// ints are the contents of an array of integers.
-func (a array) ints() ([]int, error) {
-	size := itemSizes[a.dtype]
-	out := make([]int, len(a.data)/size)
+// ints are the elements of an array of integers.
+func ints(a npz.Array) ([]int, error) {
+	size := itemSizes[a.Type]
+	out := make([]int, len(a.Data)/size)
 	for i := range out {
-		b := a.data[i*size:]
-		switch a.dtype {
-		case "u1":
+		b := a.Data[i*size:]
+		switch a.Type {
+		case "|u1":
 			out[i] = int(b[0])
 		case "<i2":
 			out[i] = int(int16(binary.LittleEndian.Uint16(b)))
@@ -91,7 +62,7 @@ func (a array) ints() ([]int, error) {
 		case "<i8":
 			out[i] = int(binary.LittleEndian.Uint64(b))
 		default:
-			return nil, fmt.Errorf("labels of type %q: want integers", a.dtype)
+			return nil, fmt.Errorf("labels of type %q; use integers", a.Type)
 		}
 	}
 	return out, nil
@@ -103,16 +74,16 @@ func parseImages(b []byte) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.images()
+	return arrayImages(a)
 }
 
-func (a array) images() (*part, error) {
-	pix, err := a.bytes()
+func arrayImages(a npz.Array) (*part, error) {
+	pix, err := pixelsOf(a)
 	if err != nil {
 		return nil, err
 	}
-	p := &part{kind: arrays, pixels: pix, at: a.at}
-	switch s := a.shape; {
+	p := &part{kind: arrays, pixels: pix, at: a.Offset}
+	switch s := a.Shape; {
 	case len(s) == 3 && sides(s[1], s[2]):
 		p.Shape = Shape{s[0], s[1], s[2], 1}
 	case len(s) == 4 && (s[3] == 3 || s[3] == 1) && sides(s[1], s[2]):
@@ -124,15 +95,15 @@ func (a array) images() (*part, error) {
 			p.pixels = append(p.pixels, planar(pix[i*p.ImageBytes():(i+1)*p.ImageBytes()], 3, s[2]*s[3])...)
 		}
 	default:
-		return nil, fmt.Errorf(".npy of shape %.60s: want images as [n,h,w,3], [n,3,h,w] or [n,h,w]", fmt.Sprint(s))
+		return nil, fmt.Errorf("an array of %.60s is no set of images: use [n,h,w,3], [n,3,h,w] or [n,h,w]", fmt.Sprint(s))
 	}
 	if p.N < 1 {
-		return nil, errors.New(".npy without images; fetch it again")
+		return nil, errors.New("an array without images; fetch it again")
 	}
 	return p, nil
 }
 
-// isNPZ tells numpy's zip from one of images: its members are arrays with plain names.
+// isNPZ tells numpy's zip from a zip of images: its members are arrays with plain names.
 func isNPZ(z *zip.Reader) bool {
 	return len(z.File) > 0 && len(z.File) <= maxArrays && !slices.ContainsFunc(z.File, func(f *zip.File) bool {
 		return strings.Contains(f.Name, "/") || !strings.HasSuffix(f.Name, ".npy")
@@ -142,57 +113,63 @@ func isNPZ(z *zip.Reader) bool {
 // maxArrays bounds the arrays of a .npz: ImageNet 32 has three.
 const maxArrays = 16
 
-// parseNPZ reads numpy's savez: ImageNet 32's data, labels and mean, or one array of images.
+// parseNPZ reads ImageNet 32's data and labels, or one array of images.
 func parseNPZ(b []byte) (*part, error) {
-	archive, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	archive, err := npz.Open(b)
 	if err != nil {
-		return nil, fmt.Errorf("cut short or damaged: %w; fetch it again", err)
+		return nil, err
 	}
-	if !isNPZ(archive) {
+	if len(archive.Names) == 0 || len(archive.Names) > maxArrays {
 		return nil, errors.New("a zip within a zip; unpack it")
 	}
-	read := map[string]array{}
-	var names []string
-	for _, f := range archive.File {
-		name := strings.TrimSuffix(f.Name, ".npy")
-		if name == "mean" {
-			continue
+	names := slices.DeleteFunc(archive.Names, func(name string) bool { return name == "mean" })
+	read := func(name string) (npz.Array, error) {
+		a, err := archive.Array(name, maxHeld)
+		if err == nil {
+			if err = checkArray(a); err != nil {
+				err = fmt.Errorf("array %s: %w", name, err)
+			}
 		}
-		if f.UncompressedSize64 > maxHeld {
-			return nil, fmt.Errorf("its %s: %w", f.Name, errTooBig)
-		}
-		b, err := inflate.Member(f)
+		return a, err
+	}
+	single := ""
+	switch {
+	case slices.Contains(names, "data"):
+	case slices.Contains(names, "arr_0"): // ADM's have labels beside them, which are those of its model
+		single = "arr_0"
+	case len(names) == 1:
+		single = names[0]
+	}
+	if single != "" {
+		a, err := read(single)
 		if err != nil {
-			return nil, fmt.Errorf("its %s: cut short or damaged: %w; fetch it again", f.Name, err)
+			return nil, err
 		}
-		if read[name], err = parseNPY(b); err != nil {
-			return nil, fmt.Errorf("its %s: %w", f.Name, err)
-		}
-		names = append(names, name)
+		return arrayImages(a)
 	}
-	rows, ok := read["data"]
-	if samples, found := read["arr_0"]; found && !ok {
-		return samples.images() // ADM's have labels beside them, which are those of its model
+	if !slices.Contains(names, "data") || !slices.Contains(names, "labels") {
+		return nil, fmt.Errorf("holds the arrays %.80s: use data and labels, or one array of images", strings.Join(names, ", "))
 	}
-	if !ok && len(names) == 1 {
-		return read[names[0]].images()
-	}
-	labels, labelled := read["labels"]
-	if !ok || !labelled {
-		return nil, fmt.Errorf("holds the arrays %.80s: want data and labels, or one array of images", strings.Join(names, ", "))
-	}
-	pix, err := rows.bytes()
+	rows, err := read("data")
 	if err != nil {
 		return nil, err
 	}
-	if len(rows.shape) != 2 || rows.shape[1] != cifarRow {
-		return nil, fmt.Errorf("its data is %v: want n×%d of uint8", rows.shape, cifarRow)
-	}
-	values, err := labels.ints()
+	labels, err := read("labels")
 	if err != nil {
 		return nil, err
 	}
-	p, err := imageNetRows(rows.shape[0], values)
+	pix, err := pixelsOf(rows)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows.Shape) != 2 || rows.Shape[1] != cifarRow {
+		return nil, fmt.Errorf("its data is %v, not n×%d of uint8", rows.Shape, cifarRow)
+	}
+	values, err := ints(labels)
+	if err != nil {
+		return nil, err
+	}
+	p, err := imageNetRows(rows.Shape[0], values)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +180,7 @@ func parseNPZ(b []byte) (*part, error) {
 // imageNetRows is a part of n images 32×32 for ImageNet's labels, which start from 1 there and from 0 here.
 func imageNetRows(n int, labels []int) (*part, error) {
 	if n < 1 || len(labels) != n {
-		return nil, fmt.Errorf("%d labels for %d images: want one each; fetch it again", len(labels), n)
+		return nil, fmt.Errorf("%d labels for %d images, not one each; fetch it again", len(labels), n)
 	}
 	p := newCIFAR("imagenet32", n)
 	for i, l := range labels {
@@ -213,4 +190,16 @@ func imageNetRows(n int, labels []int) (*part, error) {
 		p.labels[i] = int32(l - 1)
 	}
 	return p, nil
+}
+
+// WriteNPZ writes the images as numpy.savez does: one array arr_0, uint8 [n,h,w,c], the usual form of samples. It
+// replaces path atomically.
+func WriteNPZ(path string, s *Set) error {
+	return WriteAtomic(path, func(w io.Writer) error {
+		archive := npz.NewWriter(w, zip.Store)
+		if err := archive.Write("arr_0", npz.Header{Type: "|u1", Shape: []int{s.N, s.H, s.W, s.C}}, s.Pixels()); err != nil {
+			return err
+		}
+		return archive.Close()
+	})
 }

@@ -44,7 +44,7 @@ func BenchmarkStatistics(b *testing.B) {
 		net, err := OpenInception(weights, PyTorch, torch.Device{})
 		require.NoError(b, err)
 		start := time.Now()
-		images, err := OpenFolder(folder, false)
+		images, err := OpenFolder(folder, OpenOptions{})
 		require.NoError(b, err)
 		stats, _, err := MeasureImages(b.Context(), net, images, nil)
 		require.NoError(b, err)

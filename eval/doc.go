@@ -9,7 +9,7 @@
 //
 //	net, err := eval.OpenInception("pt_inception-2015-12-05-6726825d.pth", eval.PyTorch, torch.Device{})
 //	defer net.Close()
-//	samples, err := eval.OpenFolder("samples", false)
+//	samples, err := eval.OpenFolder("samples", eval.OpenOptions{})
 //	a, input, err := eval.MeasureImages(ctx, net, samples, nil)
 //	b, _, err := eval.ReadStats("cifar10-train.npz")
 //	d, err := eval.Frechet(a, b)

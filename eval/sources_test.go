@@ -43,7 +43,7 @@ func TestAFolderIsReadInOrderWithoutAlpha(t *testing.T) {
 		}
 		save(t, filepath.Join(dir, "000000", string([]byte{'0' + byte(i/10), '0' + byte(i%10)})+".png"), img)
 	}
-	images, err := OpenFolder(dir, false)
+	images, err := OpenFolder(dir, OpenOptions{})
 	require.NoError(t, err)
 	set, input, err := images.Set(t.Context())
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestAFolderIsReadInOrderWithoutAlpha(t *testing.T) {
 
 	path := filepath.Join(t.TempDir(), "x.npz")
 	require.NoError(t, data.WriteNPZ(path, set))
-	source, err := Open(path, false)
+	source, err := Open(path, OpenOptions{})
 	require.NoError(t, err)
 	batches := 0
 	same, err := source.Images.Each(t.Context(), 16, func(shape data.Shape, pixels []byte) error { batches++; return nil })
@@ -77,7 +77,7 @@ func TestUnreadableFilesAreSkippedOnRequest(t *testing.T) {
 	dir := t.TempDir()
 	save(t, filepath.Join(dir, "a.png"), image.NewRGBA(image.Rect(0, 0, 2, 2)))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "b.png"), nil, 0o666))
-	images, err := OpenFolder(dir, true)
+	images, err := OpenFolder(dir, OpenOptions{Skip: true})
 	require.NoError(t, err)
 	_, input, err := images.Set(t.Context())
 	require.NoError(t, err)
@@ -90,7 +90,7 @@ func TestStatisticsSurviveTheirFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.npz")
 	want := &Stats{Features: "f", N: 9, Mean: []float64{1, 2}, Cov: [][]float64{{3, 0.5}, {0.5, 4}}}
 	require.NoError(t, WriteStats(path, want, Input{Name: "A"}))
-	source, err := Open(path, false)
+	source, err := Open(path, OpenOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, want, source.Stats)
 	assert.Equal(t, "statistics of A", source.Input.Kind)
@@ -101,13 +101,13 @@ func TestStatisticsSurviveTheirFile(t *testing.T) {
 	}{
 		"ADM's":           {map[string]any{"mu.npy": []float32{1, 2}, "sigma.npy": mat.NewDense(2, 2, []float64{1, 0, 0, 1}), "mu_s.npy": []float64{1}}, ""},
 		"NaN":             {map[string]any{"mu.npy": []float64{1, math.NaN()}, "sigma.npy": mat.NewDense(2, 2, nil)}, "not finite"},
-		"another size":    {map[string]any{"mu.npy": []float64{1}, "sigma.npy": mat.NewDense(2, 2, nil)}, "want [d] and [d,d]"},
+		"another size":    {map[string]any{"mu.npy": []float64{1}, "sigma.npy": mat.NewDense(2, 2, nil)}, "not [d] and [d,d]"},
 		"no covariance":   {map[string]any{"mu.npy": []float64{1, 2}, "sigma.npy": mat.NewDense(2, 2, []float64{1, 0.5, 0, 1})}, "not symmetric at (1,0)"},
 		"whole numbers":   {map[string]any{"mu.npy": []int64{1, 2}, "sigma.npy": mat.NewDense(2, 2, nil)}, "dtype <i8"},
 		"samples besides": {map[string]any{"mu.npy": []float64{1, 2}, "sigma.npy": mat.NewDense(2, 2, []float64{1, 0, 0, 1}), "arr_0.npy": []uint8{1}}, ""},
 	} {
 		require.NoError(t, npz.Write(path, c.arrays), name)
-		source, err := Open(path, false)
+		source, err := Open(path, OpenOptions{})
 		if c.want == "" {
 			require.NoError(t, err, name)
 			assert.Equal(t, []float64{1, 2}, source.Stats.Mean)
@@ -140,14 +140,14 @@ func TestSamplesAreReadToTheLastByte(t *testing.T) {
 	}{
 		"a flipped byte":        {flipped, "arr_0 is damaged: zip: checksum error"},
 		"cut":                   {good[:100], "not a readable .npz"},
-		"another array":         {npzFile(t, map[string]any{"x.npy": []uint8{1}}), "holds x: want arr_0"},
+		"another array":         {npzFile(t, map[string]any{"x.npy": []uint8{1}}), "holds x: use an .npz with arr_0"},
 		"empty":                 {hostileNPZ(t, "arr_0", "|u1", "(0, 4, 4, 3)"), "arr_0 is [0 4 4 3]"},
 		"planes":                {hostileNPZ(t, "arr_0", "|u1", "(1, 3, 4, 4)"), "channels last"},
 		"less than it declares": {hostileNPZ(t, "arr_0", "|u1", "(2, 4, 4, 3)"), "arr_0 is [2 4 4 3]: more than its 7"},
 		"more than can be":      {hostileNPZ(t, "arr_0", "|u1", "(1, 1073741824, 1073741824, 3)"), "cut short or damaged"},
 	} {
 		require.NoError(t, os.WriteFile(path, c.file, 0o666))
-		source, err := Open(path, false)
+		source, err := Open(path, OpenOptions{})
 		if err == nil {
 			_, _, err = source.Images.Set(t.Context())
 		}
@@ -282,7 +282,7 @@ func FuzzSamples(f *testing.F) {
 			return
 		}
 		require.NoError(t, os.WriteFile(path, file, 0o666))
-		source, err := Open(path, false)
+		source, err := Open(path, OpenOptions{})
 		if err != nil || source.Images == nil {
 			return
 		}

@@ -2,8 +2,6 @@ package eval
 
 import (
 	"archive/zip"
-	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,37 +14,38 @@ import (
 	"os"
 	"slices"
 
-	"github.com/sbinet/npyio/npz"
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/internal/inflate"
+	"github.com/liebm/liebm/internal/npz"
 )
 
-// statsInfo stands beside the statistics that liebm writes, as JSON bytes under the key liebm.
+// statsInfo says what statistics are of. It is JSON in the array liebm of their file.
 type statsInfo struct {
 	Features string `json:"features"`
 	N        int    `json:"n"`
 	Input    Input  `json:"input"`
 }
 
-// WriteStats writes statistics as pytorch-fid does, float64 mu [d] and sigma [d,d] in an .npz, and
-// beside them what they are of.
+// WriteStats writes statistics as pytorch-fid does, float64 mu [d] and sigma [d,d] in an .npz. It also writes
+// which images and features they are of.
 func WriteStats(path string, s *Stats, of Input) error {
 	info, err := json.Marshal(statsInfo{s.Features, s.N, of})
 	if err != nil {
 		return err
 	}
 	return data.WriteAtomic(path, func(w io.Writer) error {
-		archive := npz.NewWriter(w)
-		flat := make([]float64, 0, len(s.Mean)*len(s.Mean))
-		for _, row := range s.Cov {
-			flat = append(flat, row...)
-		}
-		d := len(s.Mean)
-		err := errors.Join(archive.Write("mu.npy", s.Mean), archive.Write("sigma.npy", mat.NewDense(d, d, flat)), archive.Write("liebm.npy", info))
-		return errors.Join(err, archive.Close())
+		archive, d := npz.NewWriter(w, zip.Store), len(s.Mean)
+		mean, cov := doubles(s.Mean), doubles(slices.Concat(s.Cov...))
+		return errors.Join(archive.Write("mu", npz.Header{Type: "<f8", Shape: []int{d}}, mean),
+			archive.Write("sigma", npz.Header{Type: "<f8", Shape: []int{d, d}}, cov),
+			archive.Write("liebm", npz.Header{Type: "|u1", Shape: []int{len(info)}}, info), archive.Close())
 	})
+}
+
+func doubles(values []float64) (out []byte) {
+	for _, v := range values {
+		out = binary.LittleEndian.AppendUint64(out, math.Float64bits(v))
+	}
+	return out
 }
 
 // ReadStats reads the statistics in an .npz: mu and sigma, float64 or float32.
@@ -69,19 +68,23 @@ func ReadStats(path string) (*Stats, Input, error) {
 	return stats, input, nil
 }
 
-// parseStats checks the statistics in an .npz. The info is nil where liebm did not write it.
+// parseStats reads and checks the statistics in an .npz. The info is nil if another program wrote the file.
 func parseStats(file []byte) (*Stats, *statsInfo, error) {
-	mu, muShape, err := readFloats(file, "mu")
+	archive, err := npz.Open(file)
 	if err != nil {
 		return nil, nil, err
 	}
-	sigma, sigmaShape, err := readFloats(file, "sigma")
+	mu, muShape, err := readFloats(archive, "mu")
+	if err != nil {
+		return nil, nil, err
+	}
+	sigma, sigmaShape, err := readFloats(archive, "sigma")
 	if err != nil {
 		return nil, nil, err
 	}
 	d := len(mu)
 	if len(muShape) != 1 || d == 0 || !slices.Equal(sigmaShape, []int{d, d}) {
-		return nil, nil, fmt.Errorf("mu is %v and sigma %v: want [d] and [d,d]", muShape, sigmaShape)
+		return nil, nil, fmt.Errorf("mu is %v and sigma %v, not [d] and [d,d]", muShape, sigmaShape)
 	}
 	for _, v := range slices.Concat(mu, sigma) {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -96,66 +99,41 @@ func parseStats(file []byte) (*Stats, *statsInfo, error) {
 			}
 		}
 	}
-	text, _, err := readArray(file, "liebm", "|u1", 1)
+	text, err := archive.Array("liebm", maxStats)
 	if errors.Is(err, fs.ErrNotExist) {
 		return stats, nil, nil
 	}
 	info := &statsInfo{}
 	if err == nil {
-		err = json.Unmarshal(text, info)
+		err = json.Unmarshal(text.Data, info)
 	}
 	stats.Features, stats.N = info.Features, info.N
 	return stats, info, err
 }
 
+// maxStats bounds the bytes of an array of statistics.
+const maxStats = 1 << 30
+
 // readFloats reads an array of float64 or float32.
-func readFloats(file []byte, key string) ([]float64, []int, error) {
-	raw, shape, err := readArray(file, key, "<f8", 8)
-	if err == nil {
-		out := make([]float64, len(raw)/8)
-		for i := range out {
-			out[i] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:]))
-		}
-		return out, shape, nil
-	}
-	raw, shape, err32 := readArray(file, key, "<f4", 4)
-	if err32 != nil {
+func readFloats(archive *npz.Archive, key string) ([]float64, []int, error) {
+	a, err := archive.Array(key, maxStats)
+	if err != nil {
 		return nil, nil, err
 	}
-	out := make([]float64, len(raw)/4)
-	for i := range out {
-		out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+	size := map[string]int{"<f8": 8, "<f4": 4}[a.Type]
+	if size == 0 {
+		return nil, nil, fmt.Errorf("array %s has dtype %s: use <f8 or <f4", key, a.Type)
 	}
-	return out, shape, nil
-}
-
-// readArray is the bytes of one array of this type, size bytes an element.
-func readArray(file []byte, key, dtype string, size int) ([]byte, []int, error) {
-	archive, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
-	if err != nil {
-		return nil, nil, fmt.Errorf("not a readable .npz: %w", err)
-	}
-	a, err := arrayIn(archive, int64(len(file)), key)
-	if err != nil {
+	if err := a.Check(size); err != nil {
 		return nil, nil, fmt.Errorf("array %s: %w", key, err)
 	}
-	d := a.head.Descr
-	if d.Type != dtype {
-		return nil, nil, fmt.Errorf("array %s has dtype %s, want %s", key, d.Type, dtype)
+	out := make([]float64, len(a.Data)/size)
+	for i := range out {
+		if size == 8 {
+			out[i] = math.Float64frombits(binary.LittleEndian.Uint64(a.Data[8*i:]))
+		} else {
+			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(a.Data[4*i:])))
+		}
 	}
-	want := float64(size) // as a float, since a damaged shape may overflow
-	for _, n := range d.Shape {
-		want *= float64(n)
-	}
-	if !(want >= 0 && want <= 1<<30) {
-		return nil, nil, fmt.Errorf("array %s is %v: too large for statistics", key, d.Shape)
-	}
-	raw, err := inflate.UpTo(a.from, int(want))
-	if err == nil && len(raw) == int(want) {
-		err = a.end()
-	}
-	if err != nil || len(raw) != int(want) {
-		return nil, nil, fmt.Errorf("array %s is %v, but damaged after %d bytes: %w; make or fetch it again", key, d.Shape, len(raw), cmp.Or(err, io.ErrUnexpectedEOF))
-	}
-	return raw, d.Shape, nil
+	return out, a.Shape, nil
 }

@@ -108,7 +108,7 @@ func TestNPYRefuses(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"nothing":            {nil, "no .npy file"},
+		"nothing":            {nil, "not a .npy file"},
 		"another file":       {[]byte("GIF89a"), "starts with 47 49 46 38 39 61"},
 		"a header too long":  {[]byte("\x93NUMPY\x02\x00\xff\xff\xff\xff"), "cut short: its header ends at 4294967307"},
 		"no header":          {head(""), "makes no sense"},
@@ -157,7 +157,7 @@ func TestNPZRefuses(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"no zip":               {[]byte("no zip"), "no whole .npz"},
+		"no zip":               {[]byte("no zip"), "not a readable .npz"},
 		"another checksum":     {member(zip.Store, 6, "\x93NUMPY", "x.npy"), `array "x": damaged`},
 		"a bomb":               {member(zip.Deflate, 1<<40, "\x03\x00", "x.npy"), "declares 1099511627776 bytes, more than its 2 bytes can hold"},
 		"shorter than it says": {member(zip.Deflate, 1000, "\x03\x00", "x.npy"), "cut short or damaged"},

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/nlpodyssey/gopickle/types"
+
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // ReadStateDict reads the tensors of what torch.save wrote, as a zip or in the older form: a state
@@ -151,7 +153,7 @@ func record(file []byte, f *zip.File) ([]byte, error) {
 	if f.Method != zip.Store {
 		return nil, fmt.Errorf("its record %.80q is compressed, as torch.save never leaves it: unpack it and zip -0 it again", f.Name)
 	}
-	return stored(file, f)
+	return inflate.Stored(file, f)
 }
 
 // legacyMagic opens a file of torch.save before 1.6.

@@ -52,7 +52,7 @@ func openSource(c *cli.Context, name string) (*source, error) {
 	skip := c.Bool("skip-unreadable")
 	info, err := os.Stat(name)
 	if err == nil && (info.IsDir() || strings.EqualFold(filepath.Ext(name), ".npz")) {
-		s, err := eval.Open(name, skip)
+		s, err := eval.Open(name, eval.OpenOptions{Skip: skip})
 		return &source{Source: s}, err
 	}
 	var set *data.Set

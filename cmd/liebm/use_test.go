@@ -37,7 +37,7 @@ func checkFolder(t *testing.T, dir string, rows, cols, n int) {
 	grid, err := png.DecodeConfig(f)
 	require.NoError(t, err)
 	assert.Equal(t, []int{cols*30 + 2, rows*30 + 2}, []int{grid.Width, grid.Height})
-	images, err := eval.Open(filepath.Join(dir, "images.npz"), false)
+	images, err := eval.Open(filepath.Join(dir, "images.npz"), eval.OpenOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, n, images.Images.N)
 	_, err = os.Stat(filepath.Join(dir, "result.json"))

@@ -29,7 +29,8 @@ def tf_resize(x, size):
 
 
 def clean_resize(x, size):
-    one = lambda c: np.asarray(Image.fromarray(c, mode="F").resize(size[::-1], Image.BICUBIC))
+    """clean-fid's build_resizer: Pillow's bicubic of each channel in float, clipped."""
+    one = lambda c: np.asarray(Image.fromarray(c, mode="F").resize(size[::-1], Image.BICUBIC)).clip(0, 255)
     return (torch.from_numpy(np.array([[one(c) for c in img] for img in x.numpy()])) - 128) / 128
 
 
