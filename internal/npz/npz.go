@@ -29,8 +29,8 @@ type Header struct {
 // An Array is a .npy file in memory.
 type Array struct {
 	Header
-	Data   []byte // the elements: a view of the file
-	Offset int    // where they start in the file
+	Data   []byte // the elements: a view of the file, or of a copy if they were compressed
+	Offset int    // where they start in the file, or in the copy
 }
 
 // IsNPY reports whether b starts as numpy.save writes a file.
@@ -154,6 +154,11 @@ func (a *Archive) Array(name string, limit uint64) (Array, error) {
 	var array Array
 	if err == nil {
 		array, err = Parse(contents)
+	}
+	if err == nil && f.Method == zip.Store {
+		var start int64
+		start, err = f.DataOffset()
+		array.Offset += int(start)
 	}
 	if err != nil {
 		return Array{}, fmt.Errorf("array %.80q: %w", name, err)
