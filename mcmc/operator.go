@@ -14,10 +14,10 @@ type Operator interface {
 	Check(channels, height, width int) error   // nil where A takes such images
 }
 
-// Project is A⁺A x, what y tells of x: an orthogonal projection.
+// Project is A⁺A x, the orthogonal projection of x onto the images that y determines.
 func Project(a Operator, x torch.Tensor) torch.Tensor { return a.PseudoInverse(a.Apply(x)) }
 
-// Colorization loses the colour: A is the mean of three channels, [n,3,h,w] → [n,1,h,w], and A⁺
+// Colorization removes the colour: A is the mean of three channels, [n,3,h,w] → [n,1,h,w], and A⁺
 // repeats it.
 type Colorization struct{}
 
@@ -27,28 +27,28 @@ func (Colorization) Apply(x torch.Tensor) torch.Tensor { return x.MeanKeepDim(1)
 // PseudoInverse repeats the channel.
 func (Colorization) PseudoInverse(y torch.Tensor) torch.Tensor { return y.Expand(-1, 3, -1, -1) }
 
-// Check wants three channels.
+// Check returns an error unless there are three channels.
 func (Colorization) Check(channels, _, _ int) error {
 	if channels != 3 {
-		return fmt.Errorf("colourisation of images with %d channel has no colour to find: take a model of RGB images, or another task", channels)
+		return fmt.Errorf("colourisation of images with %d channel has no colour to find: use a model of RGB images, or another task", channels)
 	}
 	return nil
 }
 
-// SuperResolution loses detail: A is the mean of squares of Factor×Factor pixels, [n,c,h,w] →
+// SuperResolution removes detail: A is the mean of squares of Factor×Factor pixels, [n,c,h,w] →
 // [n,c,h/f,w/f], and A⁺ repeats it over them.
 type SuperResolution struct{ Factor int }
 
 // Apply is the mean of every square.
 func (s SuperResolution) Apply(x torch.Tensor) torch.Tensor { return x.AvgPool2d(s.Factor) }
 
-// PseudoInverse is the nearest neighbour.
+// PseudoInverse repeats every pixel.
 func (s SuperResolution) PseudoInverse(y torch.Tensor) torch.Tensor {
 	n, c, h, w, f := y.Size(0), y.Size(1), y.Size(2), y.Size(3), s.Factor
 	return y.Reshape(n, c, h, 1, w, 1).Expand(n, c, h, f, w, f).Reshape(n, c, h*f, w*f)
 }
 
-// Check wants sides that the factor divides.
+// Check returns an error unless the factor divides both sides.
 func (s SuperResolution) Check(_, height, width int) error {
 	if s.Factor < 2 || height%s.Factor != 0 || width%s.Factor != 0 {
 		return fmt.Errorf("%d× super-resolution of %d×%d images: give a factor of at least 2 that divides both sides", s.Factor, height, width)
@@ -56,7 +56,7 @@ func (s SuperResolution) Check(_, height, width int) error {
 	return nil
 }
 
-// Inpainting loses pixels: A sets those outside Known to 0, which is also what A⁺ does.
+// Inpainting removes pixels: A and A⁺ set those outside Known to 0.
 type Inpainting struct {
 	Height, Width int
 	Known         []bool // height·width, row by row
@@ -76,7 +76,7 @@ func (p Inpainting) Apply(x torch.Tensor) torch.Tensor {
 // PseudoInverse keeps the known pixels.
 func (p Inpainting) PseudoInverse(y torch.Tensor) torch.Tensor { return p.Apply(y) }
 
-// Check wants a mask of the images' size that loses something and leaves something.
+// Check returns an error unless the mask has the images' size, and some pixels are known and some are not.
 func (p Inpainting) Check(_, height, width int) error {
 	if p.Height != height || p.Width != width || len(p.Known) != height*width {
 		return fmt.Errorf("the mask has %d×%d pixels, the images %d×%d", p.Height, p.Width, height, width)
@@ -88,7 +88,7 @@ func (p Inpainting) Check(_, height, width int) error {
 		}
 	}
 	if known == 0 || known == len(p.Known) {
-		return fmt.Errorf("the mask leaves %d of %d pixels known: leave some, and some to fill in", known, len(p.Known))
+		return fmt.Errorf("the mask leaves %d of %d pixels known: leave some known and some unknown", known, len(p.Known))
 	}
 	return nil
 }

@@ -77,10 +77,10 @@ func everything(n int) []bool {
 }
 
 // toy is a restoration of 3×8×8 images with a smooth E and a linear G, in float64.
-func toy(a mcmc.Operator, rng *torch.RNG) mcmc.Restoration {
+func toy(a mcmc.Operator, rng *torch.RNG) mcmc.RestorationEnergies {
 	w := rng.Normal(5, 3*8*8).To(torch.Float64)
 	x := rng.Normal(2, 3, 8, 8).To(torch.Float64)
-	return mcmc.Restoration{A: a, Estimate: mcmc.Project(a, x), Variance: 0.5,
+	return mcmc.RestorationEnergies{A: a, Estimate: mcmc.Project(a, x), Variance: 0.5,
 		Energy:   func(x torch.Tensor) torch.Tensor { return x.Cos().SumDim(1, 2, 3) },
 		Generate: func(m torch.Tensor) torch.Tensor { return m.Matmul(w).Tanh().Reshape(-1, 3, 8, 8) }}
 }

@@ -242,23 +242,3 @@ func (b *Bound) Features(x torch.Tensor) torch.Tensor {
 		return b.out.linear(f)
 	})
 }
-
-// Score is F(f), the energy E(x) = F(f(x)) of features (Eq. 6): [n,feature_dim] → [n].
-func (b *Bound) Score(f torch.Tensor) torch.Tensor {
-	if b.f.w.Defined() {
-		return b.f.linear(f).Squeeze(1)
-	}
-	if b.posterior == CEBM {
-		return CEBMScore(b.Latent(f))
-	}
-	return f.Square().SumDim(1).MulScalar(-0.5)
-}
-
-// Marginal is E(x) (Eq. 6): [n,c,h,w] → [n].
-func (b *Bound) Marginal(x torch.Tensor) torch.Tensor { return b.Score(b.Features(x)) }
-
-// Joint is E(x,z) (Eq. 5). x: [n,c,h,w], z: [n,d_z] → [n].
-func (b *Bound) Joint(x, z torch.Tensor) torch.Tensor {
-	f := b.Features(x)
-	return b.Score(f).Add(b.LogPosterior(f, z))
-}

@@ -7,12 +7,12 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Posterior is the form of log p(z|x) in E(x,z) = F(f(x)) + log p(z|x) (Eq. 5, Fig. 8). The empty
-// string is Cosine.
+// Posterior is the form of log p(z|x) in E(x,z) = F(f(x)) + log p(z|x) (Eq. 5, Fig. 8). The empty string
+// means Cosine.
 type Posterior string
 
-// The choices of Posterior. γ belongs to the cosine alone: Eq. 6 needs ∫p(z|x)dz = 1, which a
-// weighted density of another form would break.
+// The choices of Posterior. Only the cosine has a weight γ: Eq. 6 needs ∫p(z|x)dz = 1, which a weight on a
+// density of another form would break.
 const (
 	Cosine   Posterior = "cosine"   // γ·cos(g(f), z) (Eq. 7)
 	Gaussian Posterior = "gaussian" // log N(z; μ, σ²), of (μ, log σ²) = g(f)
@@ -20,22 +20,22 @@ const (
 	NoLatent Posterior = "none"     // no latent term: a conventional energy-based model
 )
 
-// Validate names the setting that makes no energy.
+// Validate returns an error that names the first invalid setting.
 func (c EnergyConfig) Validate() error {
 	if len(c.Widths) == 0 || len(c.Widths) != len(c.Downs) {
-		return fmt.Errorf("energy: %d widths for %d downs: give one of each per block", len(c.Widths), len(c.Downs))
+		return fmt.Errorf("energy.widths has %d entries and energy.downs %d: give one of each per block", len(c.Widths), len(c.Downs))
 	}
 	switch c.Posterior {
 	case "", Cosine, Gaussian, NoLatent:
 	case CEBM:
 		if c.LinearF {
-			return fmt.Errorf("energy.linear_f contradicts energy.posterior=cebm, whose F is B(λ+f) − B(λ): --set energy.linear_f=false")
+			return fmt.Errorf("energy.linear_f contradicts energy.posterior=cebm, whose F is B(λ+f) − B(λ): set energy.linear_f=false")
 		}
 	default:
 		return fmt.Errorf("energy.posterior is %q: give cosine, gaussian, cebm or none", c.Posterior)
 	}
 	if c.FeatureDim < 0 {
-		return fmt.Errorf("energy.feature_dim is %d: give 0 (f is what the last block leaves, pooled) or more, such as 512", c.FeatureDim)
+		return fmt.Errorf("energy.feature_dim is %d: give 0 (f is the pooled output of the last block) or more, such as 512", c.FeatureDim)
 	}
 	if math.IsNaN(c.Gamma) || math.IsInf(c.Gamma, 0) || c.Gamma < 0 {
 		return fmt.Errorf("energy.gamma is %v: give a weight of 0 or more, such as 0.01", c.Gamma)
@@ -51,34 +51,29 @@ func (c EnergyConfig) headWidth() int {
 	return c.LatentDim
 }
 
-// moments are the Gaussian posterior's μ = u/‖u‖ and log σ² = tanh(v) for (u, v) = g(f): both
-// within [−1,1], without which this form is sensitive to its variance (Sec. 4.5).
-func (b *Bound) moments(f torch.Tensor) (mean, logVar torch.Tensor) {
-	uv := b.head2.linear(b.head1.linear(f).ReLU()).Chunk(2, 1)
-	return uv[0].Normalize(), uv[1].Tanh()
+// Joint is E(x,z) = F(f(x)) + log p(z|x) (Eq. 5). x: [n,c,h,w], z: [n,d_z] → [n].
+func (b *Bound) Joint(x, z torch.Tensor) torch.Tensor {
+	f := b.Features(x)
+	return b.Score(f).Add(b.LogPosterior(f, z))
 }
 
-// Latent is the posterior's mean up to its length, which [Bound.Cosine] compares with z; for the
-// cosine form g(f). [n,feature_dim] → [n,d_z].
-func (b *Bound) Latent(f torch.Tensor) torch.Tensor {
-	if b.posterior == Gaussian {
-		mean, _ := b.moments(f)
-		return mean
+// Marginal is E(x) = F(f(x)), the logarithm of ∫exp(E(x,z))dz (Eq. 6): [n,c,h,w] → [n].
+func (b *Bound) Marginal(x torch.Tensor) torch.Tensor { return b.Score(b.Features(x)) }
+
+// Score is F(f) of features (Eq. 6): a linear map, the exponential family's F, or −½‖f‖².
+// [n,feature_dim] → [n].
+func (b *Bound) Score(f torch.Tensor) torch.Tensor {
+	if b.f.w.Defined() {
+		return b.f.linear(f).Squeeze(1)
 	}
-	return b.head2.linear(b.head1.linear(f).ReLU())
-}
-
-// Cosine is cos(g(f), z), the log posterior of Eq. 7 but for γ and a constant, and the latent part
-// of Eq. 15 whatever the posterior: [n]; zeros where there is no latent term.
-func (b *Bound) Cosine(f, z torch.Tensor) torch.Tensor {
-	if b.posterior == NoLatent {
-		return b.Score(f).Detach().ZerosLike()
+	if b.posterior == CEBM {
+		return CEBMScore(b.Latent(f))
 	}
-	return b.Latent(f).CosineSimilarity(z)
+	return f.Square().SumDim(1).MulScalar(-0.5)
 }
 
-// LogPosterior is log p(z|x) of features, for the cosine without its constant. f: [n,feature_dim],
-// z: [n,d_z] on the unit sphere → [n].
+// LogPosterior is log p(z|x) of features: γ·cos(g(f), z) without its constant (Eq. 7), or another
+// [Posterior]. f: [n,feature_dim], z: [n,d_z] on the unit sphere → [n].
 func (b *Bound) LogPosterior(f, z torch.Tensor) torch.Tensor {
 	switch b.posterior {
 	case Gaussian:
@@ -92,6 +87,32 @@ func (b *Bound) LogPosterior(f, z torch.Tensor) torch.Tensor {
 	return b.Cosine(f, z).MulScalar(b.gamma)
 }
 
+// Cosine is cos(g(f), z): the term of Eq. 7 without γ, and the latent term of Eq. 15 for every posterior.
+// It is 0 without a latent term. [n].
+func (b *Bound) Cosine(f, z torch.Tensor) torch.Tensor {
+	if b.posterior == NoLatent {
+		return b.Score(f).Detach().ZerosLike()
+	}
+	return b.Latent(f).CosineSimilarity(z)
+}
+
+// Latent is the mean of the posterior up to its length, which [Bound.Cosine] compares with z: g(f) for the
+// cosine. [n,feature_dim] → [n,d_z].
+func (b *Bound) Latent(f torch.Tensor) torch.Tensor {
+	if b.posterior == Gaussian {
+		mean, _ := b.moments(f)
+		return mean
+	}
+	return b.head2.linear(b.head1.linear(f).ReLU())
+}
+
+// moments are the Gaussian posterior's μ = u/‖u‖ and log σ² = tanh(v) for (u, v) = g(f). Both lie in
+// [−1,1]; without these limits this form is sensitive to its variance (Sec. 4.5).
+func (b *Bound) moments(f torch.Tensor) (mean, logVar torch.Tensor) {
+	uv := b.head2.linear(b.head1.linear(f).ReLU()).Chunk(2, 1)
+	return uv[0].Normalize(), uv[1].Tanh()
+}
+
 // LogNormal is log N(z; μ, σ²) with diagonal variance, summed over dimension 1. All: [n,d] → [n].
 func LogNormal(z, mean, logVar torch.Tensor) torch.Tensor {
 	square := z.Sub(mean).Square().Mul(logVar.Neg().Exp())
@@ -99,14 +120,14 @@ func LogNormal(z, mean, logVar torch.Tensor) torch.Tensor {
 }
 
 // CEBMLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½),
-// η(z) = (z, z²) and g moving the first natural parameter only, so that the variance stays 1: then
-// it is log N(z; g, I). g, z: [n,d] → [n].
+// η(z) = (z, z²). g moves the first natural parameter only, so the variance stays 1 and the result is
+// log N(z; g, I). g, z: [n,d] → [n].
 func CEBMLogPosterior(g, z torch.Tensor) torch.Tensor {
 	constant := -0.5 * math.Log(2*math.Pi) * float64(z.Size(1))
 	inner := z.Mul(g).Sub(z.Square().MulScalar(0.5))
 	return inner.SumDim(1).Sub(CEBMScore(g)).AddScalar(constant)
 }
 
-// CEBMScore is F = B(λ+g) − B(λ) = ½‖g‖² (Sec. 3.1): with λ₂ = −½ fixed, −λ₁²/(4λ₂) = ½λ₁² and the
+// CEBMScore is F = B(λ+g) − B(λ) = ½‖g‖² (Sec. 3.1). With λ₂ = −½ fixed, −λ₁²/(4λ₂) = ½λ₁² and the
 // logarithms cancel. g: [n,d] → [n].
 func CEBMScore(g torch.Tensor) torch.Tensor { return g.Square().SumDim(1).MulScalar(0.5) }

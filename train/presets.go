@@ -13,7 +13,7 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// presets are complete configs by data set, for target em: Table 12's, and one that fits a laptop.
+// presets are complete configs by data set, for target em: those of Table 12, and one for a laptop.
 var presets = map[string]func() Config{
 	"fmnist":      FashionMNIST,
 	"cifar10":     CIFAR10,
@@ -25,7 +25,7 @@ var presets = map[string]func() Config{
 // Presets lists the names that Preset knows: data set, hyphen, target.
 func Presets() []string { return byTarget(slices.Collect(maps.Keys(presets)), EM, EJM, ERM) }
 
-// byTarget joins every data set with every target, in order.
+// byTarget lists every data set with every target, sorted.
 func byTarget(sets []string, targets ...string) (names []string) {
 	for _, set := range sets {
 		for _, target := range targets {
@@ -47,7 +47,7 @@ func Preset(name string) (Config, error) {
 	return c, nil
 }
 
-// unknownPreset is the error of a name that is not among the known ones, or is that of another kind.
+// unknownPreset is the error for a name that is not known, or that names a preset of another kind.
 func unknownPreset(name string, known, others []string, kind string) error {
 	if slices.Contains(others, name) {
 		return fmt.Errorf("%s is a preset of %s: here there are %v", name, kind, known)
@@ -64,9 +64,25 @@ func jointEncoder() OptimConfig {
 	return OptimConfig{LR: 1e-3, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}}
 }
 
+// stepsOf is the number of steps of so many epochs: whole batches of the training images of a known data set.
+func stepsOf(epochs, batch int, d DataConfig) int { return epochs * (d.trainingImages() / batch) }
+
+func (d DataConfig) trainingImages() int {
+	known, _ := data.Lookup(d.Name) // 0 images for an unknown set
+	return known.Train
+}
+
+// Epochs is how often the config's training reads every image of a known data set. It is 0 for other data.
+func (c Config) Epochs() float64 {
+	if n := c.Data.trainingImages(); n > 0 {
+		return float64(c.Steps) * float64(c.Batch) / float64(n)
+	}
+	return 0
+}
+
 // CIFAR10 is Table 12's first column: 500 epochs of 195 batches.
 func CIFAR10() Config {
-	return Config{
+	c := Config{
 		Preset: "cifar10-em", Seed: 1,
 		Data: DataConfig{Name: "cifar10", Size: 32, Range: models.Range{Low: 0, High: 1}},
 		Energy: models.EnergyConfig{Channels: 3, Widths: []int{256, 256, 256, 256}, Downs: []bool{true, true, false, false},
@@ -75,11 +91,13 @@ func CIFAR10() Config {
 		Inference: models.InferenceConfig{Channels: 3, Stem: 128, Widths: []int{256, 512, 1024}, LatentDim: 128},
 		Views:     data.SimCLRViews(), Target: EM, Encoder: Pretrained, Temperature: 0.5,
 		Chain:       mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3, Clamp: mcmc.ClampEnd},
-		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, Batch: 256, Steps: 97_500,
+		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, Batch: 256,
 		OptE: adam(1e-4, 0.999), OptG: adam(2e-4, 0.9), OptQ: adam(2e-4, 0.9), OptH: jointEncoder(), Schedule: Schedule{Hold: 1, Floor: 1},
 		EMA: 0.9999, Precision: "float32",
 		Log: LogConfig{Metrics: 100, Samples: 1000, Checkpoint: 1000, Keep: 3},
 	}
+	c.Steps = stepsOf(500, c.Batch, c.Data)
+	return c
 }
 
 // ImageNet32 is Table 12's second column: 100 epochs of 5004 batches.
@@ -88,7 +106,7 @@ func ImageNet32() Config {
 	c.Preset, c.Data.Name, c.Data.Range = "imagenet32-em", "imagenet32", models.Range{Low: -1, High: 1}
 	c.Energy.Widths = []int{512, 512, 512, 512}
 	c.Generator.Widths = []int{512, 512, 512, 512}
-	c.Steps = 500_400
+	c.Steps = stepsOf(100, c.Batch, c.Data)
 	return c
 }
 
@@ -103,11 +121,12 @@ func CelebA64() Config {
 	c.Chain.Delta2 = 0.1
 	c.OptE, c.OptG, c.OptQ = adam(1e-4, 0.9), adam(3e-4, 0.9), adam(1e-4, 0.9)
 	c.Omega1, c.Omega2 = 70, 1
-	c.Steps = 190_500
+	c.Steps = stepsOf(300, c.Batch, c.Data)
 	return c
 }
 
-// CelebAHQ256 is Table 12's fourth column: 300 epochs of 234 batches.
+// CelebAHQ256 is Table 12's fourth column: 300 epochs of 210 batches of the 27,000
+// images that its split leaves for training.
 func CelebAHQ256() Config {
 	c := CelebA64()
 	c.Preset, c.Data.Name, c.Data.Size = "celebahq256-em", "celebahq", 256
@@ -115,14 +134,15 @@ func CelebAHQ256() Config {
 	c.Energy.Downs = []bool{true, true, true, true, true, true, true}
 	c.Generator.LatentDim, c.Generator.Widths = 256, []int{1024, 1024, 512, 256, 128, 64, 64}
 	c.Inference.LatentDim, c.Inference.Widths = 256, []int{64, 64, 128, 256, 256, 512}
-	c.Batch, c.Steps, c.Rho = 128, 70_200, 50
+	c.Batch, c.Rho = 128, 50
+	c.Steps = stepsOf(300, c.Batch, c.Data)
 	return c
 }
 
-// FashionMNIST is small enough for minutes on two CPU cores: 28×28 clothes, padded to 32×32.
-// Unlike the paper's columns it has biases and no spectral norm, and rates to match. Small batches
-// make more updates per second, which counts for more here than their noise. E's β₂ is below the
-// usual 0.999 so that a burst of large gradients does not become a burst of large steps.
+// FashionMNIST trains in minutes on two CPU cores: 28×28 clothes, padded to 32×32. Unlike the columns of
+// Table 12 it has biases, no spectral norm, and learning rates that suit them. Its batches are small, since
+// more updates per second help more than less noise. β₂ of E is below the usual 0.999, so that a few large
+// gradients do not cause many large steps.
 func FashionMNIST() Config {
 	return Config{
 		Preset: "fmnist-em", Seed: 1,

@@ -57,6 +57,17 @@ func TestPresetsAreWholeAndValid(t *testing.T) {
 	}
 }
 
+func TestPresetsTrainForThePublishedEpochs(t *testing.T) {
+	for name, want := range map[string]struct{ epochs, steps int }{
+		"cifar10-em": {500, 97_500}, "imagenet32-em": {100, 500_400}, "celeba64-em": {300, 190_500}, "celebahq256-em": {300, 63_000},
+	} {
+		cfg, err := Preset(name)
+		require.NoError(t, err)
+		assert.Equal(t, want.steps, cfg.Steps, name)
+		assert.InDelta(t, want.epochs, cfg.Epochs(), 0.005*float64(want.epochs), "%s, in whole batches", name)
+	}
+}
+
 func TestAPresetOfTheOtherKindIsNamedAsSuch(t *testing.T) {
 	_, err := Preset("fmnist-byol")
 	assert.ErrorContains(t, err, "fmnist-byol is a preset of pretraining: here there are")

@@ -43,7 +43,7 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 	}
 	images, squares := m.Config.pictures(), 0.0
 	err := m.each(ctx, set, pass{o.Seed, "reconstruct", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
-		latent, err := m.climb(ctx, chain, mcmc.Posterior(m.generate, x, m.Config.Tau2), m.infer(x), rng, nil)
+		latent, err := m.climb(ctx, chain, mcmc.LatentEnergy(m.generate, x, m.Config.Tau2), m.infer(x), rng, nil)
 		if err != nil {
 			return err
 		}

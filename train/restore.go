@@ -97,7 +97,7 @@ func (w *restoring) keep(stage string, x torch.Tensor) {
 
 func (w *restoring) batch(ctx context.Context, x torch.Tensor, rng *torch.RNG) error {
 	estimate := mcmc.Project(w.a, x) // A⁺y
-	r := mcmc.Restoration{A: w.a, Estimate: estimate, Variance: w.o.Variance, Energy: w.energy, Generate: w.m.generate}
+	r := mcmc.RestorationEnergies{A: w.a, Estimate: estimate, Variance: w.o.Variance, Energy: w.energy, Generate: w.m.generate}
 	image := func(latent torch.Tensor) (x torch.Tensor) {
 		torch.NoGrad(func() { x = w.m.generate(latent) })
 		return x

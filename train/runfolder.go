@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/liebm/liebm/data"
 )
 
@@ -23,44 +25,43 @@ const (
 	configFile  = "config.yaml"
 	infoFile    = "run.json"
 	metricsFile = "metrics.jsonl"
-	logFile     = "log.txt"
 	lockFile    = ".lock"
 )
 
-// ErrNoCheckpoint says that a run has saved nothing yet, so that resuming it means starting at step 0.
+// ErrNoCheckpoint says that a run has not saved a checkpoint yet, so that it can only start at step 0.
 var ErrNoCheckpoint = errors.New("no checkpoint yet")
 
 // ErrLocked says that another process is training in a run folder.
 var ErrLocked = errors.New("in use by another training process")
 
-// A runDir is the folder of one training run.
+// A runDir is the folder of one run.
 type runDir struct {
 	Keep int // SaveCheckpoint keeps this many checkpoints; 0 keeps all
 
 	path    string
-	lock    *os.File     // nil when opened for reading
-	damaged map[int]bool // steps whose checkpoints LastCheckpoint refused
+	lock    *flock.Flock // nil when opened for reading
+	damaged map[int]bool // steps whose checkpoints LastCheckpoint could not read
 }
 
-// RunInfo is run.json: where a run's numbers come from, beside its config.
+// RunInfo is run.json: what, besides its config, a run depends on.
 type RunInfo struct {
 	Seed      uint64            `json:"seed"`
-	Command   []string          `json:"command"` // as started first: os.Args
+	Command   []string          `json:"command"` // os.Args of the first start
 	Started   time.Time         `json:"started"`
-	Finished  time.Time         `json:"finished,omitzero"` // zero while it runs, or when it died
+	Finished  time.Time         `json:"finished,omitzero"` // zero if it still runs or was killed
 	Resumed   []Resume          `json:"resumed,omitempty"`
 	Host      string            `json:"host"`
 	Device    string            `json:"device"`
 	Threads   int               `json:"threads"`             // of each process
-	Processes int               `json:"processes,omitempty"` // that shared each batch, at the start
+	Processes int               `json:"processes,omitempty"` // that shared each batch at the first start
 	Versions  map[string]string `json:"versions"`            // of liebm, Go, libtorch
 	Data      map[string]string `json:"data"`                // file name → SHA-256
 	Imported  *Imported         `json:"imported,omitempty"`  // weights that were not trained here
 }
 
-// A Resume is one continuation of a run.
+// A Resume is one time that a run was resumed.
 type Resume struct {
-	Step    int       `json:"step"` // of the checkpoint it went on from
+	Step    int       `json:"step"` // of the checkpoint that it started from
 	Time    time.Time `json:"time"`
 	Host    string    `json:"host"`
 	Command []string  `json:"command"`
@@ -72,8 +73,8 @@ type Checkpoint struct {
 	Path string
 }
 
-// createRun makes the folder of a new run at path, or with resume takes up the run in it, and locks it against a second
-// process until Close. A new run wants a path that is free or an empty folder; a resumed one a folder with a config.yaml.
+// createRun makes the folder of a new run at path, or with resume opens that of a run, and locks it until Close. For a
+// new run path must not exist or be an empty folder. A run to resume must have a config.yaml.
 func createRun(path string, resume bool) (*runDir, error) {
 	if err := fit(path, resume); err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func createRun(path string, resume bool) (*runDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = fit(path, resume) // again: another process may have come and gone in between
+	err = fit(path, resume) // again, since another process may have used the folder before the lock
 	if err == nil {
 		err = data.RemoveTemporaries(path)
 	}
@@ -96,7 +97,7 @@ func createRun(path string, resume bool) (*runDir, error) {
 	return &runDir{path: path, lock: lock}, nil
 }
 
-// openRun opens the run in path for reading, also while it is being trained.
+// openRun opens the run in path for reading. Another process may train it meanwhile.
 func openRun(path string) (*runDir, error) {
 	if err := fit(path, true); err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (r *runDir) Path(name ...string) string {
 	return filepath.Join(append([]string{r.path}, name...)...)
 }
 
-// WriteConfig writes config.yaml, which makes the folder one that can be resumed.
+// WriteConfig writes config.yaml. A folder that has it can be resumed.
 func (r *runDir) WriteConfig(text []byte) error { return r.write(configFile, text) }
 
 // Config returns config.yaml.
@@ -144,11 +145,6 @@ func (r *runDir) Info() (info RunInfo, err error) {
 	return info, nil
 }
 
-// Log opens log.txt for appending.
-func (r *runDir) Log() (*os.File, error) {
-	return os.OpenFile(r.Path(logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
-}
-
 func (r *runDir) write(name string, text []byte) error {
 	return data.WriteAtomic(r.Path(name), func(w io.Writer) error {
 		_, err := w.Write(text)
@@ -156,8 +152,8 @@ func (r *runDir) write(name string, text []byte) error {
 	})
 }
 
-// SaveCheckpoint writes the checkpoint of step, and once that is safely on the disk deletes older ones beyond Keep.
-// Damaged ones do not count as kept, and are left for the user to look at.
+// SaveCheckpoint writes the checkpoint of step. When it is on the disk, SaveCheckpoint deletes older ones beyond Keep.
+// It neither counts nor deletes damaged ones.
 func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 	if step < 0 {
 		return fmt.Errorf("train: a checkpoint of step %d", step)
@@ -173,7 +169,7 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	// A later step than the one just saved is from before a fall-back; only older ones are in the way.
+	// Checkpoints of later steps were saved before the run went back; they stay until it reaches their step.
 	older := slices.DeleteFunc(saved, func(c Checkpoint) bool { return c.Step >= step || r.damaged[c.Step] })
 	for _, c := range older[:max(0, len(older)-(r.Keep-1))] {
 		if err := os.Remove(c.Path); err != nil {
@@ -185,7 +181,7 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 
 var checkpointName = regexp.MustCompile(`^checkpoint-(\d{8,})\.safetensors$`)
 
-// Checkpoints lists the checkpoints by step. Temporary files of an interrupted save are not among them.
+// Checkpoints lists the checkpoints by step, without temporary files of an interrupted save.
 func (r *runDir) Checkpoints() ([]Checkpoint, error) {
 	entries, err := os.ReadDir(r.path)
 	if err != nil {
@@ -203,8 +199,8 @@ func (r *runDir) Checkpoints() ([]Checkpoint, error) {
 	return all, nil
 }
 
-// LastCheckpoint returns the newest checkpoint that verify accepts. skipped says which newer ones it refused, and why.
-// The error is ErrNoCheckpoint when there is none at all, another one when there are some but all are damaged.
+// LastCheckpoint returns the newest checkpoint that verify accepts. skipped has an error for each newer one that verify
+// refused. The error is ErrNoCheckpoint if there is no checkpoint, and another one if all are damaged.
 func (r *runDir) LastCheckpoint(verify func(path string) error) (last Checkpoint, skipped []error, err error) {
 	all, err := r.Checkpoints()
 	if err != nil {
@@ -225,7 +221,7 @@ func (r *runDir) LastCheckpoint(verify func(path string) error) (last Checkpoint
 	return last, skipped, fmt.Errorf("%s: no checkpoint can be read, of %d; the newest: %w", r.path, len(all), skipped[0])
 }
 
-// fit says whether path can hold a new run, or with resume whether it holds one.
+// fit returns an error if path cannot hold a new run, or with resume if it does not hold a run.
 func fit(path string, resume bool) error {
 	_, err := os.Stat(filepath.Join(path, configFile))
 	isRun := err == nil
@@ -244,7 +240,7 @@ func fit(path string, resume bool) error {
 	case isRun:
 		return fmt.Errorf("%s already holds a run: resume it, or choose another folder", path)
 	}
-	for _, entry := range entries { // a run killed before its config was written may start over
+	for _, entry := range entries { // a run that was killed before it wrote its config may start again
 		if name := entry.Name(); name != lockFile && !data.IsTemporary(name) {
 			return fmt.Errorf("%s is not empty (it has %s): choose another folder; only a run, with a %s, can be resumed", path, name, configFile)
 		}
@@ -252,37 +248,24 @@ func fit(path string, resume bool) error {
 	return nil
 }
 
-// lockFolder takes the lock of the folder at path, which the kernel drops with the process, however that ends. The file
-// stays, since deleting it would let two processes lock two files of one name.
-func lockFolder(path string) (*os.File, error) {
+// lockFolder locks the folder at path for this process. The kernel drops the lock when the process ends, in any
+// way. The file stays: if it were deleted, two processes could lock two files of one name.
+func lockFolder(path string) (*flock.Flock, error) {
 	name := filepath.Join(path, lockFile)
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
-	if err != nil {
-		return nil, data.WriteError(name, err)
-	}
-	for {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err != syscall.EINTR {
-			break
-		}
-	}
+	lock := flock.New(name, flock.SetPermissions(0o666))
+	free, err := lock.TryLock()
 	switch {
-	case err == syscall.EWOULDBLOCK:
-		holder, _ := io.ReadAll(io.LimitReader(file, 200))
-		file.Close()
+	case err == nil && !free:
+		holder, _ := os.ReadFile(name)
 		return nil, fmt.Errorf("%s is %w (%s): stop that process, or choose another folder", path, ErrLocked, strings.TrimSpace(string(holder)))
-	case err != nil && !errors.Is(err, errors.ErrUnsupported) && err != syscall.ENOLCK:
-		file.Close()
-		return nil, fmt.Errorf("lock %s: %w", name, err)
-	}
-	// Without an error, or on a cluster file system that has no locks: training there beats refusing to.
-	host, _ := os.Hostname()
-	if err = file.Truncate(0); err == nil {
-		_, err = file.WriteAt(fmt.Appendf(nil, "process %d on %s\n", os.Getpid(), host), 0)
-	}
-	if err != nil {
-		file.Close()
+	case err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.ENOLCK):
 		return nil, data.WriteError(name, err)
 	}
-	return file, nil
+	// There is no error, or the file system of a cluster has no locks: then the run goes on without one.
+	host, _ := os.Hostname()
+	if err := os.WriteFile(name, fmt.Appendf(nil, "process %d on %s\n", os.Getpid(), host), 0o666); err != nil {
+		lock.Close()
+		return nil, data.WriteError(name, err)
+	}
+	return lock, nil
 }

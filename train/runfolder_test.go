@@ -143,18 +143,6 @@ func TestRunConfigAndInfo(t *testing.T) {
 	require.ErrorContains(t, err, r.Path("run.json"))
 }
 
-func TestLogAppends(t *testing.T) {
-	r := newRun(t)
-	for _, text := range []string{"a\n", "b\n"} {
-		log, err := r.Log()
-		require.NoError(t, err)
-		_, err = log.WriteString(text)
-		require.NoError(t, err)
-		require.NoError(t, log.Close())
-	}
-	assert.Equal(t, "a\nb\n", contents(t, r.Path())["log.txt"])
-}
-
 func TestSaveCheckpointKeepsTheNewest(t *testing.T) {
 	for name, c := range map[string]struct {
 		keep int

@@ -46,10 +46,10 @@ const (
 
 var sslPresets = map[string]func(target string) SSLConfig{
 	"fmnist":      fashionSSL,
-	"cifar10":     func(target string) SSLConfig { return sslFor(CIFAR10(), target, 50_000, 1000) },
-	"imagenet32":  func(target string) SSLConfig { return sslFor(ImageNet32(), target, 1_281_167, 100) },
-	"celeba64":    func(target string) SSLConfig { return sslFor(CelebA64(), target, 162_770, 200) },
-	"celebahq256": func(target string) SSLConfig { return sslFor(CelebAHQ256(), target, 30_000, 500) },
+	"cifar10":     func(target string) SSLConfig { return sslFor(CIFAR10(), target, 1000) },
+	"imagenet32":  func(target string) SSLConfig { return sslFor(ImageNet32(), target, 100) },
+	"celeba64":    func(target string) SSLConfig { return sslFor(CelebA64(), target, 200) },
+	"celebahq256": func(target string) SSLConfig { return sslFor(CelebAHQ256(), target, 500) },
 }
 
 // SSLPresets lists the names that SSLPreset knows: data set, hyphen, target.
@@ -73,17 +73,17 @@ func EncoderPreset(c Config, target string) string {
 	return set + "-" + target
 }
 
-// sslFor is W-MSE's setting of a target for the data of an energy's config, n images.
-func sslFor(c Config, target string, n, epochs int) SSLConfig {
+// sslFor is W-MSE's setting of a target for the data of an energy's config.
+func sslFor(c Config, target string, epochs int) SSLConfig {
 	batch := 512
 	if target == WMSE {
 		batch = 256
 	}
-	perEpoch := n / batch
+	perEpoch := stepsOf(1, batch, c.Data)
 	return SSLConfig{
 		Preset: EncoderPreset(c, target), Seed: 1, Data: c.Data, Encoder: EncoderFor(c), Views: c.Views,
 		Target: target, Temperature: 0.5, Tau: 0.99, Whiten: 128,
-		Batch: batch, Steps: perEpoch * epochs, WarmUp: 500, Drops: []int{50 * perEpoch, 25 * perEpoch},
+		Batch: batch, Steps: epochs * perEpoch, WarmUp: 500, Drops: []int{50 * perEpoch, 25 * perEpoch},
 		Optim: OptimConfig{LR: 3e-3, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}},
 		Log:   LogConfig{Metrics: 50, Samples: 1000, Checkpoint: 1000, Keep: 2},
 	}
@@ -91,7 +91,7 @@ func sslFor(c Config, target string, n, epochs int) SSLConfig {
 
 // fashionSSL is a short schedule, for minutes on two CPU cores.
 func fashionSSL(target string) SSLConfig {
-	c := sslFor(FashionMNIST(), target, 60_000, 1)
+	c := sslFor(FashionMNIST(), target, 1)
 	c.Batch, c.Steps, c.WarmUp, c.Drops = 128, 400, 50, []int{100, 50}
 	c.Log.Metrics, c.Log.Checkpoint = 20, 200
 	return c

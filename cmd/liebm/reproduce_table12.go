@@ -29,7 +29,7 @@ var hyperparameters = []struct {
 		func(c train.Config, _ *train.Plan) string { return fmt.Sprintf("%v / %v", c.Omega1, c.Omega2) }},
 	{"ρ in Eq. 13", [4]string{"1", "1", "1", "50"}, func(c train.Config, _ *train.Plan) string { return fmt.Sprint(c.Rho) }},
 	{"training epochs", [4]string{"500", "100", "300", "300"}, func(c train.Config, _ *train.Plan) string {
-		return fmt.Sprintf("%.0f", float64(c.Steps)*float64(c.Batch)/images(c))
+		return fmt.Sprintf("%.0f", c.Epochs())
 	}},
 	{"data range", [4]string{"[0, 1]", "[-1, 1]", "[-1, 1]", "[-1, 1]"},
 		func(c train.Config, _ *train.Plan) string {
@@ -46,11 +46,6 @@ func rates(o train.OptimConfig) string {
 }
 
 func millions(n int) string { return fmt.Sprintf("%.1fM", float64(n)/1e6) }
-
-// images is how many the data set's training split has.
-func images(c train.Config) float64 {
-	return map[string]float64{"cifar10": 50_000, "imagenet32": 1_281_167, "celeba": 162_770, "celebahq": 30_000}[c.Data.Name]
-}
 
 // table12 lays the presets beside the published hyper-parameters; nothing is trained.
 func table12() study {
