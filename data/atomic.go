@@ -5,58 +5,40 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
 	"syscall"
+
+	"github.com/google/renameio/v2"
 )
 
-// WriteAtomic replaces the file at path by what write writes: into a temporary file beside it, synced to the disk before
-// it takes the name, so that at every instant, power cuts included, path holds either all of the old bytes or all of the
-// new. On any error, or a panic in write, the temporary file is removed and path is as it was.
+// WriteAtomic replaces the file at path by what write writes. The bytes go to a temporary file beside it, which takes
+// the name once they are on the disk. So path holds all of the old bytes or all of the new at every instant, also after a
+// power cut. On an error, or a panic in write, the temporary file is removed and path stays as it was.
 func WriteAtomic(path string, write func(io.Writer) error) (err error) {
-	dir, base := filepath.Split(filepath.Clean(path))
-	temporary := filepath.Join(dir, fmt.Sprintf(".%s.tmp-%d-%x", base, os.Getpid(), rand.Uint64()))
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	dir := filepath.Dir(path)
+	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithPermissions(0o666))
 	if err != nil {
 		return WriteError(path, err)
 	}
-	placed := false
-	defer func() {
-		if !placed {
-			file.Close() // harmless when closed
-			os.Remove(temporary)
-		}
-	}()
-
-	buffer := bufio.NewWriterSize(file, 1<<20) // tensors arrive one small header or one big array at a time
+	defer file.Cleanup()
+	buffer := bufio.NewWriterSize(file, 1<<20) // tensors are written as one small header or one big array at a time
 	err = write(buffer)
 	if err == nil {
 		err = buffer.Flush()
 	}
 	if err == nil {
-		err = file.Sync()
+		err = file.CloseAtomicallyReplace()
 	}
 	if err == nil {
-		err = file.Close()
+		err = syncFolder(dir)
 	}
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
-	if err != nil {
-		return WriteError(path, err)
-	}
-	placed = true
-	return WriteError(path, syncFolder(dir))
+	return WriteError(path, err)
 }
 
-// syncFolder makes a rename in dir durable. Some network file systems refuse to sync a folder; there a rename is as
-// durable as it gets.
+// syncFolder makes a rename in dir durable, unless the file system refuses to sync a folder, as some of networks do.
 func syncFolder(dir string) error {
-	if dir == "" {
-		dir = "."
-	}
 	folder, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -69,8 +51,8 @@ func syncFolder(dir string) error {
 	return err
 }
 
-// WriteError says which file could not be written. A full disk ends many long runs: that message says what to do, on one
-// line, without the name of the temporary file.
+// WriteError says which file could not be written, on one line without the name of the temporary file. If the disk is
+// full, it says what to do.
 func WriteError(path string, err error) error {
 	if err == nil {
 		return nil
@@ -87,9 +69,11 @@ func WriteError(path string, err error) error {
 	return fmt.Errorf("write %s: %w", path, err)
 }
 
-var temporaryName = regexp.MustCompile(`^\..+\.tmp-\d+-[0-9a-f]+$`)
+// temporaryName is a dot, the name of the file and renameio's random int64, or the ending that older versions used.
+var temporaryName = regexp.MustCompile(`^\..*(\D\d{12,19}|.\.tmp-\d+-[0-9a-f]+)$`)
 
-// RemoveTemporaries deletes what a killed WriteAtomic left in dir. Nobody may be writing there.
+// RemoveTemporaries deletes the temporary files in dir that WriteAtomic left when it was killed. Nobody may be writing
+// there.
 func RemoveTemporaries(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -105,5 +89,5 @@ func RemoveTemporaries(dir string) error {
 	return nil
 }
 
-// IsTemporary reports whether a file's name is that of an unfinished WriteAtomic.
+// IsTemporary reports whether a file's name is that of a temporary file of WriteAtomic.
 func IsTemporary(name string) bool { return temporaryName.MatchString(name) }

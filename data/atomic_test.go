@@ -53,6 +53,9 @@ func TestWriteAtomicShowsNothingBeforeTheEnd(t *testing.T) {
 	require.NoError(t, WriteAtomic(path, func(w io.Writer) error {
 		_, err := w.Write(make([]byte, 3<<20)) // more than the buffer
 		assert.NoFileExists(t, path)
+		entries, _ := os.ReadDir(filepath.Dir(path))
+		require.Len(t, entries, 1)
+		assert.True(t, IsTemporary(entries[0].Name()), entries[0].Name())
 		return err
 	}))
 	assert.FileExists(t, path)
@@ -127,11 +130,11 @@ func TestWriteAtomicOnFullFileSystem(t *testing.T) {
 
 func TestRemoveTemporaries(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{".checkpoint-00000001.safetensors.tmp-12-ab", ".lock", "x.tmp-1-a", ".profile.tmp", "config.yaml"} {
+	for _, name := range []string{".checkpoint-00000001.safetensors.tmp-12-ab", ".config.yaml5577006791947779410", ".day-20261128", ".lock", "x.tmp-1-a", ".profile.tmp", "config.yaml"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o666))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(dir, ".x.tmp-1-a"), 0o777))
 	require.NoError(t, RemoveTemporaries(dir))
 	require.NoError(t, os.Remove(filepath.Join(dir, ".x.tmp-1-a")))
-	assert.Equal(t, map[string]string{".lock": "", "x.tmp-1-a": "", ".profile.tmp": "", "config.yaml": ""}, contents(t, dir))
+	assert.Equal(t, map[string]string{".day-20261128": "", ".lock": "", "x.tmp-1-a": "", ".profile.tmp": "", "config.yaml": ""}, contents(t, dir))
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 )
@@ -55,16 +57,11 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 	if input.N != images.N {
 		input.Notes = append(input.Notes, "the splits differ in size by what could not be read")
 	}
-	for _, s := range scores {
-		mean += s / float64(o.Splits)
-	}
-	for _, s := range scores {
-		std += (s - mean) * (s - mean) / float64(o.Splits)
-	}
+	mean, std = stat.PopMeanStdDev(scores, nil)
 	if math.IsNaN(mean) || math.IsInf(mean, 0) {
 		return 0, 0, input, fmt.Errorf("inception score of %s is not finite: the images or the weights are damaged", images.Name)
 	}
-	return mean, math.Sqrt(std), input, nil
+	return mean, std, input, nil
 }
 
 // splitsOf is the split of each image: split k has places ⌊kn/s⌋ … ⌊(k+1)n/s⌋ − 1 of the order.

@@ -3,7 +3,8 @@ package eval
 import (
 	"context"
 	"fmt"
-	"math"
+
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
@@ -50,13 +51,8 @@ func KID(ctx context.Context, a, b *Embedding, o KIDOptions) (mean, std float64,
 		}
 		return nil
 	})
-	for _, v := range values {
-		mean += v / float64(len(values))
-	}
-	for _, v := range values {
-		std += (v - mean) * (v - mean) / float64(len(values))
-	}
-	return mean, math.Sqrt(std), size, err
+	mean, std = stat.PopMeanStdDev(values, nil)
+	return mean, std, size, err
 }
 
 // subset draws size rows without replacement, as float64.
