@@ -26,7 +26,7 @@ type Options struct {
 // Open reads the data set at source: a known name (see [Names]), or the path of a file, a folder or
 // an archive. A known name wins; "./mnist" is then the path. It reads IDX, gzipped or not, CIFAR's
 // binary and Python batches, ImageNet 32's .npz and pickles, SVHN's .mat, .npy and .npz of images,
-// folders and zips of PNG, JPEG, BMP, GIF, TIFF, lossless WebP and .npy, and what [Prepare] wrote, which it maps.
+// folders and zips of PNG, JPEG, BMP, GIF, TIFF, WebP and .npy, and what [Prepare] wrote, which it maps.
 //
 // All but mapped files are held in memory; above 2 GiB of pixels, prepare the set first.
 //

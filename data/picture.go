@@ -19,7 +19,7 @@ import (
 	_ "golang.org/x/image/webp"
 )
 
-// PictureEndings are how the names of files end that are one picture each. Their content decides how they are decoded.
+// PictureEndings are the endings of the names of picture files. How a file is decoded depends on its content.
 func PictureEndings() []string {
 	return []string{".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 }
@@ -34,26 +34,27 @@ type Picture struct {
 	H, W, C int // C is 1 if the file is gray, else 3
 	Pix     []byte
 	Format  string // "png", "jpeg", …
-	Alpha   bool   // it is transparent somewhere, which Pix leaves out
+	Alpha   bool   // some of it is transparent; Pix leaves that out
 }
 
-// The decoders allocate all pixels that a header declares: no more than pictureRatio for a byte (deflate can hold 8,256
-// of one bit), but always those of a 4,096×4,096 picture of one colour.
+// The decoders allocate all pixels that a header declares. A file may declare pictureRatio pixels a byte (deflate can
+// hold 8,256 of one bit), and always pictureSlack: a 4,096×4,096 picture of one colour is small.
 const (
 	pictureSlack = 1 << 24
 	pictureRatio = 1 << 13
 )
 
-// DecodePicture reads a file of one of [PictureEndings] as Pillow's convert("RGB") does, whose pixels are those of
-// everybody's reference statistics: the chroma of a JPEG is interpolated, and transparency dropped, not applied. What has
-// no one meaning in 8 bits of RGB is an error: 16 bits, CMYK, and lossy WebP, whose colours the decoder at hand gets wrong.
+// DecodePicture reads a file of one of [PictureEndings] as Pillow's convert("RGB") does, which made the pixels of
+// published reference statistics. The chroma of JPEG and lossy WebP is interpolated, and transparency is dropped, not
+// applied. Pictures of 16 bits a channel or in CMYK are an error, since they can be converted to 8 bits of RGB in several
+// ways.
 func DecodePicture(b []byte) (Picture, error) {
 	if len(b) == 0 {
 		return Picture{}, errors.New("empty file")
 	}
 	c, format, err := image.DecodeConfig(bytes.NewReader(b)) // before its size is allocated
 	if errors.Is(err, image.ErrFormat) {
-		return Picture{}, fmt.Errorf("starts with % x, as no picture does", b[:min(4, len(b))])
+		return Picture{}, fmt.Errorf("starts with % x: not a picture", b[:min(4, len(b))])
 	}
 	if err != nil {
 		return Picture{}, short(err)
@@ -69,16 +70,12 @@ func DecodePicture(b []byte) (Picture, error) {
 		return Picture{}, errors.New("16 bits a channel: convert it to 8, in the way the data were made")
 	case color.CMYKModel:
 		return Picture{}, errors.New("a CMYK image: convert it to RGB")
-	case color.YCbCrModel, color.NYCbCrAModel:
-		if format == "webp" { // of video's range, which image.YCbCr does not know: 9 levels off on average
-			return Picture{}, errors.New("a lossy WebP, whose colours would come out wrong: convert it to PNG")
-		}
 	}
 	img, _, err := image.Decode(bytes.NewReader(b))
 	if err != nil {
 		return Picture{}, short(err)
 	}
-	p := flatten(img)
+	p := flatten(img, format)
 	p.Format = format
 	return p, nil
 }
@@ -91,7 +88,7 @@ func short(err error) error {
 }
 
 // flatten takes the bytes out of a decoded image.
-func flatten(img image.Image) Picture {
+func flatten(img image.Image, format string) Picture {
 	b := img.Bounds()
 	p := Picture{H: b.Dy(), W: b.Dx(), C: 3}
 	switch img := img.(type) {
@@ -102,7 +99,14 @@ func flatten(img image.Image) Picture {
 		}
 		return p
 	case *image.YCbCr:
-		p.Pix = fromYCbCr(img).pix
+		conversion := libjpeg
+		if format == "webp" {
+			conversion = libwebp
+		}
+		p.Pix = conversion.frame(img).pix
+		return p
+	case *image.NYCbCrA: // lossy WebP
+		p.Pix, p.Alpha = libwebp.frame(&img.YCbCr).pix, !img.Opaque()
 		return p
 	}
 	if o, ok := img.(interface{ Opaque() bool }); ok {

@@ -37,6 +37,14 @@ for name, box in {"148": (15, 40, 163, 188), "140": (19, 39, 159, 179), "128": (
     out["crop" + name] = np.asarray(cut.resize((64, 64), Image.BILINEAR))
 small = random.randint(0, 256, (28, 28)).astype(np.uint8)
 out["small"], out["small32"] = small, np.asarray(Image.fromarray(small).resize((32, 32), Image.BILINEAR))
+# Lossy WebP: 8×8, and odd sides.
+Image.fromarray(waves[:8, :8]).save(path("lossy.webp"))
+Image.fromarray(waves[45:106, 30:75]).save(path("odd.webp"), quality=85)
+alpha = np.tile(np.arange(45, dtype=np.uint8)[None, :, None] * 5, (61, 1, 1))
+Image.fromarray(np.concatenate([waves[45:106, 30:75], alpha], -1), "RGBA").save(path("transparent.webp"), quality=85)
+for name in ("lossy", "odd", "transparent"):
+    image = Image.open(path(name + ".webp"))
+    out[name] = np.asarray(image)[..., :3].copy()
 out["versions"] = np.array([np.__version__, scipy.__version__, PIL.__version__])
 np.savez_compressed("photos.npz", **out)
 
@@ -52,7 +60,6 @@ Image.fromarray(tiny).convert("CMYK").save(path("cmyk.jpg"))
 Image.fromarray(tiny).save(path("rgb.bmp"))
 Image.fromarray(tiny).save(path("rgb.tif"))
 Image.fromarray(tiny).save(path("lossless.webp"), lossless=True)
-Image.fromarray(tiny).save(path("lossy.webp"))
 Image.fromarray(tiny).convert("P").save(path("palette.gif"))
 np.save(path("imgHQ00000.npy"), tiny.transpose(2, 0, 1)[None])
 np.save(path("hwc.npy"), tiny)
