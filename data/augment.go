@@ -173,15 +173,15 @@ func (a Augment) crop(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 func (a Augment) boxes(n, h, w int, rng *torch.RNG) (width, height torch.Tensor) {
 	const candidates, ratio = 10, 4.0 / 3
 	shape := float64(w) / float64(h)
-	areas := rng.Uniform(a.Crop[0], a.Crop[1], candidates, n, 1)
-	ratios := rng.Uniform(-math.Log(ratio), math.Log(ratio), candidates, n, 1).Exp().DivScalar(shape)
+	areas := rng.Uniform(a.Crop[0], a.Crop[1], n, candidates, 1) // images first: see torch.RNG.Share
+	ratios := rng.Uniform(-math.Log(ratio), math.Log(ratio), n, candidates, 1).Exp().DivScalar(shape)
 	widths, heights := areas.Mul(ratios).Sqrt(), areas.Div(ratios).Sqrt()
 	fits := widths.OnesLike().GreaterEqual(widths.Maximum(heights))
 	width = torch.Full([]int{n, 1}, min(1, ratio/shape), torch.Float32)
 	height = torch.Full([]int{n, 1}, min(1, ratio*shape), torch.Float32)
 	for k := candidates - 1; k >= 0; k-- {
-		fit := fits.Select(0, k)
-		width, height = torch.Where(fit, widths.Select(0, k), width), torch.Where(fit, heights.Select(0, k), height)
+		fit := fits.Select(1, k)
+		width, height = torch.Where(fit, widths.Select(1, k), width), torch.Where(fit, heights.Select(1, k), height)
 	}
 	return width, height
 }
