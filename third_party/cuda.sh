@@ -44,4 +44,4 @@ missing=$(ldd $lib/libtorch_cuda.so | grep 'not found' || true)
 # cuDNN's newer interface asks more than idle_cuda.c can answer; UCX would catch Go's signals.
 touch /dev/nvidiactl # the driver's sign of life
 export LIEBM_TEST_IDLE_GPUS=1 TORCH_CUDNN_V8_API_DISABLED=1 UCX_HANDLE_ERRORS=none
-sh third_party/env.sh go test -count=1 -v -run 'GPU|NCCL' ./torch ./train
+sh third_party/env.sh go test -tags long -count=1 -v -run 'GPU|NCCL' ./torch ./train

@@ -12,6 +12,7 @@ import (
 )
 
 func TestAJobEndsWhereverItIsCancelled(t *testing.T) {
+	slow(t)
 	jobs := usesOf(t, tinyModel(t, "target=erm"), torch.Device{})
 	jobs["pretrain"] = func(ctx context.Context) error {
 		return Pretrain(ctx, tinySSL(), bars(t), Options{Out: filepath.Join(t.TempDir(), "run")})
@@ -30,6 +31,7 @@ func TestAJobEndsWhereverItIsCancelled(t *testing.T) {
 }
 
 func TestARunResumesWhereverItWasCancelled(t *testing.T) {
+	slow(t)
 	h, cfg := encoder(t), tiny()
 	cfg.Steps = 6
 	whole := filepath.Join(t.TempDir(), "whole")

@@ -1,3 +1,5 @@
+//go:build long
+
 package train
 
 import (
@@ -45,7 +47,7 @@ func TestEverythingRunsOnItsGPU(t *testing.T) {
 		for _, target := range []string{SimCLR, BYOL, WMSE} {
 			t.Run(target, func(t *testing.T) {
 				cfg := tinySSL()
-				cfg.Target, cfg.Whiten, cfg.Batch, cfg.Encoder.Channels, cfg.Views = target, 6, 12, 3, data.SimCLRViews()
+				cfg.Target, cfg.Whiten, cfg.Batch, cfg.Encoder.Channels, cfg.Views = target, 12, 24, 3, data.SimCLRViews()
 				cfg.Encoder.Mean, cfg.Encoder.Std = []float64{0.5, 0.5, 0.5}, []float64{0.25, 0.25, 0.25}
 				require.NoError(t, Pretrain(t.Context(), cfg, bars(t).RGB(), Options{Out: filepath.Join(t.TempDir(), "encoder"), Device: gpu}))
 			})

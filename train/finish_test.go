@@ -15,7 +15,7 @@ import (
 func trained(t *testing.T, target string) *ssl {
 	t.Helper()
 	cfg := tinySSL()
-	cfg.Target, cfg.Whiten, cfg.Batch, cfg.Steps = target, 6, 12, 20
+	cfg.Target, cfg.Whiten, cfg.Batch, cfg.Steps = target, 12, 24, 20
 	s, err := newSSL(cfg, torch.Device{})
 	require.NoError(t, err)
 	t.Cleanup(s.close)

@@ -64,3 +64,11 @@ func shared(t *testing.T, name string, train func(dir string) error) (dir string
 	}
 	return dir
 }
+
+// slow skips a test that takes seconds under -short.
+func slow(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+}

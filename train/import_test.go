@@ -73,6 +73,7 @@ func TestImportedRunsTrainOn(t *testing.T) {
 }
 
 func TestImportRecalibratesOnRequest(t *testing.T) {
+	slow(t)
 	golden, dir := torchtest.Load(t, "../models/testdata/dualmcmc.npz"), filepath.Join(t.TempDir(), "run")
 	_, err := ImportDualMCMC(dualCIFAR10, ImportOptions{Out: dir, Recalibrate: true})
 	require.NoError(t, err)

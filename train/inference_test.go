@@ -11,13 +11,14 @@ import (
 )
 
 func TestQLearnsOverAFrozenGeneratorAndResumes(t *testing.T) {
+	slow(t)
 	before := torch.Live()
 	em := filepath.Join(t.TempDir(), "em")
 	require.NoError(t, Run(t.Context(), tiny(), bars(t), encoder(t), Options{Out: em}))
 	m, err := LoadModel(em, torch.Device{})
 	require.NoError(t, err)
 	cfg := m.Config
-	cfg.Batch, cfg.Steps = 16, 60
+	cfg.Batch, cfg.Steps = 16, 40
 	before26 := generatorSum(t, m)
 	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
 	require.NoError(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: whole}))

@@ -8,6 +8,7 @@ import (
 )
 
 func TestProfileCoversAlgorithm1(t *testing.T) {
+	slow(t)
 	cfg := FashionMNIST()
 	cfg.Batch, cfg.Chain.Steps, cfg.Precision = 2, 2, "bfloat16"
 	var seen []int

@@ -128,7 +128,7 @@ func TestPretrainingResumesBitForBit(t *testing.T) {
 	for _, target := range []string{SimCLR, BYOL, WMSE} {
 		t.Run(target, func(t *testing.T) {
 			cfg := tinySSL()
-			cfg.Target, cfg.Whiten, cfg.Batch, cfg.Steps = target, 6, 12, 20
+			cfg.Target, cfg.Whiten, cfg.Batch, cfg.Steps = target, 12, 24, 20
 			whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
 			probed := 0
 			probe := func(_ context.Context, h *models.Encoder) ([]Metric, error) {
@@ -305,6 +305,7 @@ func TestRunRefuses(t *testing.T) {
 }
 
 func TestATrainingStepLeavesItsNetworksMomentsAndNothingElse(t *testing.T) {
+	slow(t)
 	for _, target := range []string{EM, EJM, ERM} {
 		t.Run(target, func(t *testing.T) {
 			before, cfg := torch.Live(), tiny()
@@ -339,6 +340,7 @@ func TestLiveTensorsAreFlatOverTraining(t *testing.T) {
 }
 
 func TestMinutesSettleTheStepsWhileTheRateIsHeld(t *testing.T) {
+	slow(t)
 	dir := filepath.Join(t.TempDir(), "run")
 	cfg := tiny()
 	cfg.Log.Checkpoint = 1000
@@ -350,6 +352,7 @@ func TestMinutesSettleTheStepsWhileTheRateIsHeld(t *testing.T) {
 }
 
 func TestTrainingTeachesEnergyAndGenerator(t *testing.T) {
+	slow(t)
 	set, dir := bars(t), filepath.Join(t.TempDir(), "run")
 	cfg := tiny()
 	cfg.Energy.Widths, cfg.Generator.Widths = []int{16, 16}, []int{16, 16}

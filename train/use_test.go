@@ -61,6 +61,7 @@ func sameImages(t *testing.T, want, got *data.Set) {
 }
 
 func TestReconstruct(t *testing.T) {
+	slow(t)
 	m := tinyModel(t, "target=erm", "steps=200", "log.checkpoint=200")
 	seen := 0
 	plain, err := m.Reconstruct(t.Context(), bars(t), ReconstructOptions{Watch: func(done int) { seen = done }})
@@ -135,6 +136,7 @@ func TestUsesThatNeedQSayHowToGetOne(t *testing.T) {
 }
 
 func TestRestore(t *testing.T) {
+	slow(t)
 	m := tinyModel(t, "target=erm", "steps=200", "log.checkpoint=200")
 	o := RestoreDefaults(m.Config)
 	o.Seed, o.Frames, o.Latent.Steps, o.Image.Steps = 3, 2, 20, 20
@@ -179,6 +181,7 @@ func consistency(t *testing.T, a mcmc.Operator, degraded, restored *data.Set) (m
 }
 
 func TestColourisationFindsTheColourOfTheData(t *testing.T) {
+	slow(t)
 	red := bars(t).RGB()
 	pixels := slices.Clone(red.Pixels())
 	for i := range pixels {
@@ -223,6 +226,7 @@ func labelled(t *testing.T) *data.Set {
 }
 
 func TestConditional(t *testing.T) {
+	slow(t)
 	m := tinyModel(t, "target=erm", "steps=200", "log.checkpoint=200", "views.noise=true")
 	c, err := m.classMeans(t.Context(), labelled(t), 1, nil)
 	require.NoError(t, err)

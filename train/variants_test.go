@@ -44,6 +44,7 @@ func withSettings(t *testing.T, settings []string) Config {
 }
 
 func TestEveryVariantTakesTwentyStepsAndResumesBitForBit(t *testing.T) {
+	slow(t)
 	h, before := encoder(t), torch.Live()
 	for name, settings := range variants {
 		t.Run(name, func(t *testing.T) {
@@ -168,9 +169,7 @@ func modes(s *data.Set) (left, distance float64) {
 // tests. With target=em it ends in one mode from most seeds: it follows all its chains at once to the mode
 // that E raises, and back (Sec. 3.2.2: learning from E alone may be biased).
 func TestTrainingOverfitsTwoModes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains for 300 steps")
-	}
+	slow(t)
 	overfitsTwoModes(t, 1)
 }
 

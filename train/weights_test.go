@@ -95,6 +95,7 @@ func TestExportsSayWhereTheyComeFrom(t *testing.T) {
 }
 
 func TestPyTorchComputesTheSameFromAnExport(t *testing.T) {
+	slow(t)
 	m, folder := exported(t)
 	inPyTorch(t, m, folder, "_load_weights.py")
 	inPyTorch(t, m, folder, "_load_torchscript.py")

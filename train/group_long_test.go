@@ -1,0 +1,180 @@
+//go:build long
+
+package train
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/torchtest"
+)
+
+func TestALostPeerLeavesARunToResume(t *testing.T) {
+	dir, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		ctx := t.Context()
+		if o.Rank == 1 {
+			ctx = dying{ctx, new(int)}
+		}
+		err := inGroup(t, o, tiny(), ctx, Options{})
+		require.ErrorIs(t, err, torch.ErrPeerLost)
+		assert.ErrorContains(t, err, "stopped after step 6 of 12: ")
+		assert.ErrorContains(t, err, "rank 1 of 2 processes no longer answers rank 0")
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended[:1])
+	assert.Equal(t, -1, ended[1].Code, "killed: %s", ended[1].Output)
+	shared := filepath.Join(dir, "shared")
+	assert.NotEmpty(t, checkpointBytes(t, shared, 6), "it lies between two regular ones")
+	cfg, err := ReadConfig(shared)
+	require.NoError(t, err)
+	var log bytes.Buffer
+	require.NoError(t, Run(t.Context(), cfg, bars(t), "", Options{Out: shared, Resume: true, Log: &log}))
+	assert.Contains(t, log.String(), "resuming from step 6")
+	assert.NotEmpty(t, checkpointBytes(t, shared, 12), "one process goes on")
+}
+
+func TestAPeerLostInAStepLeavesTheStateBefore(t *testing.T) {
+	for name, settings := range sharedVariants {
+		t.Run(name, func(t *testing.T) { aPeerIsLostInAStep(t, sharingWith(t, settings)) })
+	}
+}
+
+func aPeerIsLostInAStep(t *testing.T, cfg Config) {
+	_, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		g, err := torch.JoinGroup(t.Context(), o)
+		require.NoError(t, err)
+		defer g.Close()
+		trainer, err := loadTrainer(cfg, filepath.Join(os.Getenv("LIEBM_TEST_DIR"), encoderFile), torch.Device{})
+		require.NoError(t, err)
+		defer trainer.Close()
+		trainer.join(g)
+		step := func() error {
+			return torch.Do(func() error {
+				_, err := trainer.Step(newBatches(bars(t), 1, trainer.cfg.Batch, g).at(trainer.step))
+				return err
+			})
+		}
+		require.NoError(t, step())
+		var before, after bytes.Buffer
+		require.NoError(t, trainer.Save(&before))
+		if o.Rank == 1 {
+			trainer.optE = nil // dies after the other networks have moved on both
+		}
+		require.ErrorIs(t, step(), torch.ErrPeerLost)
+		require.NoError(t, trainer.Save(&after))
+		assert.True(t, bytes.Equal(before.Bytes(), after.Bytes()))
+		for _, p := range trainer.trained() {
+			assert.Equal(t, 1, (*p.opt).Steps())
+		}
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended[:1])
+	assert.Contains(t, ended[1].Output, "nil pointer")
+}
+
+// dying is a context that kills its process at the seventh step.
+type dying struct {
+	context.Context
+	asked *int
+}
+
+func (d dying) Err() error {
+	*d.asked++
+	if *d.asked == 7 {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	return d.Context.Err()
+}
+
+func TestStoppingOneProcessStopsAllAtOneStep(t *testing.T) {
+	dir, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		ctx := context.Context(t.Context())
+		if o.Rank == 1 {
+			ctx = told{t.Context(), new(int)}
+		}
+		err := inGroup(t, o, tiny(), ctx, Options{})
+		require.ErrorIs(t, err, context.Canceled)
+		assert.ErrorContains(t, err, "stopped after step 5 of 12")
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended)
+	assert.NotEmpty(t, checkpointBytes(t, filepath.Join(dir, "shared"), 5))
+}
+
+// told is a context that ends once it was asked five times.
+type told struct {
+	context.Context
+	asked *int
+}
+
+func (c told) Err() error {
+	if *c.asked++; *c.asked > 5 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestTheFailureOfRankZeroIsThatOfAll(t *testing.T) {
+	dir, env := folder(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "shared", "something"), 0o777))
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		err := inGroup(t, o, tiny(), t.Context(), Options{})
+		if o.Rank == 0 {
+			assert.ErrorContains(t, err, "is not empty")
+		} else {
+			assert.ErrorIs(t, err, errPeerFailed)
+		}
+	}, env)
+	torchtest.Succeeded(t, ended)
+}
+
+func TestADivergenceInAGroupGoesBackOnAll(t *testing.T) {
+	_, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		cfg := tiny()
+		cfg.OptE.LR = 3 // E's weights fly apart at once
+		cfg.Log.Checkpoint = 1
+		var log bytes.Buffer
+		var diverged *Diverged
+		require.ErrorAs(t, inGroup(t, o, cfg, t.Context(), Options{Log: &log}), &diverged)
+		if o.Rank == 0 {
+			assert.Contains(t, log.String(), "(3 of 3)")
+		}
+	}, env)
+	torchtest.Succeeded(t, ended)
+}
+
+func TestAGroupSettlesTheStepsOfABudget(t *testing.T) {
+	dir, env := folder(t)
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		cfg := tiny()
+		cfg.Log.Checkpoint = 1000
+		require.NoError(t, inGroup(t, o, cfg, t.Context(), Options{Minutes: 1.0 / 60}))
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended)
+	saved, err := ReadConfig(filepath.Join(dir, "shared"))
+	require.NoError(t, err)
+	assert.NotEqual(t, tiny().Steps, saved.Steps)
+	assert.NotEmpty(t, checkpointBytes(t, filepath.Join(dir, "shared"), saved.Steps))
+}
