@@ -286,7 +286,7 @@ func TestPrepareRefuses(t *testing.T) {
 		"another set":   {"cifar10", "x.liebm", PrepareOptions{Options: Options{Path: dir}}, "2 train images, but CIFAR-10 has 50000"},
 		"negative size": {dir, "x.liebm", PrepareOptions{Options: Options{Size: -1}}, "size -1"},
 		"no such split": {"cifar10", "x.liebm", PrepareOptions{Options: Options{Split: Valid}}, "CIFAR-10 has no valid images; its splits are [train test]"},
-		"a bad image":   {folder(t, map[string][]byte{"a.png": []byte("<html>")}), "x.liebm", PrepareOptions{}, "as no picture does"},
+		"a bad image":   {folder(t, map[string][]byte{"a.png": []byte("<html>")}), "x.liebm", PrepareOptions{}, "not a picture"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			to := t.TempDir()
