@@ -24,6 +24,9 @@ func goldenImages(t *testing.T, golden *torchtest.Golden, name string) *data.Set
 }
 
 func TestInceptionMetricsAreTheReferences(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs Inception on 60 images")
+	}
 	golden := torchtest.Load(t, "testdata/inception.npz")
 	before := torch.Live()
 	net, err := OpenInception(modelstest.InceptionFile(t), PyTorch, torch.Device{})
@@ -121,24 +124,30 @@ func TestWrongWeightsAreNamed(t *testing.T) {
 }
 
 func TestInceptionRunsOnItsDevice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a stand-in GPU")
+	}
 	torchtest.OnGPU(t, func(gpu torch.Device) {
 		golden := torchtest.Load(t, "testdata/inception.npz")
-		means := func(mode Mode, d torch.Device) []float64 {
-			net, err := OpenInception(modelstest.InceptionFile(t), mode, d)
+		weights := modelstest.InceptionFile(t)
+		means := map[Mode][][]float64{}
+		for _, device := range []torch.Device{{}, gpu} {
+			net, err := OpenInception(weights, PyTorch, device)
 			require.NoError(t, err)
-			defer net.Close()
-			var stats *Stats
 			torchtest.Scope(t, func() {
-				stats, _, err = MeasureImages(t.Context(), net, FromSet(goldenImages(t, golden, "a").Head(2)), nil)
-				require.NoError(t, err)
-				_, _, _, err = InceptionScore(t.Context(), net, FromSet(goldenImages(t, golden, "a").Head(2)), ISOptions{Splits: 1}, nil)
+				images := FromSet(goldenImages(t, golden, "a").Head(2))
+				for _, net.Mode = range []Mode{PyTorch, TF, Clean} {
+					stats, _, err := MeasureImages(t.Context(), net, images, nil)
+					require.NoError(t, err)
+					means[net.Mode] = append(means[net.Mode], stats.Mean)
+				}
+				_, _, _, err = InceptionScore(t.Context(), net, images, ISOptions{Splits: 1}, nil)
 				require.NoError(t, err)
 			})
-			return stats.Mean
+			net.Close()
 		}
-		for _, mode := range []Mode{PyTorch, TF, Clean} {
-			here, there := means(mode, torch.Device{}), means(mode, gpu)
-			assert.InDeltaSlice(t, here, there, 1e-4, "%v: another convolution rounds otherwise", mode)
+		for mode, m := range means {
+			assert.InDeltaSlice(t, m[0], m[1], 1e-4, "%v: another convolution rounds otherwise", mode)
 		}
 	})
 }
