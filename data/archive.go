@@ -15,8 +15,8 @@ import (
 	"github.com/liebm/liebm/internal/inflate"
 )
 
-// zip reads the members of a zip: images stay in it until they are wanted, everything else is read as the members of a
-// tar are. It reports false for a .npz, which is one file to us.
+// zip reads the members of a zip. Images are listed and read later; other members are read as those of a tar. It reports
+// false for a .npz, which counts as one file.
 func (r *reader) zip(source string, b []byte) (done bool, err error) {
 	archive, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *reader) zip(source string, b []byte) (done bool, err error) {
 			continue
 		}
 		if others++; others > maxFiles {
-			return true, fmt.Errorf("%s: more than %d files that are no images: this is no data set", source, maxFiles)
+			return true, fmt.Errorf("%s: more than %d files that are no images: this is not a data set", source, maxFiles)
 		}
 		if f.UncompressedSize64 > maxMember {
 			continue
@@ -69,18 +69,17 @@ func damaged(source string, err error) error {
 	return fmt.Errorf("%s: cut short or damaged: %w; fetch it again", source, err)
 }
 
-// An LMDB starts with its meta page: a page header of 16 bytes, and the magic number after it.
+// isLMDB looks for the magic number, which follows a header of 16 bytes.
 func isLMDB(b []byte) bool { return len(b) >= 20 && binary.LittleEndian.Uint32(b[16:]) == 0xBEEFC0DE }
 
-// errLMDB is how NVAE's LMDBs of CelebA and CelebA-HQ get here: there is no maintained reader in Go that needs no C
-// library, and a script of six lines writes the images out.
+// errLMDB says how to use NVAE's LMDBs of CelebA and CelebA-HQ.
 var errLMDB = errors.New(`an LMDB, which is not read here; write its images to a folder with Python's lmdb, and open that: ` +
 	`for k, v in lmdb.open(folder, readonly=True).begin().cursor(): ` +
 	`NVAE's CelebA has files, open(k.decode() + ".jpg", "wb").write(v); its CelebA-HQ has pixels, ` +
 	`numpy.save(k.decode(), numpy.frombuffer(v, "uint8").reshape(256, 256, 3))`)
 
-// celebaSplits maps the names of CelebA's images to splits, by its list_eval_partition.txt: lines of name and 0, 1 or
-// 2, with spaces, or with commas and a head as Kaggle has them.
+// celebaSplits reads CelebA's list_eval_partition.txt, which maps names of images to splits. A line has a name and 0, 1
+// or 2, separated by spaces. Kaggle's has commas, and a header.
 func celebaSplits(b []byte) (map[string]Split, error) {
 	splits := map[string]Split{}
 	for i, line := range strings.Split(string(b), "\n") {
@@ -89,14 +88,14 @@ func celebaSplits(b []byte) (map[string]Split, error) {
 			continue
 		}
 		if len(fields) != 2 || len(fields[1]) != 1 || fields[1] < "0" || fields[1] > "2" {
-			return nil, fmt.Errorf("list_eval_partition: line %d is %.40q: want a file name and 0 (train), 1 (valid) or 2 (test); fetch it again", i+1, line)
+			return nil, fmt.Errorf("list_eval_partition: line %d is %.40q, not a file name and 0 (train), 1 (valid) or 2 (test); fetch it again", i+1, line)
 		}
 		splits[fields[0]] = []Split{Train, Valid, Test}[fields[1][0]-'0']
 	}
 	return splits, nil
 }
 
-// partition keeps CelebA's images of the split.
+// partition returns CelebA's images of the split.
 func partition(entries []entry, list []byte, split Split) ([]entry, error) {
 	splits, err := celebaSplits(list)
 	if err != nil {

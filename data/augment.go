@@ -7,10 +7,10 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Augment is the distribution V of random views (Sec. 3.1) as batched tensor operators on the
-// images' device. Its zero value changes nothing; [SimCLRViews] and [NoiseViews] are the paper's.
+// Augment is the distribution V of random views (Sec. 3.1). It works on batches, on the device of the images.
+// Its zero value changes nothing. [SimCLRViews] and [NoiseViews] are the paper's.
 type Augment struct {
-	Noise      bool       `yaml:"noise"`       // V is x·255/256 + U(0, 1/256) (Sec. 4) and nothing else
+	Noise      bool       `yaml:"noise"`       // V is x·255/256 + U(0, 1/256) (Sec. 4); the other fields are ignored
 	JitterProb float64    `yaml:"jitter_prob"` // chance of colour jitter
 	Jitter     [4]float64 `yaml:"jitter"`      // strength of brightness, contrast, saturation, hue
 	GrayProb   float64    `yaml:"gray_prob"`   // chance of grayscale
@@ -18,7 +18,7 @@ type Augment struct {
 	FlipProb   float64    `yaml:"flip_prob"`   // chance of a left-right flip; 0 for glyphs
 }
 
-// SimCLRViews is V as in the official code of W-MSE, which the paper uses.
+// SimCLRViews is V of the official code of W-MSE, which the paper uses.
 func SimCLRViews() Augment {
 	return Augment{JitterProb: 0.8, Jitter: [4]float64{0.4, 0.4, 0.4, 0.1}, GrayProb: 0.1, Crop: [2]float64{0.2, 1}, FlipProb: 0.5}
 }
@@ -26,7 +26,7 @@ func SimCLRViews() Augment {
 // NoiseViews is the paper's second V: uniform noise of one grey level.
 func NoiseViews() Augment { return Augment{Noise: true} }
 
-// Validate names the setting that makes no views.
+// Validate returns an error that names the first setting without meaning.
 func (a Augment) Validate() error {
 	for _, p := range []float64{a.JitterProb, a.GrayProb, a.FlipProb} {
 		if !(p >= 0 && p <= 1) {
@@ -44,7 +44,7 @@ func (a Augment) Validate() error {
 	return nil
 }
 
-// Apply draws one view of every image. x: [n,c,h,w] in [0,1], the result too.
+// Apply returns a random view of every image. x: [n,c,h,w] in [0,1]; the result too.
 //
 // It follows torchvision's transforms. What differs, mostly so that a batch is one operator:
 //   - The order of the four jitters is drawn once per batch.
@@ -71,8 +71,7 @@ func (a Augment) Apply(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	})
 }
 
-// Some replaces each image by a view of it with probability p (Sec. 3.1, the augmentation of
-// negative samples).
+// Some replaces each image by a view of it with probability p. It augments negative samples (Sec. 3.1).
 func (a Augment) Some(x torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
 	if p <= 0 {
 		return x
@@ -82,7 +81,7 @@ func (a Augment) Some(x torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
 	})
 }
 
-// mix takes each image from b with probability p, else from a.
+// mix returns the image of b with probability p, else that of a, for every image.
 func mix(a, b torch.Tensor, p float64, rng *torch.RNG) torch.Tensor {
 	chosen := rng.Bernoulli(p, a.Size(0), 1, 1, 1).To(torch.Bool).ToDevice(a.Device())
 	return torch.Where(chosen, b, a)
@@ -116,7 +115,7 @@ func (a Augment) jitter(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 // blend is a + (b − a)·factor, clamped.
 func blend(a, b, factor torch.Tensor) torch.Tensor { return a.Add(b.Sub(a).Mul(factor)).Clamp(0, 1) }
 
-// gray is the luma of ITU-R 601: [n,3,h,w] → [n,1,h,w]. A gray image is its own.
+// gray is the luma of ITU-R 601: [n,3,h,w] → [n,1,h,w]. A gray image is returned as it is.
 func gray(x torch.Tensor) torch.Tensor {
 	if x.Size(1) == 1 {
 		return x
@@ -125,7 +124,7 @@ func gray(x torch.Tensor) torch.Tensor {
 	return x.Mul(luma).SumKeepDim(1)
 }
 
-// shiftHue rotates the hue by turns: [n,1,1], through HSV as PIL and torchvision do.
+// shiftHue rotates the hue by turns: [n,1,1], in HSV as Pillow and torchvision do.
 func shiftHue(x, turns torch.Tensor) torch.Tensor {
 	r, g, b := x.Select(1, 0), x.Select(1, 1), x.Select(1, 2)
 	value, low := x.MaxDim(1), x.MinDim(1)
@@ -142,8 +141,7 @@ func shiftHue(x, turns torch.Tensor) torch.Tensor {
 	return torch.Stack([]torch.Tensor{channel(5), channel(3), channel(1)}, 1)
 }
 
-// crop is torchvision's RandomResizedCrop, bicubic, back to the image's own size; and the flip, which is a
-// crop read backwards.
+// crop is torchvision's RandomResizedCrop, bicubic, to the image's own size, and the left-right flip.
 func (a Augment) crop(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	n, h, w := x.Size(0), x.Size(2), x.Size(3)
 	width, height := torch.Ones([]int{n, 1}, torch.Float32), torch.Ones([]int{n, 1}, torch.Float32)
@@ -186,16 +184,14 @@ func (a Augment) boxes(n, h, w int, rng *torch.RNG) (width, height torch.Tensor)
 	return width, height
 }
 
-// Floats turns gathered pixels, n images of h×w×c bytes, into [n,c,h,w] float32 in [0,1], NHWC in
-// memory.
+// Floats returns n images of h×w×c bytes as [n,c,h,w] float32 in [0,1], channels last in memory.
 func Floats(pixels []byte, n, h, w, c int) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor {
 		return torch.FromBytes(pixels, torch.Uint8, n, h, w, c).Permute(0, 3, 1, 2).To(torch.Float32).DivScalar(255)
 	})
 }
 
-// Bytes is the inverse of Floats: [n,c,h,w] in [0,1] → n images of h×w×c bytes, rounded to the
-// nearest level.
+// Bytes is the inverse of Floats: [n,c,h,w] in [0,1] → n images of h×w×c bytes, rounded to the nearest level.
 func Bytes(x torch.Tensor) []byte {
 	var out []byte
 	torch.Tidy(func() torch.Tensor {

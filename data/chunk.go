@@ -62,13 +62,13 @@ func (c chunk) shape(ctx context.Context, s shaper, want *Shape, dst []byte) (_ 
 	return dst, sums, wrong, ctx.Err()
 }
 
-// ErrBadImage is in the error of Open for files that Options.Skip would leave out.
+// ErrBadImage is in the errors of Open about images that Options.Skip leaves out.
 var ErrBadImage = errors.New("mend or remove it")
 
-// badImages names the first image that cannot be used, and counts those beside it.
+// badImages names the first image that cannot be used, and counts the others.
 func badImages(wrong []imageError) error {
 	if more := len(wrong) - 1; more > 0 {
-		return fmt.Errorf("%w; and so with %d more: %w", wrong[0].err, more, ErrBadImage)
+		return fmt.Errorf("%w; and %d more cannot be used: %w", wrong[0].err, more, ErrBadImage)
 	}
 	return fmt.Errorf("%w; %w", wrong[0].err, ErrBadImage)
 }
@@ -129,7 +129,7 @@ func parallel(n int, f func(i int)) {
 	workers.Wait()
 }
 
-// decodeAll makes a set in memory of the images that were found.
+// decodeAll decodes all images that were found.
 func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	from, err := r.chosen(path)
 	if err != nil {
@@ -183,7 +183,7 @@ func cmpCrop(crop string, from *stream) string {
 	return crop
 }
 
-// chosen is the stream of the images of the split.
+// chosen is a stream of the images of the split.
 func (r *reader) chosen(path string) (*stream, error) {
 	entries, classes, split, err := chooseImages(r.images, r.split, r.datasetJSON)
 	if err == nil && split == "" && r.known != nil {
@@ -231,7 +231,7 @@ func entryChunk(root string, some []entry) chunk {
 		}}
 }
 
-// readError leaves out the path, which the caller names.
+// readError removes the path, which the caller names.
 func readError(err error) error {
 	var inner *os.PathError
 	if errors.As(err, &inner) {
@@ -240,7 +240,7 @@ func readError(err error) error {
 	return err
 }
 
-// partitionBeside reads CelebA's split, where the archive or folder of its images lies beside it.
+// partitionBeside reads CelebA's list of splits, if it lies beside the archive or folder of images.
 func (r *reader) partitionBeside(path string) error {
 	for _, name := range []string{"list_eval_partition.txt", "list_eval_partition.csv"} {
 		b, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Clean(path)), name))

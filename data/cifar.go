@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// A row of CIFAR is 32×32 pixels as three planes, red, green, blue. In the binary files the label
-// comes first; CIFAR-100 has two, coarse and fine, and we keep the fine one.
+// A row of CIFAR is 32×32 pixels as three planes, red, green, blue. In the binary files the label comes first. CIFAR-100
+// has two, coarse and fine; the fine one is read.
 const (
 	cifarSide  = 32
 	cifarPlane = cifarSide * cifarSide
 	cifarRow   = 3 * cifarPlane
 )
 
-// layout is how the rows of one of the two sets begin in its binary files.
+// A layout describes the labels at the start of each row of a binary file.
 type layout struct {
 	name   string
-	label  int   // where the label is that we keep
+	label  int   // index of the label to keep
 	limits []int // one past the largest value of each label byte
 }
 
@@ -27,7 +27,7 @@ var layouts = []layout{
 
 func (l layout) stride() int { return len(l.limits) + cifarRow }
 
-// check finds the first row of b whose labels cannot be.
+// check is an error for the first row of b with an impossible label.
 func (l layout) check(b []byte) error {
 	for at := 0; at < len(b); at += l.stride() {
 		for i, limit := range l.limits {

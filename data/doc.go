@@ -1,23 +1,21 @@
-// Package data holds image data sets as bytes: it reads what people have on disk, checks it, and
-// hands out batches in an order that is a pure function of (seed, step).
+// Package data reads image data sets as bytes, checks them, and hands out batches in an order that depends on (seed,
+// step) only.
 //
-// A [Set] is n images of h×w×c bytes one after the other, NHWC, read once and then only looked at;
-// an uncompressed IDX file is mapped and never copied. [Open] takes a known name ("fmnist",
-// "celeba", …), a file, a folder, a zip or a .tar.gz, and decides by content what each file is. The
-// name of a file decides three things only: which split it belongs to, where the content does not
-// say, whether to complain that it should have been readable, and that an image in a folder is one.
+// A [Set] is n images of h×w×c bytes, one after the other (NHWC). It is read once and not changed afterwards. An IDX
+// file or .npy that is not compressed is mapped, not copied. [Open] takes a known name ("fmnist", "celeba", …), a file, a
+// folder, a zip or a .tar.gz. It recognises formats by content. The name of a file is used for three questions only: to
+// which split the file belongs if its content does not tell, whether it is an error that it cannot be read, and whether
+// a file in a folder is an image.
 //
-// [Prepare] decodes a set once into one file that Open maps, so that a set of any size costs no
-// memory of the process beyond its labels: use it for photographs, and for all above 2 GiB.
+// [Prepare] decodes a set once into one file, which Open maps. A prepared set takes no memory of the process besides its
+// labels. Use it for photographs, and for all sets above 2 GiB.
 //
-// An LMDB is refused, with the lines of Python that turn it into a folder: every Go package for it
-// that we found (bmatsuo/lmdb-go and its forks, gomdb and its forks) wraps the C library, and its
-// pages are described by that library's source alone.
+// LMDBs are not read, because every Go package for them wraps the C library. The error has the lines of Python that turn
+// one into a folder.
 //
-// Files are hostile until read: nothing is executed (a pickle may hold numpy arrays and nothing
-// else), nothing is unpacked to disk, and no allocation exceeds what the size of the file justifies.
-// An error names the file, the value and the remedy. Pixels stay bytes here; [Floats] makes tensors
-// of them, and [Augment] draws views.
+// Files are not trusted. Nothing in them is executed (a pickle may hold numpy arrays and nothing else), nothing is
+// unpacked to disk, and no allocation is larger than the size of the file justifies. Errors name the file, the value and
+// the remedy. Pixels stay bytes here. [Floats] makes tensors of them, and [Augment] draws views.
 //
 //	train, err := data.Open("fmnist", data.Options{Size: 32}) // 28×28, padded by 2 on each side
 //	if err != nil {

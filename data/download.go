@@ -15,13 +15,13 @@ import (
 // A Download is one published file of a set.
 type Download struct {
 	URL    string
-	Name   string // to save it as; "": the last part of the URL
+	Name   string // name of the file on disk; "": the last part of the URL
 	Size   int64  // bytes; 0: not known
-	SHA256 string // "": none is agreed on
-	Login  bool   // the server wants a browser: fetch it by hand
+	SHA256 string // "": none is published
+	Login  bool   // the server needs a browser: fetch it by hand
 }
 
-// File is the name that the download is saved under.
+// File is the name of the file on disk.
 func (d Download) File() string { return cmp.Or(d.Name, path.Base(d.URL)) }
 
 // Command is the shell command that fetches the file into dir and checks it.
@@ -37,8 +37,8 @@ func (d Download) Command(dir string) string {
 	return fmt.Sprintf("%s\necho '%s  %s' | sha256sum -c", fetch, d.SHA256, file)
 }
 
-// Fetch downloads the file into dir, unless it is there. It goes on where an interrupted Fetch stopped, and gives the
-// file its name once size and checksum are as published. Watch is told of bytes, if not nil.
+// Fetch downloads the file into dir, unless it is there. It continues an interrupted download. The file gets its name
+// when its size and checksum are as published. Fetch calls watch, if not nil, with the number of bytes so far.
 func (d Download) Fetch(ctx context.Context, client *http.Client, dir string, watch func(done, total int64)) error {
 	to := filepath.Join(dir, d.File())
 	if err := d.fetch(ctx, client, to, watch); err != nil {
@@ -49,7 +49,7 @@ func (d Download) Fetch(ctx context.Context, client *http.Client, dir string, wa
 
 func (d Download) fetch(ctx context.Context, client *http.Client, to string, watch func(done, total int64)) error {
 	if d.Login {
-		return fmt.Errorf("its server wants a browser; save it as %s", to)
+		return fmt.Errorf("its server needs a browser; save it as %s", to)
 	}
 	if _, err := os.Stat(to); err == nil {
 		return file{sha256: d.SHA256, packed: true}.verifyIf(to)
@@ -77,7 +77,7 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 	return os.Rename(part.Name(), to)
 }
 
-// receive asks for what part lacks.
+// receive downloads the bytes that part lacks.
 func (d Download) receive(ctx context.Context, client *http.Client, part *os.File, watch func(done, total int64)) error {
 	have, err := part.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -109,7 +109,7 @@ func (d Download) receive(ctx context.Context, client *http.Client, part *os.Fil
 			return err
 		}
 		if answer.StatusCode != http.StatusOK {
-			return errors.New("what was there before is no beginning of it, and was removed; run again")
+			return errors.New("the partial file was not a beginning of it and was removed; run again")
 		}
 	default:
 		return fmt.Errorf("the server answers %s; fetch it by hand", answer.Status)
@@ -151,7 +151,7 @@ func (w *watched) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// verifyIf is verify, where there is a checksum.
+// verifyIf is verify if there is a checksum.
 func (f file) verifyIf(path string) error {
 	if f.sha256 == "" && f.md5 == "" {
 		return nil

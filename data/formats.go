@@ -7,8 +7,8 @@ import (
 	"github.com/liebm/liebm/internal/npz"
 )
 
-// parse reads one file of the formats with images in them. It returns nil for anything else, unless
-// the name promises one of them.
+// parse reads a file of any format that holds images or labels. For any other file it returns nil, or an error if the name
+// is that of such a format.
 func parse(source string, b []byte) (*part, error) {
 	name := strings.ToLower(strings.TrimSuffix(filepath.Base(source), ".gz"))
 	switch {
@@ -40,7 +40,7 @@ func parse(source string, b []byte) (*part, error) {
 	return nil, nil
 }
 
-// splitOf is the split that a file's own name stands for.
+// splitOf is the split that the name of a file tells, or "".
 func splitOf(source string) Split {
 	name := strings.ToLower(filepath.Base(source))
 	switch {

@@ -12,14 +12,14 @@ import (
 // gap is the black frame between the images of a grid, 2 pixels as in torchvision's make_grid.
 const gap = 2
 
-// Grid lays images, NHWC bytes of one or three channels, out in rows of cols, from the top left. cols
-// 0 makes the grid about square.
+// Grid arranges images, NHWC bytes of one or three channels, in rows of cols images. cols 0 makes the grid about
+// square.
 func Grid(images []byte, shape Shape, cols int) (image.Image, error) {
 	if shape.N < 1 || shape.H < 1 || shape.W < 1 || len(images) != shape.N*shape.ImageBytes() {
-		return nil, fmt.Errorf("data: grid of %d bytes for images of %v: want n·h·w·c of them", len(images), shape)
+		return nil, fmt.Errorf("data: grid of %d bytes for images of %v, not n·h·w·c", len(images), shape)
 	}
 	if shape.C != 1 && shape.C != 3 {
-		return nil, fmt.Errorf("data: grid of images with %d channels: want 1 or 3", shape.C)
+		return nil, fmt.Errorf("data: grid of images with %d channels, not 1 or 3", shape.C)
 	}
 	if cols <= 0 {
 		cols = int(math.Ceil(math.Sqrt(float64(shape.N))))
@@ -47,7 +47,7 @@ func Grid(images []byte, shape Shape, cols int) (image.Image, error) {
 	return out, nil
 }
 
-// place calls put with the place of every row of pixels.
+// place calls put with the position of every row of pixels.
 func place(images []byte, shape Shape, cols int, put func(x, y int, row []byte)) {
 	width := shape.W * shape.C
 	for i := range shape.N {
@@ -59,7 +59,7 @@ func place(images []byte, shape Shape, cols int, put func(x, y int, row []byte))
 	}
 }
 
-// WritePNG writes img to path in one step: whoever reads path sees the old file or the new one.
+// WritePNG replaces the file at path by img as a PNG, atomically.
 func WritePNG(path string, img image.Image) error {
 	return WriteAtomic(path, func(w io.Writer) error { return png.Encode(w, img) })
 }

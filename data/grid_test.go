@@ -56,7 +56,7 @@ func TestGridRefuses(t *testing.T) {
 	_, err := Grid(ramp(5), Shape{1, 2, 3, 1}, 0)
 	require.ErrorContains(t, err, "5 bytes for images of 1×2×3×1")
 	_, err = Grid(ramp(12), Shape{1, 2, 3, 2}, 0)
-	require.ErrorContains(t, err, "2 channels: want 1 or 3")
+	require.ErrorContains(t, err, "2 channels, not 1 or 3")
 	_, err = Grid(nil, Shape{}, 0)
 	require.Error(t, err)
 	err = WritePNG(filepath.Join(t.TempDir(), "missing", "grid.png"), image.NewGray(image.Rect(0, 0, 1, 1)))

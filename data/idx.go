@@ -9,15 +9,14 @@ import (
 // idxImageHeader is the length of the header of IDX images: magic, n, h, w, each big-endian uint32.
 const idxImageHeader = 16
 
-// idxLayout is what the header of an IDX file declares.
+// An idxLayout is the header of an IDX file.
 type idxLayout struct {
 	Shape
 	header int    // bytes before the contents
 	total  uint64 // bytes of the whole file
 }
 
-// isIDX reports whether b starts with the magic number of IDX: two zeros, a type, and the number of
-// dimensions.
+// isIDX reports whether b starts with the magic number of IDX: two zeros, a type, and the number of dimensions.
 func isIDX(b []byte) bool {
 	return len(b) >= 4 && b[0] == 0 && b[1] == 0 && b[2] >= 8 && b[2] <= 14 && b[3] >= 1 && b[3] <= 4
 }
@@ -38,7 +37,7 @@ func idxHeader(b []byte) (idxLayout, error) {
 	}
 	dims := int(b[3])
 	if dims != 1 && dims != 3 {
-		return idxLayout{}, fmt.Errorf("IDX of %d dimensions: want 1 (labels) or 3 (images)", dims)
+		return idxLayout{}, fmt.Errorf("IDX of %d dimensions, not 1 (labels) or 3 (images)", dims)
 	}
 	l := idxLayout{Shape: Shape{H: 1, W: 1, C: 1}, header: 4 + 4*dims}
 	if len(b) < l.header {

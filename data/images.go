@@ -21,7 +21,7 @@ import (
 type entry struct {
 	name  string // relative to the folder or zip, with slashes
 	label int32  // -1: none
-	stamp string // size and time, to notice that a source changed
+	stamp string // size and time: they change when the file does
 	read  func() ([]byte, error)
 }
 
@@ -41,7 +41,7 @@ func diskEntry(root, full string, info fs.FileInfo) entry {
 	return entry{name: filepath.ToSlash(name), label: -1, stamp: fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano()),
 		read: func() ([]byte, error) {
 			if info.Size() > maxImage {
-				return nil, fmt.Errorf("%d bytes are no image", info.Size())
+				return nil, fmt.Errorf("%d bytes are too many for an image", info.Size())
 			}
 			return os.ReadFile(full)
 		}}
@@ -50,13 +50,14 @@ func diskEntry(root, full string, info fs.FileInfo) entry {
 func zipEntry(f *zip.File) entry {
 	return entry{name: f.Name, label: -1, stamp: fmt.Sprintf("%d %08x", f.UncompressedSize64, f.CRC32), read: func() ([]byte, error) {
 		if f.UncompressedSize64 > maxImage {
-			return nil, fmt.Errorf("%d bytes are no image", f.UncompressedSize64)
+			return nil, fmt.Errorf("%d bytes are too many for an image", f.UncompressedSize64)
 		}
 		return inflate.Member(f)
 	}}
 }
 
-// decodeImage reads a picture or a .npy of one image. Transparency has no one meaning in a data set, so it is refused.
+// decodeImage reads a picture or a .npy of one image. A transparent picture is an error: the data set does not say on
+// which background to put it.
 func decodeImage(b []byte) (frame, error) {
 	if npz.IsNPY(b) {
 		return decodeNPYImage(b)
@@ -106,9 +107,9 @@ func planar(planes []byte, c, size int) []byte {
 	return out
 }
 
-// chooseImages keeps the entries of the split, by the names of their folders, and labels them by the folder of their
-// class, as torchvision's ImageFolder does, or by EDM's dataset.json.
-func chooseImages(entries []entry, split Split, edm []byte) (kept []entry, classes []string, found Split, err error) {
+// chooseImages returns the entries of the split, which the names of their folders tell. Labels are the folders of classes,
+// as in torchvision's ImageFolder, or come from EDM's dataset.json.
+func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entry, classes []string, found Split, err error) {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	dirs := make([]string, len(entries)) // without the part that names the split
 	splits := map[Split]bool{}
@@ -139,8 +140,8 @@ func chooseImages(entries []entry, split Split, edm []byte) (kept []entry, class
 	if len(splits) > 0 {
 		found = split
 	}
-	if edm != nil {
-		return kept, nil, found, edmLabels(kept, edm)
+	if datasetJSON != nil {
+		return kept, nil, found, jsonLabels(kept, datasetJSON)
 	}
 	if len(names) < 2 {
 		return kept, nil, found, nil
@@ -171,8 +172,8 @@ func folderSplit(name string) Split {
 	return ""
 }
 
-// edmLabels reads the labels of EDM's dataset_tool.py: {"labels": [["00000/img00000000.png", 6], …]} or null.
-func edmLabels(entries []entry, b []byte) error {
+// jsonLabels reads the dataset.json of EDM's dataset_tool.py: {"labels": [["00000/img00000000.png", 6], …]} or null.
+func jsonLabels(entries []entry, b []byte) error {
 	var file struct {
 		Labels [][2]json.RawMessage `json:"labels"`
 	}
@@ -184,10 +185,10 @@ func edmLabels(entries []entry, b []byte) error {
 		var name string
 		var label int32
 		if err := cmp.Or(json.Unmarshal(pair[0], &name), json.Unmarshal(pair[1], &label)); err != nil {
-			return fmt.Errorf("dataset.json: %w; want pairs of name and class", err)
+			return fmt.Errorf("dataset.json: %w; it must have pairs of name and class", err)
 		}
 		if label < 0 {
-			return fmt.Errorf("dataset.json: class %d of %s: want 0 or more", label, name)
+			return fmt.Errorf("dataset.json: class %d of %s is negative", label, name)
 		}
 		labels[name] = label
 	}

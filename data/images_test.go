@@ -234,7 +234,7 @@ func TestUnreadableImagesAreLeftOutOnRequest(t *testing.T) {
 	dir := folder(t, files)
 	for _, path := range []string{dir, filepath.Join(folder(t, map[string][]byte{"x.zip": zipped(t, files)}), "x.zip")} {
 		_, err := Open(path, Options{})
-		require.ErrorContains(t, err, "b.png: empty file; and so with 1 more: mend or remove it")
+		require.ErrorContains(t, err, "b.png: empty file; and 1 more cannot be used: mend or remove it")
 		require.ErrorIs(t, err, ErrBadImage)
 		set := mustOpen(t, path, Options{Skip: true})
 		assert.Equal(t, Shape{2, 8, 8, 1}, set.Shape)
@@ -365,7 +365,7 @@ func FuzzEDMLabels(f *testing.F) {
 	f.Add([]byte(`{"labels": [["00000/img00000000.png"], [], null]}`))
 	f.Fuzz(func(t *testing.T, list []byte) {
 		entries := []entry{{name: "00000/img00000000.png", label: -1}, {name: "00000/img00000001.png", label: -1}}
-		if edmLabels(entries, list) == nil {
+		if jsonLabels(entries, list) == nil {
 			require.Equal(t, entries[0].label < 0, entries[1].label < 0, "labels for all or none")
 		}
 	})

@@ -24,7 +24,7 @@ import (
 // kept.
 type writer struct {
 	out     string
-	root    string // of the source, which the names of the index are relative to
+	root    string // folder that the names in the index are relative to
 	record  Record
 	shape   Shape
 	pixels  hash.Hash // of all pixels so far
@@ -51,7 +51,7 @@ type journalLine struct {
 func (w *writer) partialName() string { return w.out + ".partial" }
 func (w *writer) journalName() string { return w.out + ".journal" }
 
-// openWriter goes on with the work that lies beside out, if it is the same, or starts it.
+// openWriter continues the work that lies beside out, or starts it if that is other work.
 func openWriter(out string, record Record) (*writer, error) {
 	w := &writer{out: out, record: record, pixels: sha256.New()}
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
@@ -84,13 +84,13 @@ func (w *writer) close() {
 	}
 }
 
-// discard removes what openWriter made.
+// discard removes the files of the writer.
 func (w *writer) discard() {
 	os.Remove(w.partialName())
 	os.Remove(w.journalName())
 }
 
-// recover reads the journal up to the last line whose pixels are there, and cuts both files to that.
+// recover reads the journal up to the last line whose pixels are in the partial file, and truncates both files there.
 func (w *writer) recover() error {
 	good := int64(0)
 	lines := bufio.NewReader(w.journal)
@@ -133,7 +133,7 @@ func (w *writer) recover() error {
 	return err
 }
 
-// rewind cuts the pixels to those of the lines that were kept.
+// rewind truncates the partial file to the pixels of the lines that were kept.
 func (w *writer) rewind() error {
 	end := preparedStart + int64(w.n())*int64(w.shape.ImageBytes())
 	if err := w.partial.Truncate(end); err != nil {
@@ -143,7 +143,7 @@ func (w *writer) rewind() error {
 	return err
 }
 
-// replay takes a line back, if the pixels that follow in partial have its checksum.
+// replay keeps a line of the journal if the pixels that follow in the partial file have its checksum.
 func (w *writer) replay(line journalLine) bool {
 	shape := Shape{0, line.Shape[0], line.Shape[1], line.Shape[2]}
 	count := len(line.Labels)
@@ -227,7 +227,7 @@ func refuse(wrong []imageError) error {
 	return errors.Join(append(errs, errors.New("mend or remove them, or leave such images out (--skip-unreadable)"))...)
 }
 
-// finish writes what follows the pixels, and then the header, and gives the file its name.
+// finish writes labels, index and record after the pixels, then the header, and gives the file its name.
 func (w *writer) finish() (h preparedHead, err error) {
 	raw := sha256.New()
 	for _, line := range w.lines {
@@ -248,7 +248,7 @@ func (w *writer) finish() (h preparedHead, err error) {
 	h.End = h.Record + uint64(len(record))
 	copy(h.Pixels[:], w.pixels.Sum(nil))
 	tail := slices.Concat(labels, index, record)
-	w.pixels.Write(tail) // now the checksum of all contents
+	w.pixels.Write(tail) // from here on the checksum of all contents
 	copy(h.Contents[:], w.pixels.Sum(nil))
 
 	var first bytes.Buffer
@@ -257,7 +257,7 @@ func (w *writer) finish() (h preparedHead, err error) {
 	}
 	first.Write(binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(first.Bytes())))
 	if _, err = w.partial.Write(tail); err == nil {
-		err = w.partial.Sync() // all of it before the header that vouches for it
+		err = w.partial.Sync() // before the header, whose presence means that the file is whole
 	}
 	if err == nil {
 		_, err = w.partial.WriteAt(first.Bytes(), 0)
@@ -290,7 +290,7 @@ func (w *writer) labels() (out []byte) {
 	return out
 }
 
-// index is described at preparedHead. Names are relative to the source.
+// index is the part Index of the file, see preparedHead. Names are relative to the source.
 func (w *writer) index() []byte {
 	var table, names []byte
 	count, first, last := uint64(0), 0, ""

@@ -13,23 +13,22 @@ import (
 	"strings"
 )
 
-// Known describes a published data set: where it usually lies, what it must contain, and where to
-// get it.
+// Known describes a published data set: where it usually lies, what it must contain, and where to get it.
 type Known struct {
 	Name         string // what Open calls it
 	Title        string
-	H, W, C      int // as published; sets of photographs are opened at any size
-	Train, Test  int // numbers of images; 0: there is no such split
+	H, W, C      int // as published; photographs are opened at any size
+	Train, Test  int // numbers of images; 0: no such split
 	Valid, Extra int
 	Classes      []string
 	URL          string
-	Package      string // the Debian package with it, or ""
+	Package      string // name of its Debian package, or ""
 	Downloads    []Download
 
 	photos   bool     // files of one image each, resized when they are read
 	inOrder  bool     // see divide
-	crop     string   // what Crop "" means
-	places   []string // below a root: see Locate
+	crop     string   // default of Options.Crop
+	places   []string // paths below a root: see Locate
 	fileSets []fileSet
 }
 
@@ -38,7 +37,7 @@ func (k Known) Count(s Split) int {
 	return map[Split]int{Train: k.Train, Test: k.Test, Valid: k.Valid, Extra: k.Extra}[s]
 }
 
-// Splits are those that the set has.
+// Splits lists the splits of the set.
 func (k Known) Splits() (splits []Split) {
 	for _, s := range []Split{Train, Valid, Test, Extra} {
 		if k.Count(s) > 0 {
@@ -48,7 +47,7 @@ func (k Known) Splits() (splits []Split) {
 	return splits
 }
 
-// HeldOut is the split of a set that training leaves alone: test, or of a known set without one valid.
+// HeldOut is the split for measuring what was trained: test, or valid if the set at source is known to have no test split.
 func HeldOut(source string) Split {
 	if k, err := Lookup(source); err == nil && k.Test == 0 {
 		return Valid
@@ -56,16 +55,16 @@ func HeldOut(source string) Split {
 	return Test
 }
 
-// A fileSet is a set of files in which a data set is published.
+// A fileSet is one of the sets of files in which a data set is published.
 type fileSet []file
 
-// A file has one of two checksums, of its decompressed contents or, if packed, as it is.
+// A file has a SHA-256 or an MD5: of its decompressed contents, or of the file itself if packed.
 type file struct {
 	name, sha256, md5 string
 	packed            bool
 }
 
-// Root is where installed data sets lie. Of the environment, this package reads only $LIEBM_DATA: a
+// Root is the folder of installed data sets. $LIEBM_DATA, the only environment variable that this package reads, is a
 // folder to look in first.
 const Root = "/usr/share/datasets"
 
@@ -91,8 +90,8 @@ func Lookup(name string) (Known, error) {
 	return Known{}, fmt.Errorf("data: unknown data set %q; known are %s", name, strings.Join(Names(), ", "))
 }
 
-// Locate returns path if it is not empty, and else the first place that exists: below $LIEBM_DATA,
-// then below Root. The error names the places it looked at and where to get the set.
+// Locate returns path, or if it is empty the first usual place that exists, below $LIEBM_DATA or below Root. The error
+// names all these places and says where to get the set.
 func (k Known) Locate(path string) (string, error) {
 	looked := []string{path}
 	if path == "" {
@@ -120,7 +119,7 @@ func (k Known) Locate(path string) (string, error) {
 	return "", fmt.Errorf("%s (%s): looked at %s: %w; %s", k.Title, k.Name, strings.Join(looked, ", "), fs.ErrNotExist, remedy)
 }
 
-// check compares what was read with what was published.
+// check compares a set that was read with the published one.
 func (k Known) check(s *Set) error {
 	want := Shape{k.Count(cmp.Or(s.Split, Train)), k.H, k.W, k.C}
 	if k.photos || s.record != nil {
@@ -139,9 +138,9 @@ func (k Known) check(s *Set) error {
 	return nil
 }
 
-// divide is the images of split where nothing but their order tells: of all published images, sorted by name, the first
-// k.Train are for training and the rest for validation. It returns all entries and no split if they are not all images
-// of such a set.
+// divide returns the images of split of a set without files or folders that tell the splits. Of all published images,
+// sorted by name, the first k.Train are for training and the rest for validation. If the set is not such a set, or the
+// entries are not all of its images, divide returns all entries and no split.
 func (k Known) divide(entries []entry, split Split) ([]entry, Split) {
 	if !k.inOrder || len(entries) != k.Train+k.Valid {
 		return entries, ""
@@ -152,8 +151,8 @@ func (k Known) divide(entries []entry, split Split) ([]entry, Split) {
 	return entries[:k.Train], Train
 }
 
-// checkStream is check for a set that is about to be prepared. Where the number of images is not known
-// yet, check finds a difference when the file is opened.
+// checkStream is check for a set that will be prepared. If the number of images is not known yet, check compares it when
+// the file is opened.
 func (k Known) checkStream(f *stream, split Split) error {
 	if f.total > 0 && f.total != k.Count(split) {
 		return fmt.Errorf("%d %s images, but %s has %d%s; fetch it from %s, or prepare it by its path alone", f.total, split, k.Title, k.Count(split), k.hint(), k.URL)
@@ -164,7 +163,7 @@ func (k Known) checkStream(f *stream, split Split) error {
 	return nil
 }
 
-// hint is what is most often missing.
+// hint names the file that is missing most often.
 func (k Known) hint() string {
 	if k.Name == "celeba" {
 		return " by the list_eval_partition.txt beside them"
@@ -172,7 +171,7 @@ func (k Known) hint() string {
 	return ""
 }
 
-// identify recognises a known IDX set by the checksum of its labels' file, which is small.
+// identify recognises a known IDX set by the checksum of its file of labels, which is small.
 func identify(labels []int32) (Known, bool) {
 	h := sha256.New()
 	h.Write(binary.BigEndian.AppendUint32([]byte{0, 0, 8, 1}, uint32(len(labels))))
@@ -232,7 +231,7 @@ func mnist() Known {
 	}
 }
 
-// Published checksums that a download and what is verified share.
+// Published checksums that stand in both Downloads and fileSets.
 const (
 	cifar10Binary  = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 	cifar100Binary = "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"

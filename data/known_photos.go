@@ -7,7 +7,7 @@ import (
 
 const svhnURL = "http://ufldl.stanford.edu/housenumbers/"
 
-// svhn10 is SVHN's cropped digits. Its labels are the digits: 0 is 10 in the files.
+// svhn10 is SVHN's cropped digits. Labels are the digits. In the files, 10 stands for 0.
 func svhn10() Known {
 	return Known{
 		Name: "svhn", Title: "SVHN", H: 32, W: 32, C: 3, Train: 73257, Test: 26032, Extra: 531131, URL: svhnURL,
@@ -27,9 +27,9 @@ func svhn10() Known {
 	}
 }
 
-// imageNet32 is the set of Chrabaszcz et al. (2017), not van den Oord's of the same size: their FIDs do not compare.
-// Its zips have been published with several checksums, so the files inside are what is verified. Labels are those of
-// the files less one; what they stand for is not in them.
+// imageNet32 is the set of Chrabaszcz et al. (2017). Van den Oord's set of the same size is another one: do not compare
+// FIDs. The zips were published with several checksums, so the files inside are verified. A label is that of the file
+// minus one. The files do not name the classes.
 func imageNet32() Known {
 	classes := make([]string, 1000)
 	for i := range classes {

@@ -79,7 +79,7 @@ func TestVerifyNamesTheWrongFile(t *testing.T) {
 		require.NoError(t, err)
 		other := folder(t, map[string][]byte{"labels": packed, trainLabels + ".gz": packed[:len(packed)-9]})
 		err = fashionMNIST().Verify(other)
-		require.ErrorContains(t, err, testLabels+": missing; "+filepath.Join(other, "labels")+" is it by its content: rename that")
+		require.ErrorContains(t, err, testLabels+": missing; "+filepath.Join(other, "labels")+" has its content: rename that")
 		require.ErrorContains(t, err, trainLabels+".gz: cut short or damaged: unexpected EOF: its SHA-256 should be ")
 	})
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/liebm/liebm/internal/inflate"
 )
 
-// SVHN is published as MATLAB 5.0 MAT-files (The MathWorks, "MAT-File Format"): a header of 128 bytes and then data
-// elements, each a tag of type and size, its contents, and padding to 8 bytes. An element of type miCOMPRESSED is a zlib
-// stream of one other. We read the two variables of SVHN: X, uint8 [32,32,3,n] column-major, and y, [n,1].
+// SVHN is published as MATLAB 5.0 MAT-files (The MathWorks, "MAT-File Format"). After a header of 128 bytes they have data
+// elements: a tag of type and size, contents, and padding to 8 bytes. An element of type miCOMPRESSED is a zlib stream of
+// one other element. Two variables are read: X, uint8 [32,32,3,n] column-major, and y, [n,1].
 const (
 	matHead       = 128
 	miINT8        = 1
@@ -40,12 +40,11 @@ func isMAT(b []byte) bool {
 // matReader reads elements from one level of the file.
 type matReader struct {
 	from  io.Reader
-	left  int64 // bytes that this level still has, by its tag
-	limit int64 // bytes that the whole file justifies
+	left  int64 // bytes left of this level, according to its tag
+	limit int64 // bytes that the whole file can hold, at most
 }
 
-// parseMAT reads a file of SVHN. It holds its pixels and nothing else of that size: the compressed variable is
-// inflated as it is read.
+// parseMAT reads a file of SVHN. It inflates while it reads, so it holds the pixels once.
 func parseMAT(b []byte) (*part, error) {
 	if !isMAT(b) {
 		return nil, errNotMAT
@@ -73,7 +72,7 @@ func parseMAT(b []byte) (*part, error) {
 	return svhn(&p, labels)
 }
 
-// topLevel reads the variable that an element is, or holds compressed.
+// topLevel reads an element: a variable, or a compressed one.
 func topLevel(kind int, b []byte, limit int64, p *part, labels *[]int32) error {
 	v := &matReader{bytes.NewReader(b), int64(len(b)), limit}
 	if kind == miCOMPRESSED {
@@ -120,7 +119,7 @@ func svhn(p *part, labels []int32) (*part, error) {
 	return p, nil
 }
 
-// tag reads the type and size of an element. A small one has its contents, up to 4 bytes, in the tag.
+// tag reads the type and size of an element. A small element has its contents, up to 4 bytes, in the tag.
 func (r *matReader) tag() (kind int, size int64, small []byte, err error) {
 	var b [8]byte
 	if _, err := io.ReadFull(r.from, b[:]); err != nil {
@@ -148,7 +147,7 @@ func (r *matReader) bytes(limit int64) (kind int, contents []byte, err error) {
 		return kind, small, err
 	}
 	if size > limit {
-		return 0, nil, fmt.Errorf("an element of %d bytes, where at most %d make sense; fetch it again", size, limit)
+		return 0, nil, fmt.Errorf("an element of %d bytes, where at most %d are possible; fetch it again", size, limit)
 	}
 	contents, err = inflate.UpTo(r.from, int(size))
 	if err == nil && int64(len(contents)) < size {
@@ -192,21 +191,20 @@ func (r *matReader) variable(p *part, labels *[]int32) error {
 	return err
 }
 
-// images reads X. Column-major, the last dimension is the slowest: an image is 3072 bytes in a row, in each of its
-// planes column after column.
+// images reads X. In column-major order an image is 3,072 bytes in a row: three planes, each column by column.
 func (r *matReader) images(dims []int64, p *part) error {
 	if len(dims) == 3 { // MATLAB drops a last dimension of 1
 		dims = append(dims, 1)
 	}
 	if len(dims) != 4 || dims[0] != 32 || dims[1] != 32 || dims[2] != 3 || dims[3] < 1 {
-		return fmt.Errorf("its X is %v: want [32 32 3 n]", dims)
+		return fmt.Errorf("its X is %v, not [32 32 3 n]", dims)
 	}
 	kind, size, small, err := r.tag()
 	if err != nil {
 		return err
 	}
 	if kind != miUINT8 || small != nil || size != dims[3]*matRow {
-		return fmt.Errorf("its X has %d bytes of type %d for %d images: want %d of uint8 (type 2); fetch it again", size, kind, dims[3], dims[3]*matRow)
+		return fmt.Errorf("its X has %d bytes of type %d for %d images, not %d of uint8 (type 2); fetch it again", size, kind, dims[3], dims[3]*matRow)
 	}
 	if size > r.limit {
 		return fmt.Errorf("its X has %d bytes, more than the file can hold; fetch it again", size)
@@ -233,10 +231,10 @@ func (r *matReader) images(dims []int64, p *part) error {
 	return nil
 }
 
-// labels reads y, of uint8 in the published files; scipy and MATLAB may have saved it as double or int32.
+// labels reads y. It is uint8 in the published files, and may be double or int32 if scipy or MATLAB saved it again.
 func (r *matReader) labels(dims []int64, labels *[]int32) error {
 	if len(dims) != 2 || min(dims[0], dims[1]) != 1 {
-		return fmt.Errorf("y is %v: want [n 1]", dims)
+		return fmt.Errorf("y is %v, not [n 1]", dims)
 	}
 	kind, b, err := r.bytes(matFewerBytes)
 	if err != nil {
@@ -244,7 +242,7 @@ func (r *matReader) labels(dims []int64, labels *[]int32) error {
 	}
 	width := map[int]int{miINT8: 1, miUINT8: 1, miINT32: 4, miUINT32: 4, miDOUBLE: 8}[kind]
 	if width == 0 || int64(len(b)) != dims[0]*dims[1]*int64(width) {
-		return fmt.Errorf("y has %d bytes of type %d for %v labels: want integers; fetch it again", len(b), kind, dims)
+		return fmt.Errorf("y has %d bytes of type %d for %v labels, not integers; fetch it again", len(b), kind, dims)
 	}
 	out := make([]int32, 0, len(b)/width)
 	for at := 0; at < len(b); at += width {
@@ -261,7 +259,7 @@ func (r *matReader) labels(dims []int64, labels *[]int32) error {
 	return nil
 }
 
-// doubleLabel is a whole number of MATLAB's default type, or -1.
+// doubleLabel is a label of MATLAB's default type, or -1 if it is not a whole number.
 func doubleLabel(bits uint64) int32 {
 	v := math.Float64frombits(bits)
 	if v != math.Trunc(v) || v < 0 || v > 255 {

@@ -10,8 +10,8 @@ import (
 // lock fails if another process, or another caller here, holds f.
 func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
-// mapping shows the first size bytes of f as memory, without reading them. Replace a mapped file by
-// renaming another over it: one that is cut short in place faults its reader.
+// mapping maps the first size bytes of f into memory. Replace a mapped file by renaming another over it: a read beyond the
+// end of a file that was truncated is a fault.
 func mapping(f *os.File, size int) (data []byte, unmap func() error, err error) {
 	data, err = syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ, syscall.MAP_SHARED)
 	if err != nil {

@@ -68,7 +68,7 @@ func ints(a npz.Array) ([]int, error) {
 	return out, nil
 }
 
-// parseImages reads a .npy of many images: [n,h,w,3], [n,h,w,1], [n,3,h,w] or [n,h,w] of uint8.
+// parseImages reads a .npy of images: [n,h,w,3], [n,h,w,1], [n,3,h,w] or [n,h,w] of uint8.
 func parseImages(b []byte) (*part, error) {
 	a, err := parseNPY(b)
 	if err != nil {
@@ -177,7 +177,7 @@ func parseNPZ(b []byte) (*part, error) {
 	return p, nil
 }
 
-// imageNetRows is a part of n images 32×32 for ImageNet's labels, which start from 1 there and from 0 here.
+// imageNetRows is a part of n images of 32×32 with ImageNet's labels, which start from 1 in the files and from 0 here.
 func imageNetRows(n int, labels []int) (*part, error) {
 	if n < 1 || len(labels) != n {
 		return nil, fmt.Errorf("%d labels for %d images, not one each; fetch it again", len(labels), n)

@@ -11,27 +11,27 @@ import (
 	"strings"
 )
 
-// Options says which images Open returns and in which form. The zero value is the training split,
-// or the whole of a single file, as stored.
+// Options says which images Open returns and in which form. The zero value is the training split of a set, or all of a
+// single file, without changes.
 type Options struct {
-	Split Split  // "" is Train; a single file given by its path may then hold any split
-	Path  string // where a known set lies, instead of where it is usually found
-	Size  int    // Size×Size pixels: arrays of images are padded with zeros, files of one image each resized; 0: keep
-	Scale bool   // resize arrays of images too, where Size would pad
-	Crop  string // one of Crops; "" is CelebA's 148, and for other sets leaves square images whole
+	Split Split  // "" is Train; for a single file given by its path, "" is any split
+	Path  string // where a known set lies; "": one of its usual places
+	Size  int    // make images Size×Size: arrays are padded with zeros, files of one image each are resized; 0: keep
+	Scale bool   // resize arrays too, instead of padding
+	Crop  string // one of Crops; "" is 148 for CelebA; for other sets it keeps square images whole
 	RGB   bool   // repeat a gray channel three times
-	Skip  bool   // leave out files of one image that cannot be read or do not fit, and list them in Set.Skipped
+	Skip  bool   // leave out image files that cannot be read or do not fit, and list them in Set.Skipped
 }
 
-// Open reads the data set at source: a known name (see [Names]), or the path of a file, a folder or
-// an archive. A known name wins; "./mnist" is then the path. It reads IDX, gzipped or not, CIFAR's
-// binary and Python batches, ImageNet 32's .npz and pickles, SVHN's .mat, .npy and .npz of images,
-// folders and zips of PNG, JPEG, BMP, GIF, TIFF, WebP and .npy, and what [Prepare] wrote, which it maps.
+// Open reads the data set at source: a known name (see [Names]), or the path of a file, a folder or an archive. If a
+// folder has a known name, write "./mnist". Open reads IDX, gzipped or not, CIFAR's binary and Python batches, ImageNet
+// 32's .npz and pickles, SVHN's .mat, .npy and .npz of images, folders and zips of PNG, JPEG, BMP, GIF, TIFF, WebP and
+// .npy, and files of [Prepare].
 //
-// All but mapped files are held in memory; above 2 GiB of pixels, prepare the set first.
+// Files that cannot be mapped are held in memory. Prepare a set of more than 2 GiB of pixels first.
 //
-// A known set is also checked for shape and number of images, and [Known.Verify] checks every byte.
-// Its errors name the file, what is wrong and the remedy.
+// A known set is checked for shape and number of images. [Known.Verify] checks every byte. Errors name the file, what is
+// wrong and the remedy.
 func Open(source string, o Options) (*Set, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
@@ -56,15 +56,15 @@ func Open(source string, o Options) (*Set, error) {
 
 func (o Options) check() error {
 	if !slices.Contains([]Split{"", Train, Test, Valid, Extra}, o.Split) {
-		return fmt.Errorf("split %q: want %q, %q, %q or %q", o.Split, Train, Test, Valid, Extra)
+		return fmt.Errorf("split %q: use %q, %q, %q or %q", o.Split, Train, Test, Valid, Extra)
 	}
 	if o.Size < 0 || o.Size > maxSide {
-		return fmt.Errorf("size %d: want 0…%d", o.Size, maxSide)
+		return fmt.Errorf("size %d: use 0…%d", o.Size, maxSide)
 	}
 	return checkCrop(o.Crop)
 }
 
-// replace closes old where it gave way to another, or to an error.
+// replace closes old if now is another set or err an error.
 func replace(old, now *Set, err error) (*Set, error) {
 	if now != old {
 		err = errors.Join(err, old.Close())
@@ -97,12 +97,12 @@ func open(source string, o Options) (*Set, error) {
 	return set, nil
 }
 
-// locate is the path that source stands for, and the known set if it is the name of one.
+// locate is the path of source, and the known set if source is the name of one.
 func locate(source string, o Options) (string, *Known, error) {
 	known, err := Lookup(source)
 	if err != nil {
 		if o.Path != "" {
-			return "", nil, fmt.Errorf("%q is no known set, so a path besides it means nothing; known: %s", source, strings.Join(Names(), ", "))
+			return "", nil, fmt.Errorf("%q is no known set, so it cannot have a path besides; known: %s", source, strings.Join(Names(), ", "))
 		}
 		if _, err := os.Stat(source); errors.Is(err, fs.ErrNotExist) {
 			return "", nil, fmt.Errorf("no file or folder %s; known sets are %s", source, strings.Join(Names(), ", "))
@@ -116,7 +116,7 @@ func locate(source string, o Options) (string, *Known, error) {
 	return path, &known, err
 }
 
-// load reads the split of whatever lies at path. known may be nil.
+// load reads the split of the set at path. known may be nil.
 func load(path string, known *Known, o Options) (*Set, error) {
 	r := reader{known: known}
 	defer r.release()
@@ -142,7 +142,7 @@ func load(path string, known *Known, o Options) (*Set, error) {
 	return set, nil
 }
 
-// cropped refuses a crop that was not made, of a set whose images are as they are.
+// cropped is an error if the images of s, which is not made of image files, were not cropped as asked.
 func (s *Set) cropped(crop string) error {
 	switch {
 	case crop == "" || s.record != nil && s.record.Crop == crop:
@@ -155,7 +155,7 @@ func (s *Set) cropped(crop string) error {
 	return fmt.Errorf("crop %s is for files of one image each; prepare the set with it", crop)
 }
 
-// scan collects the parts of the split of whatever lies at path.
+// scan collects the parts of the split at path.
 func (r *reader) scan(path string, split Split) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -177,8 +177,8 @@ func (r *reader) scan(path string, split Split) error {
 	return err
 }
 
-// only forgets the parts of other kinds if there are any of kind k, and of those the ones of another size if one is of
-// that size. It returns how many it kept.
+// only keeps the parts of kind k, if there are any, and drops all others. Of the kept parts it drops those of another size
+// if at least one has the size. It returns the number of parts of kind k.
 func (r *reader) only(k kind, size int) int {
 	some := r.of(k)
 	if len(some) == 0 {
@@ -197,7 +197,7 @@ func (r *reader) only(k kind, size int) int {
 	return len(some)
 }
 
-// assemble makes one set of the parts that were read, or says why it cannot.
+// assemble makes one set of the parts that were read.
 func (r *reader) assemble(path string) (*Set, error) {
 	images, labels := r.of(idxImages), r.of(idxLabels)
 	batches := slices.Concat(r.of(cifar), r.of(arrays))
@@ -244,7 +244,7 @@ func (r *reader) assembleIDX(images *part, labels []*part) (*Set, error) {
 	case 1:
 		l := labels[0]
 		if l.N != images.N {
-			return nil, fmt.Errorf("%s: %d labels for the %d images of %s; one of the two is not what it should be: fetch both again",
+			return nil, fmt.Errorf("%s: %d labels for the %d images of %s; they do not belong together: fetch both again",
 				l.source, l.N, images.N, images.source)
 		}
 		set.Labels, set.Files = l.labels, append(set.Files, l.source)
@@ -262,7 +262,7 @@ func ambiguous(path string, a, b *part) error {
 	return fmt.Errorf("%s: both %s and %s fit; give the path of one of them", path, a.source, b.source)
 }
 
-// nothing is the error for a place without images of the split: it says what was there instead.
+// nothing is the error for a path without images of the split. It says which files are there.
 func (r *reader) nothing(path string, labels []*part) error {
 	want := "images"
 	if r.split != "" {
@@ -272,7 +272,7 @@ func (r *reader) nothing(path string, labels []*part) error {
 	if len(labels) > 0 {
 		saw = append(saw, labels[0].source+": labels only")
 	}
-	hint := "want IDX, CIFAR, .mat, .npy, .npz, PNG, JPEG or other picture files, a folder, a zip or a .tar.gz of them"
+	hint := "give IDX, CIFAR, .mat, .npy, .npz, PNG, JPEG or other picture files, a folder, a zip or a .tar.gz of them"
 	if len(saw) == 0 {
 		return fmt.Errorf("%s: no %s there: it holds no readable file; %s", path, want, hint)
 	}

@@ -11,10 +11,9 @@ type OutlierOptions struct {
 	Gray bool // one value for all channels of a pixel
 }
 
-// Constant is images of a single colour: each channel is uniform on 0…255, drawn once per image. No
-// such set is published, and its definition decides the score: this is ours. We take as many images
-// as the test split has inliers, 10,000 for CIFAR-10; Gray draws one value per image for all
-// channels. Image i depends on seed and i only, so a smaller set is the head of a larger one.
+// Constant returns images of a single colour. Each channel is uniform on 0…255 and drawn once per image; with Gray, all
+// channels have one value. No such set is published, so scores depend on this definition. Use as many images as the test
+// split has inliers, 10,000 for CIFAR-10. Image i depends on seed and i only: a smaller set is the head of a larger one.
 func Constant(shape Shape, o OutlierOptions) (*Set, error) {
 	return outliers(shape, o, "constant", "liebm/data/const", func(image []byte, source *rand.ChaCha8) {
 		colour := make([]byte, shape.C)
@@ -25,19 +24,15 @@ func Constant(shape Shape, o OutlierOptions) (*Set, error) {
 	})
 }
 
-// Noise is images whose values are all independent and uniform on 0…255. Image i depends on seed and
-// i only.
+// Noise returns images whose values are independent and uniform on 0…255. Image i depends on seed and i only.
 func Noise(shape Shape, o OutlierOptions) (*Set, error) {
 	return outliers(shape, o, "noise", "liebm/data/noise", func(image []byte, source *rand.ChaCha8) {
 		draw(image, shape.H*shape.W, o.Gray, source)
 	})
 }
 
-// Inverted is the images 255 − x of s: the same shapes on a flipped scale, with the same labels.
-//
-// It flips every pixel that s has, and so the border if s was padded: a black frame that only the
-// inliers' padding explains would otherwise stay, and the images be neither flipped nor padded. To
-// have flipped images in a black frame, invert first and pad the result.
+// Inverted returns the images 255 − x of s with the same labels. The border of a padded set is inverted too. For
+// inverted images in a black frame, invert first and pad the result.
 func Inverted(s *Set) *Set {
 	pixels := make([]byte, len(s.pixels))
 	for i, v := range s.pixels {
@@ -63,7 +58,7 @@ func outliers(shape Shape, o OutlierOptions, name, purpose string, fill func(ima
 	return set, nil
 }
 
-// draw fills pixels with uniform bytes, or if gray with one byte per pixel, repeated.
+// draw fills values with uniform bytes, or if gray with one byte per pixel, repeated for all channels.
 func draw(values []byte, pixels int, gray bool, source *rand.ChaCha8) {
 	if channels := len(values) / pixels; gray && channels > 1 {
 		one := make([]byte, pixels)

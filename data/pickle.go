@@ -10,11 +10,10 @@ import (
 	"github.com/liebm/liebm/internal/pickles"
 )
 
-// CIFAR's Python batches are pickles, and a pickle is a program. Ours may build the numbers, strings,
-// lists, dicts and numpy arrays of a batch, and nothing else (see [pickles.Rules]): the classes it
-// may name are the four Go types below.
+// CIFAR's Python batches are pickles, and a pickle is a program. It may build numbers, strings, lists, dicts and numpy
+// arrays, and nothing else (see [pickles.Rules]). The classes that it may name are the Go types below.
 
-// isPickle reports whether b starts as a pickle of protocol 2 or later. 2 is CIFAR's own.
+// isPickle reports whether b starts as a pickle of protocol 2, which CIFAR has, or later.
 func isPickle(b []byte) bool { return len(b) > 2 && b[0] == 0x80 && b[1] >= 2 && b[1] <= 5 }
 
 // parsePickle reads a batch, or returns nil for a pickle without images, such as batches.meta.
@@ -50,7 +49,7 @@ func batch(fields map[string]any) (*part, error) {
 	imageNet := !says && !names && fields["fine_labels"] == nil // CIFAR's always have both
 	array, ok := fields["data"].(*ndarray)
 	if !ok || len(array.shape) != 2 || array.shape[1] != cifarRow || array.dtype != "u1" {
-		return nil, fmt.Errorf("its data is %s: want a numpy array of uint8, n×%d", describe(fields["data"]), cifarRow)
+		return nil, fmt.Errorf("its data is %s, not a numpy array of uint8, n×%d", describe(fields["data"]), cifarRow)
 	}
 	n := array.shape[0]
 	if n < 1 || array.size()/cifarRow != n || array.size()%cifarRow != 0 {
@@ -58,7 +57,7 @@ func batch(fields map[string]any) (*part, error) {
 	}
 	list, ok := labels.(*types.List)
 	if !ok || list.Len() != n {
-		return nil, fmt.Errorf("its labels are %s: want a list of %d, one for each row", describe(labels), n)
+		return nil, fmt.Errorf("its labels are %s, not a list of %d, one for each row", describe(labels), n)
 	}
 	if imageNet {
 		return imageNetBatch(array, *list)
@@ -82,13 +81,13 @@ func batch(fields map[string]any) (*part, error) {
 	return p, nil
 }
 
-// imageNetBatch is a batch of ImageNet 32, of which the mean is not needed.
+// imageNetBatch is a batch of ImageNet 32.
 func imageNetBatch(array *ndarray, list types.List) (*part, error) {
 	labels := make([]int, len(list))
 	for i, v := range list {
 		label, ok := v.(int)
 		if !ok {
-			return nil, fmt.Errorf("label %d is %s: want 1…1000", i, describe(v))
+			return nil, fmt.Errorf("label %d is %s, not one of 1…1000", i, describe(v))
 		}
 		labels[i] = label
 	}
@@ -100,8 +99,7 @@ func imageNetBatch(array *ndarray, list types.List) (*part, error) {
 	return p, nil
 }
 
-// rules are those of a batch whose file has size bytes. CIFAR-100's 50,000 rows take a quarter of the
-// steps, and its three lists of labels 150 marks.
+// rules are the rules for a batch whose file has size bytes. CIFAR-100 needs a quarter of the steps, and 150 objects.
 func rules(size int) pickles.Rules {
 	return pickles.Rules{Kind: "a batch of CIFAR", Opcodes: pickles.Protocol2, Steps: 1 << 20, Objects: 1 << 10, Integer: 8,
 		Class: func(module, name string) (any, error) {
@@ -119,7 +117,7 @@ func rules(size int) pickles.Rules {
 		}}
 }
 
-// classes is everything that a pickle may name: what numpy of any age writes for an array.
+// classes lists the names that a pickle may use: those of arrays, in numpy of any version.
 var classes = map[string]string{
 	"numpy.core.multiarray._reconstruct":  "reconstruct",
 	"numpy._core.multiarray._reconstruct": "reconstruct",
@@ -129,18 +127,18 @@ var classes = map[string]string{
 }
 
 func refused(module, name string) error {
-	return fmt.Errorf("its pickle asks for %.40s.%.40s: refused, since CIFAR needs nothing but numpy arrays", module, name)
+	return fmt.Errorf("its pickle asks for %.40s.%.40s: refused, since CIFAR needs only numpy arrays", module, name)
 }
 
-// encode is Python's _codecs.encode(text, "latin1"): how Python 3 writes bytes in protocol 2. The
-// budget keeps a pickle from encoding one long string again and again.
+// encode is Python's _codecs.encode(text, "latin1"), which is how Python 3 writes bytes in protocol 2. The budget keeps a
+// pickle from encoding one long string again and again.
 func encode(budget *int, args []any) (any, error) {
 	if len(args) != 2 {
 		return nil, errors.New("encode wants 2 arguments")
 	}
 	s, ok := args[0].(string)
 	if codec, _ := args[1].(string); !ok || codec != "latin1" && codec != "latin-1" {
-		return nil, errors.New("encode is read for text in latin1 only")
+		return nil, errors.New("encode takes text in latin1 only")
 	}
 	if *budget -= len(s); *budget < 0 {
 		return nil, errors.New("it encodes more text than it holds")
@@ -168,10 +166,10 @@ func newDtype(args ...any) (any, error) {
 	return nil, errors.New("dtype wants a name")
 }
 
-// PySetState ignores byte order and alignment: bytes have neither.
+// PySetState ignores byte order and alignment, which bytes do not have.
 func (d *dtype) PySetState(any) error { return nil }
 
-// ndarray is numpy's array, as its __setstate__ receives it.
+// ndarray is numpy's array as its __setstate__ receives it.
 type ndarray struct {
 	shape   []int
 	dtype   dtype
@@ -213,7 +211,7 @@ func (a *ndarray) size() int {
 	return 0
 }
 
-// rows writes the images of a, an n×3072 array that was checked, to pixels.
+// rows writes the images of a, which must be n×3072, to pixels.
 func (a *ndarray) rows(pixels []byte) {
 	switch data := a.data.(type) {
 	case []byte:
@@ -239,7 +237,7 @@ func interleaveRows[T []byte | string](pixels []byte, data T, fortran bool) {
 	}
 }
 
-// text is a string of Python 2, bytes or text of Python 3.
+// text is a string of Python 2, or bytes or a string of Python 3.
 func text(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:

@@ -43,7 +43,7 @@ func TestPickleRefuses(t *testing.T) {
 		"another width":           {swap("M\x00\x0c\x86", "M\x00\x0b\x86"), []string{"[4 2816]", "n×3072"}},
 		"rows without data":       {swap("K\x04M\x00\x0c\x86", "K\x05M\x00\x0c\x86"), []string{"12288 bytes for 5 rows"}},
 		"a label out of range":    {swap("(K\x01K\x04", "(K\x01K\x0a"), []string{"label 1 is 10", "0…9"}},
-		"a label too few":         {swap("(K\x01K\x04", "(K\x01"), []string{"a list of 3", "want a list of 4"}},
+		"a label too few":         {swap("(K\x01K\x04", "(K\x01"), []string{"a list of 3", "not a list of 4"}},
 		"no labels":               {swap("U\x06labels", "U\x06lobels"), []string{"labels are missing"}},
 		"encoding without end": {slices.Concat([]byte("\x80\x02X\xc8\x00\x00\x00"), bytes.Repeat([]byte("a"), 200), []byte("q\x01"),
 			bytes.Repeat([]byte("c_codecs\nencode\nh\x01X\x06\x00\x00\x00latin1\x86R"), 100), []byte(".")), []string{"more text than it holds"}},

@@ -14,18 +14,18 @@ import (
 	"strings"
 )
 
-// PrepareOptions says what Prepare makes. Its Options work as in Open; what Skip leaves out is in Record.Skipped.
+// PrepareOptions says what Prepare makes. Its Options work as in Open. Files that Skip leaves out are in Record.Skipped.
 type PrepareOptions struct {
 	Options
-	Watch func(done, total int) // told of progress, if not nil; total is 0 while unknown
+	Watch func(done, total int) // called with the progress, if not nil; total is 0 while unknown
 }
 
-// Report is what Prepare did.
+// Report describes what Prepare did.
 type Report struct {
 	Shape
 	Record
-	Done    bool   // the file was there already, of this source and these options
-	Resumed int    // images that an earlier, interrupted call had prepared
+	Done    bool   // the file was there already, made from this source with these options
+	Resumed int    // images that an interrupted call had prepared before
 	Pixels  string // SHA-256
 }
 
@@ -35,19 +35,19 @@ type stream struct {
 	split   Split
 	classes []string
 	celeba  bool
-	files   bool // of one image each, which need not have a shape in common
+	files   bool // files of one image each, which may differ in shape
 	total   int  // 0: not known yet
 	each    func(yield func(chunk) error) error
 }
 
-// Prepare decodes the split of a set once, crops and resizes it, and writes it to one file, out, that Open maps: its
-// pixels then cost no memory of the process, and its labels 4 bytes each. Source is as in Open.
+// Prepare decodes the split of a set once, crops and resizes it, and writes it to one file, out, which Open maps. A mapped
+// set takes no memory of the process but 4 bytes a label. Source is as in Open.
 //
-// The file appears under its name when it is whole. Until then it grows beside it, with a journal, and the same call
-// goes on after an interruption or a crash with the next chunk of 256 images. If source and options are
-// as they were, there is nothing to do, and the call returns at once.
+// The file gets its name when it is whole. Until then a partial file and a journal lie beside it. After an interruption or
+// a crash, the same call continues with the next chunk of 256 images. If out is already made from this source with these
+// options, Prepare returns at once.
 //
-// One line of the error, or of Report.Skipped, names each image that could not be read.
+// The error, or Report.Skipped, has a line for each image that could not be read.
 func Prepare(ctx context.Context, source, out string, o PrepareOptions) (Report, error) {
 	report, err := prepare(ctx, source, out, o)
 	if err != nil {
@@ -107,7 +107,7 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 	return w.fill(ctx, from, o)
 }
 
-// plan is the record of what o asks for: what decides whether a file is already that.
+// plan is the record of the file to make. Its stamp is that of an existing file if there is nothing to do.
 func plan(path string, known *Known, o PrepareOptions) (Record, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -133,7 +133,7 @@ func plan(path string, known *Known, o PrepareOptions) (Record, error) {
 	return r, nil
 }
 
-// stampOf is a checksum of the names, sizes and times of the files at path, prepared ones apart.
+// stampOf is a checksum of the names, sizes and times of the files at path, without prepared ones.
 func stampOf(path string) (string, error) {
 	h := sha256.New()
 	err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
@@ -150,11 +150,11 @@ func stampOf(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), err
 }
 
-// already reports whether out is what record asks for.
+// already reports whether out was made as record says.
 func already(out string, record Record) (Report, bool) {
 	set, err := load(out, nil, Options{})
 	if err != nil {
-		return Report{}, false // not there, or not whole: it is written anew
+		return Report{}, false // missing or damaged: it is written anew
 	}
 	defer set.Close()
 	if set.record == nil || set.record.Stamp != record.Stamp {
@@ -163,8 +163,7 @@ func already(out string, record Record) (Report, bool) {
 	return Report{Shape: set.Shape, Record: *set.record, Done: true, Pixels: set.SHA256()}, true
 }
 
-// openStream finds the images of the split at path. Where Open would hold more than maxHeld, the files are read one at
-// a time.
+// openStream finds the images of the split at path. If they are more than maxHeld, files are read one at a time.
 func openStream(path string, known *Known, o PrepareOptions) (from *stream, release func(), err error) {
 	r := &reader{raw: true, known: known}
 	err = r.scan(path, o.Split)
@@ -177,7 +176,7 @@ func openStream(path string, known *Known, o PrepareOptions) (from *stream, rele
 		return nil, nil, err
 	case len(r.of(prepared)) > 0:
 		r.release()
-		return nil, nil, fmt.Errorf("%s is prepared already; give what it was made from", path)
+		return nil, nil, fmt.Errorf("%s is prepared already; give the files it was made from", path)
 	}
 	if len(r.parts) == 0 && len(r.images) > 0 {
 		if from, err = r.chosen(path); err != nil {
@@ -196,7 +195,7 @@ func openStream(path string, known *Known, o PrepareOptions) (from *stream, rele
 	return from, func() { set.Close() }, nil
 }
 
-// streamed feeds the parts of a set of many large files, such as ImageNet 32's, as they are read.
+// streamed is a stream of a set of many large files, such as ImageNet 32's, of which it holds one at a time.
 func streamed(path string, split Split, first []*part) *stream {
 	from := &stream{split: split}
 	if len(first) > 0 {
@@ -233,7 +232,7 @@ func setChunks(set *Set, origin string, yield func(chunk) error) error {
 	return nil
 }
 
-// fill writes what the journal lacks, and finishes the file.
+// fill writes the chunks that the journal lacks, and finishes the file.
 func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Report, error) {
 	s := shaper{crop: w.record.Crop, size: o.Size, scale: o.Scale, rgb: o.RGB}
 	if from.files && o.Size != 0 {
@@ -253,7 +252,7 @@ func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Repo
 		return nil
 	})
 	if err != nil && ctx.Err() != nil {
-		return Report{}, fmt.Errorf("stopped after %d images of %s; the same command goes on from there: %w", w.n(), w.out, ctx.Err())
+		return Report{}, fmt.Errorf("stopped after %d images of %s; the same command continues from there: %w", w.n(), w.out, ctx.Err())
 	}
 	if err != nil {
 		return Report{}, err

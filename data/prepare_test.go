@@ -255,7 +255,7 @@ func TestPreparedFilesThatAreDamaged(t *testing.T) {
 		"only a header": {good[:100], "cut short", "cut short"},
 		"longer":        {append(append([]byte{}, good...), 1), "its header declares", "its header declares"},
 		"version":       {edit(8, 2), "another version", "another version"},
-		"another file":  {[]byte("<html>"), "does not start as", "does not start as"},
+		"another file":  {[]byte("<html>"), "not a file of liebm data prepare", "not a file of liebm data prepare"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(folder(t, map[string][]byte{"x.liebm": c.b}), "x.liebm")
@@ -376,7 +376,7 @@ func TestDownload(t *testing.T) {
 		require.ErrorContains(t, fetch(gone, t.TempDir()), "404 Not Found")
 	})
 	t.Run("by hand", func(t *testing.T) {
-		require.ErrorContains(t, fetch(Download{URL: "https://x/y.zip", Login: true}, "dir"), "wants a browser; save it as dir/y.zip")
+		require.ErrorContains(t, fetch(Download{URL: "https://x/y.zip", Login: true}, "dir"), "needs a browser; save it as dir/y.zip")
 	})
 	t.Run("command", func(t *testing.T) {
 		assert.Equal(t, "curl -fL -C - --create-dirs -o 'dir/x.bin' '"+d.URL+"'\necho '"+d.SHA256+"  dir/x.bin' | sha256sum -c", d.Command("dir"))

@@ -20,12 +20,12 @@ import (
 //	0      preparedHead, zeros up to 4096
 //	4096   pixels: uint8 [n,h,w,c]
 //	Labels int32 [n], or nothing
-//	Index  where images came from: a count, then for each origin its first image and the end of its name as
-//	       uint64, then the names; an origin reaches to the next one's first image
-//	Record a JSON object: how it was made
+//	Index  the origins of images: a count, then for each origin its first image and the end of its name as
+//	       uint64, then the names; an origin ends at the first image of the next
+//	Record a JSON object: how the file was made
 //	End    the length of the file
 //
-// Pixels start on a page, so that mapping the file is opening it.
+// Pixels start on a page, so that the file can be mapped.
 type preparedHead struct {
 	Magic                      [8]byte
 	Version, Start             uint32
@@ -46,18 +46,18 @@ const (
 type Record struct {
 	Name    string   `json:"name"`
 	Split   Split    `json:"split"`
-	Crop    string   `json:"crop"` // "": square images, whole
+	Crop    string   `json:"crop"` // "": none
 	Size    int      `json:"size"` // 0: as stored
 	Fit     string   `json:"fit"`  // "resize" (bilinear, antialiased), "pad" or ""
 	RGB     bool     `json:"rgb"`
 	Classes []string `json:"classes,omitempty"`
 	Source  string   `json:"source"`        // path
 	Stamp   string   `json:"source_stamp"`  // SHA-256 of the names, sizes and times of its files
-	SHA256  string   `json:"source_sha256"` // of the SHA-256 of each image as it was read, those left out too
+	SHA256  string   `json:"source_sha256"` // of the SHA-256 of each image as it was read, with those left out
 	Skipped []string `json:"skipped,omitempty"`
 }
 
-var errNotPrepared = errors.New("does not start as a file that liebm data prepare wrote; prepare it again")
+var errNotPrepared = errors.New("not a file of liebm data prepare; prepare it again")
 
 func isPrepared(b []byte) bool { return bytes.HasPrefix(b, []byte(preparedMagic)) }
 
@@ -81,15 +81,15 @@ func head(b []byte, size int64) (h preparedHead, err error) {
 	switch {
 	case h.Start != preparedStart || h.H > maxSide || h.W > maxSide || h.C != 1 && h.C != 3 || image == 0 || h.N < 1 || h.N > 1<<50/image,
 		h.Labels != preparedStart+h.N*image, labelled != 0 && labelled != 4*h.N, h.Index > h.Record || h.Record > h.End:
-		return h, errors.New("its header makes no sense; prepare it again")
+		return h, errors.New("its header is damaged; prepare it again")
 	case int64(h.End) != size:
 		return h, fmt.Errorf("%d bytes, but its header declares %d: cut short or damaged; prepare it again", size, h.End)
 	}
 	return h, nil
 }
 
-// parsePrepared makes a set that is a view of b, a whole prepared file. Checksums are left to VerifyPrepared: they
-// would read all of it.
+// parsePrepared makes a set that is a view of b, a whole prepared file. It does not compare checksums, for which it would
+// have to read all of the file.
 func parsePrepared(b []byte) (*part, error) {
 	h, err := head(b, int64(len(b)))
 	if err != nil {
@@ -115,18 +115,18 @@ func parsePrepared(b []byte) (*part, error) {
 	return &part{kind: prepared, Shape: shape, name: record.Name, split: record.Split, pixels: set.pixels, at: preparedStart, set: set}, nil
 }
 
-// take hands the set over with its mapping.
+// take returns the set, which now owns the mapping.
 func (p *part) take() *Set {
 	p.set.unmap, p.unmap = p.unmap, nil
 	p.set.Files = []string{p.source}
 	return p.set
 }
 
-// Prepared is how the set's file was prepared, or nil.
+// Prepared says how the set's file was prepared. It is nil for other sets.
 func (s *Set) Prepared() *Record { return s.record }
 
-// Origin is the file that image i was decoded from, if the set was prepared: relative to the source of its record.
-// Elsewhere it is "".
+// Origin is the file from which image i of a prepared set was decoded, relative to the source in its record. For other
+// sets it is "".
 func (s *Set) Origin(i int) string {
 	if len(s.index) < 8 || i < 0 || i >= s.N {
 		return ""

@@ -16,17 +16,17 @@ import (
 	"github.com/liebm/liebm/internal/inflate"
 )
 
-// A part is what one file holds: IDX images, IDX labels, images and labels, or a prepared set.
+// A part is the contents of one file: IDX images, IDX labels, images and labels, or a prepared set.
 type part struct {
 	Shape  // labels have only N
 	kind   kind
-	source string // what messages call the file
-	name   string // "cifar10", "svhn", …, where the content tells
+	source string // name of the file in messages
+	name   string // "cifar10", "svhn", …, if the content tells
 	split  Split
 	pixels []byte
 	labels []int32
 	at     int          // where pixels start in the file, if they are a view of it
-	set    *Set         // what a prepared file holds
+	set    *Set         // of a prepared file
 	unmap  func() error // set when pixels are a view of a mapping
 }
 
@@ -65,15 +65,15 @@ const maxHeld = 2 << 30
 var errTooBig = fmt.Errorf("more than %d GiB of pixels: make one mapped file of it with liebm data prepare, and open that", maxHeld>>30)
 
 const (
-	maxDepth  = 3         // folders below the one given: root/FashionMNIST/raw, and one to spare
-	maxFiles  = 10_000    // a folder with more is not a data set of a few files
+	maxDepth  = 3         // levels of folders below the given one: root/FashionMNIST/raw has two
+	maxFiles  = 10_000    // files in a folder, without images
 	maxMember = 1 << 31   // bytes: CIFAR-100's largest file has 155 million
-	block     = 512       // of a tar; its magic word is in the first
-	trailer   = 64 * 1024 // bytes after what an archive holds, which are read to reach its checksum
+	block     = 512       // bytes of a block of a tar; the magic word is in the first block
+	trailer   = 64 * 1024 // bytes to read after the contents of an archive, to reach its checksum
 )
 
-// folder reads the files below path. Of x and x.gz it takes x: torchvision leaves both. Loose files
-// win over archives beside them, for they are what somebody unpacked.
+// folder reads the files below path. Of x and x.gz, both of which torchvision leaves, it takes x. It reads archives only if
+// there are no other files of the set beside them.
 func (r *reader) folder(path string, depth int) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -86,7 +86,7 @@ func (r *reader) folder(path string, depth int) error {
 		}
 	}
 	if few > maxFiles {
-		return fmt.Errorf("%s: %d files that are no images: too many for a data set; give the folder of the set itself", path, few)
+		return fmt.Errorf("%s: %d files that are no images, too many for a data set; give the folder of the set itself", path, few)
 	}
 	names := map[string]bool{}
 	for _, e := range entries {
@@ -97,7 +97,7 @@ func (r *reader) folder(path string, depth int) error {
 		name, full := e.Name(), filepath.Join(path, e.Name())
 		info, err := os.Stat(full) // follows links, as ReadDir does not
 		if err != nil || strings.HasPrefix(name, ".") {
-			continue // a dangling link, or what a file manager left
+			continue // a dangling link, or a hidden file
 		}
 		plain, gz := strings.CutSuffix(name, ".gz")
 		switch {
@@ -131,7 +131,7 @@ func isArchiveName(name string) bool {
 	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz") || strings.HasSuffix(name, ".tar") || strings.HasSuffix(name, ".zip")
 }
 
-// file reads one file: through a mapping, kept only where a part is a view of it.
+// file maps one file and reads it. The mapping is kept if a part is a view of it.
 func (r *reader) file(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -167,7 +167,7 @@ func (r *reader) file(path string) error {
 	return errors.Join(err, unmap())
 }
 
-// content reads what a file, or a member of an archive, holds.
+// content reads the contents of a file or of a member of an archive.
 func (r *reader) content(source string, b []byte) error {
 	switch {
 	case isGzip(b):
@@ -191,7 +191,7 @@ func (r *reader) content(source string, b []byte) error {
 	}
 	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
 		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, hint))
-		return nil // before the cost of reading it
+		return nil // without reading it
 	}
 	p, err := parse(source, b)
 	switch {
@@ -200,7 +200,7 @@ func (r *reader) content(source string, b []byte) error {
 	case r.single || splitOf(source) != "" || strings.Contains(source, "ubyte"):
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	r.unread = append(r.unread, fmt.Sprintf("%s (%v)", source, err)) // another program's, it seems
+	r.unread = append(r.unread, fmt.Sprintf("%s (%v)", source, err)) // probably another program's
 	return nil
 }
 
@@ -215,7 +215,7 @@ func (r *reader) add(source string, p *part, start []byte) error {
 	p.source = source
 	p.split = cmp.Or(p.split, splitOf(source))
 	if p.set != nil && p.set.Split == "" {
-		p.split = "" // of the whole, whatever its name
+		p.split = "" // all splits, whatever the name of the file
 	}
 	if r.split != "" && p.split != "" && p.split != r.split {
 		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, p.split))
@@ -242,7 +242,7 @@ func (r *reader) of(k kind) (parts []*part) {
 	return parts
 }
 
-// release gives back the mappings that no set took.
+// release unmaps the files that no set took.
 func (r *reader) release() {
 	for _, p := range r.parts {
 		if p.unmap != nil {
@@ -254,7 +254,7 @@ func (r *reader) release() {
 	}
 }
 
-// labelsBeside adds the labels that lie beside a single file of IDX images, if their name follows it.
+// labelsBeside adds the labels beside a single file of IDX images, if they have the corresponding name.
 func (r *reader) labelsBeside(path string) error {
 	if images := r.of(idxImages); len(images) != 1 || images[0].source != path {
 		return nil
@@ -272,14 +272,14 @@ func (r *reader) labelsBeside(path string) error {
 
 func isGzip(b []byte) bool { return len(b) > 2 && b[0] == 0x1f && b[1] == 0x8b }
 
-// isZip reports whether b starts as a zip does, one of no members too.
+// isZip reports whether b starts as a zip, with or without members.
 func isZip(b []byte) bool {
 	return bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06"))
 }
 
 func isTar(b []byte) bool { return len(b) >= block && string(b[257:262]) == "ustar" }
 
-// gzip reads a gzipped tar, or gzipped IDX, whose header tells how much to expect.
+// gzip reads a gzipped tar, or gzipped IDX, whose header tells its size.
 func (r *reader) gzip(source string, b []byte) error {
 	z, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
@@ -318,8 +318,7 @@ func (r *reader) gzip(source string, b []byte) error {
 	return r.add(source, p, data)
 }
 
-// tar reads the members of an archive in the order in which they come, each in memory. packed is
-// the size of the archive's file.
+// tar reads the members of an archive in order, each in memory. packed is the size of the archive's file.
 func (r *reader) tar(source string, from io.Reader, packed int) error {
 	r.split, r.single, r.archived = cmp.Or(r.split, Train), false, true
 	defer func() { r.archived = false }()

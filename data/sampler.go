@@ -7,10 +7,9 @@ import (
 	"math/rand/v2"
 )
 
-// Permutation is the order in which epoch visits n images. It will not change with Go's releases:
-// ChaCha8 (a published cipher) keyed with seed and epoch, each as 8 bytes little-endian, and then 16
-// bytes "liebm/data/order"; Fisher–Yates from the last place down; Lemire's multiply-and-reject for
-// each draw below i+1.
+// Permutation is the order of n images in an epoch. It does not depend on the version of Go: ChaCha8 (a published
+// cipher) is keyed with seed and epoch, each as 8 bytes little-endian, and the 16 bytes "liebm/data/order"; Fisher–Yates
+// runs from the last place down; each draw below i+1 is by Lemire's multiply-and-reject.
 func Permutation(seed uint64, epoch, n int) []int {
 	order := make([]int, n)
 	permute(order, seed, epoch)
@@ -28,8 +27,7 @@ func permute(order []int, seed uint64, epoch int) {
 	}
 }
 
-// keyed is a stream of random numbers that belongs to (seed, index, purpose) alone. Of purpose
-// the first 16 bytes count.
+// keyed is a stream of random numbers that depends on seed, index and the first 16 bytes of purpose only.
 func keyed(seed, index uint64, purpose string) *rand.ChaCha8 {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
@@ -49,9 +47,9 @@ func below(source *rand.ChaCha8, n uint64) uint64 {
 	return high
 }
 
-// A Sampler hands out batches of indices as a pure function of (seed, step): a run that resumes
-// needs nothing but its step. Each epoch is a [Permutation], cut into whole batches; what is left
-// over at its end is dropped, and drawn in other epochs. It is for one goroutine.
+// A Sampler hands out batches of indices that depend on (seed, step) only, so a run that resumes needs nothing but its
+// step. An epoch is a [Permutation] cut into whole batches. The images left at its end are not used in this epoch. A
+// Sampler is for one goroutine.
 type Sampler struct {
 	seed  uint64
 	n     int
@@ -62,14 +60,14 @@ type Sampler struct {
 // NewSampler samples from n images.
 func NewSampler(seed uint64, n int) *Sampler { return &Sampler{seed: seed, n: n, epoch: -1} }
 
-// PerEpoch is the number of whole batches of size in an epoch: 0 if the set is smaller than one.
+// PerEpoch is the number of batches of size images in an epoch; 0 if there are fewer images.
 func (s *Sampler) PerEpoch(size int) int { return s.n / size }
 
-// Batch is the indices of step's batch of size images, without repetition. The slice is good until
-// the next call. A size below 1 or above the number of images panics: compare with PerEpoch first.
+// Batch returns the indices of the batch at step: size different images. The slice is valid until the next call. A size
+// below 1 or above the number of images panics, so compare with PerEpoch first.
 func (s *Sampler) Batch(step, size int) []int {
 	if size < 1 || size > s.n || step < 0 {
-		panic(fmt.Sprintf("data: batch of %d from %d images at step %d; take a smaller batch or a larger set", size, s.n, step))
+		panic(fmt.Sprintf("data: batch of %d from %d images at step %d; use a smaller batch or a larger set", size, s.n, step))
 	}
 	per := s.n / size
 	if epoch := step / per; epoch != s.epoch {

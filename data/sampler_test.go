@@ -66,6 +66,6 @@ func TestSampler(t *testing.T) {
 	t.Run("a batch above the set says so", func(t *testing.T) {
 		s := NewSampler(5, n)
 		assert.Zero(t, s.PerEpoch(11))
-		assert.PanicsWithValue(t, "data: batch of 11 from 10 images at step 0; take a smaller batch or a larger set", func() { s.Batch(0, 11) })
+		assert.PanicsWithValue(t, "data: batch of 11 from 10 images at step 0; use a smaller batch or a larger set", func() { s.Batch(0, 11) })
 	})
 }

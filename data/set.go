@@ -12,10 +12,11 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// A Split is the part of a data set that was set aside for one purpose by those who made it.
+// A Split is a part of a data set that its makers set aside for one purpose.
 type Split string
 
-// Most sets have the first two; CelebA, CelebA-HQ and ImageNet 32 have validation images, SVHN easier extra ones.
+// Most sets have the first two. CelebA, CelebA-HQ and ImageNet 32 have validation images. SVHN has extra ones, which are
+// easier.
 const (
 	Train Split = "train"
 	Test  Split = "test"
@@ -23,7 +24,7 @@ const (
 	Extra Split = "extra"
 )
 
-// Shape is that of n images of h×w pixels with c channels, channels last.
+// Shape is the shape of n images of h×w pixels with c channels, channels last.
 type Shape struct{ N, H, W, C int }
 
 // ImageBytes is h·w·c, the distance from one image to the next.
@@ -31,17 +32,16 @@ func (s Shape) ImageBytes() int { return s.H * s.W * s.C }
 
 func (s Shape) String() string { return fmt.Sprintf("%d×%d×%d×%d", s.N, s.H, s.W, s.C) }
 
-// A Set is a data set in memory, or mapped from its file. It is read-only, and safe for concurrent
-// use until it is closed.
+// A Set is a data set in memory or mapped from its file. It is read-only and safe for concurrent use until it is closed.
 type Set struct {
 	Shape
 	Name    string   // "fmnist", or for an unknown set the name of its file or folder
-	Split   Split    // "" where neither content nor name tells
+	Split   Split    // "" if neither content nor name tells
 	Labels  []int32  // one per image, or nil
-	Classes []string // what the labels mean, or nil
-	Files   []string // where it was read from
+	Classes []string // names of the labels, or nil
+	Files   []string // files it was read from
 	Skipped []string // images that were left out, and why: see Options.Skip
-	Fit     string   // how the images came to a size asked for: "pad", "resize", or "" if it is their own
+	Fit     string   // how images got their size: "pad", "resize", or "" if it is their own
 
 	record *Record // of a prepared set
 	index  []byte  // of a prepared set: see Origin
@@ -50,26 +50,26 @@ type Set struct {
 	sum    func() string
 }
 
-// New makes a set of pixels, NHWC, which it keeps, and labels, which may be nil.
+// New makes a set of pixels, NHWC, and labels, which may be nil. The set keeps both slices.
 func New(shape Shape, pixels []byte, labels []int32) (*Set, error) {
 	if shape.N < 1 || shape.H < 1 || shape.W < 1 || shape.C < 1 || len(pixels) != shape.N*shape.ImageBytes() {
-		return nil, fmt.Errorf("data: %d bytes for images of %v: want n·h·w·c of them, and at least one image", len(pixels), shape)
+		return nil, fmt.Errorf("data: %d bytes for images of %v, not n·h·w·c of at least one image", len(pixels), shape)
 	}
 	if labels != nil && len(labels) != shape.N {
-		return nil, fmt.Errorf("data: %d labels for %d images: want one each, or none", len(labels), shape.N)
+		return nil, fmt.Errorf("data: %d labels for %d images: give one each, or none", len(labels), shape.N)
 	}
 	return newSet(shape, pixels, labels), nil
 }
 
 func newSet(shape Shape, pixels []byte, labels []int32) *Set {
-	pixels = slices.Clip(pixels) // so that an index beyond a head panics
+	pixels = slices.Clip(pixels) // an index beyond the end of a Head panics
 	return &Set{Shape: shape, Labels: labels, pixels: pixels, sum: sync.OnceValue(func() string {
 		sum := sha256.Sum256(pixels)
 		return hex.EncodeToString(sum[:])
 	})}
 }
 
-// derive is a set with the name and labels of s and other pixels of its own.
+// derive is a set with the name and labels of s and other pixels.
 func (s *Set) derive(shape Shape, pixels []byte) *Set {
 	out := newSet(shape, pixels, s.Labels)
 	out.Name, out.Split, out.Classes, out.Files, out.record = s.Name, s.Split, s.Classes, s.Files, s.record
@@ -80,10 +80,10 @@ func (s *Set) derive(shape Shape, pixels []byte) *Set {
 // Len is the number of images.
 func (s *Set) Len() int { return s.N }
 
-// Pixels is every image, NHWC: a view, not to be written to (a mapped one would fault).
+// Pixels is all images, NHWC: a view. Do not write to it.
 func (s *Set) Pixels() []byte { return s.pixels }
 
-// Image is the bytes of image i: [h,w,c], a view as Pixels is.
+// Image is the bytes of image i: [h,w,c], a view like Pixels.
 func (s *Set) Image(i int) []byte {
 	size := s.ImageBytes()
 	return s.pixels[i*size : (i+1)*size : (i+1)*size]
@@ -119,8 +119,7 @@ func (s *Set) Moments() (mean, std []float64) {
 	return mean, std
 }
 
-// Gather copies images idx to dst: [len(idx),h,w,c]. It allocates nothing. Like copy it has no
-// error: an index out of range or a short dst panics.
+// Gather copies images idx to dst: [len(idx),h,w,c]. It does not allocate. An index out of range or a short dst panics.
 func (s *Set) Gather(dst []byte, idx []int) {
 	size, dst := s.ImageBytes(), slices.Clip(dst)
 	for j, i := range idx {
@@ -171,7 +170,7 @@ func (s *Set) Batches(size int) iter.Seq2[int, *Set] {
 // Floats returns all images as [n,c,h,w] float32 in [0,1]. It is for small sets and for [Set.Batches].
 func (s *Set) Floats() torch.Tensor { return Floats(s.pixels, s.N, s.H, s.W, s.C) }
 
-// Subset copies images idx, in that order, to a set of their own.
+// Subset is a set with copies of images idx, in that order.
 func (s *Set) Subset(idx []int) *Set {
 	shape := s.Shape
 	shape.N = len(idx)
@@ -185,12 +184,12 @@ func (s *Set) Subset(idx []int) *Set {
 	return out
 }
 
-// SHA256 is that of Pixels, in hex: computed once, when first asked for. It does not depend on how
-// the files were compressed; it does depend on padding and on Head.
+// SHA256 is the checksum of Pixels in hex, computed by the first call. It depends on padding and on Head, not on the
+// format or compression of the files.
 func (s *Set) SHA256() string { return s.sum() }
 
-// Close gives a mapped file back. Views of its pixels, Head's too, must not be used afterwards.
-// Twice is harmless.
+// Close unmaps the file of a mapped set. Views of its pixels, and sets of Head, must not be used afterwards. A second call
+// does nothing.
 func (s *Set) Close() error {
 	unmap := s.unmap
 	s.unmap, s.pixels, s.index, s.N = nil, nil, nil, 0

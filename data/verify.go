@@ -17,11 +17,11 @@ import (
 	"strings"
 )
 
-// Verify compares every byte of the set at path, or at its usual place if path is "", with the
-// published checksums. IDX files are compared decompressed: Debian and others repack them. The
-// error has a line for each file that is missing or wrong, with the checksum it should have.
+// Verify compares every byte of the set at path, or at its usual place if path is "", with the published checksums. IDX
+// files are compared decompressed, because Debian and others compress them again. The error has a line for each file that
+// is missing or wrong, with the checksum it should have.
 //
-// The unpacked binary batches of CIFAR have no published checksums: verify their archive.
+// The unpacked binary batches of CIFAR have no published checksums. Verify their archive.
 func (k Known) Verify(path string) error {
 	path, err := k.Locate(path)
 	if err != nil {
@@ -59,20 +59,20 @@ func (k Known) Verify(path string) error {
 	return errors.Join(wrong...)
 }
 
-// elsewhere is the remedy for a missing file: it may be there under a name that is none of the set's.
+// elsewhere is the remedy for a missing file: rename it, if it is there under another name, or fetch it.
 func (k Known) elsewhere(missing file, found map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		if isImageName(name) || slices.ContainsFunc(slices.Concat(k.fileSets...), func(f file) bool { return f.name == name }) {
 			continue
 		}
 		if have, err := digests(found[name]); err == nil && (slices.Contains(have, missing.sha256) || slices.Contains(have, missing.md5)) {
-			return fmt.Sprintf("%s is it by its content: rename that", found[name])
+			return fmt.Sprintf("%s has its content: rename that", found[name])
 		}
 	}
 	return "fetch it from " + k.URL
 }
 
-// verifyFile accepts a single file under any name, if it is one of the set's.
+// verifyFile verifies a single file, which may have any name.
 func (k Known) verifyFile(path string) error {
 	have, err := digests(path)
 	if err != nil {
@@ -104,7 +104,7 @@ func (k Known) file(have []string) (file, bool) {
 	return file{}, false
 }
 
-// digests are the checksums under which a file may be published: SHA-256 and MD5, as it is and decompressed.
+// digests are the checksums of a file that may be published: SHA-256 and MD5, of the file and of its decompressed contents.
 func digests(path string) (all []string, err error) {
 	for _, decompress := range []bool{false, true} {
 		sums := []hash.Hash{sha256.New(), md5.New()}
@@ -118,8 +118,8 @@ func digests(path string) (all []string, err error) {
 	return all, nil
 }
 
-// Verify checks the file at path, whatever its name: a prepared file against its own checksum, any other against those
-// of all known sets. It returns what the file is.
+// Verify checks the file at path, which may have any name: a prepared file against its own checksum, any other against the
+// checksums of all known sets. It returns a description of the file.
 func Verify(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -139,7 +139,7 @@ func Verify(path string) (string, error) {
 			return fmt.Sprintf("%s of %s", f.name, k.Title), nil
 		}
 	}
-	return "", fmt.Errorf("data: %s: SHA-256 %s is that of no published file of %s; name the set to see what it should be", path, have[0], strings.Join(Names(), ", "))
+	return "", fmt.Errorf("data: %s: SHA-256 %s is that of no published file of %s; name the set to see the right one", path, have[0], strings.Join(Names(), ", "))
 }
 
 // list finds the files below path, by the rules of reader.folder.
@@ -186,7 +186,7 @@ func (f file) verify(path string) error {
 	return nil
 }
 
-// digest writes a file to h, decompressed if asked and if it is gzipped.
+// digest writes a file to h. With decompress, a gzipped file is decompressed.
 func digest(h io.Writer, path string, decompress bool) error {
 	f, err := os.Open(path)
 	if err != nil {
