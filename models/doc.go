@@ -1,17 +1,19 @@
-// Package models has the networks of LIEBM: the energy E, the generator G, the inference model q
-// and the latent encoder h. Each is one parameterised network; data sets differ by [Config] only.
+// Package models has the networks of LIEBM: the energy E, the generator G, the inference model q and the
+// latent encoder h, and the Inception network of FID. Data sets differ in the configs only.
 //
-// Signs: p(x,z) ∝ exp(E(x,z)), so a high energy means likely. Images are [n,c,h,w], NHWC in
-// memory, in the range that the config names.
+// p(x,z) ∝ exp(E(x,z)), so a high energy means likely. Images are [n,c,h,w], NHWC in memory, in the range that
+// the config names.
 //
-// E's weights stand still during a Langevin chain, so it is evaluated through a [Bound]: the
-// network at its weights of one moment, spectrally normalised and with its pooled kernels fused.
+// The weights of E do not change during a Langevin chain. A [Bound] is E at its present weights: with spectral
+// norms applied, and with convolution and average pool as one kernel.
 //
-//	e, err := models.NewEnergy(cfg.Energy, seed)   // a job: kept until nn.Close(e)
+//	e, err := models.NewEnergy(cfg.Energy, seed) // a job
+//	defer nn.Close(e)
 //	err = torch.Do(func() error {
-//		energy := e.Frozen(torch.Float32)      // no gradients of weights
+//		energy := e.Frozen(torch.Float32)     // constants, for a chain
 //		xT := chain.Run(energy.Marginal, x0, rng)
-//		loss := e.Bind().Joint(x, z).Mean()    // gradients of weights
-//		…
+//		joint := e.Bind().Joint(xT, z).Mean() // differentiable in the weights
+//		opt.Step(joint.Neg(), 1e-4)
+//		return nil
 //	})
 package models

@@ -12,7 +12,7 @@ import (
 
 // DualMCMC are the networks of a checkpoint of Dual-MCMC (Cui & Han 2023).
 type DualMCMC struct {
-	E     *Energy // high where likely: minus the file's netE
+	E     *Energy // the file's netE times −1, so that it is high for likely images
 	G     *Generator
 	Q     *Inference
 	Epoch int // as the file says
@@ -25,10 +25,10 @@ func (d *DualMCMC) Close() {
 	nn.Close(d.Q)
 }
 
-// ReadDualMCMC reads a checkpoint that Dual-MCMC's training saved: netG, netE with its spectral
-// norms, and netI. Widths, depths and image size follow from the shapes in the file; its optimisers
-// are passed over, and nothing in it is executed. A tensor that is missing, has another shape or
-// has no place in that layout is an error that names it. The caller closes the networks.
+// ReadDualMCMC reads a checkpoint of Dual-MCMC's training: netG, netE with its spectral norms, and netI. It takes
+// widths, depths and image size from the shapes in the file. It skips the optimisers and executes nothing. It
+// returns an error that names each tensor that is missing, has another shape or is unknown. The caller closes the
+// networks.
 func ReadDualMCMC(path string) (*DualMCMC, error) {
 	entries, scalars, err := torch.ReadCheckpoint(path)
 	if err != nil {
@@ -82,8 +82,8 @@ func importDualMCMC(entries []torch.Entry) (*DualMCMC, error) {
 	return d, nil
 }
 
-// negate makes E of netE, which is minimised: W → −W and u → −u leave σ = uᵀWv as it is, to the bit,
-// now and after every power iteration.
+// negate turns netE, which is low for likely images, into E. W → −W and u → −u do not change σ = uᵀWv by a bit,
+// neither now nor after a power iteration.
 func (d *DualMCMC) negate() {
 	torch.NoGrad(func() {
 		for _, t := range []torch.Tensor{d.E.F.Weight, d.E.F.WeightU} {
@@ -96,10 +96,10 @@ func (d *DualMCMC) negate() {
 type dualFile struct {
 	tensors map[string]torch.Tensor
 	used    map[string]bool
-	wrong   []string // what does not fit
+	wrong   []string // errors
 }
 
-// configs are the networks' shapes, as the file's shapes have them.
+// configs are the configs of the networks, from the shapes in the file.
 func (f *dualFile) configs() (e EnergyConfig, g GeneratorConfig, q InferenceConfig, err error) {
 	e = EnergyConfig{SpectralNorm: true, LinearF: true, Posterior: NoLatent}
 	for name := "netE.conv_1"; name == "netE.conv_1" || f.has(name+".conv1.weight_orig"); name = fmt.Sprintf("netE.block%d", len(e.Widths)+1) {
@@ -109,8 +109,8 @@ func (f *dualFile) configs() (e EnergyConfig, g GeneratorConfig, q InferenceConf
 			e.Channels = conv1[1]
 		}
 		e.Widths = append(e.Widths, conv1[0])
-		// Where the width changes too a shortcut does not prove it, but in both released networks
-		// the blocks that have one are those that halve.
+		// A block whose width changes has a shortcut too, but in both released networks the blocks with
+		// one are those that halve.
 		e.Downs = append(e.Downs, f.has(name+".sc.weight_orig"))
 	}
 	in := f.shape("netG.lin_1.weight", 2)
@@ -155,7 +155,8 @@ func (f *dualFile) fault(format string, args ...any) {
 	f.wrong = append(f.wrong, fmt.Sprintf(format, args...))
 }
 
-// shape is that of a tensor, which must be there and have so many dimensions, none of them 0.
+// shape returns the shape of a tensor. It records an error if there is none, or if it has another number of
+// dimensions or one of length 0.
 func (f *dualFile) shape(name string, dims int) []int {
 	fallback := slices.Repeat([]int{1}, dims)
 	if !f.has(name) {
@@ -164,27 +165,27 @@ func (f *dualFile) shape(name string, dims int) []int {
 	}
 	shape := f.tensors[name].Shape()
 	if len(shape) != dims || slices.Min(shape) == 0 {
-		f.fault("%s is %v, want %d dimensions", name, shape, dims)
+		f.fault("%s is %v, it needs %d dimensions", name, shape, dims)
 		return fallback
 	}
 	return shape
 }
 
-// expect asks for a shape before a network of that shape is made, so that no small file can ask for
-// a network of terabytes.
+// expect checks a shape before a network of that shape is made, so that a small file cannot make one of
+// terabytes.
 func (f *dualFile) expect(name string, shape ...int) {
 	if got := f.shape(name, len(shape)); f.has(name) && !slices.Equal(got, shape) {
-		f.fault("%s is %v, want %v", name, got, shape)
+		f.fault("%s is %v, it must be %v", name, got, shape)
 	}
 }
 
-// load copies a network of the file into module, whose layers the file calls as layers says.
+// load copies a network of the file into module. layers has the file's name of each layer.
 func (f *dualFile) load(net string, module any, layers map[string]string) {
 	for _, l := range nn.State(module) {
 		at := strings.LastIndex(l.Name, ".")
 		tensor := l.Name[at+1:]
 		if net == "netE." && tensor == "weight" {
-			tensor = "weight_orig" // as torch.nn.utils.spectral_norm calls what it divides
+			tensor = "weight_orig" // the name that torch.nn.utils.spectral_norm uses
 		}
 		name := net + layers[l.Name[:at]] + "." + tensor
 		f.used[name] = true
@@ -195,12 +196,12 @@ func (f *dualFile) load(net string, module any, layers map[string]string) {
 	}
 }
 
-// refuseUnknown names the tensors that found no place, in the file's order.
+// refuseUnknown records an error for every tensor that was not read.
 func (f *dualFile) refuseUnknown(entries []torch.Entry) {
 	for _, e := range entries {
 		net, rest, _ := strings.Cut(e.Name, ".")
 		optimiser := net == "optG" || net == "optE" || net == "optI"
-		counter := net == "netG" && strings.HasSuffix(rest, ".num_batches_tracked") // of no use at momentum 0.1
+		counter := net == "netG" && strings.HasSuffix(rest, ".num_batches_tracked") // not used at momentum 0.1
 		if !optimiser && !counter && !f.used[e.Name] {
 			f.fault("%s is unknown", e.Name)
 		}

@@ -16,12 +16,12 @@ type EncoderConfig struct {
 	Blocks    []int     `yaml:"blocks"`     // blocks of each stage; ResNet-18 has 2, 2, 2, 2
 	HeadDim   int       `yaml:"head_dim"`   // hidden width of the head: 1024
 	LatentDim int       `yaml:"latent_dim"` // d_z: 64
-	Mean      []float64 `yaml:"mean"`       // of each channel of images in [0,1]; empty: that of the images h is pretrained on, ½ where it is not
-	Std       []float64 `yaml:"std"`        // their standard deviation; empty: as mean, and ¼
+	Mean      []float64 `yaml:"mean"`       // of each channel of images in [0,1]; empty: that of the images of pretraining, or ½ without pretraining
+	Std       []float64 `yaml:"std"`        // their standard deviation; empty: as for mean, or ¼
 }
 
 // Encoder is h, a ResNet of basic blocks (He et al. 2016) with the head Linear–BN–ReLU–Linear, as
-// in the official code of W-MSE. Field names, in this order, name the weights.
+// in the official code of W-MSE. The names of its fields, in this order, are those of the weights.
 type Encoder struct {
 	Stem   *nn.Conv2d
 	BN     *nn.BatchNorm
@@ -31,7 +31,7 @@ type Encoder struct {
 	Head2  *nn.Linear
 
 	Config EncoderConfig
-	Range  Range // of the images that Forward is given
+	Range  Range // of the images that Forward reads
 }
 
 type residualBlock struct {
@@ -39,7 +39,7 @@ type residualBlock struct {
 	BN1    *nn.BatchNorm
 	Conv2  *nn.Conv2d
 	BN2    *nn.BatchNorm
-	Skip   *nn.Conv2d // 1×1; nil where the shape does not change
+	Skip   *nn.Conv2d // 1×1; nil if the shape does not change
 	SkipBN *nn.BatchNorm
 	stride int // of Skip
 }
@@ -103,9 +103,9 @@ func (b *residualBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 	return relu(h.Add(x))
 }
 
-// Features is the backbone's pooled output, which probes read: [n,c,h,w] → [n,widths' last].
+// Features is the pooled output of the backbone, for probes: [n,c,h,w] → [n,last width].
 func (h *Encoder) Features(x torch.Tensor, mode nn.Mode) torch.Tensor {
-	return torch.Tidy(func() torch.Tensor { // what the gradient needs, the graph keeps
+	return torch.Tidy(func() torch.Tensor { // the graph keeps the tensors that the gradient needs
 		y := relu(h.BN.Forward(h.Stem.Forward(h.normalize(x)), mode))
 		if h.Config.Stem != "small" {
 			y = y.MaxPool2d(3, 2, 1)

@@ -10,25 +10,25 @@ type EnergyConfig struct {
 	Channels     int     `yaml:"channels"`      // of the images: 1 or 3
 	Widths       []int   `yaml:"widths"`        // output channels of each block (Table 12)
 	Downs        []bool  `yaml:"downs"`         // whether each block halves the image
-	FeatureDim   int     `yaml:"feature_dim"`   // of f(x): 512; 0: f(x) is what the last block leaves, pooled, as in Dual-MCMC
+	FeatureDim   int     `yaml:"feature_dim"`   // of f(x): 512; 0: f(x) is the pooled output of the last block, as in Dual-MCMC
 	HeadDim      int     `yaml:"head_dim"`      // hidden width of g: 1024, as in the SSL head
 	LatentDim    int     `yaml:"latent_dim"`    // d_z, of z: 64
 	Bias         bool    `yaml:"bias"`          // biases in f; the paper's networks have none
 	SpectralNorm bool    `yaml:"spectral_norm"` // on every conv and linear layer of E
-	LinearF      bool    `yaml:"linear_f"`      // F a learnable linear map, else −½‖f‖²
+	LinearF      bool    `yaml:"linear_f"`      // F is a learnable linear map instead of −½‖f‖²
 	Gamma        float64 `yaml:"gamma"`         // γ of Eq. 7: weight of the cosine; 0.01 (Table 12)
 
 	Posterior Posterior `yaml:"posterior"` // log p(z|x): cosine (Eq. 7), gaussian, cebm (Fig. 8), or none
 }
 
-// Energy is E(x,z) = F(f(x)) + γ·cos(g(f(x)), z) (Eq. 5 and 7), or has another [Posterior]. Field
-// names, in this order, name the weights.
+// Energy is E(x,z) = F(f(x)) + γ·cos(g(f(x)), z) (Eq. 5 and 7), or has another [Posterior]. The
+// names of its fields, in this order, are those of the weights.
 type Energy struct {
 	Blocks []*energyBlock
-	Out    *nn.Linear // pooled → f; nil where f is what is pooled
+	Out    *nn.Linear // from the pooled output to f; nil if f is the pooled output
 	Head1  *nn.Linear // g, with biases; nil without a latent term
 	Head2  *nn.Linear
-	F      *nn.Linear // nil where F is −½‖f‖²
+	F      *nn.Linear // nil if F is −½‖f‖²
 
 	Config EnergyConfig
 }
@@ -36,11 +36,11 @@ type Energy struct {
 // energyBlock is relu–conv–relu–conv plus a skip, without normalisation.
 type energyBlock struct {
 	Conv1, Conv2 *nn.Conv2d
-	Skip         *nn.Conv2d // 1×1; nil where the shape does not change
+	Skip         *nn.Conv2d // 1×1; nil if the shape does not change
 	first, down  bool       // first: no leading relu. down: 2×2 average pool
 }
 
-// NewEnergy makes E with weights drawn from the seed, convolutions from Xavier's normal. The
+// NewEnergy makes E with weights drawn from the seed. Those of convolutions have Xavier's normal distribution. The
 // caller closes it with nn.Close.
 func NewEnergy(c EnergyConfig, seed uint64) (*Energy, error) {
 	if err := c.Validate(); err != nil {
@@ -87,7 +87,7 @@ func (c EnergyConfig) Features() int {
 	return c.FeatureDim
 }
 
-// PowerIterate moves every spectral norm's estimate by one iteration: once per training update.
+// PowerIterate improves the estimate of every spectral norm by one iteration. Training calls it once per update.
 func (e *Energy) PowerIterate() {
 	for _, b := range e.Blocks {
 		b.Conv1.PowerIterate()
@@ -103,7 +103,7 @@ func (e *Energy) PowerIterate() {
 	}
 }
 
-// Bound is E at its weights of one moment. It belongs to the scope that made it.
+// Bound is E at the weights that it had when Bind or Frozen was called. It belongs to the open scope.
 type Bound struct {
 	blocks       []boundBlock
 	out          affine
@@ -114,13 +114,13 @@ type Bound struct {
 	dtype        torch.DType // of the convolutions
 }
 
-// affine is the weight and bias of a layer, or of none.
+// affine is the weight and the bias of a layer; the zero affine is no layer.
 type affine struct{ w, b torch.Tensor }
 
 func (a affine) linear(x torch.Tensor) torch.Tensor { return x.Linear(a.w, a.b) }
 
-// convolution maps [n,in,h,w] to [n,out,h',w'], with relu to the positive part of it. It is a
-// boundConv or a torch.FrozenConv2d.
+// convolution maps [n,in,h,w] to [n,out,h',w'], and applies ReLU if relu is set. It is a boundConv or a
+// torch.FrozenConv2d.
 type convolution interface {
 	Forward(x torch.Tensor, relu bool) torch.Tensor
 }
@@ -139,7 +139,7 @@ func (c boundConv) Forward(x torch.Tensor, relu bool) torch.Tensor {
 }
 
 type boundBlock struct {
-	conv1, conv2, skip convolution // skip: nil where the shape does not change
+	conv1, conv2, skip convolution // skip: nil if the shape does not change
 	first, down        bool
 }
 
@@ -148,8 +148,8 @@ func (e *Energy) Bind() *Bound {
 	return e.bind(torch.Float32, func(w torch.Tensor) torch.Tensor { return w })
 }
 
-// Frozen returns E at its present weights as constants, with convolutions in dtype: a chain moves
-// x only, so weights are normalised and fused once per chain.
+// Frozen returns E at its present weights as constants, with convolutions in dtype. It is for chains, which move
+// x only: the weights are normalised and fused once per chain.
 func (e *Energy) Frozen(dtype torch.DType) *Bound {
 	var b *Bound
 	torch.NoGrad(func() { b = e.bind(dtype, torch.Tensor.Detach) })
@@ -203,9 +203,9 @@ func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *B
 	return b
 }
 
-// fusePool turns a 3×3 kernel into the 4×4 one that does, with stride 2 and padding 1, what the
-// 3×3 convolution followed by a 2×2 average pool does: ¼ the sum of its four one-pixel shifts,
-// which is its own 2×2 moving average over a zero border. w: [out,in,3,3] → [out,in,4,4].
+// fusePool returns the 4×4 kernel whose convolution with stride 2 and padding 1 equals a 3×3 convolution and a
+// 2×2 average pool after it. It is ¼ the sum of the four one-pixel shifts of the 3×3 kernel: the 2×2 moving
+// average of the kernel with a zero border. w: [out,in,3,3] → [out,in,4,4].
 func fusePool(w torch.Tensor) torch.Tensor {
 	return w.MovingAverage2d(2, 1).Contiguous(torch.ChannelsLast)
 }
@@ -226,10 +226,10 @@ func (b boundBlock) forward(x torch.Tensor) torch.Tensor {
 	return h.Add(skip)
 }
 
-// Features is f(x): [n,c,h,w] → [n,feature_dim], or [n,last width] where that is 0; float32. Everything about x follows from it, so
-// one call serves marginal and joint energies.
+// Features is f(x), float32: [n,c,h,w] → [n,feature_dim], or [n,last width] if feature_dim is 0. Marginal and
+// joint energies are functions of f(x), so one call serves both.
 func (b *Bound) Features(x torch.Tensor) torch.Tensor {
-	return torch.Tidy(func() torch.Tensor { // what the gradient needs, the graph keeps
+	return torch.Tidy(func() torch.Tensor { // the graph keeps the tensors that the gradient needs
 		h := x.To(b.dtype).Contiguous(torch.ChannelsLast)
 		for _, block := range b.blocks {
 			h = block.forward(h)

@@ -1,8 +1,7 @@
 package models
 
-// FLOPs are floating-point operations of one image's forward pass, a multiplication and an
-// addition counting two; convolutions and linear layers only, as the networks evaluate them (the
-// fused kernels, not the plain ones).
+// FLOPs is the number of floating-point operations of the forward pass of one image. A multiplication and an
+// addition count as two. Only convolutions and linear layers count, with the fused kernels that the networks use.
 
 // FLOPs of E on images of size×size pixels.
 func (c EnergyConfig) FLOPs(size int) float64 {

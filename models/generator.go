@@ -7,7 +7,7 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// Range is the interval that a model's pixels live in: [0,1] or [−1,1].
+// Range is the interval of a model's pixels: [0,1] or [−1,1].
 type Range struct {
 	Low  float64 `yaml:"low"`
 	High float64 `yaml:"high"`
@@ -39,7 +39,7 @@ type GeneratorConfig struct {
 // Size is the height and width of the images that G makes.
 func (c GeneratorConfig) Size() int { return 4 << (len(c.Widths) - 1) }
 
-// Generator is G: m → x, the initialiser of chains (Table 12). Field names, in this order, name
+// Generator is G: m → x, which starts the chains (Table 12). The names of its fields, in this order, are those of
 // the weights.
 type Generator struct {
 	In     *nn.Linear
@@ -93,7 +93,7 @@ func (b *generatorBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 
 // Forward maps m: [n,d_m] to images [n,c,h,w] in G's range.
 func (g *Generator) Forward(m torch.Tensor, mode nn.Mode) torch.Tensor {
-	return torch.Tidy(func() torch.Tensor { // what the gradient needs, the graph keeps
+	return torch.Tidy(func() torch.Tensor { // the graph keeps the tensors that the gradient needs
 		h := g.In.Forward(m).Reshape(-1, g.Config.Widths[0], 4, 4).Contiguous(torch.ChannelsLast)
 		for _, b := range g.Blocks {
 			h = b.forward(h, mode)
@@ -117,8 +117,8 @@ func relu(x torch.Tensor) torch.Tensor {
 	return x
 }
 
-// Recalibrate sets every batch norm's running statistics to the average over batches of n latents
-// at the present weights: those of averaged weights differ from the average of statistics.
+// Recalibrate sets the running statistics of every batch norm to their averages over batches of n latents, at the
+// present weights. Averaged weights need it: their statistics differ from the average of the statistics.
 func (g *Generator) Recalibrate(batches, n int, rng *torch.RNG) {
 	norms := []*nn.BatchNorm{g.BN}
 	for _, b := range g.Blocks {
@@ -126,7 +126,7 @@ func (g *Generator) Recalibrate(batches, n int, rng *torch.RNG) {
 	}
 	for i := range batches {
 		for _, bn := range norms {
-			bn.Momentum = 1 / float64(i+1) // the running value is then the plain mean so far
+			bn.Momentum = 1 / float64(i+1) // so the running value is the mean so far
 		}
 		torch.Tidy(func() torch.Tensor {
 			g.Forward(rng.Normal(n, g.Config.LatentDim).ToDevice(g.In.Weight.Device()), nn.Train)

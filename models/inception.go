@@ -11,9 +11,8 @@ import (
 // ported from TensorFlow: average pools leave their border out of the mean, the last block pools by
 // the maximum, batch norm has eps 1e-3, and there are 1,008 classes.
 //
-// Every batch norm is folded into its convolution, the 1×1 convolutions that read one tensor are
-// one, and an average pool comes after the 1×1 convolution it stood before: exact algebra, all of
-// it, and the pool then has a tenth of the channels.
+// Every batch norm is folded into its convolution, the 1×1 convolutions of one input are one convolution, and an
+// average pool before a 1×1 convolution runs after it, on a tenth of the channels. The results do not change.
 type Inception struct {
 	stem   [5]*folded
 	mixed  []*mixed
@@ -53,7 +52,7 @@ func (n *Inception) Close() {
 	n.each(func(t *torch.Tensor) { t.Close() })
 }
 
-// each calls f with every tensor that there is.
+// each calls f with every tensor.
 func (n *Inception) each(f func(t *torch.Tensor)) {
 	part := func(c *folded) {
 		if c != nil {
@@ -76,7 +75,7 @@ func (n *Inception) Forward(x torch.Tensor) torch.Tensor {
 	x.AssertShape(-1, 3, InceptionSize, InceptionSize)
 	return torch.Tidy(func() torch.Tensor {
 		x := x.Contiguous(torch.ChannelsLast)
-		own := false // the caller's tensor stays open
+		own := false // do not close the caller's tensor
 		next := func(f func() torch.Tensor) {
 			y := torch.Tidy(f)
 			if own {
@@ -97,8 +96,8 @@ func (n *Inception) Forward(x torch.Tensor) torch.Tensor {
 	})
 }
 
-// Logits are the classes' scores, without the bias unless asked for, from Forward's features:
-// [n,2048] → [n,1008]. IS is defined without.
+// Logits are the scores of the classes from the features of Forward: [n,2048] → [n,1008]. IS is defined without
+// the bias.
 func (n *Inception) Logits(features torch.Tensor, bias bool) torch.Tensor {
 	if bias {
 		return features.Linear(n.fc, n.fcBias)
@@ -138,7 +137,7 @@ func (c *folded) forward(x torch.Tensor) torch.Tensor {
 	return y
 }
 
-// inceptionBuilder takes tensors out of a state dict and remembers what was wrong.
+// inceptionBuilder takes tensors from a state dict and collects errors.
 type inceptionBuilder struct {
 	state  map[string]torch.Tensor
 	used   map[string]bool
@@ -152,8 +151,8 @@ type InceptionWeight struct {
 	Shape []int
 }
 
-// InceptionLayout lists the tensors that [NewInception] reads. (The file has each batch norm's
-// num_batches_tracked too, which may be there or not.)
+// InceptionLayout lists the tensors that [NewInception] reads. A file may have the num_batches_tracked of each
+// batch norm too.
 func InceptionLayout() ([]InceptionWeight, error) {
 	b, n := &inceptionBuilder{used: map[string]bool{}}, &Inception{}
 	defer n.Close()
@@ -161,7 +160,7 @@ func InceptionLayout() ([]InceptionWeight, error) {
 	return b.layout, err
 }
 
-// take is the tensor of this name and shape as float64, or zeros and a complaint.
+// take returns the tensor of this name and shape as float64. If there is none it returns zeros and records an error.
 func (b *inceptionBuilder) take(name string, shape ...int) torch.Tensor {
 	t, ok := b.state[name]
 	b.used[name] = true
@@ -187,7 +186,7 @@ func (b *inceptionBuilder) fold(name string, in, out, kh, kw int) (weight, bias 
 	return w.Mul(scale.Reshape(out, 1, 1, 1)), norm("bias").Sub(norm("running_mean").Mul(scale))
 }
 
-// err lists what did not fit, with a guess at what the weights are.
+// err lists the tensors that do not fit. It says so if the weights seem to be those of ImageNet.
 func (b *inceptionBuilder) err() error {
 	extra := 0
 	for name := range b.state {

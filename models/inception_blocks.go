@@ -9,13 +9,12 @@ type mixed struct {
 	branches []branch
 }
 
-// branch is one path through a block: from the input or a head, through convolutions, to its part
-// of the result.
+// branch is one path through a block, from the input or a head through convolutions to a part of the result.
 type branch struct {
 	head  int // which head, or -1: the block's input
 	pool  pool
 	convs []*folded
-	fork  [2]*folded // two convolutions that both read what convs gave, joined; or nil
+	fork  [2]*folded // two convolutions of the output of convs, joined by channel; or nil
 }
 
 // pool is what a branch does before its convolutions.
@@ -94,7 +93,7 @@ func (b *inceptionBuilder) conv(block string, in int, l layer) *folded {
 	return c
 }
 
-// keepFolded keeps what make returns as float32, and nothing of what it took on the way.
+// keepFolded keeps the tensors that make returns as float32, and frees the others that it makes.
 func keepFolded(stride int, make func() (w, bias torch.Tensor)) *folded {
 	c := &folded{stride: stride, padding: []int{0, 0}}
 	torch.Tidy(func() torch.Tensor {
@@ -105,7 +104,7 @@ func keepFolded(stride int, make func() (w, bias torch.Tensor)) *folded {
 	return c
 }
 
-// chain makes the convolutions that follow one another from in channels.
+// chain makes a sequence of convolutions. The first one reads in channels.
 func (b *inceptionBuilder) chain(block string, in int, layers ...layer) (out []*folded) {
 	for _, l := range layers {
 		out = append(out, b.conv(block, in, l))

@@ -13,7 +13,7 @@ type InferenceConfig struct {
 	LatentDim int   `yaml:"latent_dim"` // d_m
 }
 
-// Inference is q(m|x) = N(μ(x), σ²(x)) (Eq. 14). Field names, in this order, name the weights.
+// Inference is q(m|x) = N(μ(x), σ²(x)) of Eq. 14. The names of its fields, in this order, are those of the weights.
 type Inference struct {
 	Stem   *nn.Conv2d // nil without one
 	Convs  []*nn.Conv2d

@@ -14,9 +14,9 @@ import (
 func TestConfigsThatMakeNoNetworkAreErrors(t *testing.T) {
 	before := torch.Live()
 	_, err := NewEnergy(EnergyConfig{}, 1)
-	assert.ErrorContains(t, err, "0 widths for 0 downs")
+	assert.ErrorContains(t, err, "energy.widths has 0 entries and energy.downs 0")
 	_, err = NewEnergy(EnergyConfig{Widths: []int{4, 4}, Downs: []bool{true}}, 1)
-	assert.ErrorContains(t, err, "2 widths for 1 downs")
+	assert.ErrorContains(t, err, "energy.widths has 2 entries and energy.downs 1")
 	_, err = NewGenerator(GeneratorConfig{Widths: []int{4}}, Range{0, 1}, 1)
 	assert.ErrorContains(t, err, "widths [4]")
 	_, err = NewEncoder(EncoderConfig{Stem: "huge"}, Range{0, 1}, 1)

@@ -1,8 +1,8 @@
 package models
 
-// Params are the numbers of weights that training moves, as the constructors make them: counted from
-// the shapes, since drawing the weights of the largest networks takes half a minute. Statistics of
-// batch norm and the vectors of spectral norm are no parameters.
+// Params is the number of weights that training moves. It is computed from the shapes, since drawing the weights
+// of the largest networks takes half a minute. It does not count the statistics of batch norm and the vectors of
+// spectral norm.
 
 // Params of E.
 func (c EnergyConfig) Params() int {

@@ -67,7 +67,7 @@ func (b *Bound) Score(f torch.Tensor) torch.Tensor {
 		return b.f.linear(f).Squeeze(1)
 	}
 	if b.posterior == CEBM {
-		return CEBMScore(b.Latent(f))
+		return cebmScore(b.Latent(f))
 	}
 	return f.Square().SumDim(1).MulScalar(-0.5)
 }
@@ -80,7 +80,7 @@ func (b *Bound) LogPosterior(f, z torch.Tensor) torch.Tensor {
 		mean, logVar := b.moments(f)
 		return LogNormal(z, mean, logVar)
 	case CEBM:
-		return CEBMLogPosterior(b.Latent(f), z)
+		return cebmLogPosterior(b.Latent(f), z)
 	case NoLatent:
 		return b.Cosine(f, z)
 	}
@@ -119,15 +119,15 @@ func LogNormal(z, mean, logVar torch.Tensor) torch.Tensor {
 	return square.Add(logVar).AddScalar(math.Log(2 * math.Pi)).SumDim(1).MulScalar(-0.5)
 }
 
-// CEBMLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½),
+// cebmLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½),
 // η(z) = (z, z²). g moves the first natural parameter only, so the variance stays 1 and the result is
 // log N(z; g, I). g, z: [n,d] → [n].
-func CEBMLogPosterior(g, z torch.Tensor) torch.Tensor {
+func cebmLogPosterior(g, z torch.Tensor) torch.Tensor {
 	constant := -0.5 * math.Log(2*math.Pi) * float64(z.Size(1))
 	inner := z.Mul(g).Sub(z.Square().MulScalar(0.5))
-	return inner.SumDim(1).Sub(CEBMScore(g)).AddScalar(constant)
+	return inner.SumDim(1).Sub(cebmScore(g)).AddScalar(constant)
 }
 
-// CEBMScore is F = B(λ+g) − B(λ) = ½‖g‖² (Sec. 3.1). With λ₂ = −½ fixed, −λ₁²/(4λ₂) = ½λ₁² and the
+// cebmScore is F = B(λ+g) − B(λ) = ½‖g‖² (Sec. 3.1). With λ₂ = −½ fixed, −λ₁²/(4λ₂) = ½λ₁² and the
 // logarithms cancel. g: [n,d] → [n].
-func CEBMScore(g torch.Tensor) torch.Tensor { return g.Square().SumDim(1).MulScalar(0.5) }
+func cebmScore(g torch.Tensor) torch.Tensor { return g.Square().SumDim(1).MulScalar(0.5) }

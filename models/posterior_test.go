@@ -19,12 +19,12 @@ func TestDensitiesAreThoseOfTheNormal(t *testing.T) {
 			return -0.5*math.Log(2*math.Pi) - lv/2 - (z-m)*(z-m)/(2*math.Exp(lv))
 		}
 		assert.InDelta(t, normal(0.3, 0.1, 0.4)+normal(-1, 0.5, -0.2), LogNormal(z, mean, logVar).Item(), 1e-12)
-		assert.InDelta(t, normal(0.3, 0.1, 0)+normal(-1, 0.5, 0), CEBMLogPosterior(mean, z).Item(), 1e-12, "λ₂ = −½ is variance 1")
-		assert.InDelta(t, 0.13, CEBMScore(mean).Item(), 1e-12)
+		assert.InDelta(t, normal(0.3, 0.1, 0)+normal(-1, 0.5, 0), cebmLogPosterior(mean, z).Item(), 1e-12, "λ₂ = −½ is variance 1")
+		assert.InDelta(t, 0.13, cebmScore(mean).Item(), 1e-12)
 		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return LogNormal(z, x, logVar).Sum() }, mean, 1e-8)
 		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return LogNormal(z, mean, x).Sum() }, logVar, 1e-8)
-		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return CEBMLogPosterior(x, z).Sum() }, mean, 1e-8)
-		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return CEBMScore(x).Sum() }, mean, 1e-8)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return cebmLogPosterior(x, z).Sum() }, mean, 1e-8)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return cebmScore(x).Sum() }, mean, 1e-8)
 	})
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// script collects the attributes and the source of a network in TorchScript, which computes it in
-// its plain form. Attributes are called as the weights, with _ for the dots.
+// script collects the attributes and the source of a network in TorchScript, without fused kernels. Attributes
+// have the names of the weights, with _ in place of dots.
 type script struct {
 	entries []torch.Entry
 	source  strings.Builder
@@ -40,9 +40,9 @@ func (s *script) norm(name string, b *nn.BatchNorm, x string) string {
 		s.constant(name+".running_mean", b.RunningMean), s.constant(name+".running_var", b.RunningVar))
 }
 
-// TorchScript is E for [WriteTorchScript] with class Energy: forward(x) is E(x), features(x) is
-// f(x), and with the cosine posterior joint(x, z) is E(x,z). Spectral norms are divided out. It
-// needs a scope, which the tensors belong to.
+// TorchScript returns E for [WriteTorchScript] with class Energy: forward(x) is E(x), features(x) is f(x), and with
+// the cosine posterior joint(x, z) is E(x,z). The weights are divided by their spectral norms. The tensors belong
+// to the open scope.
 func (e *Energy) TorchScript() ([]torch.Entry, string) {
 	s := &script{}
 	s.line("def features(self: __torch__.Energy, x: Tensor) -> Tensor:")
@@ -89,8 +89,8 @@ func (e *Energy) TorchScript() ([]torch.Entry, string) {
 	return s.entries, s.source.String()
 }
 
-// TorchScript is G for [WriteTorchScript] with class Generator: forward(m) is G(m), by the
-// running statistics. It needs a scope, which the tensors belong to.
+// TorchScript returns G for [WriteTorchScript] with class Generator: forward(m) is G(m) with the running
+// statistics. The tensors belong to the open scope.
 func (g *Generator) TorchScript() ([]torch.Entry, string) {
 	const up = "torch.upsample_bilinear2d(%s, None, True, [2., 2.])"
 	s := &script{}

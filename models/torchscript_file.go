@@ -11,14 +11,13 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// WriteTorchScript writes a module that torch.jit.load reads: class names it, entries are its float32
-// attributes, constants, whose names must be identifiers, and methods is the TorchScript source of
-// its methods, each indented by two spaces, with self of type __torch__.<class>. A job: it needs no
-// scope.
+// WriteTorchScript writes a module that torch.jit.load reads. entries are its attributes, constants of float32
+// whose names are identifiers. methods is the TorchScript source of its methods, indented by two spaces, with self
+// of type __torch__.<class>. It opens its own scope.
 func WriteTorchScript(w io.Writer, class string, entries []torch.Entry, methods string) error {
 	archive := zip.NewWriter(w)
 	add := func(name string, data []byte) error {
-		// Not compressed, as torch.jit.save leaves it, so that it can be mapped.
+		// Not compressed, like the files of torch.jit.save, so that it can be mapped.
 		f, err := archive.CreateHeader(&zip.FileHeader{Name: strings.ToLower(class) + "/" + name, Method: zip.Store})
 		if err == nil {
 			_, err = f.Write(data)
@@ -33,7 +32,7 @@ func WriteTorchScript(w io.Writer, class string, entries []torch.Entry, methods 
 		attributes := pickle("}(")
 		for i, e := range entries {
 			if e.Tensor.DType() != torch.Float32 {
-				return fmt.Errorf("torchscript: %s is %s, want float32", e.Name, e.Tensor.DType())
+				return fmt.Errorf("torchscript: %s is %s, it must be float32", e.Name, e.Tensor.DType())
 			}
 			fmt.Fprintf(&names, "%q, ", e.Name)
 			fmt.Fprintf(&types, "  %s : Tensor\n", e.Name)

@@ -9,17 +9,17 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// byol is what BYOL (Grill et al. 2020) needs besides h, during pretraining only. Field names name
-// the weights.
+// byol has the networks that BYOL (Grill et al. 2020) needs besides h, during pretraining only. The names of the
+// fields are those of the weights.
 type byol struct {
 	Pred1  *nn.Linear // the predictor: Linear–BN–ReLU–Linear, as h's head
 	PredBN *nn.BatchNorm
 	Pred2  *nn.Linear
-	Target *models.Encoder // the average of h whose outputs are predicted; frozen
+	Target *models.Encoder // the average of h; its outputs are predicted
 }
 
 func newBYOL(cfg SSLConfig) (*byol, error) {
-	target, err := models.NewEncoder(cfg.Encoder, cfg.Data.Range, cfg.Seed) // starts as h does
+	target, err := models.NewEncoder(cfg.Encoder, cfg.Data.Range, cfg.Seed) // the same weights as h
 	if err != nil {
 		return nil, err
 	}
@@ -36,12 +36,12 @@ func newBYOL(cfg SSLConfig) (*byol, error) {
 	})
 }
 
-// predictor lists what the optimiser moves; the target follows by averaging.
+// predictor lists the weights that the optimiser moves.
 func (b *byol) predictor() []torch.Tensor {
 	return append(append(nn.Params(b.Pred1), nn.Params(b.PredBN)...), nn.Params(b.Pred2)...)
 }
 
-// loss is BYOL's on two views each: [2n,c,h,w] in the range, and h's outputs of them, [2n,d_z].
+// loss is the loss of BYOL. views: two of each image, [2n,c,h,w] in the range; out: h's outputs of them, [2n,d_z].
 func (b *byol) loss(views, out torch.Tensor) torch.Tensor {
 	pred := perView(out, func(x torch.Tensor) torch.Tensor {
 		return b.Pred2.Forward(b.PredBN.Forward(b.Pred1.Forward(x), nn.Train).ReLU())
@@ -53,7 +53,7 @@ func (b *byol) loss(views, out torch.Tensor) torch.Tensor {
 	return BYOLLoss(pred, target)
 }
 
-// update moves the target towards h after a step of total, by 1 − τ.
+// update moves the target towards h after a step of total steps.
 func (b *byol) update(h *models.Encoder, tau float64, step, total int) {
 	optim.UpdateEMA(b.Target, h, byolTau(tau, step, total))
 }
@@ -63,15 +63,15 @@ func byolTau(tau float64, step, total int) float64 {
 	return 1 - (1-tau)*(math.Cos(math.Pi*float64(step)/float64(total))+1)/2
 }
 
-// BYOLLoss is the mean of 2 − 2·cos(prediction of one view, target of the other), summed over both
-// directions (Grill et al. 2020, Eq. 2). pred, target: [2n,d], first all first views, then all
-// second ones; no gradient passes through target.
+// BYOLLoss is the mean of 2 − 2·cos(prediction of one view, target of the other), summed over both directions
+// (Grill et al. 2020, their Eq. 2). pred, target: [2n,d], all first views, then all second views. No gradient
+// passes through target.
 func BYOLLoss(pred, target torch.Tensor) torch.Tensor {
 	p, t := pred.Chunk(2, 0), target.Detach().Chunk(2, 0)
-	return NormMSE(p[0], t[1]).Add(NormMSE(p[1], t[0]))
+	return normMSE(p[0], t[1]).Add(normMSE(p[1], t[0]))
 }
 
-// NormMSE is the mean squared distance of rows on the unit sphere, 2 − 2·cos. a, b: [n,d].
-func NormMSE(a, b torch.Tensor) torch.Tensor {
+// normMSE is the mean squared distance of rows on the unit sphere, 2 − 2·cos. a, b: [n,d].
+func normMSE(a, b torch.Tensor) torch.Tensor {
 	return a.Normalize().Mul(b.Normalize()).SumDim(1).Mean().MulScalar(-2).AddScalar(2)
 }

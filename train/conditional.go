@@ -18,24 +18,23 @@ import (
 type ConditionalOptions struct {
 	Seed   uint64
 	N      int     // images of each class
-	Rounds int     // how often m is drawn anew; 0 means 5
-	Weight float64 // of log p(z̄_c|x) in the chain; 0 means 1, E(x,z) as it was trained
+	Rounds int     // number of times that m is drawn; 0 means 5
+	Weight float64 // of log p(z̄_c|x) in the energy; 0 means 1, the energy of training
 
 	Watch func(stage string, done, total int) // may be nil
 }
 
-// Conditional is what [Model.Conditional] drew: o.N images of class 0, then of class 1, and so on.
+// Conditional is the result of [Model.Conditional]: o.N images of class 0, then of class 1, and so on.
 type Conditional struct {
 	Means  *data.Set   // x̄_c, one of each class
 	Rounds []*data.Set // G(m) of every round
 	Images *data.Set   // G(m) + Y
 }
 
-// Conditional draws images of every class of a labelled set (Sec. 4.3), whose mean latents z̄_c and mean
-// views x̄_c it takes first. G(m) is x̄_c to begin with and Y = 0. Each round climbs E(G(m) + Y, z̄_c)
-// in Y by the chain of training, draws m from q(m|G(m)+Y), and starts with Y = 0 again, since G(m)
-// then holds what Y had found; a last chain ends it. Image i of a class depends on the seed, the class
-// and i only.
+// Conditional draws images of every class of a labelled set (Sec. 4.3). It first computes the mean latent z̄_c
+// and the mean view x̄_c of each class. It starts with x̄_c in place of G(m) and Y = 0. Each round runs the
+// chain of training on E(G(m) + Y, z̄_c) in Y, draws m from q(m|G(m)+Y), and sets Y = 0, since the new G(m)
+// contains the old Y. A last chain in Y follows. Image i of a class depends on the seed, the class and i only.
 func (m *Model) Conditional(ctx context.Context, set *data.Set, o ConditionalOptions) (*Conditional, error) {
 	if o.Rounds == 0 {
 		o.Rounds = 5
@@ -81,7 +80,7 @@ func (m *Model) Conditional(ctx context.Context, set *data.Set, o ConditionalOpt
 	return w.result(len(c.latents))
 }
 
-// canCondition refuses what cannot work, before any of it.
+// canCondition checks the set, the options and the model.
 func (m *Model) canCondition(set *data.Set, o ConditionalOptions) error {
 	const use = "conditional sampling"
 	if set.N == 0 {
@@ -99,7 +98,7 @@ func (m *Model) canCondition(set *data.Set, o ConditionalOptions) error {
 	return cmp.Or(m.needH(use), m.needQ(use), m.fits(set))
 }
 
-// conditioning is the work of one Conditional.
+// conditioning is the state of one call of Conditional.
 type conditioning struct {
 	m             *Model
 	o             ConditionalOptions
@@ -108,7 +107,7 @@ type conditioning struct {
 	rounds        []*pictures
 }
 
-// batch draws images of one class, from image start.
+// batch draws the images of one class from index start on.
 func (w *conditioning) batch(ctx context.Context, c *classes, class, start int) error {
 	m, n := w.m, min(w.m.batch(), w.o.N-start)
 	rng := torch.NewRNG(w.o.Seed, start/m.batch(), fmt.Sprintf("conditional %d", class))
@@ -143,7 +142,7 @@ func (w *conditioning) batch(ctx context.Context, c *classes, class, start int) 
 	return nil
 }
 
-// conditioned is E(x, z̄) of Eq. 5 with the log posterior weighted. z: [n,d_z].
+// conditioned is E(x, z̄) of Eq. 5 with a weight on the log posterior. z: [n,d_z].
 func conditioned(e *models.Bound, z torch.Tensor, weight float64) mcmc.Energy {
 	return func(x torch.Tensor) torch.Tensor {
 		f := e.Features(x)
@@ -170,14 +169,14 @@ func (w *conditioning) result(classes int) (*Conditional, error) {
 	return out, errors.Join(errs[:]...)
 }
 
-// classes are the mean latents and mean images of a labelled set's classes.
+// classes are the mean latents and the mean images of the classes of a set.
 type classes struct {
 	latents [][]float64 // z̄_c, on the unit sphere
 	images  [][]float64 // x̄_c, of augmented images: [c·h·w] in the range
 }
 
-// classMeans draws one view of every image and takes the means of each class (Sec. 4.3): z̄_c of the
-// views' latents, then normalised, and x̄_c of the views.
+// classMeans draws one view of every image and computes the means of each class (Sec. 4.3): z̄_c is the mean of
+// the views' latents, normalised, and x̄_c that of the views.
 func (m *Model) classMeans(ctx context.Context, set *data.Set, seed uint64, watch func(done int)) (*classes, error) {
 	c := &classes{}
 	for range slices.Max(set.Labels) + 1 {

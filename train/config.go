@@ -10,12 +10,12 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// DataConfig says what a run trains on.
+// DataConfig names the data of a run.
 type DataConfig struct {
 	Name  string       `yaml:"name"`  // fmnist, mnist, cifar10, cifar100, or any name for the data at path
 	Path  string       `yaml:"path"`  // file or folder; empty: where the named data set is usually installed
 	Size  int          `yaml:"size"`  // pixels; 28 is padded to 32 with zeros
-	Range models.Range `yaml:"range"` // that pixels are scaled to (Table 12)
+	Range models.Range `yaml:"range"` // of pixels in the networks (Table 12)
 }
 
 // OptimConfig is one network's Adam and its learning rate.
@@ -24,13 +24,13 @@ type OptimConfig struct {
 	optim.AdamOptions `yaml:",inline"`
 }
 
-// Schedule is the learning rates' factor: 1 until hold of the run, then linearly down to floor.
+// Schedule is a factor of the learning rates: 1 for the first part of the run, then linear down to Floor.
 type Schedule struct {
-	Hold  float64 `yaml:"hold"`  // fraction of the steps; 1: constant, as in the paper
+	Hold  float64 `yaml:"hold"`  // length of the first part, as a fraction of the steps; 1: constant, as in the paper
 	Floor float64 `yaml:"floor"` // factor at the last step
 }
 
-// Factor is the schedule's value at a step of total.
+// Factor is the factor at a step of total steps.
 func (s Schedule) Factor(step, total int) float64 {
 	return optim.Linear(step, total, s.Hold, s.Floor)
 }
@@ -43,11 +43,11 @@ type Config struct {
 	Data        DataConfig             `yaml:"data"`
 	Energy      models.EnergyConfig    `yaml:"energy"`
 	Generator   models.GeneratorConfig `yaml:"generator"`
-	Inference   models.InferenceConfig `yaml:"inference"`   // q; unused by em and ejm, but for liebm train-q
+	Inference   models.InferenceConfig `yaml:"inference"`   // q; read by target erm and by TrainInference
 	Views       data.Augment           `yaml:"views"`       // V of Sec. 3.1
-	Target      string                 `yaml:"target"`      // of G: em, chains on E(x) (Eq. 9); ejm, on E(x,h(x)) (Eq. 10); erm, em and the data (Eq. 11)
-	EMAfter     int                    `yaml:"em_after"`    // step at which ejm goes over to em; 0: never
-	Encoder     string                 `yaml:"encoder"`     // h: pretrained (frozen), or joint (learns along, as in CLEL)
+	Target      string                 `yaml:"target"`      // of G: em, chains on E(x) (Eq. 9); ejm, chains on E(x,h(x)) (Eq. 10); erm, em and the data (Eq. 11)
+	EMAfter     int                    `yaml:"em_after"`    // step at which ejm becomes em; 0: never
+	Encoder     string                 `yaml:"encoder"`     // h: pretrained (frozen), or joint (trained along, as in CLEL)
 	Temperature float64                `yaml:"temperature"` // τ of the joint encoder's NT-Xent; 0.5
 	Chain       mcmc.Langevin          `yaml:"chain"`
 	ReplaceProb float64                `yaml:"replace_prob"` // p, chance that a negative sample starts as a view of itself; 0.1
@@ -59,7 +59,7 @@ type Config struct {
 	Steps       int                    `yaml:"steps"`        // of Algorithm 1
 	OptE        OptimConfig            `yaml:"opt_e"`
 	OptG        OptimConfig            `yaml:"opt_g"`
-	OptQ        OptimConfig            `yaml:"opt_q"` // of erm and of liebm train-q
+	OptQ        OptimConfig            `yaml:"opt_q"` // of target erm and of TrainInference
 	OptH        OptimConfig            `yaml:"opt_h"` // of a joint encoder
 	Schedule    Schedule               `yaml:"schedule"`
 	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, warmed up; 0.9999 (Sec. 4)
@@ -67,12 +67,12 @@ type Config struct {
 	Log         LogConfig              `yaml:"log"`
 }
 
-// LogConfig says how often a run records itself, in steps.
+// LogConfig is how often a run records itself: every so many steps.
 type LogConfig struct {
 	Metrics    int `yaml:"metrics"`    // a line of metrics.jsonl
 	Samples    int `yaml:"samples"`    // a grid of samples
 	Checkpoint int `yaml:"checkpoint"` // a checkpoint
-	Keep       int `yaml:"keep"`       // how many checkpoints stay
+	Keep       int `yaml:"keep"`       // number of checkpoints to keep
 }
 
 // The choices of Config.Target.

@@ -10,7 +10,7 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// errPeerFailed is what the other processes return when one of them cannot go on.
+// errPeerFailed is the error of the other processes if one of them fails.
 var errPeerFailed = errors.New("another process of the run failed; its own message says why")
 
 // agree makes the failure of one process the failure of all. It returns err if it is not nil, and

@@ -11,19 +11,19 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// DualMCMC is the format of checkpoints that Dual-MCMC's training saved, as run.json calls it.
+// DualMCMC is the name of the format of Dual-MCMC's checkpoints in run.json.
 const DualMCMC = "dual-mcmc"
 
 // ImportOptions of [ImportDualMCMC].
 type ImportOptions struct {
 	Out         string            // run folder to make
-	Preset      string            // of what neither the file nor its authors' configs settle, such as the data; empty: by image size
+	Preset      string            // of the settings that neither the file nor its authors' configs have, such as the data; empty: by image size
 	Set         []string          // changes, such as chain.steps=70
-	Recalibrate bool              // set G's running statistics anew from latents of its prior; else they stay as in the file
+	Recalibrate bool              // compute G's running statistics from latents of its prior, instead of using those of the file
 	Version     map[string]string // of the program, for run.json
 }
 
-// Imported says which file a run's weights came from.
+// Imported names the file that the weights of a run come from.
 type Imported struct {
 	Format string `json:"format"`
 	File   string `json:"file"`
@@ -31,9 +31,9 @@ type Imported struct {
 	Epoch  int    `json:"epoch"` // as the file says
 }
 
-// ImportDualMCMC makes a run folder of a checkpoint of Dual-MCMC, with a checkpoint of step 0 whose
-// outputs are the file's, and returns its config: a conventional energy without a latent term, and
-// target erm with ρ = 0, which trains q too. Its [Model] keeps the file's running statistics.
+// ImportDualMCMC makes a run folder from a checkpoint of Dual-MCMC and returns its config. The folder has a
+// checkpoint of step 0 with the weights of the file. The config has an energy without a latent term, and target
+// erm with ρ = 0, which trains q too. The [Model] of the run keeps the running statistics of the file.
 func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 	d, err := models.ReadDualMCMC(path)
 	if err != nil {
@@ -83,8 +83,8 @@ func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 	return cfg, writeConfig(run, cfg)
 }
 
-// dualMCMCConfig is a preset with the networks of a file and what its authors' configs say of the
-// algorithm: chains of 30 steps that are not clamped, no averaged weights, no replaced samples.
+// dualMCMCConfig is a preset with the networks of a file and the settings of its authors' configs: chains of 30
+// steps that are not clamped, no averaged weights, no replaced samples.
 func dualMCMCConfig(d *models.DualMCMC, o ImportOptions) (Config, error) {
 	size := d.G.Config.Size()
 	preset := o.Preset

@@ -92,9 +92,9 @@ func (t *inferenceTrainer) load(path string) (err error) {
 	return err
 }
 
-// TrainInference trains q over the frozen generator and encoder of m (Eq. 26) on set, in a run
-// folder of its own. Of cfg, which is m's with changes, it uses inference, opt_q, rho, schedule,
-// steps, batch, views, seed and log. Resuming and cancelling are as in [Run].
+// TrainInference trains q over the frozen generator and encoder of m (Eq. 26) on set, in a run folder of its
+// own. cfg is the config of m with changes; TrainInference uses its inference, opt_q, rho, schedule, steps,
+// batch, views, seed and log. It resumes and stops as [Run] does.
 func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o Options) (err error) {
 	if o.Resume {
 		if cfg, err = ReadConfig(o.Out); err != nil {
@@ -121,8 +121,8 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 	return finished(run)
 }
 
-// LoadInference gives the model the q that [TrainInference] left in dir, which must have been
-// trained over this very generator.
+// LoadInference loads the q that [TrainInference] wrote to dir into the model. It returns an error if q was
+// trained over another generator.
 func (m *Model) LoadInference(dir string, device torch.Device) error {
 	cfg, err := ReadConfig(dir)
 	if err != nil {

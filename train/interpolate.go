@@ -13,12 +13,12 @@ import (
 type InterpolateOptions struct {
 	Seed   uint64         // of latents and noise
 	Frames int            // images of a path, both ends included
-	Refine bool           // follow G by the chain of training
-	Watch  func(done int) // after every batch of paths; may be nil
+	Refine bool           // run the chain of training from G(m)
+	Watch  func(done int) // called after every batch of paths; may be nil
 }
 
-// Interpolate walks n paths between random latents m on great circles: o.Frames images G(m) of the
-// first path, then of the second. Path i depends on the seed and i only.
+// Interpolate draws n paths between random latents m, along great circles. The result has the o.Frames images
+// G(m) of the first path, then those of the second, and so on. Path i depends on the seed and i only.
 func (m *Model) Interpolate(ctx context.Context, n int, o InterpolateOptions) (*data.Set, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("interpolation of %d paths: give at least 1", n)
@@ -31,8 +31,8 @@ func (m *Model) Interpolate(ctx context.Context, n int, o InterpolateOptions) (*
 	})
 }
 
-// InterpolateImages walks from every image of a set to the image of the other at its place, between
-// their latents q_μ.
+// InterpolateImages draws a path from every image of one set to the image of the same index in another, between
+// their latents q_μ(x).
 func (m *Model) InterpolateImages(ctx context.Context, from, to *data.Set, o InterpolateOptions) (*data.Set, error) {
 	if err := m.needQ("interpolation between images"); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (m *Model) InterpolateImages(ctx context.Context, from, to *data.Set, o Int
 	})
 }
 
-// paths draws n paths between the latents that ends returns: [n,d_m] from start on.
+// paths draws n paths. ends returns the two latents of the paths from index start on: [n,d_m] each.
 func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends func(start, n int, rng *torch.RNG) (from, to torch.Tensor)) (*data.Set, error) {
 	if o.Frames < 2 {
 		return nil, fmt.Errorf("interpolation in %d frames: give at least 2, the ends", o.Frames)
@@ -102,15 +102,15 @@ func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends fun
 	return images.set("interpolation", nil)
 }
 
-// frame is G(m), refined by the chain. All frames of a path get the same noise, so that it moves by
-// its latents alone.
+// frame is G(m), refined by the chain. All frames of a path get the same noise, so that only their latents
+// differ.
 func (m *Model) frame(ctx context.Context, chain mcmc.Langevin, e mcmc.Energy, latent torch.Tensor, rng *torch.RNG) (x torch.Tensor, err error) {
 	torch.NoGrad(func() { x = m.generate(latent) })
 	return m.climb(ctx, chain, e, x, rng, nil)
 }
 
-// slerp is spherical linear interpolation (Shoemake 1985): sin((1−t)ω)/sin ω·a + sin(tω)/sin ω·b with
-// ω the angle between a and b, whose lengths may differ; for parallel ones it is linear. a, b: [n,d].
+// slerp is spherical linear interpolation (Shoemake 1985): sin((1−t)ω)/sin ω·a + sin(tω)/sin ω·b, where ω is the
+// angle between a and b. Their lengths may differ. If they are parallel it is linear. a, b: [n,d].
 func slerp(a, b torch.Tensor, t float64) torch.Tensor {
 	cos := a.CosineSimilarity(b).Unsqueeze(1)
 	omega := torch.Call("aten::acos", cos.Clamp(-1, 1)).Tensor(0)

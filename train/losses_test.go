@@ -66,7 +66,7 @@ func as(x, constant torch.Tensor) torch.Tensor { return constant.To(x.DType()) }
 func TestWhitenedRowsAreUncorrelated(t *testing.T) {
 	torchtest.Scope(t, func() {
 		x := torch.NewRNG(1, 0, "x").NormalLike(torch.Empty([]int{128, 6}, torch.Float64))
-		w := Whiten(x.Matmul(torch.NewRNG(2, 0, "mix").NormalLike(torch.Empty([]int{6, 6}, torch.Float64))))
+		w := whiten(x.Matmul(torch.NewRNG(2, 0, "mix").NormalLike(torch.Empty([]int{6, 6}, torch.Float64))))
 		torchtest.InDelta(t, torch.Eye(6, torch.Float64), w.T().Matmul(w).DivScalar(127), 1e-10)
 	})
 }

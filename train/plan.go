@@ -10,14 +10,14 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// Plan is what a run will take.
+// Plan is the time, memory and arithmetic that a run needs.
 type Plan struct {
 	Preset            string         `json:"preset"`
 	Params            map[string]int `json:"params"` // of E, G, q and h
 	Steps             int            `json:"steps"`
 	Batch             int            `json:"batch"`
 	FLOPsPerIteration float64        `json:"flops_per_iteration"`
-	GFLOPPerSecond    float64        `json:"gflop_per_second"` // measured here, on a smaller batch and a shorter chain
+	GFLOPPerSecond    float64        `json:"gflop_per_second"` // measured on this machine, with a smaller batch and a shorter chain
 	SecondsPerStep    float64        `json:"seconds_per_iteration"`
 	Hours             float64        `json:"hours"`
 	Device            string         `json:"device"`
@@ -26,14 +26,14 @@ type Plan struct {
 	DiskBytes         int64          `json:"disk_bytes"` // of the checkpoints that are kept
 }
 
-// CountPlan is a plan without times: it counts the networks' parameters and operations, and makes
-// none of them.
+// CountPlan returns a plan without times. It counts the parameters and operations of the networks and makes none
+// of them.
 func CountPlan(cfg Config, h models.EncoderConfig) (*Plan, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	params := map[string]int{"E": cfg.Energy.Params(), "G": cfg.Generator.Params(), "q": cfg.Inference.Params(), "h": h.Params()}
-	// Weights, their averages, and Adam's two moments; q and a joint h have no averages.
+	// Weights, their averages and Adam's two moments. q and a joint h have no averages.
 	floats := 4 * (params["E"] + params["G"])
 	if cfg.Target == ERM {
 		floats += 3 * params["q"]
@@ -45,7 +45,7 @@ func CountPlan(cfg Config, h models.EncoderConfig) (*Plan, error) {
 		Precision: cfg.Precision, DiskBytes: 4 * int64(floats) * int64(cfg.Log.Keep)}, nil
 }
 
-// MakePlan is CountPlan with times: it measures a small iteration on this machine and scales it up.
+// MakePlan returns a plan with times. It measures a small iteration on this machine and scales the result.
 func MakePlan(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device) (*Plan, error) {
 	p, err := CountPlan(cfg, h)
 	if err != nil {
@@ -63,8 +63,8 @@ func MakePlan(ctx context.Context, cfg Config, h models.EncoderConfig, device to
 	return p, nil
 }
 
-// flops of one iteration of Algorithm 1. A gradient in the input costs one more forward pass, in
-// the weights too another one.
+// flops is the number of operations of one iteration of Algorithm 1. A gradient in the input counts as one more
+// forward pass, and a gradient in the weights as another one.
 func (c Config) flops(h models.EncoderConfig) float64 {
 	e, g := c.Energy.FLOPs(c.Data.Size), c.Generator.FLOPs()
 	latent := h.FLOPs(c.Data.Size)
@@ -82,8 +82,8 @@ func (c Config) flops(h models.EncoderConfig) float64 {
 	return float64(c.Batch) * perImage
 }
 
-// MeasureStep returns the median seconds of one whole iteration of Algorithm 1, both chains, over
-// iters iterations on random images, after one that is not counted.
+// MeasureStep returns the median time in seconds of an iteration of Algorithm 1, over iters iterations on random
+// images after one that is not counted.
 func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device, iters int) (float64, error) {
 	var seconds []float64
 	err := withTrainer(cfg, h, device, func(t *Trainer) error {
@@ -108,8 +108,8 @@ func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device
 	return seconds[len(seconds)/2], nil
 }
 
-// withTrainer runs f in one scope, so on one thread and its OpenMP pool, with a trainer whose encoder
-// has learnt nothing.
+// withTrainer calls f with a trainer whose encoder is not trained. It opens one scope, so that f has one thread
+// and its OpenMP pool.
 func withTrainer(cfg Config, h models.EncoderConfig, device torch.Device, f func(t *Trainer) error) error {
 	encoder, err := models.NewEncoder(h, cfg.Data.Range, cfg.Seed)
 	if err != nil {

@@ -9,26 +9,26 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// ReconstructOptions of [Model.Reconstruct]. The zero value is "Inf" of Table 11, L = 10 with the
-// rest zero its "Inf+L=10".
+// ReconstructOptions of [Model.Reconstruct]. The zero value is "Inf" of Table 11. L = 10 and zeros else is
+// "Inf+L=10".
 type ReconstructOptions struct {
 	Seed   uint64         // of the refinement's noise
 	L      int            // Langevin steps on m after q
 	Delta2 float64        // δ² of those steps; 0 means 10·τ²/(h·w·c), 0.005 for 32×32 gray images
-	Sigma  float64        // σ, their noise; 0: they climb to the likeliest m
-	Watch  func(done int) // after every batch; may be nil
+	Sigma  float64        // σ, their noise; 0: they end at the likeliest m
+	Watch  func(done int) // called after every batch; may be nil
 }
 
-// Reconstruction is what [Model.Reconstruct] made of a set, image by image.
+// Reconstruction is the result of [Model.Reconstruct].
 type Reconstruction struct {
 	Images  *data.Set // G(m), at the training size
 	MSE     float64   // per pixel, in the training range: the mean over images of mean (x − G(m))²
 	MSEUnit float64   // the same with pixels in [0,1]
 }
 
-// Reconstruct passes every image of set through q and back, G(q_μ(x)) (Table 11, App. A.7). With o.L
-// the latents then climb log p(m) + log p_g(x|m), τ² being the config's. The images must have the
-// training size. The errors are those of pixels before they are rounded to bytes, without the padding of
+// Reconstruct computes G(q_μ(x)) for every image of set (Table 11, App. A.7). With o.L, a chain on
+// log p(m) + log p_g(x|m) refines the latents first, with the config's τ². The images must have the training
+// size. The errors are those of pixels before they are rounded to bytes, without the padding of
 // training.
 func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOptions) (*Reconstruction, error) {
 	if err := m.needQ("reconstruction"); err != nil {
@@ -64,7 +64,7 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 	return r, err
 }
 
-// infer is q_μ(x), the mean of q(m|x): [n,c,h,w] → [n,d_m], without a graph.
+// infer is q_μ(x), the mean of q(m|x), without a graph: [n,c,h,w] → [n,d_m].
 func (m *Model) infer(x torch.Tensor) (mean torch.Tensor) {
 	torch.NoGrad(func() { mean, _ = m.Q.Forward(x) })
 	return mean

@@ -7,20 +7,20 @@ import (
 	"github.com/liebm/liebm/internal/config"
 )
 
-// Sources are where a config comes from, weakest first: a preset, a YAML file that may name the
-// preset and what differs from it, and settings like "chain.steps=60".
+// Sources are the parts of a config. A preset fills every field. A YAML file, which may name the preset, changes
+// some. Settings such as "chain.steps=60" come last.
 type Sources struct {
 	Preset string
 	File   string
 	Set    []string
 }
 
-// Resolve makes a training config.
+// Resolve returns a valid training config.
 func (s Sources) Resolve() (Config, error) {
 	return resolve(s, Preset, func(c *Config) *string { return &c.Preset }, Config.Validate)
 }
 
-// ResolveSSL makes a pretraining config.
+// ResolveSSL returns a valid pretraining config.
 func (s Sources) ResolveSSL() (SSLConfig, error) {
 	return resolve(s, SSLPreset, func(c *SSLConfig) *string { return &c.Preset }, SSLConfig.Validate)
 }
@@ -54,13 +54,13 @@ func resolve[C any](s Sources, preset func(string) (C, error), name func(*C) *st
 	return cfg, validate(cfg)
 }
 
-// YAML is a config in full, as it is written to the run folder.
+// YAML returns all settings of a config, as a run folder has them.
 func YAML(cfg any) (string, error) {
 	text, err := config.YAML(cfg)
 	return string(text), err
 }
 
-// Change applies settings such as "steps=2000" to a whole config.
+// Change returns the config with settings such as "steps=2000" changed.
 func (c Config) Change(settings []string) (Config, error) {
 	for _, assignment := range settings {
 		if err := config.Set(&c, assignment); err != nil {

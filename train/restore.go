@@ -18,15 +18,15 @@ type RestoreOptions struct {
 	Latent   mcmc.Langevin  // on m, Eq. 16
 	Image    mcmc.Langevin  // on Y, Eq. 17, clamped to the range
 	Variance float64        // of p(A⁺y | A⁺A x), per pixel
-	Frames   int            // how many states between start and end of each chain to keep
-	Watch    func(done int) // after every batch; may be nil
+	Frames   int            // number of states of each chain to keep, between its start and its end
+	Watch    func(done int) // called after every batch; may be nil
 }
 
-// RestoreDefaults are settings for a model of config c. The variance is τ², as p_g(x|m) has. A step
-// on Y is as long as in training, but not longer than 2·variance, at which the data term alone lands
-// on A⁺A x = A⁺y; on m it is 10·variance/(h·w·c), since one latent moves every pixel. Both chains climb
-// all but without noise: a restoration wants the likeliest image. They were chosen on the first test
-// images of Fashion-MNIST by models of under a million parameters: measure on others.
+// RestoreDefaults returns settings for a model of config c. The variance is τ², that of p_g(x|m). The step on Y
+// is that of training, but at most 2·variance: with that step the data term alone reaches A⁺A x = A⁺y. The step
+// on m is 10·variance/(h·w·c), since one latent moves every pixel. Both chains have little noise, since a
+// restoration should be the likeliest image. The values were chosen on the first test images of Fashion-MNIST,
+// with models of less than a million parameters. Other data and models may need others.
 func RestoreDefaults(c Config) RestoreOptions {
 	return RestoreOptions{
 		Variance: c.Tau2,
@@ -45,7 +45,7 @@ func (o RestoreOptions) validate() error {
 	return cmp.Or(checkChain("m", o.Latent), checkChain("Y", o.Image))
 }
 
-// Restoration is what [Model.Restore] made of a set: images at the training size, in the set's order.
+// Restoration is the result of [Model.Restore]: images at the training size, in the order of the set.
 type Restoration struct {
 	Degraded *data.Set // A⁺y
 	Start    *data.Set // G(m⁰), with m⁰ = q_μ(A⁺y)
@@ -55,9 +55,9 @@ type Restoration struct {
 	Latent, Image []*data.Set // frames of the two chains
 }
 
-// Restore degrades every image of set by a and restores it from A⁺y alone (Sec. 4.4): m⁰ = q_μ(A⁺y),
-// a chain on m (Eq. 16), and with G(m) fixed one on Y (Eq. 17), both on E(x, h(x)), or on E(x) where
-// the model has no latent term. Images that are degraded already stay as they are, since A⁺A x = x.
+// Restore degrades every image of set by a and restores it from A⁺y (Sec. 4.4). It starts at m⁰ = q_μ(A⁺y), runs
+// a chain on m (Eq. 16), and then one on Y with G(m) fixed (Eq. 17). Both use E(x, h(x)), or E(x) if the model
+// has no latent term. An image that is degraded already does not change when it is degraded, since A⁺A x = x.
 func (m *Model) Restore(ctx context.Context, set *data.Set, a mcmc.Operator, o RestoreOptions) (*Restoration, error) {
 	if err := m.needQ("restoration"); err != nil {
 		return nil, err
@@ -79,12 +79,12 @@ func (m *Model) Restore(ctx context.Context, set *data.Set, a mcmc.Operator, o R
 	return w.result(set)
 }
 
-// restoring is the work of one Restore.
+// restoring is the state of one call of Restore.
 type restoring struct {
 	m      *Model
 	o      RestoreOptions
 	a      mcmc.Operator
-	energy mcmc.Energy // in the scope of all batches
+	energy mcmc.Energy // belongs to the scope around all batches
 	stages map[string]*pictures
 }
 
@@ -153,7 +153,8 @@ func (w *restoring) result(set *data.Set) (*Restoration, error) {
 	return r, err
 }
 
-// joint is E(x, h(x)) of the frozen energy, or E(x) without a latent term. It belongs to the open scope.
+// joint is E(x, h(x)) of the frozen energy, or E(x) if the model has no latent term. It belongs to the open
+// scope.
 func (m *Model) joint() mcmc.Energy {
 	energy := m.E.Frozen(m.dtype)
 	if m.H == nil || m.E.Head1 == nil {

@@ -67,8 +67,8 @@ type Resume struct {
 	Command []string  `json:"command"`
 }
 
-// A Checkpoint is one saved state of a run.
-type Checkpoint struct {
+// A savedCheckpoint is one saved state of a run.
+type savedCheckpoint struct {
 	Step int
 	Path string
 }
@@ -170,7 +170,7 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 		return err
 	}
 	// Checkpoints of later steps were saved before the run went back; they stay until it reaches their step.
-	older := slices.DeleteFunc(saved, func(c Checkpoint) bool { return c.Step >= step || r.damaged[c.Step] })
+	older := slices.DeleteFunc(saved, func(c savedCheckpoint) bool { return c.Step >= step || r.damaged[c.Step] })
 	for _, c := range older[:max(0, len(older)-(r.Keep-1))] {
 		if err := os.Remove(c.Path); err != nil {
 			return fmt.Errorf("delete an old checkpoint: %w", err)
@@ -182,26 +182,26 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 var checkpointName = regexp.MustCompile(`^checkpoint-(\d{8,})\.safetensors$`)
 
 // Checkpoints lists the checkpoints by step, without temporary files of an interrupted save.
-func (r *runDir) Checkpoints() ([]Checkpoint, error) {
+func (r *runDir) Checkpoints() ([]savedCheckpoint, error) {
 	entries, err := os.ReadDir(r.path)
 	if err != nil {
 		return nil, fmt.Errorf("list checkpoints: %w", err)
 	}
-	var all []Checkpoint
+	var all []savedCheckpoint
 	for _, entry := range entries {
 		if match := checkpointName.FindStringSubmatch(entry.Name()); match != nil {
 			if step, err := strconv.Atoi(match[1]); err == nil {
-				all = append(all, Checkpoint{step, r.Path(entry.Name())})
+				all = append(all, savedCheckpoint{step, r.Path(entry.Name())})
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b Checkpoint) int { return a.Step - b.Step })
+	slices.SortFunc(all, func(a, b savedCheckpoint) int { return a.Step - b.Step })
 	return all, nil
 }
 
 // LastCheckpoint returns the newest checkpoint that verify accepts. skipped has an error for each newer one that verify
 // refused. The error is ErrNoCheckpoint if there is no checkpoint, and another one if all are damaged.
-func (r *runDir) LastCheckpoint(verify func(path string) error) (last Checkpoint, skipped []error, err error) {
+func (r *runDir) LastCheckpoint(verify func(path string) error) (last savedCheckpoint, skipped []error, err error) {
 	all, err := r.Checkpoints()
 	if err != nil {
 		return last, nil, err

@@ -180,7 +180,7 @@ func TestCheckpointsIgnoresOtherFiles(t *testing.T) {
 	}
 	all, err := r.Checkpoints()
 	require.NoError(t, err)
-	assert.Equal(t, []Checkpoint{{1234, r.Path("checkpoint-00001234.safetensors")}}, all)
+	assert.Equal(t, []savedCheckpoint{{1234, r.Path("checkpoint-00001234.safetensors")}}, all)
 }
 
 // whole accepts the checkpoints of these tests unless they were cut short.

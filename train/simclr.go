@@ -24,7 +24,7 @@ type SSLConfig struct {
 	Seed        uint64               `yaml:"seed"`   // of weights, data order, views
 	Data        DataConfig           `yaml:"data"`
 	Encoder     models.EncoderConfig `yaml:"encoder"`
-	Views       data.Augment         `yaml:"views"`       // V; both views of a pair are drawn from it
+	Views       data.Augment         `yaml:"views"`       // V, the distribution of both views of a pair
 	Target      string               `yaml:"target"`      // simclr, byol or wmse (Table 10)
 	Temperature float64              `yaml:"temperature"` // simclr: τ of NT-Xent, 0.5
 	Tau         float64              `yaml:"tau"`         // byol: first τ of the target's average, which rises to 1; 0.99
@@ -33,7 +33,7 @@ type SSLConfig struct {
 	Steps       int                  `yaml:"steps"`
 	Optim       OptimConfig          `yaml:"optim"`   // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
 	WarmUp      int                  `yaml:"warm_up"` // steps of linear warm-up; 500
-	Drops       []int                `yaml:"drops"`   // steps before the end at which the rate falls to a fifth: 50 and 25 epochs
+	Drops       []int                `yaml:"drops"`   // steps before the end at which the rate is multiplied by 0.2: 50 and 25 epochs
 	Log         LogConfig            `yaml:"log"`
 }
 
@@ -66,14 +66,14 @@ func SSLPreset(name string) (SSLConfig, error) {
 	return sslPresets[set](target), nil
 }
 
-// EncoderPreset is the preset that pretrains an encoder by target for a training preset's data: of
-// cifar10-em, cifar10-simclr.
+// EncoderPreset returns the preset that pretrains an encoder by target on the data of a training config: for
+// cifar10-em and simclr it is cifar10-simclr.
 func EncoderPreset(c Config, target string) string {
 	set, _, _ := strings.Cut(c.Preset, "-")
 	return set + "-" + target
 }
 
-// sslFor is W-MSE's setting of a target for the data of an energy's config.
+// sslFor is the config of W-MSE's code for a target, on the data of a training config.
 func sslFor(c Config, target string, epochs int) SSLConfig {
 	batch := 512
 	if target == WMSE {
@@ -89,7 +89,7 @@ func sslFor(c Config, target string, epochs int) SSLConfig {
 	}
 }
 
-// fashionSSL is a short schedule, for minutes on two CPU cores.
+// fashionSSL trains in minutes on two CPU cores.
 func fashionSSL(target string) SSLConfig {
 	c := sslFor(FashionMNIST(), target, 1)
 	c.Batch, c.Steps, c.WarmUp, c.Drops = 128, 400, 50, []int{100, 50}
@@ -97,7 +97,7 @@ func fashionSSL(target string) SSLConfig {
 	return c
 }
 
-// Validate refuses settings that contradict each other.
+// Validate returns an error that names every setting that is invalid or contradicts another one.
 func (c SSLConfig) Validate() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {
@@ -166,7 +166,7 @@ func newSSL(cfg SSLConfig, device torch.Device) (*ssl, error) {
 		case SimCLR:
 			params = append(params, nn.Params(s.BN)...)
 		case BYOL:
-			nn.Freeze(s.BYOL.Target) // a move to a device thaws
+			nn.Freeze(s.BYOL.Target) // after nn.To, which makes parameters that learn
 			params = append(params, s.BYOL.predictor()...)
 		}
 		s.opt = optim.NewAdam(params, cfg.Optim.AdamOptions)
@@ -201,14 +201,14 @@ func (s *ssl) Step(x torch.Tensor) (loss float64, err error) {
 	return loss, err
 }
 
-// perView is f of the first views and of the second ones, each on its own: the batch norms of h see
-// one view at a time, as in W-MSE's code. views: [2n,…] → [2n,…].
+// perView applies f to the first views and to the second views in turn, so that a batch norm sees one view at a
+// time, as in W-MSE's code. views: [2n,…] → [2n,…].
 func perView(views torch.Tensor, f func(view torch.Tensor) torch.Tensor) torch.Tensor {
 	v := views.Chunk(2, 0)
 	return torch.Cat([]torch.Tensor{f(v[0]), f(v[1])}, 0)
 }
 
-// loss is the target's on two views each: [2n,c,h,w] in the range.
+// loss is the loss of the target on two views of each image: [2n,c,h,w] in the range.
 func (s *ssl) loss(views torch.Tensor, rng *torch.RNG) torch.Tensor {
 	out := perView(views, func(x torch.Tensor) torch.Tensor { return s.H.Forward(x, nn.Train) })
 	switch s.cfg.Target {
@@ -220,11 +220,11 @@ func (s *ssl) loss(views torch.Tensor, rng *torch.RNG) torch.Tensor {
 	return NTXent(s.BN.Forward(out, nn.Train), s.cfg.Temperature)
 }
 
-// whitenN is how many images the statistics of W-MSE's whitening are taken from.
+// whitenN is the number of images from which the statistics of W-MSE's whitening are computed.
 const whitenN = 4096
 
-// finish ends h in the vector that the loss compared, which z is: after SimCLR's last batch norm, or
-// W-MSE's whitening, either with fixed statistics. BYOL compares the outputs themselves.
+// finish appends to h the map between its output and the vector that the loss compared, since z is that vector:
+// the last batch norm of SimCLR or the whitening of W-MSE, with fixed statistics. BYOL compares the outputs.
 func (s *ssl) finish(set *data.Set) error {
 	return torch.Do(func() error {
 		switch s.cfg.Target {
@@ -239,7 +239,7 @@ func (s *ssl) finish(set *data.Set) error {
 	})
 }
 
-// outputs are h's of one view of every image of set, in eval mode: [n,d_z].
+// outputs are the outputs of h for one view of every image of set, in eval mode: [n,d_z].
 func (s *ssl) outputs(set *data.Set) torch.Tensor {
 	var rows []torch.Tensor
 	rng := torch.NewRNG(s.cfg.Seed, s.cfg.Steps, "whitening")
@@ -254,15 +254,15 @@ func (s *ssl) outputs(set *data.Set) torch.Tensor {
 	return torch.Cat(rows, 0)
 }
 
-// NTXent is the loss of SimCLR (Chen et al. 2020, Eq. 1), the mean over both directions: each of
-// 2n views should find the other view of its image among the 2n−1 others, by cosine over τ.
-// out: [2n,d], first all first views, then all second ones.
+// NTXent is the loss of SimCLR (its Eq. 1; Chen et al. 2020), the mean over both directions: the cross-entropy of
+// choosing, for each of 2n views, the other view of its image among the 2n−1 others by cosine/τ.
+// out: [2n,d], all first views, then all second views.
 func NTXent(out torch.Tensor, tau float64) torch.Tensor {
 	return NTXentAgainst(out, torch.Tensor{}, tau)
 }
 
-// NTXentAgainst is NTXent with further negatives that every view is contrasted with, as CLEL trains
-// its encoder (Lee et al. 2023). extra: [k,d], or none.
+// NTXentAgainst is NTXent with k further negatives for every view, as CLEL trains its encoder (Lee et al. 2023).
+// extra: [k,d], or none.
 func NTXentAgainst(out, extra torch.Tensor, tau float64) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor {
 		n := out.Size(0) / 2
@@ -298,8 +298,8 @@ func (s *ssl) load(path string) (err error) {
 	return err
 }
 
-// Pretrain trains an encoder by cfg.Target on set, in a run folder, and leaves it there as
-// encoder.safetensors. Resuming and cancelling are as in [Run].
+// Pretrain trains an encoder by cfg.Target on set, and writes it to the run folder as encoder.safetensors. It
+// resumes and stops as [Run] does.
 func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err error) {
 	if o.Resume {
 		if cfg, err = ReadSSLConfig(o.Out); err != nil {

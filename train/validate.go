@@ -106,7 +106,7 @@ func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 		return
 	}
 	q := c.Inference
-	bad(len(q.Widths) == 0, "inference.widths is empty: give q's channels, one per halving down to 4×4 pixels; target=erm and liebm train-q need q, target=em does not")
+	bad(len(q.Widths) == 0, "inference.widths is empty: give q's channels, one per halving down to 4×4 pixels; target=erm and training of q need it, target=em does not")
 	bad(len(q.Widths) > 0 && 4<<len(q.Widths) != c.Data.Size, "inference.widths %v reads %d×%d images, data.size is %d: give one width per halving down to 4×4 pixels", q.Widths, 4<<len(q.Widths), 4<<len(q.Widths), c.Data.Size)
 	bad(q.LatentDim != c.Generator.LatentDim, "inference.latent_dim is %d, generator.latent_dim %d: q's latents are G's", q.LatentDim, c.Generator.LatentDim)
 	bad(q.Channels != c.Energy.Channels, "inference.channels is %d, energy.channels %d", q.Channels, c.Energy.Channels)

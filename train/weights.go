@@ -17,8 +17,7 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// The networks that a file of its own can hold. Each is called so in the file's metadata, which has
-// its config under that name, as JSON.
+// The kinds of network that a file can hold. Its metadata has the config of the network under this name, as JSON.
 const (
 	kindE = "energy"
 	kindG = "generator"
@@ -26,11 +25,10 @@ const (
 	kindH = "encoder"
 )
 
-// Export writes the model's networks to folder, each with its config and where it comes from:
-// energy.safetensors and generator.safetensors, averaged, and where the run has them
-// inference.safetensors and encoder.safetensors; E and G also as energy.pt and generator.pt, in
-// TorchScript. docs/weights.md has every name. versions are those
-// of the program. It returns the paths.
+// Export writes the networks of the model to a folder, each with its config and its origin, and returns the
+// paths. The averaged E and G become energy.safetensors and generator.safetensors, and in TorchScript energy.pt
+// and generator.pt. q and h become inference.safetensors and encoder.safetensors if the model has them.
+// docs/weights.md has every name of a tensor. versions are those of the program.
 func (m *Model) Export(folder string, versions map[string]string) (paths []string, err error) {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return nil, fmt.Errorf("make the folder of the export: %w", err)
@@ -78,7 +76,7 @@ func saveScript(path, class string, of func() ([]torch.Entry, string)) error {
 	})
 }
 
-// notes are what all files of an export say of their origin.
+// notes is the metadata on the origin of an export.
 func (m *Model) notes(versions map[string]string) (map[string]string, error) {
 	all := map[string]string{"libtorch": torch.Version()}
 	maps.Copy(all, versions)
@@ -115,8 +113,8 @@ func saveEncoder(path string, h *models.Encoder) error {
 	return saveNetwork(path, kindH, h, h.Config, nil)
 }
 
-// LoadEncoder reads h from a file that pretraining or [Model.Export] wrote, for images in r. The
-// caller closes it with nn.Close, or hands it to a trainer.
+// LoadEncoder reads h, for images in the range r, from a file that [Pretrain] or [Model.Export] wrote. The caller
+// closes it with nn.Close, or gives it to a trainer.
 func LoadEncoder(path string, r models.Range) (*models.Encoder, error) {
 	return loadNetwork(path, kindH, func(c models.EncoderConfig, _ models.Range) (*models.Encoder, error) {
 		return models.NewEncoder(c, r, 0)
