@@ -151,7 +151,7 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 
 	for _, c := range []struct{ a, want string }{
 		{cut, "x.png: cut short or damaged"}, {deep, "x.png: 16 bits a channel"}, {wide, "x.png is 13×12 and"},
-		{empty, "no image there"}, {floats, "arr_0 has dtype <f4: want uint8"}, {other, "holds x: want arr_0"},
+		{empty, "no pictures there"}, {floats, "arr_0 has dtype <f4: use uint8"}, {other, "holds x: use an .npz with arr_0"},
 		{filepath.Join(empty, "none"), "no such file or folder"},
 		{zipped(cut), "x.png: cut short or damaged"}, {zipped(deep), "x.png: 16 bits a channel"}, {zipped(mixed), "x.png: gray, where the images before it are RGB"},
 	} {
