@@ -82,7 +82,7 @@ func TestLayoutFlawsAreNamed(t *testing.T) {
 		"unknown network":                 {with("netF.weight", 3), "netF.weight is unknown"},
 		"unknown optimiser state":         {with("optE.state.99.exp_avg", 3), ""},
 		"another shape":                   {with("netG.block3.bn_2.running_var", 9), "netG.block3.bn_2.running_var is [9], it must be [8]"},
-		"another rank":                    {with("netE.conv_1.conv1.weight_orig", 8, 27), "netE.conv_1.conv1.weight_orig is [8 27], want 4 dimensions"},
+		"another rank":                    {with("netE.conv_1.conv1.weight_orig", 8, 27), "netE.conv_1.conv1.weight_orig is [8 27], it needs 4 dimensions"},
 		"a network larger than the file":  {with("netE.block2.conv1.weight_orig", 1<<20, 1, 1, 1), "netE.block2.conv2.weight_orig is [8 8 3 3], it must be [1048576 1048576 3 3]"},
 		"other latents":                   {with("netI.conv51.weight", 7, 16, 4, 4), "netG's latents have 6 dimensions, netI's 7"},
 	} {

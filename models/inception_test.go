@@ -14,6 +14,9 @@ import (
 )
 
 func TestInceptionMatchesItsPlainForm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes the whole network")
+	}
 	golden := torchtest.Load(t, "testdata/inception.npz")
 	torchtest.Scope(t, func() {
 		net, err := models.NewInception(modelstest.InceptionState(t))
@@ -33,6 +36,9 @@ func TestInceptionMatchesItsPlainForm(t *testing.T) {
 }
 
 func TestInceptionNamesWeightsThatDoNotFit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes the whole network")
+	}
 	layout, err := models.InceptionLayout()
 	require.NoError(t, err)
 	assert.Len(t, layout, 94*5+2, "94 convolutions with their batch norms, and fc")

@@ -126,7 +126,7 @@ func AssessTime(ctx context.Context, m *train.Model, n int, seed uint64, s Setup
 
 func (s Setup) times(m *train.Model, n int, seed uint64) *eval.Record {
 	r := s.record("time per sample", m, seed)
-	r.NFE = m.NFE(false)
+	r.NFE = m.NFE(train.SampleOptions{})
 	r.Settings = map[string]string{"device": deviceOf(m).String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}
 	return r
 }
@@ -156,7 +156,7 @@ func drawSamples(ctx context.Context, m *train.Model, times *eval.Record, o Samp
 		return nil, err
 	}
 	times.Values["seconds"+suffix(noMCMC)] = time.Since(start).Seconds() / float64(o.N)
-	times.Values["nfe"+suffix(noMCMC)] = float64(m.NFE(noMCMC))
+	times.Values["nfe"+suffix(noMCMC)] = float64(m.NFE(train.SampleOptions{NoMCMC: noMCMC}))
 	return set, nil
 }
 
@@ -168,7 +168,7 @@ func (p *Samples) sampled(metric string, m *train.Model, f *Features, o SampleOp
 	} else {
 		r.Network = f.Name()
 	}
-	r.NFE = m.NFE(false)
+	r.NFE = m.NFE(train.SampleOptions{})
 	r.Inputs = []eval.Input{{Name: "samples of " + m.Config.Preset, Kind: "run", N: o.N, SHA256: p.Refined.SHA256(), Seed: &o.Seed, NFE: r.NFE, WeightsSHA256: m.SHA256}}
 	return r
 }

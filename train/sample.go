@@ -21,8 +21,8 @@ type SampleOptions struct {
 }
 
 // NFE is the number of network evaluations per sample: one of G, and one of E per step of the chain.
-func (m *Model) NFE(noMCMC bool) int {
-	if noMCMC {
+func (m *Model) NFE(o SampleOptions) int {
+	if o.NoMCMC {
 		return 1
 	}
 	return 1 + m.Config.Chain.Steps
@@ -41,7 +41,7 @@ func (m *Model) Sample(ctx context.Context, n int, o SampleOptions) (*data.Set, 
 			count := min(sampleBatch, n-start)
 			torch.Tidy(func() torch.Tensor {
 				rng := torch.NewRNG(o.Seed, start/sampleBatch, "sample")
-				x := drawSamples(m.G, energy, m.Config, nn.Eval, m.NFE(o.NoMCMC)-1, rng, sampleBatch)
+				x := drawSamples(m.G, energy, m.Config, nn.Eval, m.NFE(o)-1, rng, sampleBatch)
 				images.add(x.Narrow(0, 0, count))
 				return torch.Tensor{}
 			})

@@ -110,7 +110,7 @@ func evaluate(c *cli.Context, dir string, o evalOptions, seconds map[string]floa
 		return nil, err
 	}
 	defer m.Close()
-	s := &summary{Preset: m.Config.Preset, Steps: m.Step, N: o.n, Seed: o.seed, NFE: m.NFE(false), Gamma: o.gamma,
+	s := &summary{Preset: m.Config.Preset, Steps: m.Step, N: o.n, Seed: o.seed, NFE: m.NFE(train.SampleOptions{}), Gamma: o.gamma,
 		Seconds: seconds, WeightsSHA256: m.SHA256}
 	test, err := m.Config.OpenHeldOut()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/train"
 )
 
 // source is what an argument of a metric stands for: images or statistics, and how a run drew them.
@@ -102,7 +103,7 @@ func drawSource(c *cli.Context, dir string) (*source, error) {
 	images := eval.FromSet(set)
 	images.Name, images.Kind = dir, "run"
 	return &source{Source: &eval.Source{Images: images}, set: set,
-		drawn: eval.Input{Seed: &seed, NFE: m.NFE(c.Bool("no-mcmc")), WeightsSHA256: m.SHA256}}, nil
+		drawn: eval.Input{Seed: &seed, NFE: m.NFE(train.SampleOptions{NoMCMC: c.Bool("no-mcmc")}), WeightsSHA256: m.SHA256}}, nil
 }
 
 // describe adds how a run drew the images that were read.

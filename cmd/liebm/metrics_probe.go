@@ -198,7 +198,7 @@ record names device and threads.
 			defer m.Close()
 			device := m.G.In.Weight.Device()
 			r := newRecord("time per sample")
-			r.Seed, r.WeightsSHA256, r.NFE = &seed, m.SHA256, m.NFE(false)
+			r.Seed, r.WeightsSHA256, r.NFE = &seed, m.SHA256, m.NFE(train.SampleOptions{})
 			r.Settings = map[string]string{"device": device.String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}
 			for name, noMCMC := range map[string]bool{"": false, "_no_mcmc": true} {
 				for _, count := range []int{1, n} { // the first warms up
@@ -208,7 +208,7 @@ record names device and threads.
 					}
 					r.Values["seconds"+name] = time.Since(start).Seconds() / float64(count)
 				}
-				r.Values["nfe"+name] = float64(m.NFE(noMCMC))
+				r.Values["nfe"+name] = float64(m.NFE(train.SampleOptions{NoMCMC: noMCMC}))
 			}
 			if err := keepInRun(c, r); err != nil {
 				return err

@@ -87,7 +87,7 @@ func (g grid) generation(m *train.Model, net *eval.Inception, reference *eval.St
 		return err
 	}
 	values["seconds"+suffix] = time.Since(start).Seconds() / float64(set.N)
-	values["nfe"+suffix] = float64(m.NFE(noMCMC))
+	values["nfe"+suffix] = float64(m.NFE(train.SampleOptions{NoMCMC: noMCMC}))
 	images := eval.FromSet(set)
 	stats, _, err := eval.MeasureImages(g.c.Context, net, images, nil)
 	if err != nil {

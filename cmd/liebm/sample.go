@@ -63,7 +63,7 @@ func sample(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d images of %d×%d×%d in %s (step %d, NFE %d)\n", n, set.H, set.W, set.C, out, m.Step, m.NFE(c.Bool("no-mcmc")))
+	fmt.Printf("%d images of %d×%d×%d in %s (step %d, NFE %d)\n", n, set.H, set.W, set.C, out, m.Step, m.NFE(train.SampleOptions{NoMCMC: c.Bool("no-mcmc")}))
 	return nil
 }
 
