@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// Detection is how well scores tell inliers, which score high, from outliers. Papers differ in which
-// side is positive; AUROC does not depend on it, and the others are given both ways.
+// Detection says how well scores tell inliers, which score high, from outliers. Papers differ in which class is positive.
+// AUROC does not depend on that; the other measures are given for both.
 type Detection struct {
-	AUROC float64 `json:"auroc"` // the chance that an inlier outscores an outlier, ties counting half
-	// Average precision, as scikit-learn's average_precision_score.
+	AUROC float64 `json:"auroc"` // probability that an inlier scores above an outlier; a tie counts half
+	// Average precision, as in scikit-learn's average_precision_score.
 	AUPRIn  float64 `json:"aupr_in"`  // inliers positive
 	AUPROut float64 `json:"aupr_out"` // outliers positive
-	// The false positives where at least 95 % of the positives are found.
+	// The rate of false positives at the highest threshold that finds at least 95 % of the positives.
 	FPR95In  float64 `json:"fpr95_in"`  // inliers positive: outliers accepted at 95 % of the inliers
 	FPR95Out float64 `json:"fpr95_out"` // outliers positive: inliers rejected at 95 % of the outliers, as OpenOOD and pytorch-ood
 }
@@ -26,7 +26,7 @@ type Interval struct {
 	High Detection `json:"high"`
 }
 
-// Detect measures inliers' scores against outliers'.
+// Detect compares the scores of inliers with those of outliers.
 func Detect(inliers, outliers []float64) (Detection, error) {
 	r, err := newRanking(inliers, outliers)
 	if err != nil {
@@ -35,8 +35,8 @@ func Detect(inliers, outliers []float64) (Detection, error) {
 	return r.detection(r.in, r.out), nil
 }
 
-// DetectInterval is the 95 % percentile interval of [Detect] over resamples, with replacement, of
-// inliers and outliers each.
+// DetectInterval is the 95 % bootstrap interval of [Detect]: inliers and outliers are each resampled with replacement, and
+// the interval has the percentiles 2.5 and 97.5.
 func DetectInterval(ctx context.Context, inliers, outliers []float64, resamples int, seed uint64) (Interval, error) {
 	r, err := newRanking(inliers, outliers)
 	if err != nil {
@@ -70,8 +70,8 @@ func DetectInterval(ctx context.Context, inliers, outliers []float64, resamples 
 	return ci, nil
 }
 
-// AUROC is the chance that an inlier scores above an outlier, ties counting half: inliers are the
-// positive class and score high. 0.5 is chance. [Detect] gives the other measures too.
+// AUROC is the probability that an inlier scores above an outlier, where a tie counts half. It is 0.5 for random scores.
+// [Detect] gives the other measures too.
 func AUROC(inliers, outliers []float64) (float64, error) {
 	d, err := Detect(inliers, outliers)
 	return d.AUROC, err
@@ -81,15 +81,15 @@ func (d *Detection) values() []*float64 {
 	return []*float64{&d.AUROC, &d.AUPRIn, &d.AUPROut, &d.FPR95In, &d.FPR95Out}
 }
 
-// quantile interpolates between the sorted values, as numpy does.
+// quantile interpolates linearly between sorted values, as numpy does.
 func quantile(sorted []float64, q float64) float64 {
 	at := q * float64(len(sorted)-1)
 	i := int(at)
 	return sorted[i] + (at-float64(i))*(sorted[min(i+1, len(sorted)-1)]-sorted[i])
 }
 
-// ranking is all scores sorted once: groups of equal scores, ascending, with how many inliers and
-// outliers have each. A resample only changes the counts.
+// A ranking has groups of equal scores, ascending, with the numbers of inliers and outliers in each. A resample changes
+// the numbers only.
 type ranking struct {
 	in, out           []int // per group
 	groupIn, groupOut []int // the group of every inlier and outlier
@@ -97,7 +97,7 @@ type ranking struct {
 
 func newRanking(inliers, outliers []float64) (*ranking, error) {
 	if len(inliers) == 0 || len(outliers) == 0 {
-		return nil, fmt.Errorf("AUROC of %d inliers and %d outliers: give some of each", len(inliers), len(outliers))
+		return nil, fmt.Errorf("AUROC of %d inliers and %d outliers: give at least one of each", len(inliers), len(outliers))
 	}
 	scores := slices.Concat(inliers, outliers)
 	for _, s := range scores {
@@ -120,7 +120,7 @@ func newRanking(inliers, outliers []float64) (*ranking, error) {
 	return r, nil
 }
 
-// resample draws as many as there are, with replacement, into counts.
+// resample draws len(groups) scores with replacement and counts them by group.
 func resample(counts, groups []int, source *rand.Rand) {
 	clear(counts)
 	for range groups {
@@ -128,7 +128,7 @@ func resample(counts, groups []int, source *rand.Rand) {
 	}
 }
 
-// detection measures counts per group.
+// detection computes the measures from the counts of groups.
 func (r *ranking) detection(in, out []int) Detection {
 	nIn, nOut := float64(len(r.groupIn)), float64(len(r.groupOut))
 	below, area := 0.0, 0.0
@@ -142,8 +142,8 @@ func (r *ranking) detection(in, out []int) Detection {
 	return d
 }
 
-// sweep lowers the bar group by group, from the most positive: the average precision, and the share
-// of negatives let in when 95 % of the positives are.
+// sweep lowers the threshold group by group, from the most positive. It returns the average precision, and the rate of
+// false positives when 95 % of the positives are found.
 func sweep(positive, negative []int, positives, negatives float64, order func(i int) int) (precision, fpr float64) {
 	tp, fp, found := 0.0, 0.0, false
 	for i := range positive {

@@ -7,13 +7,13 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Embedding is the features of every image of a set, for what needs more than their moments.
+// Embedding is the features of all images of a set.
 type Embedding struct {
 	Features string
 	X        torch.Tensor // float32 [n,d], kept until Close
 }
 
-// Embed runs all images through the network: 8 KB an image with Inception. The caller closes it.
+// Embed computes the features of all images. They take 8 KB an image with Inception. The caller closes the embedding.
 func Embed(ctx context.Context, features Features, images *Images, watch func(done int)) (*Embedding, Input, error) {
 	e, input := &Embedding{Features: features.Name()}, Input{}
 	err := torch.Do(func() error {
@@ -42,7 +42,7 @@ func (e *Embedding) Len() int { return e.X.Size(0) }
 // Close frees the features.
 func (e *Embedding) Close() { e.X.Close() }
 
-// sameFeatures is an error unless a and b can be compared.
+// sameFeatures is an error if a and b are of different networks.
 func sameFeatures(a, b *Embedding) error {
 	if a.Features != b.Features || a.X.Size(1) != b.X.Size(1) {
 		return fmt.Errorf("embeddings of different features: %s and %s", a.Features, b.Features)
@@ -50,14 +50,13 @@ func sameFeatures(a, b *Embedding) error {
 	return nil
 }
 
-// squaredDistances is ‖x−y‖² of every pair: [n,d] × [m,d] → [n,m]. Give it centred points, since the
-// norms are subtracted.
+// squaredDistances is ‖x−y‖² of every pair: [n,d] × [m,d] → [n,m]. Centre the points first, because norms are subtracted.
 func squaredDistances(x, y torch.Tensor) torch.Tensor {
 	norms := x.Square().SumKeepDim(1).Add(y.Square().SumDim(1).Unsqueeze(0))
 	return torch.Call("aten::addmm", norms, x, y.T(), torch.Named{Name: "alpha", Value: -2.0}).Tensor(0).Clamp(0, 3e38)
 }
 
-// blocks calls f for the rows of x, a block at a time, each in a scope of its own.
+// blocks calls f for the rows of x, size at a time, each time in a scope of its own.
 func blocks(ctx context.Context, x torch.Tensor, size int, f func(start int, rows torch.Tensor)) error {
 	for start := 0; start < x.Size(0); start += size {
 		if err := ctx.Err(); err != nil {

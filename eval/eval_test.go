@@ -119,7 +119,7 @@ func TestAUROCAtTheEdges(t *testing.T) {
 		assert.Equal(t, c.want, got, name)
 	}
 	_, err := AUROC(nil, []float64{1})
-	assert.ErrorContains(t, err, "some of each")
+	assert.ErrorContains(t, err, "at least one of each")
 }
 
 func TestFashionFeaturesKnowClothes(t *testing.T) {

@@ -16,13 +16,13 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// fashionWeights were made by `liebm eval features --out eval/fashion.safetensors`.
+// fashionWeights is a file of `liebm eval features --out eval/fashion.safetensors`.
 //
 //go:embed fashion.safetensors
 var fashionWeights []byte
 
-// Classifier is a small convolutional classifier of 28×28 gray images, whose last hidden layer
-// serves as features of clothes. Larger images are cropped to their middle.
+// Classifier is a small convolutional classifier of 28×28 gray images. Its last hidden layer serves as features of
+// clothes. Larger images are cropped to their middle.
 type Classifier struct {
 	Conv1, Conv2, Conv3 *nn.Conv2d
 	Hidden, Out         *nn.Linear
@@ -41,8 +41,8 @@ func newClassifier(seed uint64) (*Classifier, error) {
 	})
 }
 
-// FashionFeatures loads the classifier of Fashion-MNIST that comes with liebm. It was trained on
-// the training split only, so the test split is unseen. The caller closes it.
+// FashionFeatures loads the classifier of Fashion-MNIST that comes with liebm. It was trained on the training split only.
+// The caller closes it.
 func FashionFeatures() (*Classifier, error) {
 	tensors, _, err := torch.ParseSafetensors("the built-in fashion.safetensors", fashionWeights)
 	if err != nil {
@@ -65,13 +65,13 @@ func FashionFeatures() (*Classifier, error) {
 // Close frees the weights.
 func (c *Classifier) Close() { nn.Close(c) }
 
-// Name tells network and weights.
+// Name names network and weights.
 func (c *Classifier) Name() string { return c.name }
 
 // Dim is the number of features.
 func (c *Classifier) Dim() int { return 128 }
 
-// Batch is how many images to measure at once.
+// Batch is the number of images to measure at once.
 func (c *Classifier) Batch() int { return measureBatch }
 
 // Forward returns the features of images [n,1,h,w] in [0,1], h and w at least 28: [n,128].
@@ -87,11 +87,11 @@ func (c *Classifier) Forward(x torch.Tensor) torch.Tensor {
 	return c.Hidden.Forward(h.Contiguous(torch.Contiguous).Flatten(1)).ReLU()
 }
 
-// Logits are the classes' scores: [n,1,h,w] → [n,10].
+// Logits are the scores of the classes: [n,1,h,w] → [n,10].
 func (c *Classifier) Logits(x torch.Tensor) torch.Tensor { return c.Out.Forward(c.Forward(x)) }
 
-// TrainClassifier makes the feature network from a labelled training set and returns its weights
-// as a safetensors file. watch may be nil.
+// TrainClassifier trains the feature network on a labelled set and returns its weights as a safetensors file. watch may be
+// nil.
 func TrainClassifier(ctx context.Context, set *data.Set, epochs int, seed uint64, watch func(step, steps int, loss float64)) ([]byte, error) {
 	if set.Labels == nil {
 		return nil, errors.New("train a classifier: the set has no labels")
@@ -146,7 +146,7 @@ func (c *Classifier) write(w io.Writer, meta map[string]string) error {
 	return torch.WriteSafetensors(w, nn.Entries("", c), meta)
 }
 
-// Accuracy is the share of a labelled set that the classifier gets right.
+// Accuracy is the share of a labelled set that the classifier classifies correctly.
 func (c *Classifier) Accuracy(ctx context.Context, set *data.Set) (float64, error) {
 	right := 0
 	err := torch.Do(func() error {

@@ -13,21 +13,21 @@ import (
 
 // Features is a network whose features a Fréchet distance compares.
 type Features interface {
-	Name() string                             // of network and weights, to stand beside the number
-	Dim() int                                 // of the features
-	Batch() int                               // how many images to give it at once
+	Name() string                             // name of network and weights
+	Dim() int                                 // number of features
+	Batch() int                               // number of images to give it at once
 	Forward(images torch.Tensor) torch.Tensor // [n,c,h,w] in [0,1] → [n,dim]
 }
 
-// Stats are the mean and the covariance (n−1) of the features of a set of images.
+// Stats are the mean and the covariance, with divisor n−1, of the features of a set of images.
 type Stats struct {
-	Features string // the features' name; "" if a file does not say
-	N        int    // 0 if a file does not say
+	Features string // name of the features; "" if unknown
+	N        int    // number of images; 0 if unknown
 	Mean     []float64
 	Cov      [][]float64 // [d,d]
 }
 
-// measureBatch is how many images go through a small network at once.
+// measureBatch is the number of images that go through a small network at once.
 const measureBatch = 250
 
 // Measure is [MeasureImages] of a set in memory.
@@ -36,8 +36,8 @@ func Measure(ctx context.Context, features Features, set *data.Set, watch func(d
 	return stats, err
 }
 
-// MeasureImages computes the statistics of images, in float64 sums, so that they do not depend on
-// the batch, and says what it read. watch, which may be nil, is told how many images are done.
+// MeasureImages computes the statistics of images in float64, so that they do not depend on the batch, and describes the
+// images it read. It calls watch, which may be nil, with the number of images so far.
 func MeasureImages(ctx context.Context, features Features, images *Images, watch func(done int)) (*Stats, Input, error) {
 	if images.N < 2 {
 		return nil, Input{}, fmt.Errorf("measure %s: %d images: a covariance needs at least 2", images.Name, images.N)
@@ -76,7 +76,7 @@ func MeasureImages(ctx context.Context, features Features, images *Images, watch
 	return stats, input, nil
 }
 
-// forEach hands the features of every batch to do, on one goroutine and in order: [n,d].
+// forEach calls do with the features of every batch, in order: [n,d].
 func forEach(ctx context.Context, features Features, images *Images, watch func(done int), do func(f torch.Tensor)) (Input, error) {
 	done := 0
 	return images.Each(ctx, features.Batch(), func(shape data.Shape, pixels []byte) error {
@@ -99,9 +99,9 @@ func rowsOf(flat []float64, d int) (rows [][]float64) {
 	return rows
 }
 
-// Frechet is the squared Fréchet distance between two Gaussians (Dowson & Landau 1982, as in Heusel
-// et al. 2017): ‖μ₁−μ₂‖² + tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½). With Σ₁ = F·Fᵀ the last root has the
-// eigenvalues of the symmetric FᵀΣ₂F, which are real: nothing imaginary can appear.
+// Frechet is the squared Fréchet distance between two Gaussians (Dowson & Landau 1982, Heusel et al. 2017):
+// ‖μ₁−μ₂‖² + tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½). With Σ₁ = F·Fᵀ, the trace of the root is the sum of the roots of the eigenvalues
+// of FᵀΣ₂F, which is symmetric. So no imaginary part appears.
 func Frechet(a, b *Stats) (float64, error) {
 	if err := a.comparable(len(b.Mean), b.Features); err != nil {
 		return 0, err
@@ -123,7 +123,7 @@ func Frechet(a, b *Stats) (float64, error) {
 		d := torch.FromSlice(a.Mean).Sub(torch.FromSlice(b.Mean))
 		distance = d.Square().Sum().Item() + trace - 2*roots
 		if distance < 0 && distance > -1e-9*trace {
-			distance = 0 // of a set and itself, but for rounding
+			distance = 0 // equal sets, but for rounding
 		}
 		return nil
 	})
@@ -133,8 +133,7 @@ func Frechet(a, b *Stats) (float64, error) {
 	return distance, err
 }
 
-// CheckFeatures is an error unless the statistics can be compared with those that the network will
-// measure: better known before 50,000 images than after.
+// CheckFeatures is an error if the statistics cannot be compared with those that f will measure. Call it before measuring.
 func (s *Stats) CheckFeatures(f Features) error { return s.comparable(f.Dim(), f.Name()) }
 
 func (s *Stats) comparable(dim int, features string) error {
@@ -145,8 +144,8 @@ func (s *Stats) comparable(dim int, features string) error {
 	return fmt.Errorf("statistics of different features: %d of %s and %d of %s; measure both with the same weights and mode", len(s.Mean), s.name(), dim, other.name())
 }
 
-// factor is F with F·Fᵀ = Σ: Cholesky's, or for a Σ of less than full rank its eigenvectors times
-// the roots of its eigenvalues, those of rounding size left out.
+// factor is F with F·Fᵀ = Σ: by Cholesky, or if Σ has less than full rank, the eigenvectors times the roots of the
+// eigenvalues, without those of the size of rounding errors.
 func factor(cov torch.Tensor, of *Stats) (torch.Tensor, error) {
 	cov = cov.Add(cov.T()).MulScalar(0.5)
 	if of.N > len(of.Mean) {
@@ -170,7 +169,7 @@ func factor(cov torch.Tensor, of *Stats) (torch.Tensor, error) {
 }
 
 func notCovariance(s *Stats, low float64) error {
-	return fmt.Errorf("the covariance of %s has an eigenvalue of %.3g: no covariance has negative ones; compute the statistics again", s.name(), low)
+	return fmt.Errorf("the covariance of %s has a negative eigenvalue of %.3g; compute the statistics again", s.name(), low)
 }
 
 func (s *Stats) name() string {
@@ -189,8 +188,8 @@ func (s *Stats) cov() torch.Tensor {
 	return torch.FromSlice(flat, d, d)
 }
 
-// DistanceName is what the Fréchet distance between a and b may be called: FID on the features that
-// FID is defined on, and no FID on any others, or where neither file names its features.
+// DistanceName is the name of the Fréchet distance between a and b: "FID" on the features that define FID, "Fréchet
+// distance" on any others, or if neither names its features.
 func DistanceName(a, b *Stats) string {
 	if strings.HasPrefix(a.Features+b.Features, fidFeatures) { // one of them may be unnamed
 		return "FID"
@@ -198,7 +197,7 @@ func DistanceName(a, b *Stats) string {
 	return "Fréchet distance"
 }
 
-// FewImages warns of statistics whose covariance cannot have full rank, or is "".
+// FewImages is a warning if there are too few images for a covariance of full rank, else "".
 func (s *Stats) FewImages(name string) string {
 	if d := len(s.Mean); s.N > 0 && s.N <= d {
 		return fmt.Sprintf("%s: %d images for %d features: the covariance is rank-deficient, and the distance says little; use more than %d", name, s.N, d, d)

@@ -9,12 +9,12 @@ import (
 	"github.com/liebm/liebm/data"
 )
 
-// Images are images of one size that are read in order, a batch at a time, so that memory does not
-// grow with their number. See [FromSet] and [Open].
+// Images are images of one size. They are read in order, a batch at a time, so that memory does not grow with their
+// number. See [FromSet] and [Open].
 type Images struct {
 	Name string // path, or name of the data set
 	Kind string // "set", "folder", "npz" or "run"
-	N    int    // a folder's unreadable files included
+	N    int    // with the unreadable files of a folder
 
 	read func(ctx context.Context, r *reading) error
 }
@@ -26,7 +26,7 @@ type reading struct {
 	input *Input
 }
 
-// Input says what images, or which statistics, a result is about.
+// Input describes the images, or the statistics, that a result is about.
 type Input struct {
 	Name    string   `json:"name"`
 	Kind    string   `json:"kind"`
@@ -36,20 +36,20 @@ type Input struct {
 	Skipped []string `json:"skipped,omitempty"`
 	Notes   []string `json:"notes,omitempty"`
 
-	// Of images that a run drew.
+	// Of samples of a run.
 	Seed          *uint64 `json:"seed,omitempty"`
 	NFE           int     `json:"nfe,omitempty"`
 	WeightsSHA256 string  `json:"weights_sha256,omitempty"`
 }
 
-// leaveOut adds the files that were left out, of so many.
+// leaveOut adds the files that were left out, out of a total.
 func (in *Input) leaveOut(skipped []string, of int) {
 	if in.Skipped = skipped; len(skipped) > 0 {
 		in.Notes = append(in.Notes, fmt.Sprintf("%d of %d files could not be read and are left out, the first: %s", len(skipped), of, skipped[0]))
 	}
 }
 
-// InputOf describes a whole set under a name that tells where it came from.
+// InputOf describes a whole set under a name.
 func InputOf(name string, set *data.Set) Input {
 	in := Input{Name: name, Kind: "set", N: set.N, Size: []int{set.H, set.W, set.C}, SHA256: set.SHA256()}
 	in.leaveOut(set.Skipped, set.N+len(set.Skipped))
@@ -72,8 +72,8 @@ func FromSet(set *data.Set) *Images {
 	}}
 }
 
-// Each hands all images to do, at most batch at a time: n images of h×w×c bytes, which are do's
-// only until it returns. It says what it read.
+// Each calls do with all images, at most batch at a time: n images of h×w×c bytes, which do must not keep. It describes
+// the images it read.
 func (s *Images) Each(ctx context.Context, batch int, do func(shape data.Shape, pixels []byte) error) (Input, error) {
 	input := Input{Name: s.Name, Kind: s.Kind}
 	sum := sha256.New()

@@ -11,28 +11,28 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// The weights that FID is defined on: pytorch-fid's and torch-fidelity's file.
+// The weights that define FID: the file of pytorch-fid and torch-fidelity.
 const (
 	InceptionURL    = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"
 	InceptionSHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 	inceptionBytes  = 95_628_359
 )
 
-// fidFeatures starts the name of features of the published weights, and of no others.
+// fidFeatures is the start of the name of features of the published weights, and of no others.
 const fidFeatures = "inception-v3 6726825d "
 
-// Inception is the features of FID, KID and IS: the network, and how images are brought to its size.
+// Inception is the network of FID, KID and IS, and the way images are resized for it.
 type Inception struct {
 	Mode      Mode
-	SHA256    string // of the weights' file
-	Published bool   // the file is the one that FID is defined on
+	SHA256    string // of the file of weights
+	Published bool   // the file is the one that defines FID
 
 	net *models.Inception
 }
 
-// OpenInception reads the weights from pytorch-fid's .pth, or from a .safetensors with the same
-// names. A file with the right names and shapes but another SHA-256 is read, but its features have
-// another name, and no distance on them is called FID. The caller closes it.
+// OpenInception reads the weights from pytorch-fid's .pth, or from a .safetensors with the same names. Weights with
+// another SHA-256 are accepted, but their features have another name, and no distance on them is called FID. The caller
+// closes the network.
 func OpenInception(path string, mode Mode, device torch.Device) (*Inception, error) {
 	sum, size, err := hashFile(path)
 	if err != nil {
@@ -76,21 +76,21 @@ func hashFile(path string) (sum string, size int64, err error) {
 // Close frees the weights.
 func (n *Inception) Close() { n.net.Close() }
 
-// Name tells network, weights and mode: statistics of different ones do not mix.
+// Name names network, weights and mode. Statistics with different names cannot be compared.
 func (n *Inception) Name() string { return fmt.Sprintf("inception-v3 %s %s", n.SHA256[:8], n.Mode) }
 
-// Warning says that the weights are not the published ones, or is "".
+// Warning is a warning if the weights are not the published ones, else "".
 func (n *Inception) Warning() string {
 	if n.Published {
 		return ""
 	}
-	return fmt.Sprintf("the weights have SHA-256 %s…, not the published %s…: what follows is no FID, KID or IS that can be compared with any other", n.SHA256[:12], InceptionSHA256[:12])
+	return fmt.Sprintf("the weights have SHA-256 %s…, not the published %s…: do not compare these numbers with any FID, KID or IS", n.SHA256[:12], InceptionSHA256[:12])
 }
 
 // Dim is 2048, the width of the last average pool.
 func (n *Inception) Dim() int { return models.InceptionFeatures }
 
-// Batch keeps a CPU's memory small: an image takes 11 MB, and more at once are no faster.
+// Batch is small on a CPU, where an image takes 11 MB and larger batches are not faster.
 func (n *Inception) Batch() int {
 	if n.net.Device().Type == torch.CPU {
 		return 16
@@ -108,12 +108,12 @@ func (n *Inception) Forward(x torch.Tensor) torch.Tensor {
 	})
 }
 
-// logits are the scores that IS is defined on.
+// logits are the scores that define IS.
 type logits struct{ *Inception }
 
 func (n logits) Dim() int { return models.InceptionClasses }
 
-// Forward returns the classes' scores without bias: [n,1 or 3,h,w] → [n,1008].
+// Forward returns the scores of the classes without bias: [n,1 or 3,h,w] → [n,1008].
 func (n logits) Forward(x torch.Tensor) torch.Tensor {
 	return n.net.Logits(n.Inception.Forward(x), false)
 }

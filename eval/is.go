@@ -14,19 +14,19 @@ import (
 // ISOptions of [InceptionScore].
 type ISOptions struct {
 	Splits  int    // 0 means 10
-	Shuffle bool   // draw the splits' images by Seed, instead of in the order they are read
-	Seed    uint64 // of the shuffle
+	Shuffle bool   // split in random order instead of the order of reading
+	Seed    uint64 // of the random order
 }
 
-// InceptionScore is exp(mean KL(p(y|x) ‖ p(y))) (Salimans et al. 2016) of each split: the mean and
-// the standard deviation (over n splits, not n−1) that papers print. p is the softmax of the logits
-// without bias, as torch-fidelity and ADM have it, in float64. Nothing is kept of an image but sums.
+// InceptionScore is the mean and the standard deviation, with divisor n, of the inception scores of splits:
+// exp(mean KL(p(y|x) ‖ p(y))) (Salimans et al. 2016). p is the softmax of the logits without bias, as in torch-fidelity
+// and ADM, in float64. Memory does not grow with the number of images.
 func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOptions, watch func(done int)) (mean, std float64, input Input, err error) {
 	if o.Splits == 0 {
 		o.Splits = 10
 	}
 	if o.Splits < 1 || images.N < o.Splits {
-		return 0, 0, input, fmt.Errorf("inception score of %s: %d images in %d splits: give at least one image a split", images.Name, images.N, o.Splits)
+		return 0, 0, input, fmt.Errorf("inception score of %s: %d images in %d splits: give at least one image for each", images.Name, images.N, o.Splits)
 	}
 	order := splitsOf(images.N, o)
 	scores := make([]float64, o.Splits)
@@ -55,7 +55,7 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 		return 0, 0, input, err
 	}
 	if input.N != images.N {
-		input.Notes = append(input.Notes, "the splits differ in size by what could not be read")
+		input.Notes = append(input.Notes, "the splits differ in size, because some images could not be read")
 	}
 	mean, std = stat.PopMeanStdDev(scores, nil)
 	if math.IsNaN(mean) || math.IsInf(mean, 0) {
@@ -64,7 +64,7 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 	return mean, std, input, nil
 }
 
-// splitsOf is the split of each image: split k has places ⌊kn/s⌋ … ⌊(k+1)n/s⌋ − 1 of the order.
+// splitsOf is the split of each image. Split k has the places ⌊kn/s⌋ … ⌊(k+1)n/s⌋ − 1 of the order.
 func splitsOf(n int, o ISOptions) []int64 {
 	order := make([]int64, n)
 	place := func(i int) int64 { return int64(((i+1)*o.Splits - 1) / n) }

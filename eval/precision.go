@@ -7,16 +7,15 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// PrecisionRecall is the improved precision and recall of Kynkäänniemi et al. 2019: the share of
-// generated images that lie in a ball around some real one, and the reverse. A ball reaches to its
-// centre's k-th nearest neighbour in its own set (k = 3 in the paper, which compares sets of 50,000).
-// watch may be nil.
+// PrecisionRecall is the improved precision and recall of Kynkäänniemi et al. 2019. Precision is the share of generated
+// images that lie in a ball around some real image, and recall the reverse. The radius of a ball is the distance of its
+// centre to the k-th nearest neighbour in the same set. The paper has k = 3 and sets of 50,000. watch may be nil.
 func PrecisionRecall(ctx context.Context, generated, real *Embedding, k int, watch func(done, total int)) (precision, recall float64, err error) {
 	if err := sameFeatures(generated, real); err != nil {
 		return 0, 0, err
 	}
 	if k < 1 || generated.Len() <= k || real.Len() <= k {
-		return 0, 0, fmt.Errorf("precision and recall of %d and %d images: want more than k = %d of each, and k at least 1", generated.Len(), real.Len(), k)
+		return 0, 0, fmt.Errorf("precision and recall of %d and %d images: give more than k = %d of each, and k at least 1", generated.Len(), real.Len(), k)
 	}
 	done, total := 0, 2*(generated.Len()+real.Len())
 	step := func(n int) {
@@ -26,7 +25,7 @@ func PrecisionRecall(ctx context.Context, generated, real *Embedding, k int, wat
 		}
 	}
 	err = torch.Do(func() error {
-		centre := real.X.MeanKeepDim(0) // distances do not change, and their rounding does
+		centre := real.X.MeanKeepDim(0) // distances stay the same, rounding errors shrink
 		fake, truth := generated.X.Sub(centre), real.X.Sub(centre)
 		fakeRadii, err := radii(ctx, fake, k, step)
 		if err != nil {
@@ -47,7 +46,7 @@ func PrecisionRecall(ctx context.Context, generated, real *Embedding, k int, wat
 
 const distanceBlock = 500 // rows at once: 100 MB of distances to 50,000 others
 
-// radii is each point's squared distance to its k-th nearest other one: [n].
+// radii are the squared distances of all points to their k-th nearest other point: [n].
 func radii(ctx context.Context, x torch.Tensor, k int, step func(n int)) (torch.Tensor, error) {
 	out := torch.Empty([]int{x.Size(0)}, torch.Float32)
 	err := blocks(ctx, x, distanceBlock, func(start int, rows torch.Tensor) {
@@ -59,7 +58,7 @@ func radii(ctx context.Context, x torch.Tensor, k int, step func(n int)) (torch.
 	return out, err
 }
 
-// covered is the share of points that lie in the ball of some centre.
+// covered is the share of points that lie in the ball around some centre.
 func covered(ctx context.Context, points, centres, radii torch.Tensor, step func(n int)) (float64, error) {
 	inside := 0.0
 	err := blocks(ctx, points, distanceBlock, func(_ int, rows torch.Tensor) {

@@ -13,7 +13,7 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// Labelled is features with their classes, for probes.
+// Labelled is features and classes of images, for probes.
 type Labelled struct {
 	*Embedding
 	Labels []int32 // 0 … classes−1, one per image
@@ -21,10 +21,10 @@ type Labelled struct {
 
 func (l Labelled) check() error {
 	if len(l.Labels) != l.Len() {
-		return fmt.Errorf("%d labels for %d images: a probe needs one each", len(l.Labels), l.Len())
+		return fmt.Errorf("%d labels for %d images: give one each", len(l.Labels), l.Len())
 	}
 	if slices.Min(l.Labels) < 0 {
-		return errors.New("a label is negative: classes count from 0")
+		return errors.New("a label is negative: classes start at 0")
 	}
 	return nil
 }
@@ -33,14 +33,14 @@ func checkProbe(train, test Labelled) error {
 	return errors.Join(train.check(), test.check(), sameFeatures(train.Embedding, test.Embedding))
 }
 
-// KNN is the classes that the k nearest training images vote for, by Euclidean distance, with all
-// votes equal and a tie going to the smaller class (k = 5 in W-MSE's protocol). watch may be nil.
+// KNN predicts the class of each test image: that of most of its k nearest training images, by Euclidean distance. Of
+// several such classes it takes the smallest. W-MSE's protocol has k = 5. watch may be nil.
 func KNN(ctx context.Context, train, test Labelled, k int, watch func(done, total int)) ([]int32, error) {
 	if err := checkProbe(train, test); err != nil {
 		return nil, err
 	}
 	if k < 1 || k > train.Len() {
-		return nil, fmt.Errorf("%d nearest neighbours of %d training images: want 1 to that many", k, train.Len())
+		return nil, fmt.Errorf("%d nearest neighbours of %d training images: use 1 to the number of images", k, train.Len())
 	}
 	classes := int(slices.Max(train.Labels)) + 1
 	var out []int32
@@ -65,7 +65,7 @@ func KNN(ctx context.Context, train, test Labelled, k int, watch func(done, tota
 	return out, err
 }
 
-// Accuracy is the share of predictions that are right.
+// Accuracy is the share of correct predictions.
 func (l Labelled) Accuracy(predicted []int32) float64 {
 	right := 0
 	for i, p := range predicted {
@@ -76,7 +76,7 @@ func (l Labelled) Accuracy(predicted []int32) float64 {
 	return float64(right) / float64(len(predicted))
 }
 
-// LinearOptions of [LinearProbe]. The zero value is W-MSE's protocol.
+// LinearOptions are the options of [LinearProbe]. The zero value is W-MSE's protocol.
 type LinearOptions struct {
 	Epochs int // 0 means 500
 	Batch  int // 0 means 1,000
@@ -84,10 +84,9 @@ type LinearOptions struct {
 	Watch  func(done, total int) // may be nil
 }
 
-// LinearProbe trains one linear layer on the training features, without augmentation: Adam with
-// weight decay 5e-6, its rate falling from 1e-2 to 1e-6 by one factor an epoch. It returns the
-// classes it gives the test images. Weights start at zero, which for a convex loss is as good as
-// any; the last batch of an epoch may be smaller.
+// LinearProbe trains a linear layer on the training features, without augmentation, and predicts the class of each test
+// image. It uses Adam with weight decay 5e-6. The learning rate falls from 1e-2 to 1e-6 by the same factor every epoch.
+// Weights start at zero, because the loss is convex. The last batch of an epoch may be smaller.
 func LinearProbe(ctx context.Context, train, test Labelled, o LinearOptions) ([]int32, error) {
 	if err := checkProbe(train, test); err != nil {
 		return nil, err

@@ -8,9 +8,9 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// PSNR is the peak signal-to-noise ratio of every pair of images, 10·log₁₀(1/MSE) in dB with pixels
-// in [0,1] (data range 1), and the MSE. Equal images have +∞. Take the mean over images afterwards:
-// it differs from the PSNR of the mean MSE. Sets must have one shape.
+// PSNR is the peak signal-to-noise ratio of every pair of images, 10·log₁₀(1/MSE) in dB with pixels in [0,1] (data range
+// 1), and the MSE. It is +∞ for equal images. The mean PSNR differs from the PSNR of the mean MSE. The sets must have the
+// same shape.
 func PSNR(ctx context.Context, a, b *data.Set) (psnr, mse []float64, err error) {
 	err = pairs(ctx, a, b, func(x, y torch.Tensor) {
 		e := x.Sub(y).Square().MeanDim(1, 2, 3)
@@ -23,7 +23,7 @@ func PSNR(ctx context.Context, a, b *data.Set) (psnr, mse []float64, err error) 
 // pairs calls f for batches of both sets: float64 [n,c,h,w] in [0,1].
 func pairs(ctx context.Context, a, b *data.Set, f func(x, y torch.Tensor)) error {
 	if a.Shape != b.Shape {
-		return fmt.Errorf("%s has %v images and %s %v: pairs need one shape", a.Name, a.Shape, b.Name, b.Shape)
+		return fmt.Errorf("%s has %v images and %s %v: use sets of the same shape", a.Name, a.Shape, b.Name, b.Shape)
 	}
 	double := func(pixels []byte, s data.Shape) torch.Tensor {
 		return torch.FromBytes(pixels, torch.Uint8, s.N, s.H, s.W, s.C).Permute(0, 3, 1, 2).To(torch.Float64).DivScalar(255)

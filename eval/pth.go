@@ -8,8 +8,8 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// readState reads a state dict of float32 tensors from a .safetensors or from what torch.save
-// wrote. The caller closes the tensors.
+// readState reads a state dict of float32 tensors from a .safetensors or a file of torch.save. The caller closes the
+// tensors.
 func readState(path string) (state []torch.Entry, err error) {
 	if strings.ToLower(filepath.Ext(path)) == ".safetensors" {
 		tensors, _, err := torch.ReadSafetensors(path)
@@ -24,11 +24,11 @@ func readState(path string) (state []torch.Entry, err error) {
 	}
 	for _, e := range entries {
 		switch {
-		case strings.HasSuffix(e.Name, ".num_batches_tracked"): // int64, and nothing to eval mode
+		case strings.HasSuffix(e.Name, ".num_batches_tracked"): // int64, not used in eval mode
 			e.Tensor.Close()
 			continue
 		case e.Tensor.DType() != torch.Float32 && err == nil:
-			err = fmt.Errorf("%s: %s is %s %v: want float32", path, e.Name, e.Tensor.DType(), e.Tensor.Shape())
+			err = fmt.Errorf("%s: %s is %s %v: use float32", path, e.Name, e.Tensor.DType(), e.Tensor.Shape())
 		}
 		state = append(state, e)
 	}

@@ -66,13 +66,13 @@ func TestPSNRAndSSIMAreScikitImages(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, math.IsInf(psnr[0], 1), "equal images")
 		_, _, err = PSNR(t.Context(), a, b.Head(2))
-		assert.ErrorContains(t, err, "one shape")
+		assert.ErrorContains(t, err, "the same shape")
 		tiny, err := data.New(data.Shape{N: 1, H: 8, W: 8, C: 1}, make([]byte, 64), nil)
 		require.NoError(t, err)
 		_, err = SSIM(t.Context(), tiny, tiny, Gauss)
 		assert.ErrorContains(t, err, "at least 11×11")
 		_, err = SSIM(t.Context(), a, b, "disc")
-		assert.ErrorContains(t, err, `want "gauss" or "box"`)
+		assert.ErrorContains(t, err, `use "gauss" or "box"`)
 	})
 }
 

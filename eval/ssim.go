@@ -9,15 +9,15 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Window is what SSIM takes its local statistics over.
+// Window is the window of SSIM's local statistics.
 type Window string
 
-// The two windows that papers use. The zero value is Wang's.
+// The two windows of published results. The zero value is Gauss.
 const (
-	// Gauss is that of Wang et al. 2004: Gaussian, σ = 1.5, 11×11, population covariance; scikit-image with
+	// Gauss is the window of Wang et al. 2004: Gaussian, σ = 1.5, 11×11, population covariance; scikit-image with
 	// gaussian_weights=True, use_sample_covariance=False.
 	Gauss Window = "gauss"
-	// Box is scikit-image's default: 7×7, all equal, sample covariance.
+	// Box is scikit-image's default: 7×7, equal weights, sample covariance.
 	Box Window = "box"
 )
 
@@ -28,8 +28,7 @@ func (w Window) String() string {
 	return "Gaussian σ 1.5, 11×11, population covariance"
 }
 
-// kernel is the window's weights along one direction, and the factor that makes its covariance
-// unbiased if it is to be.
+// kernel returns the weights along one direction, and the factor between population covariance and the window's.
 func (w Window) kernel() (weights []float64, correct float64, err error) {
 	switch w {
 	case Box:
@@ -49,12 +48,12 @@ func (w Window) kernel() (weights []float64, correct float64, err error) {
 		}
 		return weights, 1, nil
 	}
-	return nil, 0, fmt.Errorf("SSIM window %q: want %q or %q", string(w), string(Gauss), string(Box))
+	return nil, 0, fmt.Errorf("SSIM window %q: use %q or %q", string(w), string(Gauss), string(Box))
 }
 
-// SSIM is the structural similarity of every pair of images (Wang et al. 2004) with K₁ = 0.01, K₂ =
-// 0.03 and pixels in [0,1] (data range 1): the mean over the windows that lie inside the image, of
-// each channel, then over channels. Sets must have one shape, not smaller than the window.
+// SSIM is the structural similarity of every pair of images (Wang et al. 2004) with K₁ = 0.01, K₂ = 0.03 and pixels in
+// [0,1] (data range 1): the mean over all channels and all windows inside the image. The sets must have the same shape,
+// at least that of the window.
 func SSIM(ctx context.Context, a, b *data.Set, w Window) ([]float64, error) {
 	weights, correct, err := w.kernel()
 	if err != nil {

@@ -8,18 +8,17 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// TSNEOptions of [TSNE]. The zero value is van der Maaten's and scikit-learn's usual.
+// TSNEOptions are the options of [TSNE]. The zero value is usual for van der Maaten and scikit-learn.
 type TSNEOptions struct {
 	Perplexity float64 // 0 means 30
 	Steps      int     // 0 means 1,000
-	Seed       uint64  // of the start
+	Seed       uint64  // of the initial points
 	Watch      func(done, total int)
 }
 
-// TSNE lays points out in the plane so that neighbours stay neighbours (van der Maaten & Hinton 2008):
-// [n][2], and the Kullback–Leibler divergence that is left. It is exact, O(n²) in time and memory (32
-// MB a matrix at 2,000 points), and meant for a few thousand. It is ours since the one Go library
-// (danaugrs/go-tsne) has rested since 2020, and matrices of this size belong to libtorch.
+// TSNE returns points in the plane, [n][2], whose neighbours are those of the features (van der Maaten & Hinton 2008),
+// and the Kullback–Leibler divergence that is left. It is exact: O(n²) in time and memory, 32 MB a matrix at 2,000
+// points.
 func TSNE(ctx context.Context, e *Embedding, o TSNEOptions) (points [][2]float64, divergence float64, err error) {
 	if o.Perplexity == 0 {
 		o.Perplexity = 30
@@ -29,7 +28,7 @@ func TSNE(ctx context.Context, e *Embedding, o TSNEOptions) (points [][2]float64
 	}
 	n := e.Len()
 	if float64(n) < 3*o.Perplexity+1 || o.Perplexity < 1 {
-		return nil, 0, fmt.Errorf("t-SNE of %d points with perplexity %v: want a perplexity of at least 1, and more than three times as many points", n, o.Perplexity)
+		return nil, 0, fmt.Errorf("t-SNE of %d points with perplexity %v: use a perplexity of at least 1, and more than three times as many points", n, o.Perplexity)
 	}
 	err = torch.Do(func() error {
 		p, err := affinities(ctx, e.X.To(torch.Float64), o.Perplexity)
@@ -52,8 +51,8 @@ func TSNE(ctx context.Context, e *Embedding, o TSNEOptions) (points [][2]float64
 	return points, divergence, err
 }
 
-// affinities is P: [n,n], symmetric, summing to 1. Each row's Gaussian is as wide as gives it the
-// perplexity, found by bisection of all rows at once.
+// affinities is P: [n,n], symmetric, with sum 1. Bisection, for all rows at once, finds the width of each row's Gaussian
+// that gives the perplexity.
 func affinities(ctx context.Context, x torch.Tensor, perplexity float64) (torch.Tensor, error) {
 	n := x.Size(0)
 	x = x.Sub(x.MeanKeepDim(0))
@@ -82,7 +81,7 @@ func affinities(ctx context.Context, x torch.Tensor, perplexity float64) (torch.
 	return p.Add(p.T()).DivScalar(2 * float64(n)), nil
 }
 
-// descend is gradient descent with momentum and gains; the first quarter exaggerates P twelvefold.
+// descend is gradient descent with momentum and gains. In the first quarter of the steps P is multiplied by 12.
 func descend(ctx context.Context, p, y torch.Tensor, o TSNEOptions) (torch.Tensor, float64, error) {
 	n := y.Size(0)
 	const exaggeration = 12.0

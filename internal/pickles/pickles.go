@@ -1,9 +1,8 @@
-// Package pickles reads Python pickles of files that came from anywhere, through gopickle.
+// Package pickles reads Python pickles of unknown origin with gopickle.
 //
-// A pickle is a program. All that one may do here is to build numbers, strings, lists and dicts, and
-// to call the few Go functions that [Rules] put in the place of Python's. Every instruction is vetted
-// before the first is executed, for gopickle allocates whatever a pickle announces; what it allocates
-// afterwards is bounded by a multiple of the pickle's length.
+// A pickle is a program. Here it may build numbers, strings, lists and dicts, and call the few Go functions that [Rules]
+// put in place of Python's. All instructions are checked before the first is executed, because gopickle allocates
+// whatever a pickle asks for. After that, allocations are bounded by a multiple of the pickle's length.
 package pickles
 
 import (
@@ -14,16 +13,16 @@ import (
 	"github.com/nlpodyssey/gopickle/pickle"
 )
 
-// Rules say what the pickles of one kind may hold.
+// Rules say what pickles of one kind may contain.
 type Rules struct {
 	Kind       string                                 // of file, for messages: "a batch of CIFAR"
-	Opcodes    string                                 // those that it may use
+	Opcodes    string                                 // allowed opcodes
 	Steps      int                                    // instructions, at most
 	Objects    int                                    // lists, dicts, calls and long tuples, at most
-	Share      int                                    // and one more for so many bytes of it; 0 is no more
+	Share      int                                    // one more object is allowed per Share bytes; 0: none
 	Integer    int                                    // bytes of the longest integer
-	Class      func(module, name string) (any, error) // what stands for a class, or why it is refused
-	Persistent func(id any) (any, error)              // what an object outside the pickle is
+	Class      func(module, name string) (any, error) // value in place of a class, or an error
+	Persistent func(id any) (any, error)              // value in place of an object outside the pickle
 }
 
 // Func is a Go function that a pickle may call.
@@ -32,14 +31,14 @@ type Func func(args ...any) (any, error)
 // Call implements gopickle's types.Callable.
 func (f Func) Call(args ...any) (any, error) { return f(args...) }
 
-// Load executes the pickle that b starts with and returns its value, made of gopickle's types, and
-// its length. Errors are one line, without the file's name.
+// Load executes the pickle at the start of b. It returns its value, made of gopickle's types, and its length. Errors are
+// one line, without the file's name.
 func (r Rules) Load(b []byte) (value any, n int, err error) {
 	n, err = r.vet(b)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { // gopickle panics on some programs that make no sense
+	defer func() { // gopickle panics on some damaged pickles
 		if p := recover(); p != nil {
 			value, err = nil, errors.New("its pickle makes no sense; fetch it again")
 		}

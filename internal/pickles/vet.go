@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The opcodes that vet has to tell apart; Python's pickletools describes them all.
+// The opcodes that vet handles. Python's pickletools describes all opcodes.
 const (
 	opProto    = 0x80
 	opStop     = '.'
@@ -29,17 +29,17 @@ const (
 	opFrame    = 0x95
 )
 
-// Protocol2 lists the opcodes with which plain values and objects are pickled in protocols 2 and 3.
+// Protocol2 lists the opcodes of values and objects in protocols 2 and 3.
 const Protocol2 = "\x80.(cN\x88\x89JKM\x8aGUTXCB)t\x85\x86\x87]ae}suqrhjRb"
 
 // Protocol5 adds those of protocols 4 and 5.
 const Protocol5 = Protocol2 + "\x8c\x8d\x93\x94\x95"
 
-// BinPersID refers to an object outside the pickle.
+// BinPersID is the opcode for an object outside the pickle.
 const BinPersID = "Q"
 
-// argument says how the argument of an opcode is sized: that many bytes, or, where negative, a count
-// of that many bytes and then what it counts. Opcodes that are not here have none.
+// argument is the size of an opcode's argument in bytes. If it is −n, the argument is a count of n bytes followed by that
+// number of bytes. Other opcodes have no argument.
 var argument = map[byte]int{
 	opProto: 1, opFrame: 8,
 	'J': 4, 'K': 1, 'M': 2, opLong1: -1, 'G': 8, // numbers
@@ -47,24 +47,23 @@ var argument = map[byte]int{
 	opPut: 1, opPutLong: 4, opGet: 1, opGetLong: 4, // the memo
 }
 
-// maxNested bounds the open marks: each costs gopickle 256 bytes. A dict within a dict is one.
+// maxNested bounds the open marks, of which each costs gopickle 256 bytes. A dict inside a dict is one.
 const maxNested = 64
 
-// A walk is vet's way through the instructions of one pickle.
+// A walk is the state of vet.
 type walk struct {
 	Rules
 	b        []byte
 	nested   int         // open marks
 	objects  int         // made so far
-	frameEnd int         // of the last frame
-	top      int         // bytes of the string on top of the stack, 0 for anything else
-	memo     map[int]int // the same for what was stored
-	echoed   int         // bytes of strings that came from the memo
+	frameEnd int         // end of the last frame
+	top      int         // length of the string on top of the stack, 0 for other values
+	memo     map[int]int // the same for values in the memo
+	echoed   int         // bytes of strings taken from the memo
 }
 
-// vet walks the instructions of the pickle that b starts with, returns its length, and refuses what
-// the rules do: other classes, other opcodes, more objects, and counts beyond the end, for which
-// gopickle would allocate.
+// vet checks the instructions of the pickle at the start of b and returns its length. It is an error if the pickle breaks
+// the rules, or has a count beyond its end, for which gopickle would allocate.
 func (r Rules) vet(b []byte) (int, error) {
 	w := walk{Rules: r, b: b, memo: map[int]int{}}
 	for at, steps := 0, 0; at < len(b); steps++ {
@@ -91,7 +90,7 @@ func (r Rules) vet(b []byte) (int, error) {
 	return 0, errors.New("its pickle is cut short; fetch it again")
 }
 
-// size is the length of the argument of op, which starts at at.
+// size is the length of the argument of op. It starts at index at.
 func (w *walk) size(at int, op byte) (int, error) {
 	b, size := w.b[at:], argument[op]
 	if op == opGlobal {
@@ -126,7 +125,7 @@ func (w *walk) global(b []byte) (int, error) {
 	return len(module) + len(name) + 2, nil
 }
 
-// step accounts for an instruction whose argument is n bytes from at.
+// step counts an instruction whose argument is the n bytes at index at.
 func (w *walk) step(at int, op byte, n int) error {
 	top := 0
 	switch op {
@@ -160,7 +159,7 @@ func (w *walk) step(at int, op byte, n int) error {
 	if w.Share > 0 {
 		most += at / w.Share
 	}
-	// gopickle prints what it cannot call, with each of its strings as often as it occurs.
+	// An error of gopickle prints a value with each of its strings as often as it occurs.
 	if w.nested < 0 || w.nested > maxNested || w.objects > most || w.echoed > len(w.b)+1<<16 {
 		return w.complicated()
 	}
