@@ -62,7 +62,7 @@ func (c chunk) shape(ctx context.Context, s shaper, want *Shape, dst []byte) (_ 
 	return dst, sums, wrong, ctx.Err()
 }
 
-// ErrBadImage is in the errors of Open about images that Options.Skip leaves out.
+// ErrBadImage is in the errors about images that Options.Skip leaves out.
 var ErrBadImage = errors.New("mend or remove it")
 
 // badImages names the first image that cannot be used, and counts the others.
@@ -76,9 +76,9 @@ func badImages(wrong []imageError) error {
 func mixed(f frame, want Shape) error {
 	if f.h == want.H && f.w == want.W && f.c != want.C {
 		colours := map[int]string{1: "gray", 3: "RGB"}
-		return fmt.Errorf("%s, where the images before it are %s; make all of them one or the other: liebm data prepare --rgb repeats gray three times", colours[f.c], colours[want.C])
+		return fmt.Errorf("%s, where the images before it are %s; prepare the set with rgb, which repeats gray three times", colours[f.c], colours[want.C])
 	}
-	return fmt.Errorf("%d×%d pixels, where the images before it have %d×%d; liebm data prepare --size N resizes all of them", f.w, f.h, want.W, want.H)
+	return fmt.Errorf("%d×%d pixels, where the images before it have %d×%d; prepare the set with a size, to which all are resized", f.w, f.h, want.W, want.H)
 }
 
 // ordered calls f(0) … f(n−1) from as many goroutines as Go may run at once and yields the results in order. It runs at

@@ -52,7 +52,7 @@ func (f frame) crop(name string) (frame, error) {
 		side := min(f.h, f.w)
 		return f.cut((f.w-side)/2, (f.h-side)/2, side), nil
 	case name == "" && f.h != f.w:
-		return f, fmt.Errorf("%d×%d pixels are no square; liebm data prepare --crop center crops them, --crop none squashes them", f.w, f.h)
+		return f, fmt.Errorf("%d×%d pixels are no square; choose crop center, or none to squash them", f.w, f.h)
 	}
 	return f, nil
 }

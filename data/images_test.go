@@ -203,19 +203,19 @@ func TestImagesAreRefusedWithALineEach(t *testing.T) {
 	t.Run("mixed sizes", func(t *testing.T) {
 		dir := folder(t, map[string][]byte{"a.png": good, "b.png": solid(t, 9, 9, 1, true)})
 		_, err := Open(dir, Options{})
-		require.ErrorContains(t, err, "b.png: 9×9 pixels, where the images before it have 8×8; liebm data prepare --size N resizes")
+		require.ErrorContains(t, err, "b.png: 9×9 pixels, where the images before it have 8×8; prepare the set with a size")
 		assert.Equal(t, Shape{2, 4, 4, 3}, mustOpen(t, dir, Options{Size: 4}).Shape)
 	})
 	t.Run("gray among RGB", func(t *testing.T) {
 		dir := folder(t, map[string][]byte{"a.png": good, "b.png": solid(t, 8, 8, 1, false)})
 		_, err := Open(dir, Options{})
-		require.ErrorContains(t, err, "b.png: gray, where the images before it are RGB; make all of them one or the other")
+		require.ErrorContains(t, err, "b.png: gray, where the images before it are RGB; prepare the set with rgb")
 		assert.Equal(t, Shape{2, 8, 8, 3}, mustOpen(t, dir, Options{RGB: true}).Shape)
 	})
 	t.Run("no square", func(t *testing.T) {
 		dir := folder(t, map[string][]byte{"a.png": solid(t, 8, 10, 1, false)})
 		_, err := Open(dir, Options{})
-		require.ErrorContains(t, err, "10×8 pixels are no square; liebm data prepare --crop center")
+		require.ErrorContains(t, err, "10×8 pixels are no square; choose crop center")
 		assert.Equal(t, Shape{1, 8, 8, 1}, mustOpen(t, dir, Options{Crop: "center"}).Shape)
 	})
 }

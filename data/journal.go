@@ -224,7 +224,7 @@ func refuse(wrong []imageError) error {
 	if len(wrong) > most {
 		errs = append(errs, fmt.Errorf("and %d more like these", len(wrong)-most))
 	}
-	return errors.Join(append(errs, errors.New("mend or remove them, or leave such images out (--skip-unreadable)"))...)
+	return errors.Join(append(errs, ErrBadImage)...)
 }
 
 // finish writes labels, index and record after the pixels, then the header, and gives the file its name.

@@ -15,7 +15,7 @@ import (
 // not square, and reads them as pytorch-fid does: gray is repeated to three channels, and transparency is dropped.
 type Pictures struct {
 	Files []string
-	Skip  bool // leave out files that cannot be read
+	Skip  bool // leave out files that cannot be read, instead of an error with ErrBadImage
 }
 
 // PicturesRead counts the files that [Pictures.Each] read.
@@ -65,7 +65,7 @@ func (p *Pictures) Each(ctx context.Context, size int, f func(shape Shape, pixel
 			read.Skipped = append(read.Skipped, r.err.Error())
 			continue
 		case r.err != nil:
-			return read, fmt.Errorf("%w; repair or remove it, or leave such files out with --skip-unreadable", r.err)
+			return read, fmt.Errorf("%w; %w", r.err, ErrBadImage)
 		case first == "":
 			first, shape = p.Files[i], Shape{0, r.H, r.W, 3}
 		case r.W != shape.W || r.H != shape.H:

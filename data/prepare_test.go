@@ -172,7 +172,7 @@ func TestPrepareNamesBadImages(t *testing.T) {
 	_, err := Prepare(t.Context(), dir, out, PrepareOptions{})
 	require.ErrorContains(t, err, "a/00003.png: starts with 3c 68 74 6d")
 	require.ErrorContains(t, err, "b/00012.png: 16 bits")
-	require.ErrorContains(t, err, "--skip-unreadable")
+	require.ErrorIs(t, err, ErrBadImage)
 
 	report := mustPrepare(t, dir, out, PrepareOptions{Options: Options{Skip: true}})
 	assert.Equal(t, 18, report.N)
@@ -255,7 +255,7 @@ func TestPreparedFilesThatAreDamaged(t *testing.T) {
 		"only a header": {good[:100], "cut short", "cut short"},
 		"longer":        {append(append([]byte{}, good...), 1), "its header declares", "its header declares"},
 		"version":       {edit(8, 2), "another version", "another version"},
-		"another file":  {[]byte("<html>"), "not a file of liebm data prepare", "not a file of liebm data prepare"},
+		"another file":  {[]byte("<html>"), "not a prepared file", "not a prepared file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(folder(t, map[string][]byte{"x.liebm": c.b}), "x.liebm")

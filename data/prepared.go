@@ -57,7 +57,7 @@ type Record struct {
 	Skipped []string `json:"skipped,omitempty"`
 }
 
-var errNotPrepared = errors.New("not a file of liebm data prepare; prepare it again")
+var errNotPrepared = errors.New("not a prepared file; prepare it again")
 
 func isPrepared(b []byte) bool { return bytes.HasPrefix(b, []byte(preparedMagic)) }
 

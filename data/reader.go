@@ -62,7 +62,7 @@ type reader struct {
 // maxHeld bounds the pixels that Open holds in memory: SVHN's extra images have 1.6 GB.
 const maxHeld = 2 << 30
 
-var errTooBig = fmt.Errorf("more than %d GiB of pixels: make one mapped file of it with liebm data prepare, and open that", maxHeld>>30)
+var errTooBig = fmt.Errorf("more than %d GiB of pixels: prepare the set, and open the prepared file", maxHeld>>30)
 
 const (
 	maxDepth  = 3         // levels of folders below the given one: root/FashionMNIST/raw has two

@@ -84,7 +84,7 @@ func (in *Input) notePictures(read data.PicturesRead) {
 		add("%d of %d files are JPEG: compression moves FID by several points; PNG is exact", read.JPEG, read.N)
 	}
 	if read.Transparent > 0 {
-		add("%d of %d images are transparent: their alpha is dropped, as pytorch-fid drops it, where liebm data refuses them", read.Transparent, read.N)
+		add("%d of %d images are transparent: their alpha is dropped, as pytorch-fid drops it, where data.Open refuses them", read.Transparent, read.N)
 	}
 }
 

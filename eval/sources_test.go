@@ -52,7 +52,7 @@ func TestAFolderIsReadInOrderWithoutAlpha(t *testing.T) {
 		b := byte(i)
 		require.Equal(t, []byte{b, 0, 0, b, 10, 0, b, 20, 0, b, 0, 100, b, 10, 100, b, 20, 100}, set.Image(i))
 	}
-	assert.Equal(t, "70 of 70 images are transparent: their alpha is dropped, as pytorch-fid drops it, where liebm data refuses them", input.Notes[0])
+	assert.Equal(t, "70 of 70 images are transparent: their alpha is dropped, as pytorch-fid drops it, where data.Open refuses them", input.Notes[0])
 	assert.Equal(t, set.SHA256(), input.SHA256, "the same pixels have the same hash, however they are kept")
 
 	path := filepath.Join(t.TempDir(), "x.npz")

@@ -43,8 +43,10 @@ func deviceFlag() cli.Flag {
 	return &cli.StringFlag{Name: "device", Value: "auto", Usage: "cpu, cuda, cuda:N, or auto: a GPU if there is one"}
 }
 
+const skipUnreadable = "skip-unreadable"
+
 func skipFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "skip-unreadable", Usage: "leave files out that cannot be read, and list them"}
+	return &cli.BoolFlag{Name: skipUnreadable, Usage: "leave files out that cannot be read, and list them"}
 }
 
 func jsonFlag() cli.Flag {

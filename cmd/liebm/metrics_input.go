@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,7 +58,6 @@ func openSource(c *cli.Context, name string) (*source, error) {
 	var set *data.Set
 	if err == nil {
 		set, err = data.Open(name, data.Options{Skip: skip})
-		err = orSkip(err)
 	} else if set, err = openNamed(name); err != nil {
 		err = fmt.Errorf("%s: no such file or folder, and as a data set: %w", name, err)
 	}
@@ -69,14 +67,6 @@ func openSource(c *cli.Context, name string) (*source, error) {
 	images := eval.FromSet(set)
 	images.Name = name
 	return &source{Source: &eval.Source{Images: images}, set: set}, nil
-}
-
-// orSkip adds the flag that leaves out what an error of data.Open is about, where it does.
-func orSkip(err error) error {
-	if errors.Is(err, data.ErrBadImage) {
-		return fmt.Errorf("%w, or leave such files out with --skip-unreadable", err)
-	}
-	return err
 }
 
 // openNamed opens a known set, "cifar10" or "cifar10:test".

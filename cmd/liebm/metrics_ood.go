@@ -170,7 +170,7 @@ func (t *oodTable) open(cfg train.Config, test *data.Set, name string) (*data.Se
 	if err == nil && set.Fit != "" {
 		t.record.Warn(fmt.Sprintf("%s: fitted to %d×%d pixels (%s); papers differ between padding with black and resizing", name, set.H, set.W, set.Fit))
 	}
-	return set, orSkip(err)
+	return set, err
 }
 
 func (t *oodTable) fromFiles() error {

@@ -160,7 +160,9 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 		assert.Contains(t, err.Error(), c.want)
 		assert.NotContains(t, err.Error(), "\n")
 	}
-	_, err := run(t, "metrics", "psnr", good, cut, "--skip-unreadable")
+	_, err := run(t, "metrics", "psnr", good, cut)
+	assert.ErrorContains(t, err, "mend or remove it, or leave such files out with --skip-unreadable")
+	_, err = run(t, "metrics", "psnr", good, cut, "--skip-unreadable")
 	assert.ErrorContains(t, err, "pairs no longer match")
 	r := record(t, "metrics", "psnr", good, zipped(good))
 	assert.True(t, math.IsInf(r.Values["psnr"], 1), "a zip is read as its folder")

@@ -66,7 +66,7 @@ func score(c *cli.Context) error {
 	for _, name := range c.Args().Slice() {
 		set, err := m.Config.OpenImages(name, data.Options{Skip: c.Bool("skip-unreadable")})
 		if err != nil {
-			return orSkip(err)
+			return err
 		}
 		defer set.Close()
 		if c.IsSet("n") {

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/config"
 )
 
@@ -24,8 +27,19 @@ func answerPlainly(parent string, commands []*cli.Command) {
 		if len(c.Subcommands) > 0 && c.Action == nil {
 			c.Action = wrongCommand(path, c.Subcommands)
 		}
+		if action := c.Action; slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == skipUnreadable }) {
+			c.Action = func(c *cli.Context) error { return orSkip(action(c)) }
+		}
 		answerPlainly(path, c.Subcommands)
 	}
+}
+
+// orSkip adds the flag that leaves out the images of an error.
+func orSkip(err error) error {
+	if errors.Is(err, data.ErrBadImage) {
+		return fmt.Errorf("%w, or leave such files out with --%s", err, skipUnreadable)
+	}
+	return err
 }
 
 // wrongFlag explains why the flags of the command at path could not be read.
