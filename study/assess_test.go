@@ -46,6 +46,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	torch.SetThreads(1) // tests of other packages run beside these
 	code := m.Run()
 	for _, dir := range foldersOfTests {
 		_ = os.RemoveAll(dir)

@@ -111,6 +111,15 @@ func ReadConfig(dir string) (Config, error) { return readConfig[Config](dir) }
 // ReadSSLConfig reads the config of the pretraining run in dir.
 func ReadSSLConfig(dir string) (SSLConfig, error) { return readConfig[SSLConfig](dir) }
 
+// ReadInfo reads the run.json of the run in dir.
+func ReadInfo(dir string) (RunInfo, error) {
+	run, err := openRun(dir)
+	if err != nil {
+		return RunInfo{}, err
+	}
+	return run.Info()
+}
+
 func readConfig[C interface{ Validate() error }](dir string) (cfg C, err error) {
 	run, err := openRun(dir)
 	if err != nil {

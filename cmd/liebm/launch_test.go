@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/data/datatest"
 	"github.com/liebm/liebm/torch/torchtest"
 )
 
@@ -51,7 +52,7 @@ func launch(t *testing.T, place func(rank string) []string, args ...string) [2]*
 func training(t *testing.T, out, steps string) []string {
 	t.Helper()
 	return append([]string{"train", "--preset", "fmnist-em", "--encoder", pretrained(t), "--out", out, "--steps", steps,
-		"--set", "data.name=" + fewImages(t, 64, 1)}, small...)
+		"--set", "data.name=" + datatest.FashionMNIST(t, 64, 1)}, small...)
 }
 
 func TestTwoProcessesTrainUnder(t *testing.T) {

@@ -2,37 +2,42 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/train"
 )
 
 func reproduceCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "reproduce",
-		Usage:     "train what a table or figure of the paper compares, and lay our figures beside the published ones",
+		Usage:     "train the models that a table or figure of the paper compares, and show our figures beside the published ones",
 		ArgsUsage: "NAME...",
-		Description: `NAME is table1 … table12, fig6, fig7, fig8, fig9, or bfloat16. Each leaves NAME.md, NAME.json and, where there is
-something to see, NAME.svg or NAME.png in --out. A model that several of them compare is trained once, in a run
-folder of its own; Ctrl-C saves, and the same command goes on. Processes with the same --out share the work.
+		Description: `NAME is table1 to table12, fig6 to fig9, or bfloat16. Each leaves NAME.md and NAME.json in --out, and plots
+or pictures where it has any. A model that several of them compare is trained once, in a run folder of its
+own. Ctrl-C saves, and the same command goes on. Processes with the same --out share the work.
 
-	liebm reproduce fig6 --scale mini                        # Fashion-MNIST: minutes a model on two CPU cores
+	liebm reproduce fig6 --scale mini                        # Fashion-MNIST: minutes for each model on two CPU cores
 	liebm reproduce table9 table10 --seeds 1,2,3
-	liebm reproduce fig6 --scale mini --dry-run              # what would be trained, and for how long
-	liebm reproduce table1 --scale paper                     # the plan: steps, GPU-hours, disk; runs where there is a GPU
-	liebm reproduce table1 --scale paper --weights W.pth     # with FID and IS; W.pth is pytorch-fid's file
+	liebm reproduce fig6 --scale mini --dry-run              # print the plan: models, steps, minutes
+	liebm reproduce table1 --scale paper --dry-run           # steps, GPU-hours, disk
+	liebm reproduce table1 --scale paper --weights W.pth     # train on a GPU; W.pth is pytorch-fid's file
 
---scale mini is Fashion-MNIST with small networks: its figures show which trends appear, and compare with nothing
-published. --scale paper is the published setting (Table 12).`,
+--scale mini is Fashion-MNIST with small networks. Its figures show which trends appear; do not compare
+them with published ones. --scale paper is the published setting (Table 12).`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "scale", Value: "mini", Usage: "mini or paper"},
 			&cli.StringFlag{Name: "out", Value: "runs/reproduce", Usage: "`FOLDER` of models and results"},
-			&cli.StringFlag{Name: "seeds", Value: "1", Usage: "as in 1,2,3: each model is trained once for each, and means and spreads are shown"},
-			&cli.StringFlag{Name: "cells", Usage: "train only these of the models that are compared, as in em,erm"},
+			&cli.StringFlag{Name: "seeds", Value: "1", Usage: "seeds, as in 1,2,3: each model is trained once for each, and tables show means and deviations"},
+			&cli.StringFlag{Name: "cells", Usage: "train only these models, as in em,erm (default: all that are compared)"},
 			&cli.IntFlag{Name: "steps", Usage: "training steps of each model (default: 2000 for mini, Table 12's for paper)"},
 			&cli.Float64Flag{Name: "minutes", Usage: "stop after this time, as Ctrl-C does (default: when all is done)"},
 			&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
@@ -45,84 +50,91 @@ published. --scale paper is the published setting (Table 12).`,
 }
 
 func reproduce(c *cli.Context) error {
-	if c.NArg() == 0 {
-		return fmt.Errorf("name what to reproduce: %s", strings.Join(studyNames(), ", "))
-	}
-	sc, err := scaleOf(c)
+	plan, err := studyPlan(c)
 	if err != nil {
 		return err
 	}
-	seeds, err := seedsOf(c.String("seeds"))
-	if err != nil {
-		return err
-	}
-	var only []string
-	if c.IsSet("cells") {
-		only = strings.Split(c.String("cells"), ",")
-		if err := checkCells(only); err != nil {
-			return err
-		}
-	}
-	var chosen []study
-	for _, name := range c.Args().Slice() {
-		s, err := studyNamed(name)
+	switch {
+	case c.Bool("dry-run") && c.Bool("json"):
+		models, err := plan.Models()
 		if err != nil {
 			return err
 		}
-		chosen = append(chosen, s)
+		return printJSON(os.Stdout, models)
+	case !c.Bool("json"):
+		if err := plan.Print(os.Stdout); err != nil {
+			return err
+		}
 	}
-	plan, err := makePlan(c, sc, chosen, only, seeds)
+	if c.Bool("dry-run") {
+		return nil
+	}
+	setup, err := newSetup(c)
 	if err != nil {
 		return err
 	}
-	if err := plan.print(c); err != nil || c.Bool("dry-run") {
-		return err
-	}
-	if err := sc.ready(c, plan); err != nil {
-		return err
-	}
-	return plan.execute(c)
-}
-
-// execute is work within --minutes. One that was stopped says how to go on.
-func (p *plan) execute(c *cli.Context) error {
-	whole := c.Context
+	ctx := c.Context
+	minutes := c.Float64("minutes")
 	if c.IsSet("minutes") {
-		minutes := c.Float64("minutes")
 		if !(minutes > 0) {
 			return fmt.Errorf("--minutes %v: give a time above 0", minutes)
 		}
-		timed, stop := context.WithTimeout(whole, time.Duration(minutes*float64(time.Minute)))
+		timed, stop := context.WithTimeout(ctx, time.Duration(minutes*float64(time.Minute)))
 		defer stop()
-		c.Context = timed
+		ctx = timed
 	}
-	err := p.work(c)
-	if err == nil || c.Context.Err() == nil {
-		return err
-	}
-	if whole.Err() == nil {
-		err = fmt.Errorf("%v minutes are over: %w", c.Float64("minutes"), err)
-	}
-	return fmt.Errorf("%w\n  what is done is kept: the same liebm reproduce command goes on", err)
-}
-
-// work trains what the plan has, and writes each study's results.
-func (p *plan) work(c *cli.Context) error {
-	for _, part := range p.parts {
-		left, err := part.runAll(c.Context, p.seeds)
-		if err != nil {
+	results, err := plan.Run(ctx, setup)
+	for _, r := range results {
+		if err := printResult(c.Bool("json"), filepath.Join(c.String("out"), r.Scale, r.Name), r); err != nil {
 			return err
 		}
-		for _, name := range left {
-			fmt.Fprintf(os.Stderr, "%s is left to the process that is at it\n", name)
-		}
 	}
-	for _, s := range p.studies {
-		if err := p.write(c, s); err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
-		}
+	if err == nil || ctx.Err() == nil {
+		return err
 	}
-	return nil
+	if c.Context.Err() == nil {
+		err = fmt.Errorf("%v minutes are over: %w", minutes, err)
+	}
+	return fmt.Errorf("%w\n  everything done is kept; to go on: the same liebm reproduce command", err)
+}
+
+// studyPlan reads the flags of the plan.
+func studyPlan(c *cli.Context) (*study.Plan, error) {
+	if c.NArg() == 0 {
+		return nil, fmt.Errorf("name a table or figure: %s", strings.Join(study.Names(), ", "))
+	}
+	var studies []study.Study
+	for _, name := range c.Args().Slice() {
+		s, err := study.Named(name)
+		if err != nil {
+			return nil, err
+		}
+		studies = append(studies, s)
+	}
+	scale := study.Mini()
+	switch c.String("scale") {
+	case "mini":
+		if c.IsSet("weights") {
+			return nil, errors.New("--weights is for --scale paper: mini measures on features of Fashion-MNIST, and has no FID")
+		}
+	case "paper":
+		scale = study.Paper(c.String("weights"))
+	default:
+		return nil, fmt.Errorf("--scale %s: give mini or paper", c.String("scale"))
+	}
+	scale.Data, scale.Steps = c.String("data"), c.Int("steps")
+	if c.IsSet("steps") && scale.Steps < 1 {
+		return nil, fmt.Errorf("--steps %d: give at least 1", scale.Steps)
+	}
+	seeds, err := seedsOf(c.String("seeds"))
+	if err != nil {
+		return nil, err
+	}
+	o := study.PlanOptions{Out: c.String("out"), Seeds: seeds}
+	if c.IsSet("cells") {
+		o.Variants = strings.Split(c.String("cells"), ",")
+	}
+	return study.NewPlan(scale, studies, o)
 }
 
 // seedsOf reads a list such as 1,2,3.
@@ -137,4 +149,20 @@ func seedsOf(text string) (seeds []uint64, err error) {
 		}
 	}
 	return seeds, nil
+}
+
+func printResult(asJSON bool, path string, r *study.Result) error {
+	if asJSON {
+		return printJSON(os.Stdout, r)
+	}
+	_, err := fmt.Printf("\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path)
+	return err
+}
+
+// newSetup is the device that a command computes on, and the terminal that it reports to.
+func newSetup(c *cli.Context) (study.Setup, error) {
+	device, err := device(c)
+	return study.Setup{Device: device, Versions: map[string]string{"liebm": version}, Log: os.Stderr,
+		Progress: func(task string) func(done, total int) { return newProgress(task).count },
+		Training: func(task string) train.Watch { return newProgress(task).watch }}, err
 }

@@ -1,0 +1,371 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/internal/config"
+	"github.com/liebm/liebm/train"
+)
+
+// A variant is one way of training that the studies compare.
+type variant struct {
+	name    string   // of its run folders, and of PlanOptions.Variants
+	label   string   // in tables and plots
+	set     []string // what differs from the data set's preset
+	encoder string   // how its encoder is pretrained; empty: train.SimCLR
+	over    string   // the variant whose G and h stay frozen while this one trains a q (Eq. 26)
+}
+
+// variants are all of them, in the order of training: those that most studies read come first.
+var variants = []variant{
+	{name: "em", label: "EM"},
+	{name: "none", label: "EBM without latents", set: []string{"energy.posterior=none"}},
+	{name: "em-no-aug", label: "EM w/o Aug", set: []string{"replace_prob=0"}},
+	{name: "em-no-pretrain", label: "EM w/o pretrain", set: []string{"encoder=joint"}},
+	{name: "ejm", label: "EJM", set: []string{"target=ejm"}},
+	{name: "erm", label: "ERM", set: []string{"target=erm"}},
+	{name: "em-wmse", label: "W-MSE", encoder: train.WMSE},
+	{name: "em-byol", label: "BYOL", encoder: train.BYOL},
+	{name: "none-erm", label: "EBM without latents, ERM", set: []string{"energy.posterior=none", "target=erm", "rho=0"}},
+	{name: "vae", label: "VAE", set: []string{"energy.posterior=none", "target=erm", "rho=0", "omega1=0"}},
+	{name: "em-noise", label: "V adds noise", set: []string{"views.noise=true"}},
+	{name: "em-gaussian", label: "Gaussian posterior", set: []string{"energy.posterior=gaussian"}},
+	{name: "em-cebm", label: "CEBM", set: []string{"energy.posterior=cebm"}},
+	{name: "em-linear", label: "EM, linear F", set: []string{"energy.linear_f=true"}},
+	{name: "erm-linear", label: "ERM, linear F", set: []string{"energy.linear_f=true", "target=erm"}},
+	{name: "em-q", label: "EM, q by Eq. 26", over: "em"},
+	{name: "em-bfloat16", label: "EM, bfloat16 chains", set: []string{"precision=bfloat16"}},
+}
+
+// variantNamed returns a variant of the list.
+func variantNamed(name string) variant {
+	return variants[slices.IndexFunc(variants, func(v variant) bool { return v.name == name })]
+}
+
+// checkVariants is an error for a name that no variant has.
+func checkVariants(names []string) error {
+	for _, name := range names {
+		if !slices.ContainsFunc(variants, func(v variant) bool { return v.name == name }) {
+			var known []string
+			for _, v := range variants {
+				known = append(known, v.name)
+			}
+			return fmt.Errorf("no model is called %q: %sthere are %s", name, config.Guess(name, known), strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// A folder holds what a plan trains on one data set: a run folder for each cell and seed, and the encoders.
+type folder struct {
+	path  string
+	data  string // prefix of the presets
+	scale Scale
+	cells []*cell // one for each variant, in the same order
+}
+
+// A cell is a variant on the data set of a folder.
+type cell struct {
+	variant
+	folder   *folder
+	settings []string     // over the preset
+	config   train.Config // resolved, but for the seed
+	err      error        // why the config cannot be resolved
+	twin     *cell        // an earlier cell that trains the same; nil: there is none
+
+	needs []measurement // of the plan; nil: the plan does not train the cell
+}
+
+func newFolder(path, data string, sc Scale) *folder {
+	f := &folder{path: path, data: data, scale: sc}
+	for _, v := range variants {
+		c := &cell{variant: v, folder: f, settings: append(sc.settings(), v.set...)}
+		if c.encoder == "" {
+			c.encoder = train.SimCLR
+		}
+		c.config, c.err = train.Sources{Preset: data + "-em", Set: c.settings}.Resolve()
+		for _, earlier := range f.cells {
+			if c.err == nil && earlier.twin == nil && reflect.DeepEqual(c.config, earlier.config) && c.encoder == earlier.encoder && c.over == earlier.over {
+				c.twin = earlier
+				break
+			}
+		}
+		f.cells = append(f.cells, c)
+	}
+	return f
+}
+
+// cell returns the cell of a variant: the earlier of two that train the same.
+func (f *folder) cell(name string) *cell {
+	c := f.cells[slices.IndexFunc(f.cells, func(c *cell) bool { return c.name == name })]
+	if c.twin != nil {
+		return c.twin
+	}
+	return c
+}
+
+// dir is the run folder of a seed.
+func (c *cell) dir(seed uint64) string {
+	return filepath.Join(c.folder.path, fmt.Sprintf("%s-seed%d", c.name, seed))
+}
+
+// seeded is the config of a seed.
+func (c *cell) seeded(seed uint64) train.Config {
+	cfg := c.config
+	cfg.Seed = seed
+	return cfg
+}
+
+// A Cell is one model that a study trained: a variant of the method, from one seed.
+type Cell struct {
+	Name     string      `json:"cell"`
+	Seed     uint64      `json:"seed"`
+	Preset   string      `json:"preset"`
+	Settings []string    `json:"settings"`            // over the preset
+	Encoder  string      `json:"encoder"`             // the preset that pretrained its encoder
+	Diverged string      `json:"diverged,omitempty"`  // why training ended early, for good
+	WentBack bool        `json:"went_back,omitempty"` // training diverged, went back and ended with smaller steps
+	Values   eval.Values `json:"-"`                   // everything that was measured, as in fd_no_mcmc or auroc/constant
+	Curve    []Point     `json:"-"`                   // the distance of G alone in the course of training
+}
+
+// A Point of a curve.
+type Point struct {
+	Step  int     `json:"step"`
+	Value float64 `json:"value"`
+}
+
+// The files of a run folder that studies read.
+const (
+	configFile  = "config.yaml"
+	metricsFile = "metrics.jsonl"
+)
+
+// divergence is the metric of the record of a training that ended early for good.
+const divergence = "divergence"
+
+// isRun reports whether a run was begun in a folder.
+func isRun(dir string) bool { return exists(filepath.Join(dir, configFile)) }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// begun returns the config of the run in a seed's folder, if there is one. It is an error if the run was
+// begun with other settings than the plan's. After a divergence, a run goes on with smaller steps.
+func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
+	dir := c.dir(seed)
+	if !isRun(dir) {
+		return cfg, false, nil
+	}
+	if cfg, err = train.ReadConfig(dir); err != nil {
+		return cfg, true, err
+	}
+	same := c.seeded(seed)
+	same.OptE.LR, same.Chain.Delta2 = cfg.OptE.LR, cfg.Chain.Delta2
+	if !reflect.DeepEqual(cfg, same) {
+		return cfg, true, fmt.Errorf("%s holds a run with other settings than %s %v: name another folder, or remove this one", dir, c.folder.data, c.settings)
+	}
+	return cfg, true, nil
+}
+
+// read returns what is known of a seed's model, if it is trained.
+func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
+	cfg, found, err := c.begun(seed)
+	if err != nil || !found {
+		return r, false, err
+	}
+	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.data + "-em", Settings: c.settings, Encoder: c.folder.data + "-" + c.encoder,
+		WentBack: c.over == "" && cfg.OptE.LR != c.config.OptE.LR}
+	info, err := train.ReadInfo(c.dir(seed))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return r, false, err
+	}
+	records, err := eval.ReadRecords(filepath.Join(c.dir(seed), ResultsFile))
+	if err != nil {
+		return r, false, err
+	}
+	r.Values = readings(records)
+	for _, record := range records {
+		if record.Metric == divergence {
+			r.Diverged = fmt.Sprintf("step %.0f: %s is %.3g", record.Values["step"], record.Settings["measurement"], record.Values["value"])
+		}
+	}
+	if info.Finished.IsZero() && r.Diverged == "" {
+		return r, false, nil
+	}
+	if err := c.readCurve(&r, seed); err != nil {
+		return r, false, err
+	}
+	return r, true, nil
+}
+
+// early is the share of a training after which a claim about its beginning is judged.
+const early = 0.25
+
+// readCurve adds the distance of G alone in the course of training, and its value early on.
+func (c *cell) readCurve(r *Cell, seed uint64) error {
+	lines, err := train.ReadMetrics(filepath.Join(c.dir(seed), metricsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	name := c.folder.scale.distance()
+	for _, line := range lines {
+		if v, ok := line.Values[name]; ok && v > 0 && !math.IsInf(v, 0) {
+			r.Curve = append(r.Curve, Point{line.Step, v})
+		}
+	}
+	for _, at := range r.Curve {
+		if float64(at.Step) >= early*float64(r.Curve[len(r.Curve)-1].Step) {
+			r.Values[name+"_early"] = at.Value
+			break
+		}
+	}
+	return nil
+}
+
+// work is one run of a plan.
+type work struct {
+	Setup
+	plan *Plan
+}
+
+// run trains a seed's model and makes the measurements that it lacks. It goes on where an earlier run
+// was interrupted.
+func (w *work) run(ctx context.Context, c *cell, seed uint64) error {
+	r, trained, err := c.read(seed)
+	if err != nil {
+		return err
+	}
+	if !trained {
+		w.logf("%s, seed %d: %s", c.label, seed, c.dir(seed))
+		train := w.train
+		if c.over != "" {
+			train = w.trainOver
+		}
+		if err := train(ctx, c, seed); err != nil {
+			return err
+		}
+		if r, _, err = c.read(seed); err != nil {
+			return err
+		}
+	}
+	if r.Diverged != "" {
+		return nil
+	}
+	return w.measure(ctx, c, seed)
+}
+
+// train trains a model, or goes on with it. A divergence for good is a result, not an error.
+func (w *work) train(ctx context.Context, c *cell, seed uint64) error {
+	encoder, err := w.pretrain(ctx, c)
+	if err != nil {
+		return err
+	}
+	cfg, found, err := c.begun(seed)
+	if err != nil {
+		return err
+	}
+	if !found {
+		cfg = c.seeded(seed)
+	}
+	set, err := cfg.Open(data.Train)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	o := w.options("training", c.dir(seed))
+	done, err := w.monitor(ctx, cfg, MonitorOptions{Encoder: encoder, Inception: c.folder.scale.Weights, Reference: c.folder.reference(),
+		Samples: c.folder.scale.Along}, &o)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var diverged *train.Diverged
+	if err := train.Run(ctx, cfg, set, encoder, o); !errors.As(err, &diverged) {
+		return err
+	}
+	r := eval.NewRecord(divergence, w.Versions)
+	r.Values = eval.Values{"step": float64(diverged.Step), "value": diverged.Value}
+	r.Settings = map[string]string{"measurement": diverged.Name}
+	return Keep(c.dir(seed), r)
+}
+
+// trainOver trains q over the model of another cell (Eq. 26).
+func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
+	under := c.folder.cell(c.over)
+	if err := w.run(ctx, under, seed); err != nil {
+		return err
+	}
+	m, err := train.LoadModel(under.dir(seed), w.Device)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	set, err := m.Config.Open(data.Train)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	return train.TrainInference(ctx, m.Config, m, set, w.options("training q", c.dir(seed)))
+}
+
+// open loads a seed's model, with the q that was trained over it. The caller closes it.
+func (w *work) open(c *cell, seed uint64) (*train.Model, error) {
+	if c.over == "" {
+		return train.LoadModel(c.dir(seed), w.Device)
+	}
+	m, err := train.LoadModel(c.folder.cell(c.over).dir(seed), w.Device)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.LoadInference(c.dir(seed), w.Device); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// pretrain makes the encoder of a cell and returns its file; empty where the cell needs none. All seeds
+// share one encoder: the spread over seeds is that of Algorithm 1 given h.
+func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
+	if !c.config.NeedsEncoder() || c.config.Encoder == train.Joint {
+		return "", nil
+	}
+	dir := filepath.Join(c.folder.path, "encoder-"+c.encoder)
+	if file = train.EncoderPath(dir); exists(file) {
+		return file, nil // pretraining writes it last
+	}
+	cfg, err := train.Sources{Preset: c.folder.data + "-" + c.encoder, Set: c.folder.scale.encoderSettings()}.ResolveSSL()
+	if err != nil {
+		return "", err
+	}
+	set, err := cfg.Data.Open(data.Train, cfg.Encoder.Channels)
+	if err != nil {
+		return "", err
+	}
+	defer set.Close()
+	o := w.options("pretraining", dir)
+	probe, done := PretrainingProbe(set, cfg)
+	defer done()
+	o.Probe = probe
+	if err := train.Pretrain(ctx, cfg, set, o); err != nil {
+		return "", err
+	}
+	return train.EncoderPath(dir), nil
+}

@@ -1,0 +1,162 @@
+package study
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/train"
+)
+
+// A measurement is a group of numbers that are measured of a model together.
+type measurement string
+
+const (
+	ofSamples        measurement = "samples" // distances, areas, seconds
+	ofReconstruction measurement = "reconstruction"
+	ofRestoration    measurement = "restoration"
+	ofProbes         measurement = "probes"
+)
+
+// studyKey is the setting of a record that names the measurement of a study that the record belongs to. The
+// results of a run may hold other records too.
+const studyKey = "study"
+
+// readings are the numbers in the records of studies. A later record counts more.
+func readings(records []eval.Record) eval.Values {
+	values := eval.Values{}
+	for _, r := range records {
+		if _, ok := r.Settings[studyKey]; ok {
+			maps.Copy(values, r.Values)
+		}
+	}
+	return values
+}
+
+// measure makes the measurements of a trained model that the plan needs and its folder lacks.
+func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
+	old, err := eval.ReadRecords(filepath.Join(c.dir(seed), ResultsFile))
+	if err != nil {
+		return err
+	}
+	for _, what := range c.needs {
+		if slices.ContainsFunc(old, func(r eval.Record) bool { return r.Settings[studyKey] == string(what) }) {
+			continue
+		}
+		if err := w.assess(ctx, c, seed, what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assess makes one measurement of a model, and keeps its records in the run folder.
+func (w *work) assess(ctx context.Context, c *cell, seed uint64, what measurement) error {
+	m, err := w.open(c, seed)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	assess := map[measurement]func(context.Context, *cell, *train.Model) ([]*eval.Record, error){
+		ofSamples: w.assessSamples, ofReconstruction: w.assessReconstruction, ofRestoration: w.assessRestoration, ofProbes: w.assessProbes,
+	}
+	records, err := assess[what](ctx, c, m)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		r.Settings[studyKey] = string(what)
+	}
+	return Keep(c.dir(seed), records...)
+}
+
+// assessSamples measures what a model draws and, at 32×32 pixels, which images it takes for its own.
+func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
+	sc := c.folder.scale
+	samples, err := AssessSamples(ctx, m, SampleOptions{N: sc.Samples, Inception: sc.Weights, Reference: c.folder.reference()}, w.Setup)
+	if err != nil || m.Config.Data.Size != 32 { // the paper detects outliers at 32×32 pixels only
+		return samples.records(), err
+	}
+	outliers, err := AssessOutliers(ctx, m, OutlierOptions{Sets: sc.outliers(c.folder.data), Gamma: gamma(c.folder.data), SkipMissing: true}, w.Setup)
+	return append(samples.Records, outliers), err
+}
+
+func (p *Samples) records() []*eval.Record {
+	if p == nil {
+		return nil
+	}
+	return p.Records
+}
+
+// gamma is the γ of Eq. 15 (Table 12).
+func gamma(data string) float64 {
+	if data == "celebahq256" {
+		return 1
+	}
+	return 0.1
+}
+
+// reference is the file that keeps Inception's statistics of the training images.
+func (f *folder) reference() string { return filepath.Join(f.path, "reference.npz") }
+
+// assessReconstruction measures G(μ(x)) on unseen images.
+func (w *work) assessReconstruction(ctx context.Context, _ *cell, m *train.Model) ([]*eval.Record, error) {
+	unseen, err := m.Config.OpenHeldOut()
+	if err != nil {
+		return nil, err
+	}
+	defer unseen.Close()
+	_, r, err := AssessReconstruction(ctx, m, unseen, train.ReconstructOptions{}, w.Setup)
+	return []*eval.Record{r}, err
+}
+
+// assessRestoration measures the tasks of Table 8 on the last unseen images: our settings of the chains were
+// chosen on the first.
+func (w *work) assessRestoration(ctx context.Context, c *cell, m *train.Model) (records []*eval.Record, err error) {
+	unseen, err := m.Config.OpenHeldOut()
+	if err != nil {
+		return nil, err
+	}
+	defer unseen.Close()
+	last := tail(unseen, c.folder.scale.Restored)
+	for _, name := range c.folder.scale.tasks() {
+		operator, err := Task(name, m.Config, nil)
+		if err != nil {
+			return nil, err
+		}
+		_, r, err := AssessRestoration(ctx, m, last, name, operator, train.RestoreDefaults(m.Config), w.Setup)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, nil
+}
+
+// tail is the last n images of a set.
+func tail(set *data.Set, n int) *data.Set {
+	var last []int
+	for i := max(0, set.N-n); i < set.N; i++ {
+		last = append(last, i)
+	}
+	return set.Subset(last)
+}
+
+// assessProbes measures the features of f and, where there is one, of h.
+func (w *work) assessProbes(ctx context.Context, _ *cell, m *train.Model) (records []*eval.Record, err error) {
+	networks := []string{"f"}
+	if m.H != nil {
+		networks = append(networks, "h")
+	}
+	for _, on := range networks {
+		r, err := AssessProbe(ctx, m, ProbeOptions{On: on}, w.Setup)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, nil
+}

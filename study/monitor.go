@@ -1,0 +1,104 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/train"
+)
+
+// A Monitor measures G in the course of training: the Fréchet distance between its samples and real images
+// on the features of [OpenFeatures], as the metric fid, fd or fd_h. Its Evaluate is for [train.Options].
+type Monitor struct {
+	features *Features
+	encoder  *models.Encoder // nil if the features are others
+	cfg      train.Config
+	real     *eval.Stats
+	samples  int
+}
+
+// MonitorOptions of [NewMonitor].
+type MonitorOptions struct {
+	Encoder   string // the run's encoder: a file, or a folder that holds one; empty where it has none
+	Inception string // pytorch-fid's file of weights; empty: no FID
+	Reference string // file that keeps Inception's statistics of the training split; empty: none
+	Samples   int    // samples to measure each time; 0: all 2,000 that training draws
+}
+
+// NewMonitor makes a monitor for a training with cfg. The error is [ErrNoFeatures] if the run has no
+// features to compare. The caller closes the monitor.
+func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup) (*Monitor, error) {
+	m := &Monitor{cfg: cfg, samples: o.Samples}
+	var err error
+	if o.Encoder != "" && cfg.NeedsEncoder() && cfg.Encoder == train.Pretrained {
+		if m.encoder, err = train.LoadEncoder(train.EncoderPath(o.Encoder), cfg.Data.Range); err != nil {
+			return nil, fmt.Errorf("read the encoder: %w", err)
+		}
+	}
+	if m.features, err = OpenFeatures(cfg, FeatureOptions{Inception: o.Inception, Encoder: m.encoder, Device: s.Device}); err != nil {
+		m.Close()
+		return nil, err
+	}
+	if m.encoder != nil {
+		err = torch.Do(func() error {
+			nn.To(m.encoder, s.Device, torch.Float32)
+			return nil
+		})
+	}
+	if err == nil {
+		m.real, _, err = m.features.reference(ctx, cfg, o.Reference, s)
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// Close frees the features' network.
+func (m *Monitor) Close() {
+	if m.features != nil {
+		m.features.Close()
+	}
+	if m.encoder != nil {
+		nn.Close(m.encoder)
+	}
+	m.features, m.encoder = nil, nil
+}
+
+// Evaluate returns the distance, and the number of samples under its name with _n.
+func (m *Monitor) Evaluate(ctx context.Context, samples *data.Set) ([]train.Metric, error) {
+	if m.samples > 0 {
+		samples = samples.Head(m.samples)
+	}
+	samples, err := m.features.crop(m.cfg, samples)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := eval.Measure(ctx, m.features, samples, nil)
+	if err != nil {
+		return nil, err
+	}
+	distance, err := eval.Frechet(stats, m.real)
+	return []train.Metric{{Name: m.features.Key, Value: distance}, {Name: m.features.Key + "_n", Value: float64(samples.N)}}, err
+}
+
+// monitor adds a monitor to the options of a training with cfg, if there are features for one. The caller
+// calls done in the end.
+func (s Setup) monitor(ctx context.Context, cfg train.Config, o MonitorOptions, options *train.Options) (done func(), err error) {
+	m, err := NewMonitor(ctx, cfg, o, s)
+	if errors.Is(err, ErrNoFeatures) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	options.Evaluate = m.Evaluate
+	return m.Close, nil
+}

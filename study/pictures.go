@@ -1,0 +1,83 @@
+package study
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/train"
+)
+
+// fig7Picture is t-SNE of the rows of fig7 side by side, for the first seed.
+func fig7Picture(ctx context.Context, w *work, f *folder) ([]Picture, error) {
+	var panels []Panel
+	for _, row := range fig7().rows {
+		c, seed, on := f.cell(row.variant), w.plan.seeds[0], row.variation
+		r, trained, err := c.read(seed)
+		if err != nil {
+			return nil, err
+		}
+		if !trained || r.Diverged != "" {
+			continue
+		}
+		m, err := w.open(c, seed)
+		if err != nil {
+			return nil, err
+		}
+		drawn, _, err := TSNE(ctx, m, TSNEOptions{On: []string{on}}, w.Setup)
+		m.Close()
+		if err != nil {
+			return nil, err
+		}
+		drawn[0].Title = row.label + AccuracyTitle(r.Values, on)
+		panels = append(panels, drawn[0])
+	}
+	if len(panels) == 0 {
+		return nil, nil
+	}
+	caption := fmt.Sprintf("t-SNE of %d images that training did not read", len(panels[0].Points))
+	return []Picture{{"fig7.png", caption}}, WritePanels(filepath.Join(w.plan.out, "fig7.png"), panels)
+}
+
+// fig9Picture is a grid of unseen images above their reconstructions by the rows of fig9, for the first
+// seed. There is none unless both are trained.
+func fig9Picture(ctx context.Context, w *work, f *folder) ([]Picture, error) {
+	const n = 16
+	var shape data.Shape
+	var pixels []byte
+	for i, row := range fig9().rows {
+		c, seed := f.cell(row.variant), w.plan.seeds[0]
+		if r, trained, err := c.read(seed); !trained || r.Diverged != "" || err != nil {
+			return nil, err
+		}
+		m, err := w.open(c, seed)
+		if err != nil {
+			return nil, err
+		}
+		defer m.Close()
+		unseen, err := m.Config.OpenHeldOut()
+		if err != nil {
+			return nil, err
+		}
+		defer unseen.Close()
+		shown := unseen.Head(n)
+		drawn, err := m.Reconstruct(ctx, shown, train.ReconstructOptions{})
+		if err != nil {
+			return nil, err
+		}
+		sets := []*data.Set{shown, drawn.Images}
+		for _, set := range sets[min(i, 1):] { // the images once, above
+			if set, err = m.Config.Crop(set); err != nil {
+				return nil, err
+			}
+			shape, pixels = set.Shape, append(pixels, set.Pixels()...)
+		}
+	}
+	shape.N *= 3
+	img, err := data.Grid(pixels, shape, n)
+	if err != nil {
+		return nil, err
+	}
+	return []Picture{{"fig9.png", "images, Eq. 26, ELBO"}}, data.WritePNG(filepath.Join(w.plan.out, "fig9.png"), img)
+}

@@ -1,0 +1,199 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/liebm/liebm/train"
+)
+
+// PlanOptions of [NewPlan].
+type PlanOptions struct {
+	Out      string   // folder of models and results
+	Seeds    []uint64 // each model is trained once for each of them; nil: 1
+	Variants []string // names of the models to train, as in em and erm; nil: all that the studies compare
+}
+
+// A Plan is the models that some studies compare. A model that several of them read is trained once.
+type Plan struct {
+	scale   Scale
+	studies []Study
+	seeds   []uint64
+	folders []*folder
+	out     string
+}
+
+// NewPlan plans studies at a scale. It is an error if the settings of a model contradict each other.
+func NewPlan(sc Scale, studies []Study, o PlanOptions) (*Plan, error) {
+	if err := errors.Join(sc.check(), checkVariants(o.Variants)); err != nil {
+		return nil, err
+	}
+	p := &Plan{scale: sc, studies: studies, seeds: o.Seeds, out: filepath.Join(o.Out, sc.Name())}
+	if len(p.seeds) == 0 {
+		p.seeds = []uint64{1}
+	}
+	for _, s := range studies {
+		if s.text != nil {
+			continue
+		}
+		f := p.folder(sc.dataOf(s))
+		for _, name := range s.variants() {
+			c := f.cell(name)
+			if o.Variants != nil && !slices.Contains(o.Variants, name) && !slices.Contains(o.Variants, c.name) {
+				continue
+			}
+			if c.err != nil {
+				return nil, fmt.Errorf("%s on %s: %w", name, f.data, c.err)
+			}
+			for _, what := range s.measurements() {
+				if !slices.Contains(c.needs, what) {
+					c.needs = append(c.needs, what)
+				}
+			}
+		}
+	}
+	return p, nil
+}
+
+// folder is that of a data set.
+func (p *Plan) folder(data string) *folder {
+	if i := slices.IndexFunc(p.folders, func(f *folder) bool { return f.data == data }); i >= 0 {
+		return p.folders[i]
+	}
+	f := newFolder(filepath.Join(p.out, data), data, p.scale)
+	p.folders = append(p.folders, f)
+	return f
+}
+
+// planned are the cells that a plan trains in the folder, in order.
+func (f *folder) planned() (all []*cell) {
+	for _, c := range f.cells {
+		if c.needs != nil {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// PlannedModel is what a plan trains once for every seed.
+type PlannedModel struct {
+	Data     string      `json:"data"`
+	Name     string      `json:"cell"`
+	Seeds    int         `json:"seeds"`
+	Done     int         `json:"done"` // seeds that are trained
+	Plan     *train.Plan `json:"plan"` // of one seed
+	Settings []string    `json:"settings"`
+}
+
+// Models says what the plan trains, and how much of it is done.
+func (p *Plan) Models() (models []PlannedModel, err error) {
+	for _, f := range p.folders {
+		for _, c := range f.planned() {
+			m := PlannedModel{Data: f.data, Name: c.name, Seeds: len(p.seeds), Settings: c.settings}
+			if m.Plan, err = train.CountPlan(c.config, train.EncoderFor(c.config)); err != nil {
+				return nil, err
+			}
+			for _, seed := range p.seeds {
+				_, trained, err := c.read(seed)
+				if err != nil {
+					return nil, err
+				}
+				if trained {
+					m.Done++
+				}
+			}
+			models = append(models, m)
+		}
+	}
+	return models, nil
+}
+
+// sustained is the speed in FLOP/s that GPU-hours are estimated for. It is an assumption: no GPU is
+// measured.
+const sustained = 30e12
+
+// miniSeconds is a training step of fmnist-em on two AVX-512 cores, as measured.
+const miniSeconds = 0.062
+
+// Print writes a table of the models, with the time and the disk space that they take.
+func (p *Plan) Print(w io.Writer) error {
+	models, err := p.Models()
+	if err != nil || len(models) == 0 {
+		return err
+	}
+	unit := "minutes on 2 cores"
+	if p.scale.paper {
+		unit = "GPU-hours"
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "model\tdata\tsteps × images\tPFLOP a run\t%s\tdisk a run\tseeds done\n", unit)
+	var left float64
+	var disk int64
+	for _, m := range models {
+		flops := m.Plan.FLOPsPerIteration * float64(m.Plan.Steps)
+		took := float64(m.Plan.Steps) * miniSeconds / 60
+		if p.scale.paper {
+			took = flops / sustained / 3600
+		}
+		left, disk = left+took*float64(m.Seeds-m.Done), disk+m.Plan.DiskBytes*int64(m.Seeds)
+		fmt.Fprintf(t, "%s\t%s\t%d × %d\t%.3g\t%.3g\t%.2g GB\t%d of %d\n", m.Name, m.Data, m.Plan.Steps, m.Plan.Batch, flops/1e15, took,
+			float64(m.Plan.DiskBytes)/1e9, m.Done, m.Seeds)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if !p.scale.paper {
+		_, err = fmt.Fprintf(w, "about %.0f minutes are left, at the %.2g s a step that two AVX-512 cores take; models in %s\n", left, miniSeconds, p.out)
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%.0f GPU-hours are left if the GPU sustains %.0f TFLOP/s (liebm plan measures a GPU), and %.3g GB of disk; pretraining is not counted\n",
+		left, sustained/1e12, float64(disk)/1e9)
+	return err
+}
+
+// Run trains and measures the models, writes the results of every study to the plan's folder, and returns
+// them. When ctx ends it saves and returns ctx.Err(); another Run of the same plan goes on. Processes with
+// the same folder share the work: a model that another process is training is left to it.
+func (p *Plan) Run(ctx context.Context, s Setup) ([]*Result, error) {
+	if slices.ContainsFunc(p.folders, func(f *folder) bool { return len(f.planned()) > 0 }) {
+		if err := p.scale.ready(s.Device); err != nil {
+			return nil, err
+		}
+	}
+	return p.run(ctx, s)
+}
+
+func (p *Plan) run(ctx context.Context, s Setup) (results []*Result, err error) {
+	w := &work{s, p}
+	for _, f := range p.folders {
+		for _, seed := range p.seeds { // all models of a seed before those of the next
+			for _, c := range f.planned() {
+				if err := ctx.Err(); err != nil {
+					return nil, fmt.Errorf("%s, seed %d: %w", c.name, seed, err)
+				}
+				err := w.run(ctx, c, seed)
+				if errors.Is(err, train.ErrLocked) {
+					w.logf("%s, seed %d, is left to the process that trains it", c.name, seed)
+				} else if err != nil {
+					return nil, fmt.Errorf("%s, seed %d: %w", c.name, seed, err)
+				}
+			}
+		}
+	}
+	for _, study := range p.studies {
+		r, err := w.result(ctx, study)
+		if err == nil {
+			err = r.write(p.out)
+		}
+		if err != nil {
+			return results, fmt.Errorf("%s: %w", study.Name, err)
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}

@@ -1,0 +1,341 @@
+package study
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/liebm/liebm/train"
+)
+
+// studies are the paper's tables and figures, with its figures. A row of another method has no cell.
+// Rows of other methods are those that use an energy, and what the paper compares itself with most.
+func studies() []Study {
+	return []Study{
+		table1(), table2(), table3(), table4(), table5(), table6(), table7(), table8(), table9(), table10(), table11(), table12(),
+		fig6(), fig7(), fig8(), fig9(), precisionStudy(),
+	}
+}
+
+func table1() Study {
+	return Study{Name: "table1", Title: "Generative performance on CIFAR-10 (Table 1)", data: "cifar10",
+		published: []string{"NFE", "FID", "IS"}, ours: []quantity{nfe, distance, inceptionScore},
+		rows: []row{
+			{label: "VAEBM", figures: []string{"16", "12.19", "8.43"}},
+			{label: "DRL", figures: []string{"180", "9.58", "8.30"}},
+			{label: "CLEL-Large", figures: []string{"1200", "8.61", "–"}},
+			{label: "Dual-MCMC", figures: []string{"31", "9.26", "8.55"}},
+			{label: "DDAEBM", figures: []string{"4", "4.82", "8.86"}},
+			{label: "CDRL", figures: []string{"96", "4.31", "–"}},
+			{label: "EC-VAE", figures: []string{"1", "5.20", "–"}},
+			{label: "LIEBM-EM w/o MCMC", figures: []string{"1", "4.96", "9.82"}, variant: "em", variation: "no_mcmc"},
+			{label: "LIEBM-EM", figures: []string{"16", "4.26", "10.02"}, variant: "em"},
+			{label: "LIEBM-ERM w/o MCMC", figures: []string{"1", "6.16", "9.41"}, variant: "erm", variation: "no_mcmc"},
+			{label: "LIEBM-ERM", figures: []string{"16", "4.96", "9.64"}, variant: "erm"},
+		},
+		claims: []claim{refinement("em"), refinement("erm"),
+			{text: "on data of many classes EM is better than ERM", better: reading{"em", "fd"}, worse: reading{"erm", "fd"}}},
+	}
+}
+
+// refinement is the claim that the chain improves on G alone.
+func refinement(variant string) claim {
+	return claim{text: "MCMC refinement improves on G alone (" + variantNamed(variant).label + ")", better: reading{variant, "fd"}, worse: reading{variant, "fd_no_mcmc"}}
+}
+
+func table2() Study {
+	return Study{Name: "table2", Title: "Generative performance on CelebA 64 (Table 2)", data: "celeba64",
+		published: []string{"FID"}, ours: []quantity{distance},
+		rows: []row{
+			{label: "DRL", figures: []string{"5.98"}}, {label: "VAEBM", figures: []string{"5.31"}}, {label: "CLEL", figures: []string{"8.34"}},
+			{label: "Dual-MCMC", figures: []string{"5.15"}}, {label: "EC-VAE", figures: []string{"2.71"}},
+			{label: "LIEBM-EM", figures: []string{"3.44"}, variant: "em-linear"},
+			{label: "LIEBM-ERM", figures: []string{"2.97"}, variant: "erm-linear"},
+		},
+		Note: "The paper's models of CelebA have a learnable linear F; so have these.",
+	}
+}
+
+func table3() Study {
+	return Study{Name: "table3", Title: "Generative performance on CelebA-HQ 256 (Table 3)", data: "celebahq256",
+		published: []string{"FID"}, ours: []quantity{distance},
+		rows: []row{
+			{label: "VAEBM", figures: []string{"20.38"}}, {label: "Dual-MCMC", figures: []string{"15.89"}}, {label: "CDRL", figures: []string{"10.74"}},
+			{label: "EC-VAE", figures: []string{"12.35"}},
+			{label: "LIEBM-EM", figures: []string{"10.08"}, variant: "em-linear"},
+			{label: "LIEBM-ERM", figures: []string{"8.76"}, variant: "erm-linear"},
+		},
+		Note: "The paper's models of CelebA-HQ have a learnable linear F; so have these.",
+	}
+}
+
+func table4() Study {
+	return Study{Name: "table4", Title: "Generative performance on ImageNet 32 (Table 4)", data: "imagenet32",
+		published: []string{"FID"}, ours: []quantity{distance},
+		rows: []row{
+			{label: "CF-EBM", figures: []string{"26.31"}}, {label: "CLEL-Large", figures: []string{"15.47"}}, {label: "CDRL", figures: []string{"9.35"}},
+			{label: "EC-VAE", figures: []string{"5.76"}},
+			{label: "LIEBM-EM", figures: []string{"4.54"}, variant: "em"},
+			{label: "LIEBM-ERM", figures: []string{"4.98"}, variant: "erm"},
+		},
+	}
+}
+
+func table5() Study {
+	return Study{Name: "table5", Title: "Inference time and FID on CIFAR-10 (Table 5)", data: "cifar10",
+		published: []string{"seconds", "FID", "GPU"}, ours: []quantity{seconds, distance},
+		rows: []row{
+			{label: "DDPM", figures: []string{"80.5", "3.17", "V100"}}, {label: "VAEBM", figures: []string{"8.79", "12.19", "V100"}},
+			{label: "CLEL", figures: []string{"82.05", "8.61", "RTX 2080 Ti"}}, {label: "Dual-MCMC", figures: []string{"9.32", "9.26", "RTX 2080 Ti"}},
+			{label: "EC-VAE", figures: []string{"0.21", "5.20", "RTX 2080 Ti"}},
+			{label: "LIEBM w/o MCMC", figures: []string{"0.08", "4.96", "RTX 2080 Ti"}, variant: "em", variation: "no_mcmc"},
+			{label: "LIEBM", figures: []string{"1.24", "4.26", "RTX 2080 Ti"}, variant: "em"},
+		},
+		Note: "The paper does not say for how many images its seconds are; ours are for one, drawn in batches of 250.",
+	}
+}
+
+func table6() Study {
+	return Study{Name: "table6", Title: "AUROC with CIFAR-10 as in-distribution (Table 6)", data: "cifar10",
+		published: []string{"SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{areas},
+		rows: []row{
+			{label: "CLEL", figures: []string{"0.98", "–", "0.72", "0.77"}}, {label: "Dual-MCMC", figures: []string{"0.62", "0.32", "0.54", "0.59"}},
+			{label: "MPDR-S", figures: []string{"0.99", "0.9996", "0.56", "0.73"}},
+			{label: "LIEBM-EM, F(f(x)) alone", figures: []string{"0.96", "0.67", "0.66", "0.68"}, variant: "em", variation: "energy"},
+			{label: "LIEBM-EM", figures: []string{"0.95", "0.97", "0.82", "0.77"}, variant: "em"},
+			{label: "LIEBM-ERM, F(f(x)) alone", figures: []string{"0.94", "0.76", "0.68", "0.58"}, variant: "erm", variation: "energy"},
+			{label: "LIEBM-ERM", figures: []string{"0.95", "0.96", "0.82", "0.75"}, variant: "erm"},
+		},
+		claims: []claim{{text: "s(x) of Eq. 15 tells constant images apart better than F(f(x)) alone", better: reading{"em", "auroc/constant"}, worse: reading{"em", "auroc_energy/constant"}, larger: true}},
+	}
+}
+
+func table7() Study {
+	return Study{Name: "table7", Title: "AUROC with ImageNet 32 as in-distribution (Table 7)", data: "imagenet32",
+		published: []string{"SVHN", "Constant", "FMNIST", "CelebA"}, ours: []quantity{areas},
+		rows: []row{
+			{label: "CLEL", figures: []string{"0.96", "0.83", "0.54", "0.74"}}, {label: "NAE", figures: []string{"0.985", "0.97", "0.994", "0.95"}},
+			{label: "LIEBM-EM, F(f(x)) alone", figures: []string{"0.99", "0.97", "0.40", "0.48"}, variant: "em", variation: "energy"},
+			{label: "LIEBM-EM", figures: []string{"0.984", "0.99", "0.896", "0.52"}, variant: "em"},
+			{label: "LIEBM-ERM, F(f(x)) alone", figures: []string{"0.99", "0.93", "0.35", "0.45"}, variant: "erm", variation: "energy"},
+			{label: "LIEBM-ERM", figures: []string{"0.985", "0.99", "0.868", "0.54"}, variant: "erm"},
+		},
+	}
+}
+
+func table8() Study {
+	return Study{Name: "table8", Title: "Zero-shot image restoration (Table 8)", data: "celebahq256",
+		published: []string{"colorization PSNR", "SSIM", "8× SR PSNR", "8× SR SSIM"}, ours: []quantity{restoration},
+		rows: []row{
+			{label: "G(m⁰)", figures: []string{"20.64", "0.66", "22.62", "0.67"}, variant: "erm", variation: "/start"},
+			{label: "G(m)", figures: []string{"22.02", "0.70", "24.16", "0.70"}, variant: "erm", variation: "/refined"},
+			{label: "G(m) + Y", figures: []string{"25.25", "0.94", "24.55", "0.71"}, variant: "erm", variation: "/restored"},
+		},
+		claims: []claim{
+			{text: "refining m improves 8× super-resolution", better: reading{"erm", "psnr/sr8/refined"}, worse: reading{"erm", "psnr/sr8/start"}, larger: true},
+			{text: "refining Y improves it further", better: reading{"erm", "psnr/sr8/restored"}, worse: reading{"erm", "psnr/sr8/refined"}, larger: true},
+		},
+		Note: "On the last 100 unseen images, which our settings of the chains were not chosen on; SSIM with Wang's Gaussian window. The paper gives neither the number of images nor the settings.",
+	}
+}
+
+func table9() Study {
+	return Study{Name: "table9", Title: "AUROC under different settings (Table 9)", data: "cifar10",
+		published: []string{"SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{areas},
+		rows: []row{
+			{label: "EM w/o pretrain", figures: []string{"0.97", "0.997", "0.75", "0.71"}, variant: "em-no-pretrain"},
+			{label: "EM w/o Aug", figures: []string{"0.95", "0.88", "0.82", "0.76"}, variant: "em-no-aug"},
+			{label: "EM", figures: []string{"0.95", "0.97", "0.82", "0.77"}, variant: "em"},
+			{label: "EJM", figures: []string{"0.95", "0.94", "0.81", "0.73"}, variant: "ejm"},
+			{label: "ERM", figures: []string{"0.95", "0.96", "0.82", "0.75"}, variant: "erm"},
+		},
+		claims: []claim{
+			{text: "augmentation of negative samples helps against far outliers (constant images)", better: reading{"em", "auroc/constant"}, worse: reading{"em-no-aug", "auroc/constant"}, larger: true},
+			{text: "the same by F(f(x)) alone", better: reading{"em", "auroc_energy/constant"}, worse: reading{"em-no-aug", "auroc_energy/constant"}, larger: true},
+			{text: "an encoder that learns along is best against constant images", better: reading{"em-no-pretrain", "auroc/constant"}, worse: reading{"em", "auroc/constant"}, larger: true},
+			{text: "s(x) of Eq. 15 tells constant images apart better than F(f(x)) alone", better: reading{"em", "auroc/constant"}, worse: reading{"em", "auroc_energy/constant"}, larger: true},
+		},
+	}
+}
+
+func table10() Study {
+	return Study{Name: "table10", Title: "Self-supervised targets of the encoder (Table 10)", data: "cifar10",
+		published: []string{"FID", "SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{distance, areas},
+		rows: []row{
+			{label: "BYOL", figures: []string{"5.23", "0.96", "0.98", "0.85", "0.81"}, variant: "em-byol"},
+			{label: "W-MSE", figures: []string{"5.16", "0.93", "0.99", "0.83", "0.77"}, variant: "em-wmse"},
+			{label: "SimCLR", figures: []string{"4.26", "0.95", "0.97", "0.82", "0.77"}, variant: "em"},
+		},
+		claims: []claim{
+			{text: "SimCLR generates better than BYOL", better: reading{"em", "fd"}, worse: reading{"em-byol", "fd"}},
+			{text: "SimCLR generates better than W-MSE", better: reading{"em", "fd"}, worse: reading{"em-wmse", "fd"}},
+		},
+		Note: "The paper heads the third area FMNIST; its SimCLR row repeats Table 9's CIFAR-100 column, so the heading is taken for a slip.",
+	}
+}
+
+func table11() Study {
+	return Study{Name: "table11", Title: "Reconstruction, mean squared error per pixel (Table 11)", data: "cifar10",
+		published: []string{"CIFAR-10", "CelebA 64"}, ours: []quantity{reconstruction},
+		rows: []row{
+			{label: "Divergence Triangle", figures: []string{"0.028", "0.030"}},
+			{label: "Dual-MCMC (Inf)", figures: []string{"0.049", "0.022"}}, {label: "Dual-MCMC (Inf+L=10)", figures: []string{"0.024", "0.013"}},
+			{label: "VAE", figures: []string{"0.037", "0.039"}, variant: "vae"},
+			{label: "EBM without latents, ERM", figures: []string{"–", "–"}, variant: "none-erm"},
+			{label: "LIEBM-EM, q by Eq. 26", figures: []string{"–", "–"}, variant: "em-q"},
+			{label: "LIEBM-ERM (Inf)", figures: []string{"0.019", "0.014"}, variant: "erm"},
+		},
+		claims: []claim{
+			{text: "ERM reconstructs better than a VAE of the same networks", better: reading{"erm", "mse"}, worse: reading{"vae", "mse"}},
+			{text: "ERM reconstructs better than q trained over EM", better: reading{"erm", "mse"}, worse: reading{"em-q", "mse"}},
+			{text: "ERM reconstructs better than the same without latents", better: reading{"erm", "mse"}, worse: reading{"none-erm", "mse"}},
+		},
+		Note: "Errors in the training range [−1, 1], and in [0, 1]; on unseen test images, by G(μ(x)) of q, without a chain.",
+	}
+}
+
+func fig6() Study {
+	return Study{Name: "fig6", Title: "Distance during training, by variant (Fig. 6)", data: "cifar10", ours: []quantity{distance},
+		rows: []row{
+			{label: "EBM without latents", variant: "none"}, {label: "EBM without latents, ERM", variant: "none-erm"}, {label: "EM w/o pretrain", variant: "em-no-pretrain"},
+			{label: "EM w/o Aug", variant: "em-no-aug"}, {label: "EM w/o MCMC", variant: "em", variation: "no_mcmc"}, {label: "EM", variant: "em"},
+			{label: "EJM", variant: "ejm"}, {label: "ERM w/o MCMC", variant: "erm", variation: "no_mcmc"}, {label: "ERM", variant: "erm"},
+		},
+		curves: []string{"none", "none-erm", "em-no-pretrain", "em-no-aug", "em", "ejm", "erm"},
+		claims: []claim{
+			{text: "the latent term helps: EM is better than an EBM without latents", better: reading{"em", "fd"}, worse: reading{"none", "fd"}},
+			{text: "it does so whatever G is trained by: ERM is better than ERM without latents", better: reading{"erm", "fd"}, worse: reading{"none-erm", "fd"}},
+			{text: "a pretrained encoder is better than one that learns along", better: reading{"em", "fd"}, worse: reading{"em-no-pretrain", "fd"}},
+			{text: "augmentation costs generation little (within a tenth)", better: reading{"em", "fd"}, worse: reading{"em-no-aug", "fd"}, slack: 0.1},
+			refinement("em"), refinement("erm"),
+			{text: "EJM leads at first", better: reading{"ejm", "fd_early"}, worse: reading{"em", "fd_early"}},
+			{text: "EJM ends behind EM", better: reading{"em", "fd"}, worse: reading{"ejm", "fd"}},
+			{text: "EM ends ahead of ERM", better: reading{"em", "fd"}, worse: reading{"erm", "fd"}},
+		},
+		Note: "The paper prints the curves without numbers. Ours show G alone, 2,000 samples; the table's figures are of 10,000 samples at the end.",
+	}
+}
+
+// fig7 shows features of f and h as Fig. 1 and 7 do.
+func fig7() Study {
+	return Study{Name: "fig7", Title: "Features of the energy and of the encoder (Fig. 1 and 7)", data: "cifar10", ours: []quantity{accuracy},
+		rows: []row{
+			{label: "h, pretrained", variant: "em", variation: "h"}, {label: "h, learnt along", variant: "em-no-pretrain", variation: "h"},
+			{label: "f, EBM without latents", variant: "none", variation: "f"}, {label: "f, EM", variant: "em", variation: "f"},
+		},
+		claims: []claim{
+			{text: "a pretrained encoder separates classes better than one that learns along", better: reading{"em", "linear_h"}, worse: reading{"em-no-pretrain", "linear_h"}, larger: true},
+			{text: "the latent term gives f features that separate classes better", better: reading{"em", "linear_f"}, worse: reading{"none", "linear_f"}, larger: true},
+		},
+		Note:     "Accuracies on the test split of a linear probe and of 5-NN, W-MSE's protocol, on features before the heads. The paper prints its own above the pictures only.",
+		pictures: fig7Picture,
+	}
+}
+
+func fig8() Study {
+	return Study{Name: "fig8", Title: "Choices of V and forms of the energy (Fig. 8)", data: "cifar10", ours: []quantity{distance},
+		rows: []row{
+			{label: "cosine, V augments", variant: "em"}, {label: "cosine, V adds noise", variant: "em-noise"},
+			{label: "Gaussian", variant: "em-gaussian"}, {label: "CEBM", variant: "em-cebm"},
+		},
+		curves: []string{"em", "em-noise", "em-gaussian", "em-cebm"},
+		claims: []claim{
+			{text: "V may as well add noise (within a tenth)", better: reading{"em-noise", "fd"}, worse: reading{"em", "fd"}, slack: 0.1},
+			{text: "the cosine posterior is better than the Gaussian", better: reading{"em", "fd"}, worse: reading{"em-gaussian", "fd"}},
+			{text: "the cosine posterior is better than CEBM", better: reading{"em", "fd"}, worse: reading{"em-cebm", "fd"}},
+		},
+		Note: "The paper prints the curves without numbers.",
+	}
+}
+
+// fig9 shows reconstructions by q of Eq. 26 and by q of the ELBO.
+func fig9() Study {
+	return Study{Name: "fig9", Title: "Reconstruction with different training losses of q (Fig. 9)", data: "cifar10", ours: []quantity{reconstruction},
+		rows: []row{
+			{label: "Eq. 26 over EM", variant: "em-q"}, {label: "ELBO (ERM)", variant: "erm"},
+		},
+		claims: []claim{{text: "the ELBO is closer by pixels, which Eq. 26 does not ask for", better: reading{"erm", "mse"}, worse: reading{"em-q", "mse"}}},
+		Note:   "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO.", pictures: fig9Picture,
+	}
+}
+
+// precisionStudy is no table of the paper: it shows that chains in bfloat16 cost no quality.
+func precisionStudy() Study {
+	return Study{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance},
+		rows:   []row{{label: "EM, float32", variant: "em"}, {label: "EM, bfloat16 chains", variant: "em-bfloat16"}},
+		curves: []string{"em", "em-bfloat16"},
+	}
+}
+
+// hyperparameters are the rows of Table 12: as published for CIFAR-10, ImageNet 32, CelebA 64 and
+// CelebA-HQ 256, and as our presets have them.
+var hyperparameters = []struct {
+	name      string
+	published [4]string
+	ours      func(c train.Config, p *train.Plan) string
+}{
+	{"E learning rate / Adam β₁, β₂", [4]string{"1e-4 / (0.0, 0.999)", "1e-4 / (0.0, 0.999)", "1e-4 / (0.0, 0.9)", "1e-4 / (0.0, 0.9)"},
+		func(c train.Config, _ *train.Plan) string { return rates(c.OptE) }},
+	{"G learning rate / Adam β₁, β₂", [4]string{"2e-4 / (0.0, 0.9)", "2e-4 / (0.0, 0.9)", "3e-4 / (0.0, 0.9)", "3e-4 / (0.0, 0.9)"},
+		func(c train.Config, _ *train.Plan) string { return rates(c.OptG) }},
+	{"q learning rate / Adam β₁, β₂", [4]string{"2e-4 / (0.0, 0.9)", "2e-4 / (0.0, 0.9)", "1e-4 / (0.0, 0.9)", "1e-4 / (0.0, 0.9)"},
+		func(c train.Config, _ *train.Plan) string { return rates(c.OptQ) }},
+	{"EMA decay rate", [4]string{"0.9999", "0.9999", "0.9999", "0.9999"}, func(c train.Config, _ *train.Plan) string { return fmt.Sprint(c.EMA) }},
+	{"γ for training", [4]string{"0.01", "0.01", "0.01", "0.01"}, func(c train.Config, _ *train.Plan) string { return fmt.Sprint(c.Energy.Gamma) }},
+	{"batch size", [4]string{"256", "256", "256", "128"}, func(c train.Config, _ *train.Plan) string { return fmt.Sprint(c.Batch) }},
+	{"MCMC steps", [4]string{"15", "15", "15", "15"}, func(c train.Config, _ *train.Plan) string { return fmt.Sprint(c.Chain.Steps) }},
+	{"MCMC step size δ²", [4]string{"25", "25", "0.1", "0.1"}, func(c train.Config, _ *train.Plan) string { return fmt.Sprint(c.Chain.Delta2) }},
+	{"ω₁ / ω₂ in Eq. 11", [4]string{"1 / 0.1", "1 / 0.1", "70 / 1", "70 / 1"},
+		func(c train.Config, _ *train.Plan) string { return fmt.Sprintf("%v / %v", c.Omega1, c.Omega2) }},
+	{"ρ in Eq. 13", [4]string{"1", "1", "1", "50"}, func(c train.Config, _ *train.Plan) string { return fmt.Sprint(c.Rho) }},
+	{"training epochs", [4]string{"500", "100", "300", "300"}, func(c train.Config, _ *train.Plan) string {
+		return fmt.Sprintf("%.0f", c.Epochs())
+	}},
+	{"data range", [4]string{"[0, 1]", "[-1, 1]", "[-1, 1]", "[-1, 1]"},
+		func(c train.Config, _ *train.Plan) string {
+			return fmt.Sprintf("[%v, %v]", c.Data.Range.Low, c.Data.Range.High)
+		}},
+	{"latent dimension", [4]string{"128", "128", "128", "256"}, func(c train.Config, _ *train.Plan) string { return fmt.Sprint(c.Generator.LatentDim) }},
+	{"G parameters", [4]string{"4.3M", "16.0M", "12.2M", "34.3M"}, func(_ train.Config, p *train.Plan) string { return millions(p.Params["G"]) }},
+	{"E parameters", [4]string{"4.9M", "17.6M", "20.7M", "40.7M"}, func(_ train.Config, p *train.Plan) string { return millions(p.Params["E"]) }},
+	{"q parameters", [4]string{"15.2M", "15.2M", "15.2M", "8.1M"}, func(_ train.Config, p *train.Plan) string { return millions(p.Params["q"]) }},
+}
+
+func rates(o train.OptimConfig) string {
+	return fmt.Sprintf("%s / (%.1f, %v)", strings.Replace(fmt.Sprintf("%.0e", o.LR), "e-0", "e-", 1), o.Beta1, o.Beta2)
+}
+
+func millions(n int) string { return fmt.Sprintf("%.1fM", float64(n)/1e6) }
+
+// table12 lays the presets beside the published hyper-parameters; nothing is trained.
+func table12() Study {
+	s := Study{Name: "table12", Title: "Hyper-parameters for each data set (Table 12)", data: "cifar10"}
+	s.text = func() (string, error) {
+		presets := []string{"cifar10-em", "imagenet32-em", "celeba64-em", "celebahq256-em"}
+		var b strings.Builder
+		fmt.Fprintf(&b, "| |")
+		var configs []train.Config
+		var plans []*train.Plan
+		for _, name := range presets {
+			c, err := train.Preset(name)
+			if err != nil {
+				return "", err
+			}
+			p, err := train.CountPlan(c, train.EncoderFor(c))
+			if err != nil {
+				return "", err
+			}
+			configs, plans = append(configs, c), append(plans, p)
+			fmt.Fprintf(&b, " published | %s |", name)
+		}
+		fmt.Fprintf(&b, "\n|%s\n", strings.Repeat("---|", 1+2*len(presets)))
+		for _, h := range hyperparameters {
+			fmt.Fprintf(&b, "| %s |", h.name)
+			for i := range presets {
+				fmt.Fprintf(&b, " %s | %s |", h.published[i], h.ours(configs[i], plans[i]))
+			}
+			fmt.Fprintln(&b)
+		}
+		return b.String(), nil
+	}
+	return s
+}

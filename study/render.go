@@ -1,0 +1,112 @@
+package study
+
+import (
+	"fmt"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+// Markdown is the result as a page: the table, the plot, the pictures, the trends, and what the figures
+// can be compared with.
+func (r *Result) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n", r.Title)
+	if r.Text != "" {
+		return b.String() + r.Text
+	}
+	fmt.Fprintf(&b, "    %s\n\n%s\n", r.Command, r.Setting)
+	if r.Note != "" {
+		fmt.Fprintf(&b, "%s\n", r.Note)
+	}
+	r.table(&b)
+	pictures := r.Pictures
+	if len(r.Curves) > 0 {
+		pictures = append([]Picture{{r.Name + ".svg", r.Title}}, pictures...)
+	}
+	for _, p := range pictures {
+		fmt.Fprintf(&b, "\n![%s](%s)\n", p.Caption, p.File)
+	}
+	if len(r.Trends) == 0 {
+		return b.String()
+	}
+	fmt.Fprintf(&b, "\n| the paper's trend | here | seeds | better | worse |\n|---|---|---|---|---|\n")
+	for _, t := range r.Trends {
+		if t.Seeds == 0 {
+			fmt.Fprintf(&b, "| %s | %s | | | |\n", t.Text, t.Verdict())
+			continue
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d of %d | %.4g | %.4g |\n", t.Text, t.Verdict(), t.Shown, t.Seeds, t.Means["better"], t.Means["worse"])
+	}
+	return b.String()
+}
+
+// table writes the rows: the published figures, and ours after them.
+func (r *Result) table(b *strings.Builder) {
+	heads := []string{""}
+	for _, title := range r.Published {
+		heads = append(heads, "published "+title)
+	}
+	for _, title := range r.Columns {
+		heads = append(heads, "ours "+title)
+	}
+	fmt.Fprintf(b, "\n| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
+	var notes []string
+	for _, row := range r.Rows {
+		line := []string{row.Label}
+		for _, title := range r.Published {
+			line = append(line, row.Published[title])
+		}
+		for _, title := range r.Columns {
+			line = append(line, spread(row.values(title)))
+		}
+		fmt.Fprintf(b, "| %s |\n", strings.Join(line, " | "))
+		for _, note := range row.Notes {
+			notes = append(notes, row.Label+": "+note)
+		}
+	}
+	if len(notes) > 0 {
+		fmt.Fprintf(b, "\n%s.\n", strings.Join(notes, "; "))
+	}
+}
+
+// spread is a mean, and its standard deviation where there are several values.
+func spread(values []float64) string {
+	switch len(values) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("%.4g", values[0])
+	}
+	mean, deviation := stat.MeanStdDev(values, nil)
+	return fmt.Sprintf("%.4g ± %.2g", mean, deviation)
+}
+
+// command is the command line that makes the study again.
+func (p *Plan) command(s Study) string {
+	text := fmt.Sprintf("liebm reproduce %s --scale %s", s.Name, p.scale.Name())
+	if p.scale.Steps > 0 {
+		text += fmt.Sprintf(" --steps %d", p.scale.Steps)
+	}
+	if len(p.seeds) > 1 || p.seeds[0] != 1 {
+		text += " --seeds " + strings.Trim(strings.ReplaceAll(fmt.Sprint(p.seeds), " ", ","), "[]")
+	}
+	return text
+}
+
+// setting says what figures of some seeds can be compared with.
+func (sc Scale) setting(seeds int) string {
+	n := "one seed"
+	if seeds > 1 {
+		n = fmt.Sprintf("mean ± standard deviation over %d seeds", seeds)
+	}
+	if !sc.paper {
+		return fmt.Sprintf("A miniature: Fashion-MNIST, networks of under a million parameters, %d steps of 16 images, and distances on the features of\n"+
+			"a small classifier (FD; lower is better; %d samples against the test split). Compare the order of rows with the published\n"+
+			"figures, not the figures themselves. %s; one encoder for all.", sc.steps(), sc.Samples, strings.ToUpper(n[:1])+n[1:])
+	}
+	if set := sc.settings(); len(set) > 0 {
+		return fmt.Sprintf("The published setting (Table 12) but for %s; %s.", strings.Join(set, ", "), n)
+	}
+	return fmt.Sprintf("The published setting (Table 12); %s.", n)
+}

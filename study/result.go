@@ -1,0 +1,272 @@
+package study
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/torch"
+)
+
+// A Result is a study beside the published figures.
+type Result struct {
+	Name      string            `json:"name"`
+	Title     string            `json:"title"`
+	Scale     string            `json:"scale"`
+	Data      string            `json:"data"`
+	Command   string            `json:"command"` // that makes it again
+	Setting   string            `json:"setting"` // what the figures can be compared with
+	Note      string            `json:"note,omitempty"`
+	Published []string          `json:"published"` // the paper's columns
+	Columns   []string          `json:"columns"`   // ours
+	Distance  string            `json:"distance"`  // that the curves show
+	Rows      []Row             `json:"rows"`
+	Trends    []Trend           `json:"trends,omitempty"`
+	Curves    []Curve           `json:"curves,omitempty"`
+	Pictures  []Picture         `json:"pictures,omitempty"`
+	Text      string            `json:"text,omitempty"` // the whole page, where nothing is trained
+	Versions  map[string]string `json:"versions"`
+	Cells     []Cell            `json:"cells"`
+}
+
+// A Row of a result.
+type Row struct {
+	Label     string                 `json:"label"`
+	Published map[string]string      `json:"published,omitempty"` // by the paper's columns
+	Ours      map[uint64]eval.Values `json:"ours,omitempty"`      // by seed, and by our columns
+	Notes     []string               `json:"notes,omitempty"`     // how training went, where it went badly
+}
+
+// A Trend is a claim of the paper, and in how many seeds it showed.
+type Trend struct {
+	Text  string      `json:"text"`
+	Shown int         `json:"shown"`
+	Seeds int         `json:"seeds"` // that were compared
+	Means eval.Values `json:"means"` // of better and worse, over the seeds; infinite where a model diverged for good
+}
+
+// A Curve is a variant's distance in the course of training, the mean over seeds.
+type Curve struct {
+	Label  string  `json:"label"`
+	Points []Point `json:"points"`
+}
+
+// A Picture lies beside the results.
+type Picture struct {
+	File    string `json:"file"`
+	Caption string `json:"caption"`
+}
+
+// Verdict says in words how often the trend showed.
+func (t Trend) Verdict() string {
+	switch {
+	case t.Seeds == 0:
+		return "not measured"
+	case t.Shown == t.Seeds:
+		return "shows"
+	case t.Shown == 0:
+		return "does not show"
+	}
+	return "mixed"
+}
+
+// result reads what there is of a study's models, and draws its pictures.
+func (w *work) result(ctx context.Context, s Study) (*Result, error) {
+	if s.text != nil {
+		text, err := s.text()
+		return &Result{Name: s.Name, Title: s.Title, Scale: w.plan.scale.Name(), Text: text, Versions: w.versions()}, err
+	}
+	f := w.plan.folder(w.plan.scale.dataOf(s))
+	cells, err := w.cells(f, s.variants())
+	if err != nil {
+		return nil, err
+	}
+	r := s.lay(w.plan.scale, cells)
+	r.Command, r.Setting, r.Versions = w.plan.command(s), w.plan.scale.setting(len(w.plan.seeds)), w.versions()
+	if s.pictures != nil {
+		if r.Pictures, err = s.pictures(ctx, w, f); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// versions are those of every result.
+func (s Setup) versions() map[string]string {
+	all := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
+	maps.Copy(all, s.Versions)
+	return all
+}
+
+// cells reads the trained models of some variants, in the order of the plan's seeds.
+func (w *work) cells(f *folder, names []string) (map[string][]Cell, error) {
+	all := map[string][]Cell{}
+	for _, name := range names {
+		for _, seed := range w.plan.seeds {
+			r, trained, err := f.cell(name).read(seed)
+			if err != nil {
+				return nil, err
+			}
+			if trained {
+				all[name] = append(all[name], r)
+			}
+		}
+	}
+	return all, nil
+}
+
+// lay lays the models of a study, by variant, beside the published figures.
+func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
+	r := &Result{Name: s.Name, Title: s.Title, Scale: sc.Name(), Data: sc.dataOf(s), Note: s.Note, Published: s.published, Distance: sc.distanceTitle()}
+	for _, name := range slices.Sorted(maps.Keys(cells)) {
+		for _, c := range cells[name] {
+			if !slices.ContainsFunc(r.Cells, func(d Cell) bool { return d.Name == c.Name && d.Seed == c.Seed }) {
+				r.Cells = append(r.Cells, c)
+			}
+		}
+	}
+	columns := s.columns(sc)
+	for _, c := range columns {
+		r.Columns = append(r.Columns, c.title)
+	}
+	for _, row := range s.rows {
+		r.Rows = append(r.Rows, s.row(row, columns, cells[row.variant]))
+	}
+	for _, c := range s.claims {
+		r.Trends = append(r.Trends, c.judge(sc, cells))
+	}
+	for _, name := range s.curves {
+		if points := meanCurve(cells[name]); len(points) > 0 {
+			r.Curves = append(r.Curves, Curve{variantNamed(name).label, points})
+		}
+	}
+	return r
+}
+
+// row is one row of the table.
+func (s Study) row(of row, columns []column, cells []Cell) Row {
+	out := Row{Label: of.label, Published: map[string]string{}, Ours: map[uint64]eval.Values{}}
+	for i, title := range s.published {
+		if i < len(of.figures) {
+			out.Published[title] = of.figures[i]
+		}
+	}
+	for _, cell := range cells {
+		values := eval.Values{}
+		for _, c := range columns {
+			if v, ok := cell.Values[vary(c.metric, of.variation)]; ok {
+				values[c.title] = v
+			}
+		}
+		if len(values) > 0 {
+			out.Ours[cell.Seed] = values
+		}
+		if cell.Diverged != "" {
+			out.Notes = append(out.Notes, fmt.Sprintf("seed %d diverged at %s", cell.Seed, cell.Diverged))
+		}
+		if cell.WentBack {
+			out.Notes = append(out.Notes, fmt.Sprintf("seed %d diverged once, and went back to smaller steps", cell.Seed))
+		}
+	}
+	return out
+}
+
+// values are ours in a column, in the order of seeds.
+func (r Row) values(column string) (all []float64) {
+	for _, seed := range slices.Sorted(maps.Keys(r.Ours)) {
+		if v, ok := r.Ours[seed][column]; ok {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// judge compares the two numbers of a claim seed by seed. A model that diverged for good is worse than
+// any other.
+func (c claim) judge(sc Scale, cells map[string][]Cell) Trend {
+	t := Trend{Text: c.text, Means: eval.Values{}}
+	value := func(of Cell, metric string) (float64, bool) {
+		if of.Diverged != "" && !c.larger {
+			return math.Inf(1), true
+		}
+		if rest, ok := strings.CutPrefix(metric, "fd"); ok { // claims name the distance of the mini scale
+			metric = sc.distance() + rest
+		}
+		v, ok := of.Values[metric]
+		return v, ok
+	}
+	var better, worse []float64
+	for _, a := range cells[c.better.variant] {
+		for _, b := range cells[c.worse.variant] {
+			x, okX := value(a, c.better.metric)
+			y, okY := value(b, c.worse.metric)
+			if a.Seed != b.Seed || !okX || !okY {
+				continue
+			}
+			t.Seeds++
+			if c.larger && x > y || !c.larger && x < y*(1+c.slack) {
+				t.Shown++
+			}
+			better, worse = append(better, x), append(worse, y)
+		}
+	}
+	if t.Seeds > 0 {
+		t.Means["better"], t.Means["worse"] = stat.Mean(better, nil), stat.Mean(worse, nil)
+	}
+	return t
+}
+
+// meanCurve is the mean over seeds, at the steps that all of them reached.
+func meanCurve(cells []Cell) (points []Point) {
+	if len(cells) == 0 {
+		return nil
+	}
+	for i, at := range cells[0].Curve {
+		var values []float64
+		for _, c := range cells {
+			if len(c.Curve) <= i || c.Curve[i].Step != at.Step {
+				return points
+			}
+			values = append(values, c.Curve[i].Value)
+		}
+		points = append(points, Point{at.Step, stat.Mean(values, nil)})
+	}
+	return points
+}
+
+// write leaves the result in a folder, as JSON, Markdown and, where it has curves, SVG.
+func (r *Result) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	files := map[string]func() ([]byte, error){
+		".json": func() ([]byte, error) { return json.MarshalIndent(r, "", "  ") },
+		".md":   func() ([]byte, error) { return []byte(r.Markdown()), nil },
+	}
+	if len(r.Curves) > 0 {
+		files[".svg"] = r.SVG
+	}
+	for ending, make := range files {
+		text, err := make()
+		if err != nil {
+			return err
+		}
+		err = data.WriteAtomic(filepath.Join(dir, r.Name+ending), func(w io.Writer) error { _, err := w.Write(text); return err })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package study
+
+import (
+	"context"
+	"encoding/json"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/data/datatest"
+	"github.com/liebm/liebm/models/modelstest"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
+)
+
+// tiny is a scale with networks and budgets of seconds.
+func tiny(sc Scale, data string) Scale {
+	sc.Steps = 4
+	sc.Set = []string{"data.name=" + data, "log.samples=2", "log.checkpoint=2", "batch=4", "chain.steps=1", "energy.widths=[4,4]", "energy.downs=[true,true]",
+		"generator.widths=[4,4,4,4]", "energy.head_dim=16", "inference.stem=0", "inference.widths=[4,4,4]"}
+	sc.SetEncoder = []string{"data.name=" + data, "steps=2", "batch=8", "encoder.widths=[4]", "encoder.blocks=[1]", "encoder.head_dim=8"}
+	sc.Samples, sc.Along, sc.Restored = 300, 50, 4
+	return sc
+}
+
+// reproduce runs studies with the models named.
+func reproduce(ctx context.Context, t *testing.T, sc Scale, out string, s Setup, only []string, seeds []uint64, names ...string) (map[string]*Result, error) {
+	t.Helper()
+	var studies []Study
+	for _, name := range names {
+		s, err := Named(name)
+		require.NoError(t, err)
+		studies = append(studies, s)
+	}
+	p, err := NewPlan(sc, studies, PlanOptions{Out: out, Seeds: seeds, Variants: only})
+	if err != nil {
+		return nil, err
+	}
+	results, err := p.run(ctx, s)
+	named := map[string]*Result{}
+	for _, r := range results {
+		named[r.Name] = r
+	}
+	return named, err
+}
+
+func (r *Result) labelled(t *testing.T, label string) Row {
+	t.Helper()
+	for _, row := range r.Rows {
+		if row.Label == label {
+			return row
+		}
+	}
+	t.Fatalf("%s has no row %s", r.Name, label)
+	return Row{}
+}
+
+func pictureSize(t *testing.T, path string) image.Point {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	c, err := png.DecodeConfig(f)
+	require.NoError(t, err)
+	return image.Pt(c.Width, c.Height)
+}
+
+func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
+	out, before := t.TempDir(), torch.Live()
+	sc := tiny(Mini(), datatest.FashionMNIST(t, 300, 95))
+	dir := filepath.Join(out, "mini")
+	em := filepath.Join(dir, "fmnist", "em-seed1")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	stopping := Setup{Training: func(task string) train.Watch {
+		return func(now train.Progress) {
+			if task == "training" && now.Step == 3 {
+				cancel()
+			}
+		}
+	}}
+	_, err := reproduce(ctx, t, sc, out, stopping, []string{"em"}, nil, "fig6")
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "em, seed 1: ")
+	assert.FileExists(t, filepath.Join(em, "checkpoint-00000003.safetensors"))
+	other := sc
+	other.Steps = 5
+	_, err = reproduce(t.Context(), t, other, out, Setup{}, []string{"em"}, nil, "fig6")
+	assert.ErrorContains(t, err, "em-seed1 holds a run with other settings")
+
+	results, err := reproduce(t.Context(), t, sc, out, Setup{}, []string{"em"}, []uint64{1, 2}, "fig6", "table5")
+	require.NoError(t, err)
+	var info train.RunInfo
+	text, err := os.ReadFile(filepath.Join(em, "run.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &info))
+	require.NotEmpty(t, info.Resumed)
+	assert.Equal(t, 3, info.Resumed[len(info.Resumed)-1].Step, "it went on where it stopped")
+
+	assert.Len(t, results["fig6"].Cells, 2)
+	assert.Len(t, results["table5"].labelled(t, "LIEBM w/o MCMC").values("seconds"), 2)
+	assert.Empty(t, results["fig6"].labelled(t, "EJM").Ours, "it was not trained")
+	lines, err := train.ReadMetrics(filepath.Join(em, metricsFile))
+	require.NoError(t, err)
+	assert.Positive(t, lines[len(lines)-1].Values["fd_h"], "the folder is not known to be Fashion-MNIST")
+	assert.Equal(t, 50.0, lines[len(lines)-1].Values["fd_h_n"])
+
+	results, err = reproduce(t.Context(), t, sc, out, Setup{}, []string{"em", "em-q", "erm"}, nil, "fig7", "fig9", "table8")
+	require.NoError(t, err)
+	for _, row := range results["table8"].Rows {
+		for _, column := range results["table8"].Columns {
+			require.Len(t, row.values(column), 1, "%s, %s", row.Label, column)
+			assert.NotZero(t, row.values(column)[0])
+		}
+	}
+	assert.NotEqual(t, results["table8"].Rows[0].values("8× SR PSNR"), results["table8"].Rows[1].values("8× SR PSNR"), "the chain on m does something")
+	for _, label := range []string{"h, pretrained", "f, EM"} {
+		row := results["fig7"].labelled(t, label)
+		require.Len(t, row.values("linear probe"), 1, label)
+		assert.Greater(t, row.values("5-NN")[0], 0.1, "%s: better than chance", label)
+	}
+	assert.Empty(t, results["fig7"].labelled(t, "h, learnt along").Ours)
+	clouds := pictureSize(t, filepath.Join(dir, "fig7.png"))
+	assert.Equal(t, 2*clouds.Y, clouds.X, "a square for each of the two that are there")
+	assert.Contains(t, results["fig7"].Markdown(), "](fig7.png)")
+	reconstructions := pictureSize(t, filepath.Join(dir, "fig9.png"))
+	assert.Equal(t, image.Pt(16*34+2, 3*34+2), reconstructions, "images, Eq. 26, ELBO")
+	for _, row := range results["fig9"].Rows {
+		require.Len(t, row.values("MSE"), 1, row.Label)
+		assert.InDelta(t, row.values("MSE")[0]/4, row.values("MSE in [0, 1]")[0], 1e-9, "pixels in [−1, 1] and in [0, 1]")
+	}
+
+	checkpoint := filepath.Join(em, "checkpoint-00000004.safetensors")
+	first, err := os.Stat(checkpoint)
+	require.NoError(t, err)
+	measured, err := os.ReadFile(filepath.Join(em, ResultsFile))
+	require.NoError(t, err)
+	results, err = reproduce(t.Context(), t, sc, out, Setup{}, []string{"em"}, nil, "table10")
+	require.NoError(t, err)
+	again, err := os.Stat(checkpoint)
+	require.NoError(t, err)
+	assert.Equal(t, first.ModTime(), again.ModTime(), "another table reads the model that is there")
+	remeasured, err := os.ReadFile(filepath.Join(em, ResultsFile))
+	require.NoError(t, err)
+	assert.Equal(t, string(measured), string(remeasured), "and its records")
+	assert.Len(t, results["table10"].labelled(t, "SimCLR").values("constant"), 1)
+	for _, ending := range []string{"md", "json"} {
+		assert.FileExists(t, filepath.Join(dir, "table10."+ending))
+	}
+	assert.Equal(t, before, torch.Live())
+}
+
+func TestThePapersScaleMeasuresFIDAndIS(t *testing.T) {
+	pixels := make([]byte, 12*32*32*3)
+	for i := range pixels {
+		pixels[i] = byte(i * i / 7)
+	}
+	set, err := data.New(data.Shape{N: 12, H: 32, W: 32, C: 3}, pixels, nil)
+	require.NoError(t, err)
+	npz := filepath.Join(t.TempDir(), "images.npz")
+	require.NoError(t, data.WriteNPZ(npz, set))
+	out, sc := t.TempDir(), tiny(Paper(modelstest.InceptionFile(t)), npz)
+	sc.Steps, sc.Samples, sc.Along = 2, 12, 12
+	sc.Set = append(sc.Set, "batch=2")
+	results, err := reproduce(t.Context(), t, sc, out, Setup{}, []string{"em"}, nil, "table1")
+	require.NoError(t, err)
+	em := newFolder(filepath.Join(out, "paper", "cifar10"), "cifar10", sc).cell("em")
+	r, trained, err := em.read(1)
+	require.NoError(t, err)
+	require.True(t, trained)
+	for _, key := range []string{"fid", "fid_no_mcmc", "is", "is_no_mcmc", "seconds", "auroc/constant", "auroc_energy/constant", "fid_early"} {
+		assert.Contains(t, r.Values, key)
+	}
+	assert.NotContains(t, r.Values, "auroc/svhn", "a set that is not on this machine is left out")
+	assert.Equal(t, 2.0, r.Values["nfe"])
+	assert.GreaterOrEqual(t, r.Values["is"], 1.0)
+	assert.Equal(t, []float64{r.Values["fid"]}, results["table1"].labelled(t, "LIEBM-EM").values("FID"))
+	require.Len(t, r.Curve, 1, "FID is measured in the course of training")
+
+	p, err := NewPlan(sc, []Study{fig6()}, PlanOptions{Out: out})
+	require.NoError(t, err)
+	_, err = p.Run(t.Context(), Setup{})
+	assert.ErrorContains(t, err, "the paper's scale trains on a GPU, and the device is cpu")
+	sc.Weights = ""
+	assert.ErrorContains(t, sc.ready(torch.Device{Type: torch.CUDA}), "weights is missing")
+}
+
+func TestAMonitorIsNamedByItsFeatures(t *testing.T) {
+	before := torch.Live()
+	encoder := filepath.Join(tinyRun(t), "encoder.safetensors")
+	cfg, err := train.ReadConfig(tinyRun(t))
+	require.NoError(t, err)
+	folder := datatest.FashionMNIST(t, 60, 40)
+	set, err := data.Open(folder, data.Options{Size: 32})
+	require.NoError(t, err)
+	defer set.Close()
+	for want, change := range map[string]func(cfg *train.Config){
+		"fd":   func(*train.Config) {},
+		"fd_h": func(cfg *train.Config) { cfg.Data.Name = folder },
+	} {
+		cfg := cfg
+		change(&cfg)
+		m, err := NewMonitor(t.Context(), cfg, MonitorOptions{Encoder: encoder, Samples: 50}, Setup{})
+		require.NoError(t, err)
+		metrics, err := m.Evaluate(t.Context(), set)
+		require.NoError(t, err)
+		assert.Equal(t, want, metrics[0].Name)
+		assert.Positive(t, metrics[0].Value)
+		assert.Equal(t, train.Metric{Name: want + "_n", Value: 50}, metrics[1])
+		m.Close()
+	}
+	cfg.Data.Name = folder
+	_, err = NewMonitor(t.Context(), cfg, MonitorOptions{Encoder: filepath.Join(t.TempDir(), "none")}, Setup{})
+	assert.ErrorContains(t, err, "read the encoder")
+	cfg.Energy.Posterior, cfg.Rho = "none", 0
+	_, err = NewMonitor(t.Context(), cfg, MonitorOptions{Encoder: encoder}, Setup{})
+	assert.ErrorIs(t, err, ErrNoFeatures)
+	assert.Equal(t, before, torch.Live())
+}

@@ -1,0 +1,139 @@
+package study
+
+import (
+	"fmt"
+
+	"github.com/liebm/liebm/torch"
+)
+
+// A Scale is the size of a study: the networks, the data and the effort of measuring. Start from [Mini]
+// or [Paper].
+type Scale struct {
+	Steps      int      // training steps of each model; 0: 2,000 for Mini, and those of Table 12 for Paper
+	Data       string   // file or folder of the data set; empty: where it is usually installed
+	Set        []string // changes of every model's config, as in "chain.steps=3"
+	SetEncoder []string // changes of every encoder's config
+	Weights    string   // pytorch-fid's Inception file, which Paper needs for FID and IS
+	Samples    int      // images that distances are measured on
+	Along      int      // images that the distance is measured on in the course of training
+	Restored   int      // images that restoration is measured on
+
+	paper bool
+}
+
+// Mini is Fashion-MNIST with networks of under a million parameters: some minutes for each model on two
+// CPU cores. Its figures show which trends appear. Do not compare them with published ones.
+func Mini() Scale { return Scale{Samples: 10_000, Along: 2000, Restored: 100} }
+
+// Paper is the published setting (Table 12), for a GPU. Weights is pytorch-fid's Inception file.
+func Paper(weights string) Scale {
+	return Scale{Weights: weights, Samples: 50_000, Along: 2000, Restored: 100, paper: true}
+}
+
+// Name is mini or paper.
+func (sc Scale) Name() string {
+	if sc.paper {
+		return "paper"
+	}
+	return "mini"
+}
+
+// check is an error for a scale that no study can have.
+func (sc Scale) check() error {
+	if sc.Samples < 2 || sc.Along < 2 || sc.Restored < 1 {
+		return fmt.Errorf("scale: %d samples, %d along the training, %d restored: start from Mini or Paper", sc.Samples, sc.Along, sc.Restored)
+	}
+	if sc.Steps < 0 {
+		return fmt.Errorf("scale: steps is %d: give at least 1, or 0 for the default", sc.Steps)
+	}
+	if !sc.paper && sc.Weights != "" {
+		return fmt.Errorf("weights %s: the mini scale measures on features of Fashion-MNIST, and has no FID: use the paper's scale", sc.Weights)
+	}
+	return nil
+}
+
+// ready is an error where the scale cannot be computed.
+func (sc Scale) ready(device torch.Device) error {
+	if sc.paper && device.Type != torch.CUDA {
+		return fmt.Errorf("the paper's scale trains on a GPU, and the device is %s: liebm doctor says why; the mini scale runs on a CPU", device)
+	}
+	if sc.paper && sc.Weights == "" {
+		return fmt.Errorf("weights is missing: FID and IS need pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
+	}
+	return nil
+}
+
+// miniSteps is what trains in three minutes at mini scale, at some 12 steps a second on two cores.
+const miniSteps = 2000
+
+// steps is how many each model is trained for; 0: as many as the preset says.
+func (sc Scale) steps() int {
+	if sc.Steps == 0 && !sc.paper {
+		return miniSteps
+	}
+	return sc.Steps
+}
+
+// settings are the changes of every model's preset.
+func (sc Scale) settings() (set []string) {
+	if !sc.paper {
+		set = append(set, "log.samples=250", "log.checkpoint=500")
+	}
+	if steps := sc.steps(); steps > 0 {
+		set = append(set, fmt.Sprintf("steps=%d", steps))
+	}
+	return append(append(set, sc.path()...), sc.Set...)
+}
+
+// encoderSettings are the changes of every encoder's preset.
+func (sc Scale) encoderSettings() []string { return append(sc.path(), sc.SetEncoder...) }
+
+func (sc Scale) path() []string {
+	if sc.Data == "" {
+		return nil
+	}
+	return []string{"data.path=" + sc.Data}
+}
+
+// dataOf is the prefix of the presets that a study trains.
+func (sc Scale) dataOf(s Study) string {
+	if sc.paper {
+		return s.data
+	}
+	return "fmnist"
+}
+
+// distance is the name of the Fréchet distance that samples are measured by, at the end and in the course
+// of training.
+func (sc Scale) distance() string {
+	if sc.paper {
+		return "fid"
+	}
+	return "fd"
+}
+
+func (sc Scale) distanceTitle() string {
+	if sc.paper {
+		return "FID"
+	}
+	return "FD"
+}
+
+// outliers are the sets of Tables 6, 7 and 9, or those that need no download.
+func (sc Scale) outliers(data string) []string {
+	switch {
+	case !sc.paper:
+		return MadeOutliers
+	case data == "imagenet32":
+		return []string{"svhn", "constant", "fmnist", "celeba"}
+	}
+	return []string{"svhn", "constant", "cifar100", "celeba"}
+}
+
+// tasks are the degradations of Table 8. Gray images have no colours to restore.
+func (sc Scale) tasks() []string {
+	if sc.paper {
+		return []string{Colorize, SR8}
+	}
+	return []string{SR4, SR8}
+}

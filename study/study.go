@@ -1,0 +1,165 @@
+package study
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/liebm/liebm/internal/config"
+)
+
+// A Study is a table or a figure of the paper: the models that it compares, its published figures, and
+// the trends that the paper reads from it.
+type Study struct {
+	Name  string // as in table9; see [Names]
+	Title string
+	Note  string // for readers of the results; may be empty
+
+	data      string     // prefix of the presets at the paper's scale
+	published []string   // the paper's columns
+	ours      []quantity // our columns
+	rows      []row
+	claims    []claim
+	curves    []string // variants whose distance in the course of training is drawn
+
+	// pictures draws beside the results; nil: there is nothing to draw.
+	pictures func(ctx context.Context, w *work, f *folder) ([]Picture, error)
+
+	// text makes the whole page of a study that trains nothing; nil: the page is a table of rows.
+	text func() (string, error)
+}
+
+// A row has one published figure for each of the study's columns, and the variant that is ours. A row
+// without a variant shows another method's figures.
+type row struct {
+	label   string
+	figures []string
+	variant string
+
+	// variation selects among the numbers of one model. "energy" scores by F(f(x)) alone, "no_mcmc" is G
+	// without the chain, and "/refined" is a stage of restoration.
+	variation string
+}
+
+// A claim is a trend that the paper reports: for every seed, one number should be better than another.
+type claim struct {
+	text          string
+	better, worse reading
+	larger        bool    // the larger number is the better one, as for an AUROC
+	slack         float64 // better may be worse by this share, and still counts as similar
+}
+
+// A reading is one number of a variant.
+type reading struct{ variant, metric string }
+
+// Names lists the studies that [Named] knows.
+func Names() (names []string) {
+	for _, s := range studies() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// Named returns a study by name: table1 to table12, fig6 to fig9, or bfloat16.
+func Named(name string) (Study, error) {
+	all := studies()
+	if i := slices.IndexFunc(all, func(s Study) bool { return s.Name == name }); i >= 0 {
+		return all[i], nil
+	}
+	return Study{}, fmt.Errorf("no study is called %q: %sthere are %s", name, config.Guess(name, Names()), strings.Join(Names(), ", "))
+}
+
+// variants are the names of those that the study reads.
+func (s Study) variants() (names []string) {
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, r := range s.rows {
+		add(r.variant)
+	}
+	for _, name := range s.curves {
+		add(name)
+	}
+	for _, c := range s.claims {
+		add(c.better.variant)
+		add(c.worse.variant)
+	}
+	return names
+}
+
+// measurements are those that the study's columns read.
+func (s Study) measurements() (all []measurement) {
+	for _, q := range s.ours {
+		if !slices.Contains(all, q.from) {
+			all = append(all, q.from)
+		}
+	}
+	return all
+}
+
+// A quantity is one of our columns, or several, which depend on the scale and the data set.
+type quantity struct {
+	from    measurement
+	columns func(sc Scale, data string) []column
+}
+
+// A column of a table has a title and the name of the number that it shows.
+type column struct{ title, metric string }
+
+// always is a quantity with the same columns at every scale.
+func always(from measurement, columns ...column) quantity {
+	return quantity{from, func(Scale, string) []column { return columns }}
+}
+
+var (
+	distance = quantity{ofSamples, func(sc Scale, _ string) []column {
+		return []column{{sc.distanceTitle(), sc.distance()}}
+	}}
+	inceptionScore = quantity{ofSamples, func(sc Scale, _ string) []column {
+		if !sc.paper {
+			return nil // no Inception
+		}
+		return []column{{"IS", "is"}}
+	}}
+	nfe     = always(ofSamples, column{"NFE", "nfe"})
+	seconds = always(ofSamples, column{"seconds", "seconds"}) // per sample
+	areas   = quantity{ofSamples, func(sc Scale, data string) (all []column) {
+		for _, name := range sc.outliers(data) {
+			all = append(all, column{name, "auroc/" + name})
+		}
+		return all
+	}}
+	reconstruction = always(ofReconstruction, column{"MSE", "mse"}, column{"MSE in [0, 1]", "mse_unit"})
+	restoration    = quantity{ofRestoration, func(sc Scale, _ string) (all []column) {
+		for _, task := range sc.tasks() {
+			title := map[string]string{Colorize: "colorization", SR4: "4× SR", SR8: "8× SR"}[task]
+			all = append(all, column{title + " PSNR", "psnr/" + task}, column{title + " SSIM", "ssim/" + task})
+		}
+		return all
+	}}
+	accuracy = always(ofProbes, column{"linear probe", "linear"}, column{"5-NN", "knn5"})
+)
+
+// columns are ours at a scale.
+func (s Study) columns(sc Scale) (all []column) {
+	for _, q := range s.ours {
+		all = append(all, q.columns(sc, sc.dataOf(s))...)
+	}
+	return all
+}
+
+// vary is the name of a variation of a number: auroc/constant becomes auroc_energy/constant, and psnr/sr8
+// becomes psnr/sr8/start.
+func vary(metric, variation string) string {
+	if variation == "" || variation[0] == '/' {
+		return metric + variation
+	}
+	head, tail, cut := strings.Cut(metric, "/")
+	if !cut {
+		return head + "_" + variation
+	}
+	return head + "_" + variation + "/" + tail
+}

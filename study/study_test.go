@@ -1,0 +1,239 @@
+package study
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/train"
+)
+
+func TestNamedKnowsEveryStudyAndGuesses(t *testing.T) {
+	for _, name := range Names() {
+		s, err := Named(name)
+		require.NoError(t, err)
+		assert.Equal(t, name, s.Name)
+		for _, r := range s.rows {
+			if r.figures != nil {
+				assert.Len(t, r.figures, len(s.published), "%s, %s", name, r.label)
+			}
+		}
+	}
+	_, err := Named("tabel9")
+	assert.ErrorContains(t, err, "did you mean table9?")
+}
+
+func TestPresetsHaveTable12sHyperparameters(t *testing.T) {
+	for i, name := range []string{"cifar10-em", "imagenet32-em", "celeba64-em", "celebahq256-em"} {
+		cfg, err := train.Preset(name)
+		require.NoError(t, err)
+		for _, h := range hyperparameters {
+			if strings.HasSuffix(h.name, "parameters") {
+				continue // counted in package train
+			}
+			if ours := h.ours(cfg, nil); ours != h.published[i] {
+				assert.Contains(t, []string{"training epochs: 499", "training epochs: 299"}, h.name+": "+ours, "%s: whole batches alone are counted", name)
+			}
+		}
+	}
+}
+
+func TestAClaimIsJudgedSeedBySeed(t *testing.T) {
+	cells := map[string][]Cell{
+		"a": {{Seed: 1, Values: eval.Values{"fd": 10}}, {Seed: 2, Values: eval.Values{"fd": 30}}, {Seed: 3, Values: eval.Values{"fd": 1}}},
+		"b": {{Seed: 1, Values: eval.Values{"fd": 20}}, {Seed: 2, Values: eval.Values{"fd": 20}}},
+		"c": {{Seed: 1, Diverged: "step 3"}},
+	}
+	judged := claim{better: reading{"a", "fd"}, worse: reading{"b", "fd"}}.judge(Mini(), cells)
+	assert.Equal(t, Trend{Shown: 1, Seeds: 2, Means: eval.Values{"better": 20, "worse": 20}}, judged, "seed 3 has no partner")
+	assert.Equal(t, "mixed", judged.Verdict())
+	judged = claim{better: reading{"a", "fd"}, worse: reading{"b", "fd"}, slack: 0.6}.judge(Mini(), cells)
+	assert.Equal(t, "shows", judged.Verdict(), "within the slack is similar")
+	judged = claim{better: reading{"b", "fd"}, worse: reading{"c", "fd"}}.judge(Mini(), cells)
+	assert.Equal(t, "shows", judged.Verdict(), "a model that diverged is worse than any other")
+	text, err := json.Marshal(judged)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"worse":"Infinity"`)
+	assert.Equal(t, "not measured", claim{better: reading{"a", "x"}, worse: reading{"b", "x"}}.judge(Mini(), cells).Verdict())
+}
+
+func TestATableShowsOursBesideThePublished(t *testing.T) {
+	s, err := Named("table9")
+	require.NoError(t, err)
+	em := func(seed uint64, constant float64) Cell {
+		return Cell{Name: "em", Seed: seed, Values: eval.Values{"auroc/constant": constant, "auroc/noise": 1, "auroc/inverted": 0.5, "psnr": 3}}
+	}
+	noAug := Cell{Name: "em-no-aug", Seed: 2, Diverged: "step 7: loss_e is NaN", Values: eval.Values{"auroc/constant": 0.7}}
+	r := s.lay(Mini(), map[string][]Cell{"em": {em(1, 0.9), em(2, 0.8)}, "em-no-aug": {noAug}})
+	r.Command, r.Setting = "liebm reproduce table9", Mini().setting(2)
+	page := r.Markdown()
+	assert.Contains(t, page, "|  | published SVHN | published Constant | published CIFAR-100 | published CelebA | ours constant | ours noise | ours inverted |")
+	assert.Contains(t, page, "| EM | 0.95 | 0.97 | 0.82 | 0.77 | 0.85 ± 0.071 | 1 ± 0 | 0.5 ± 0 |", "the published row, and ours after it")
+	assert.Contains(t, page, "| EJM | 0.95 | 0.94 | 0.81 | 0.73 |  |  |  |", "a model that was not trained stays empty")
+	assert.Contains(t, page, "EM w/o Aug: seed 2 diverged at step 7: loss_e is NaN.")
+	assert.Contains(t, page, "| 1 of 1 | 0.8 | 0.7 |", "trends are judged by seed")
+	assert.Contains(t, page, "Fashion-MNIST")
+	assert.Contains(t, page, "Mean ± standard deviation over 2 seeds")
+
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), "psnr", "a page has the numbers that it shows, and no others")
+	var again Result
+	require.NoError(t, json.Unmarshal(text, &again))
+	assert.Equal(t, page, again.Markdown(), "JSON holds the whole result")
+}
+
+func TestColumnsDependOnTheScale(t *testing.T) {
+	titles := func(name string, sc Scale) (all []string) {
+		s, err := Named(name)
+		require.NoError(t, err)
+		for _, c := range s.columns(sc) {
+			all = append(all, c.title)
+		}
+		return all
+	}
+	assert.Equal(t, []string{"NFE", "FID", "IS"}, titles("table1", Paper("")))
+	assert.Equal(t, []string{"NFE", "FD"}, titles("table1", Mini()))
+	assert.Equal(t, []string{"svhn", "constant", "fmnist", "celeba"}, titles("table7", Paper("")))
+	assert.Equal(t, []string{"4× SR PSNR", "4× SR SSIM", "8× SR PSNR", "8× SR SSIM"}, titles("table8", Mini()), "gray images have no colours to restore")
+	assert.Equal(t, []string{"colorization PSNR", "colorization SSIM", "8× SR PSNR", "8× SR SSIM"}, titles("table8", Paper("")))
+}
+
+func TestCurvesAreMeansOverSeedsAndDrawn(t *testing.T) {
+	s, err := Named("fig8")
+	require.NoError(t, err)
+	r := s.lay(Mini(), map[string][]Cell{"em": {
+		{Seed: 1, Values: eval.Values{}, Curve: []Point{{2, 30}, {4, 20}, {6, 10}}},
+		{Seed: 2, Values: eval.Values{}, Curve: []Point{{2, 50}, {4, 40}}},
+	}})
+	assert.Equal(t, []Curve{{"EM", []Point{{2, 40}, {4, 30}}}}, r.Curves, "as far as all seeds reach")
+	svg, err := r.SVG()
+	require.NoError(t, err)
+	assert.Contains(t, string(svg), "FD of G alone")
+	assert.Contains(t, r.Markdown(), "](fig8.svg)")
+	r.Curves = nil
+	svg, err = r.SVG()
+	require.NoError(t, err)
+	assert.Nil(t, svg)
+}
+
+func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
+	plan := func(sc Scale, only []string, names ...string) ([]PlannedModel, error) {
+		var studies []Study
+		for _, name := range names {
+			s, err := Named(name)
+			require.NoError(t, err)
+			studies = append(studies, s)
+		}
+		p, err := NewPlan(sc, studies, PlanOptions{Out: t.TempDir(), Variants: only})
+		if err != nil {
+			return nil, err
+		}
+		return p.Models()
+	}
+	names := func(models []PlannedModel, err error) (all []string) {
+		require.NoError(t, err)
+		for _, m := range models {
+			assert.Positive(t, m.Plan.FLOPsPerIteration, m.Name)
+			assert.Positive(t, m.Plan.DiskBytes, m.Name)
+			all = append(all, m.Data+" "+m.Name)
+		}
+		return all
+	}
+	assert.Equal(t, []string{"cifar10 em", "cifar10 erm"}, names(plan(Paper(""), nil, "table1", "table6")), "both tables read EM and ERM")
+	assert.Equal(t, []string{"celebahq256 em", "celebahq256 erm"}, names(plan(Paper(""), nil, "table3", "table8")), "the preset has a linear F, so that em-linear is em")
+	assert.Equal(t, []string{"fmnist erm", "fmnist em-linear", "fmnist erm-linear"}, names(plan(Mini(), nil, "table3", "table8")), "here the preset's F is quadratic")
+	assert.Equal(t, []string{"celebahq256 erm"}, names(plan(Paper(""), []string{"erm-linear"}, "table3")), "by either name")
+	assert.Empty(t, names(plan(Mini(), nil, "table12")))
+
+	for want, sc := range map[string]Scale{
+		"start from Mini or Paper":       {},
+		"steps is -1":                    {Samples: 2, Along: 2, Restored: 1, Steps: -1},
+		"the mini scale measures on":     {Samples: 2, Along: 2, Restored: 1, Weights: "w.pth"},
+		"on fmnist: batch is 1: batch n": {Samples: 2, Along: 2, Restored: 1, Set: []string{"batch=1"}},
+	} {
+		_, err := plan(sc, nil, "table9")
+		assert.ErrorContains(t, err, want)
+	}
+	_, err := plan(Mini(), []string{"em", "er"}, "table9")
+	assert.ErrorContains(t, err, `no model is called "er"`)
+}
+
+// write makes the run folder of a cell as training and measuring leave it.
+func write(t *testing.T, c *cell, seed uint64, change func(cfg *train.Config), finished bool, metrics string, records ...*eval.Record) {
+	t.Helper()
+	cfg := c.seeded(seed)
+	if change != nil {
+		change(&cfg)
+	}
+	text, err := train.YAML(cfg)
+	require.NoError(t, err)
+	info := train.RunInfo{}
+	if finished {
+		info.Finished = time.Now()
+	}
+	run, err := json.Marshal(info)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(c.dir(seed), 0o777))
+	for name, text := range map[string]string{"config.yaml": text, "run.json": string(run), "metrics.jsonl": metrics} {
+		require.NoError(t, os.WriteFile(filepath.Join(c.dir(seed), name), []byte(text), 0o666))
+	}
+	for _, r := range records {
+		require.NoError(t, r.Append(filepath.Join(c.dir(seed), ResultsFile)))
+	}
+}
+
+func recordOf(metric string, settings map[string]string, values eval.Values) *eval.Record {
+	r := eval.NewRecord(metric, nil)
+	r.Settings, r.Values = settings, values
+	return r
+}
+
+func TestACellIsReadFromItsRunFolder(t *testing.T) {
+	f := newFolder(t.TempDir(), "fmnist", Mini())
+	em, none, ejm := f.cell("em"), f.cell("none"), f.cell("ejm")
+	_, trained, err := em.read(1)
+	require.NoError(t, err)
+	assert.False(t, trained, "there is none yet")
+
+	curve := `{"step":250,"fd":90,"fd_n":2000}
+{"step":500,"fd":"Infinity"}
+{"step":1000,"fd":40}
+{"step":2000,"fd":30}
+`
+	write(t, em, 1, nil, false, curve)
+	_, trained, err = em.read(1)
+	require.NoError(t, err)
+	assert.False(t, trained, "training was interrupted")
+
+	write(t, em, 1, nil, true, curve, recordOf("FD", map[string]string{studyKey: "samples"}, eval.Values{"fd": 31, "psnr": math.Inf(1)}),
+		recordOf("FD", nil, eval.Values{"fd": 99}), recordOf("FD", map[string]string{studyKey: "samples"}, eval.Values{"fd": 30}))
+	r, trained, err := em.read(1)
+	require.NoError(t, err)
+	assert.True(t, trained)
+	assert.Equal(t, eval.Values{"fd": 30, "psnr": math.Inf(1), "fd_early": 40}, r.Values, "the latest record of a study, and the curve at a quarter")
+	assert.Equal(t, []Point{{250, 90}, {1000, 40}, {2000, 30}}, r.Curve)
+	assert.False(t, r.WentBack)
+
+	write(t, none, 1, nil, false, "", recordOf(divergence, map[string]string{"measurement": "loss_e"}, eval.Values{"step": 7, "value": math.NaN()}))
+	r, trained, err = none.read(1)
+	require.NoError(t, err)
+	assert.True(t, trained, "a divergence for good is a result")
+	assert.Equal(t, "step 7: loss_e is NaN", r.Diverged)
+
+	write(t, ejm, 1, func(cfg *train.Config) { cfg.OptE.LR *= 0.7; cfg.Chain.Delta2 *= 0.7 }, true, "")
+	r, _, err = ejm.read(1)
+	require.NoError(t, err)
+	assert.True(t, r.WentBack)
+	write(t, ejm, 2, func(cfg *train.Config) { cfg.Batch = 3 }, true, "")
+	_, _, err = ejm.read(2)
+	assert.ErrorContains(t, err, "holds a run with other settings")
+}
