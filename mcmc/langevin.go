@@ -29,6 +29,7 @@ type Langevin struct {
 	Steps   int     `yaml:"steps"`   // T, transitions per chain; 15 (Table 12)
 	Delta2  float64 `yaml:"delta2"`  // δ², step size; 25 at 32×32, 0.1 on CelebA (Table 12)
 	Sigma   float64 `yaml:"sigma"`   // σ, noise per step in pixel units; 1e-3, as in Dual-MCMC
+	Clip    float64 `yaml:"clip"`    // largest drift of a step, as the rms over an image's pixels; longer ones are scaled to it; 0: no limit
 	Literal bool    `yaml:"literal"` // use σ = δ, Eq. 9 as printed, instead of Sigma
 	Clamp   Clamp   `yaml:"clamp"`   // when the state is clamped to the range: never, end, step
 
@@ -56,14 +57,17 @@ func (l Langevin) Validate() error {
 		return fmt.Errorf("chain.delta2 is %v: give a step size above 0, such as 25 at 32×32 pixels", l.Delta2)
 	case !(l.Sigma >= 0) || math.IsInf(l.Sigma, 0):
 		return fmt.Errorf("chain.sigma is %v: give a noise scale of 0 or more, such as 1e-3", l.Sigma)
+	case !(l.Clip >= 0) || math.IsInf(l.Clip, 0):
+		return fmt.Errorf("chain.clip is %v: give 0 (no limit) or more, such as 0.02", l.Clip)
 	case l.Clamp != "" && l.Clamp != ClampNever && l.Clamp != ClampEnd && l.Clamp != ClampStep:
 		return fmt.Errorf("chain.clamp is %q: give never, end or step", l.Clamp)
 	}
 	return nil
 }
 
-// Step returns x + (δ²/2)·∇ₓE(x) + σ·ε with ε ~ N(0, I) (Eq. 9, tempered). x: [n,…], requires grad.
-// With l.Graph the result can be differentiated through ∇ₓE.
+// Step returns x + (δ²/2)·∇ₓE(x) + σ·ε with ε ~ N(0, I) (Eq. 9, tempered). The drift (δ²/2)·∇ₓE(x) of an
+// image is at most l.Clip long. x: [n,…], requires grad. With l.Graph the result can be differentiated
+// through ∇ₓE.
 func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	sigma := l.Sigma
 	if l.Literal {
@@ -71,7 +75,7 @@ func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	}
 	return torch.Tidy(func() torch.Tensor {
 		grad := torch.Grad(e(x).Sum(), x, l.Graph)
-		next := x.AddScaled(grad, l.Delta2/2)
+		next := x.AddScaled(l.clipped(grad), l.Delta2/2)
 		if sigma > 0 {
 			next = next.AddScaled(l.noise(x, rng), sigma)
 		}
@@ -80,6 +84,22 @@ func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 		}
 		return next
 	})
+}
+
+// clipped returns the gradient with every row scaled so that the rms of its drift is at most l.Clip. A chain
+// of T steps then drifts by at most T·Clip, whatever E has become. CLEL's code clips single pixels (Lee et
+// al. 2023); scaling the row keeps the direction. grad: [n,…].
+func (l Langevin) clipped(grad torch.Tensor) torch.Tensor {
+	if l.Clip == 0 {
+		return grad
+	}
+	limit := 2 * l.Clip / l.Delta2 // of ∇E's rms
+	dims := make([]int, grad.Dim()-1)
+	for i := range dims {
+		dims[i] = i + 1
+	}
+	rms := torch.Call("aten::mean.dim", grad.Square(), dims, true).Tensor(0).Sqrt()
+	return grad.Mul(rms.Clamp(limit, math.Inf(1)).Pow(-1).MulScalar(limit)) // min(1, limit/rms), without a zero below
 }
 
 // noise returns ε in the shape of x: with l.NoiseRows, the first rows of that many.

@@ -89,6 +89,39 @@ func TestChainRecoversAGaussian(t *testing.T) {
 	})
 }
 
+func TestClipBoundsTheDriftOfEveryRow(t *testing.T) {
+	const clip, delta2 = 0.2, 0.5
+	slope := torch.Tensor{}
+	tilted := func(x torch.Tensor) torch.Tensor { return x.Mul(slope).SumDim(1) } // ∇E is the row of slope
+	torchtest.Scope(t, func() {
+		slope = torch.FromSlice([]float64{0.3, -0.4, 30, -40, 0, 0}, 3, 2) // short, long, none
+		x := torch.FromSlice([]float64{1, 2, 3, 4, 5, 6}, 3, 2)
+		l := mcmc.Langevin{Delta2: delta2, Clip: clip}
+		got := l.Step(tilted, x.Leaf(), nil).Sub(x)
+		long := clip / math.Sqrt((0.36+0.64)/2) // to rms clip, in the gradient's direction
+		want := torch.FromSlice([]float64{0.3 * delta2 / 2, -0.4 * delta2 / 2, 0.6 * long, -0.8 * long, 0, 0}, 3, 2)
+		torchtest.InDelta(t, want, got, 1e-15)
+
+		l.Steps = 7
+		moved := l.Run(tilted, x, nil).Sub(x).Square().MeanDim(1).Sqrt()
+		assert.InDelta(t, 7*clip, moved.Max().Item(), 1e-12, "T·Clip bounds a chain")
+	})
+}
+
+func TestAClippedStepIsDifferentiableThroughTheGradient(t *testing.T) {
+	torchtest.Scope(t, func() {
+		cubic := func(x torch.Tensor) torch.Tensor { return x.Pow(4).SumDim(1).MulScalar(-0.1) }
+		l := mcmc.Langevin{Delta2: 0.3, Graph: true, Clip: 0.1} // the second row is clipped
+		f := func(x torch.Tensor) torch.Tensor {
+			if !x.RequiresGrad() {
+				x = x.Leaf()
+			}
+			return l.Step(cubic, x, nil).Pow(3).Sum()
+		}
+		torchtest.GradCheck(t, f, torch.FromSlice([]float64{0.3, -1.2, 0.7, 2}, 2, 2), 1e-8)
+	})
+}
+
 func TestClamp(t *testing.T) {
 	up := func(x torch.Tensor) torch.Tensor { return x.SumDim(1).MulScalar(2) } // each step adds δ²
 	for clamp, want := range map[mcmc.Clamp]float64{mcmc.ClampNever: 3, mcmc.ClampEnd: 1, mcmc.ClampStep: 1} {
@@ -134,6 +167,7 @@ func TestValidateNamesTheSetting(t *testing.T) {
 	for want, change := range map[string]func(*mcmc.Langevin){
 		"chain.steps":  func(l *mcmc.Langevin) { l.Steps = -1 },
 		"chain.delta2": func(l *mcmc.Langevin) { l.Delta2 = math.NaN() },
+		"chain.clip":   func(l *mcmc.Langevin) { l.Clip = math.NaN() },
 		"chain.sigma":  func(l *mcmc.Langevin) { l.Sigma = -1 },
 		"chain.clamp":  func(l *mcmc.Langevin) { l.Clamp = "often" },
 	} {
