@@ -43,16 +43,7 @@ func (r *reader) zip(source string, b []byte) (done bool, err error) {
 		if f.UncompressedSize64 > maxMember {
 			continue
 		}
-		member := source + "/" + f.Name
-		if hint := splitOf(f.Name); r.split != "" && hint != "" && hint != r.split {
-			r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", member, hint))
-			continue
-		}
-		contents, err := inflate.Member(f)
-		if err != nil {
-			return true, damaged(member, err)
-		}
-		if err := r.content(member, contents); err != nil {
+		if err := r.member(source+"/"+f.Name, func() ([]byte, error) { return inflate.Member(f) }); err != nil {
 			return true, err
 		}
 	}

@@ -27,7 +27,7 @@ type entry struct {
 
 // isImageName reports whether a file is one image, by its name.
 func isImageName(name string) bool {
-	return IsPicture(name) || strings.ToLower(path.Ext(name)) == ".npy"
+	return isPicture(name) || strings.ToLower(path.Ext(name)) == ".npy"
 }
 
 // maxImage bounds the bytes of one image file.

@@ -19,14 +19,14 @@ import (
 	_ "golang.org/x/image/webp"
 )
 
-// PictureEndings are the endings of the names of picture files. How a file is decoded depends on its content.
-func PictureEndings() []string {
+// pictureEndings are the endings of the names of picture files. How a file is decoded depends on its content.
+func pictureEndings() []string {
 	return []string{".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 }
 
-// IsPicture reports whether a file is one picture, by its name.
-func IsPicture(name string) bool {
-	return slices.Contains(PictureEndings(), strings.ToLower(path.Ext(name)))
+// isPicture reports whether a file is one picture, by its name.
+func isPicture(name string) bool {
+	return slices.Contains(pictureEndings(), strings.ToLower(path.Ext(name)))
 }
 
 // A Picture is one decoded file: 8 bits a channel, [h,w,c].
@@ -44,7 +44,7 @@ const (
 	pictureRatio = 1 << 13
 )
 
-// DecodePicture reads a file of one of [PictureEndings] as Pillow's convert("RGB") does, which made the pixels of
+// DecodePicture reads a PNG, JPEG, BMP, GIF, TIFF or WebP as Pillow's convert("RGB") does, which made the pixels of
 // published reference statistics. The chroma of JPEG and lossy WebP is interpolated, and transparency is dropped, not
 // applied. Pictures of 16 bits a channel or in CMYK are an error, since they can be converted to 8 bits of RGB in several
 // ways.

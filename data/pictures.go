@@ -28,13 +28,13 @@ type PicturesRead struct {
 func FindPictures(folder string) (*Pictures, error) {
 	p := &Pictures{}
 	err := filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && IsPicture(file) {
+		if err == nil && !entry.IsDir() && isPicture(file) {
 			p.Files = append(p.Files, file)
 		}
 		return err
 	})
 	if err == nil && len(p.Files) == 0 {
-		err = fmt.Errorf("%s: no pictures there (%s)", folder, strings.Join(PictureEndings(), " "))
+		err = fmt.Errorf("%s: no pictures there (%s)", folder, strings.Join(pictureEndings(), " "))
 	}
 	slices.Sort(p.Files)
 	return p, err

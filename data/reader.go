@@ -189,8 +189,7 @@ func (r *reader) content(source string, b []byte) error {
 	case "data.mdb":
 		return fmt.Errorf("%s: %w", source, errLMDB)
 	}
-	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
-		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, hint))
+	if r.inOther(source, splitOf(source)) {
 		return nil // without reading it
 	}
 	p, err := parse(source, b)
@@ -217,8 +216,7 @@ func (r *reader) add(source string, p *part, start []byte) error {
 	if p.set != nil && p.set.Split == "" {
 		p.split = "" // all splits, whatever the name of the file
 	}
-	if r.split != "" && p.split != "" && p.split != r.split {
-		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, p.split))
+	if r.inOther(source, p.split) {
 		return nil
 	}
 	if r.onPart != nil {
@@ -293,8 +291,7 @@ func (r *reader) gzip(source string, b []byte) error {
 	if isTar(start) && !r.archived {
 		return r.tar(source, all, len(b))
 	}
-	if hint := splitOf(source); r.split != "" && hint != "" && hint != r.split {
-		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, hint))
+	if r.inOther(source, splitOf(source)) {
 		return nil
 	}
 	if !isIDX(start) {
@@ -339,18 +336,31 @@ func (r *reader) tar(source string, from io.Reader, packed int) error {
 		if h.Typeflag != tar.TypeReg || h.Size > maxMember || len(h.Name) > block || strings.HasPrefix(filepath.Base(h.Name), ".") {
 			continue
 		}
-		if hint := splitOf(h.Name); r.split != "" && hint != "" && hint != r.split {
-			r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", member, hint))
-			continue
-		}
-		data, err := inflate.Exactly(archive, uint64(h.Size), uint64(packed))
-		if err != nil {
-			return damaged(member, err)
-		}
-		if err := r.content(member, data); err != nil {
+		if err := r.member(member, func() ([]byte, error) { return inflate.Exactly(archive, uint64(h.Size), uint64(packed)) }); err != nil {
 			return err
 		}
 	}
+}
+
+// member reads a member of an archive, unless it is of another split.
+func (r *reader) member(name string, read func() ([]byte, error)) error {
+	if r.inOther(name, splitOf(name)) {
+		return nil
+	}
+	contents, err := read()
+	if err != nil {
+		return damaged(name, err)
+	}
+	return r.content(name, contents)
+}
+
+// inOther reports whether source is of another split than the reader's. It notes source then.
+func (r *reader) inOther(source string, split Split) bool {
+	other := r.split != "" && split != "" && split != r.split
+	if other {
+		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, split))
+	}
+	return other
 }
 
 // stem is the name of a file or folder without its format's endings.
