@@ -2,7 +2,6 @@ package study
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -251,20 +250,19 @@ func (r *Result) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	files := map[string]func() ([]byte, error){
-		".json": func() ([]byte, error) { return json.MarshalIndent(r, "", "  ") },
-		".md":   func() ([]byte, error) { return []byte(r.Markdown()), nil },
+	svg, err := r.SVG()
+	if err != nil {
+		return err
 	}
-	if len(r.Curves) > 0 {
-		files[".svg"] = r.SVG
+	files := map[string]func(io.Writer) error{
+		".json": func(w io.Writer) error { return writeJSON(w, r) },
+		".md":   func(w io.Writer) error { _, err := io.WriteString(w, r.Markdown()); return err },
 	}
-	for ending, make := range files {
-		text, err := make()
-		if err != nil {
-			return err
-		}
-		err = data.WriteAtomic(filepath.Join(dir, r.Name+ending), func(w io.Writer) error { _, err := w.Write(text); return err })
-		if err != nil {
+	if svg != nil {
+		files[".svg"] = func(w io.Writer) error { _, err := w.Write(svg); return err }
+	}
+	for ending, write := range files {
+		if err := data.WriteAtomic(filepath.Join(dir, r.Name+ending), write); err != nil {
 			return err
 		}
 	}

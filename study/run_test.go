@@ -72,6 +72,9 @@ func pictureSize(t *testing.T, path string) image.Point {
 }
 
 func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains models")
+	}
 	out, before := t.TempDir(), torch.Live()
 	sc := tiny(Mini(), datatest.FashionMNIST(t, 300, 95))
 	dir := filepath.Join(out, "mini")
@@ -157,6 +160,9 @@ func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
 }
 
 func TestThePapersScaleMeasuresFIDAndIS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains models")
+	}
 	pixels := make([]byte, 12*32*32*3)
 	for i := range pixels {
 		pixels[i] = byte(i * i / 7)
