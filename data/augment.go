@@ -48,7 +48,8 @@ func (a Augment) Validate() error {
 //
 // It follows torchvision's transforms. What differs, mostly so that a batch is one operator:
 //   - The order of the four jitters is drawn once per batch.
-//   - A crop is a box of real numbers. torchvision rounds it to whole pixels.
+//   - A crop is a box of real numbers. torchvision rounds it to whole pixels, which accepts more large crops of small
+//     images: with areas from 0.2 to 1 their mean is .552 at 32×32 and .539 at 256×256, and here .538.
 //   - A crop is resized by a bicubic kernel with a = −0.75, without antialiasing, that also sees the pixels
 //     around the box. Pillow's kernel has a = −0.5.
 func (a Augment) Apply(x torch.Tensor, rng *torch.RNG) torch.Tensor {
