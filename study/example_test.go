@@ -31,7 +31,7 @@ func ExamplePlan_Models() {
 		panic(err)
 	}
 	for _, m := range models {
-		fmt.Printf("%s on %s: %d steps of %d images, %d of %d seeds done\n", m.Name, m.Data, m.Plan.Steps, m.Plan.Batch, m.Done, m.Seeds)
+		fmt.Printf("%s on %s: %d steps of %d images, %d of %d seeds done\n", m.Name, m.Data, m.Cost.Steps, m.Cost.Batch, m.Done, m.Seeds)
 	}
 	// Output:
 	// em on cifar10: 97500 steps of 256 images, 0 of 3 seeds done

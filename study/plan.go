@@ -86,7 +86,7 @@ type PlannedModel struct {
 	Name     string      `json:"cell"`
 	Seeds    int         `json:"seeds"`
 	Done     int         `json:"done"` // seeds that are trained
-	Plan     *train.Plan `json:"plan"` // of one seed
+	Cost     *train.Cost `json:"cost"` // of one seed
 	Settings []string    `json:"settings"`
 }
 
@@ -95,7 +95,7 @@ func (p *Plan) Models() (models []PlannedModel, err error) {
 	for _, f := range p.folders {
 		for _, c := range f.planned() {
 			m := PlannedModel{Data: f.data, Name: c.name, Seeds: len(p.seeds), Settings: c.settings}
-			if m.Plan, err = train.CountPlan(c.config, train.EncoderFor(c.config)); err != nil {
+			if m.Cost, err = train.CountCost(c.config, train.EncoderFor(c.config)); err != nil {
 				return nil, err
 			}
 			for _, seed := range p.seeds {
@@ -135,14 +135,14 @@ func (p *Plan) Print(w io.Writer) error {
 	var left float64
 	var disk int64
 	for _, m := range models {
-		flops := m.Plan.FLOPsPerIteration * float64(m.Plan.Steps)
-		took := float64(m.Plan.Steps) * miniSeconds / 60
+		flops := m.Cost.FLOPsPerIteration * float64(m.Cost.Steps)
+		took := float64(m.Cost.Steps) * miniSeconds / 60
 		if p.scale.paper {
 			took = flops / sustained / 3600
 		}
-		left, disk = left+took*float64(m.Seeds-m.Done), disk+m.Plan.DiskBytes*int64(m.Seeds)
-		fmt.Fprintf(t, "%s\t%s\t%d × %d\t%.3g\t%.3g\t%.2g GB\t%d of %d\n", m.Name, m.Data, m.Plan.Steps, m.Plan.Batch, flops/1e15, took,
-			float64(m.Plan.DiskBytes)/1e9, m.Done, m.Seeds)
+		left, disk = left+took*float64(m.Seeds-m.Done), disk+m.Cost.DiskBytes*int64(m.Seeds)
+		fmt.Fprintf(t, "%s\t%s\t%d × %d\t%.3g\t%.3g\t%.2g GB\t%d of %d\n", m.Name, m.Data, m.Cost.Steps, m.Cost.Batch, flops/1e15, took,
+			float64(m.Cost.DiskBytes)/1e9, m.Done, m.Seeds)
 	}
 	if err := t.Flush(); err != nil {
 		return err

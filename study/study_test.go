@@ -142,8 +142,8 @@ func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
 	names := func(models []PlannedModel, err error) (all []string) {
 		require.NoError(t, err)
 		for _, m := range models {
-			assert.Positive(t, m.Plan.FLOPsPerIteration, m.Name)
-			assert.Positive(t, m.Plan.DiskBytes, m.Name)
+			assert.Positive(t, m.Cost.FLOPsPerIteration, m.Name)
+			assert.Positive(t, m.Cost.DiskBytes, m.Name)
 			all = append(all, m.Data+" "+m.Name)
 		}
 		return all

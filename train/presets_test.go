@@ -24,7 +24,7 @@ func TestNetworksHaveThePublishedNumberOfParameters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := Preset(name)
 			require.NoError(t, err)
-			p, err := CountPlan(cfg, EncoderFor(cfg))
+			p, err := CountCost(cfg, EncoderFor(cfg))
 			require.NoError(t, err)
 			for network, n := range want {
 				assert.Equal(t, n, p.Params[network], network)
@@ -91,9 +91,9 @@ func TestValidateNamesEverySettingThatIsWrong(t *testing.T) {
 	}
 }
 
-func TestPlanScalesWithTheWork(t *testing.T) {
+func TestCostScalesWithTheWork(t *testing.T) {
 	c := tiny()
-	p, err := MakePlan(context.Background(), c, tinySSL().Encoder, torch.Device{})
+	p, err := MeasureCost(context.Background(), c, tinySSL().Encoder, torch.Device{})
 	require.NoError(t, err)
 	assert.Positive(t, p.Hours)
 	twice := c

@@ -25,7 +25,7 @@ func planCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			p, err := train.MakePlan(c.Context, cfg, train.EncoderFor(cfg), device)
+			p, err := train.MeasureCost(c.Context, cfg, train.EncoderFor(cfg), device)
 			if err != nil {
 				return err
 			}

@@ -10,8 +10,8 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// Plan is the time, memory and arithmetic that a run needs.
-type Plan struct {
+// Cost is the time, memory and arithmetic that a run needs.
+type Cost struct {
 	Preset            string         `json:"preset"`
 	Params            map[string]int `json:"params"` // of E, G, q and h
 	Steps             int            `json:"steps"`
@@ -26,9 +26,9 @@ type Plan struct {
 	DiskBytes         int64          `json:"disk_bytes"` // of the checkpoints that are kept
 }
 
-// CountPlan returns a plan without times. It counts the parameters and operations of the networks and makes none
+// CountCost returns the cost without times. It counts the parameters and operations of the networks and makes none
 // of them.
-func CountPlan(cfg Config, h models.EncoderConfig) (*Plan, error) {
+func CountCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -41,13 +41,13 @@ func CountPlan(cfg Config, h models.EncoderConfig) (*Plan, error) {
 	if cfg.Encoder == Joint {
 		floats += 3 * params["h"]
 	}
-	return &Plan{Preset: cfg.Preset, Params: params, Steps: cfg.Steps, Batch: cfg.Batch, FLOPsPerIteration: cfg.flops(h),
+	return &Cost{Preset: cfg.Preset, Params: params, Steps: cfg.Steps, Batch: cfg.Batch, FLOPsPerIteration: cfg.flops(h),
 		Precision: cfg.Precision, DiskBytes: 4 * int64(floats) * int64(cfg.Log.Keep)}, nil
 }
 
-// MakePlan returns a plan with times. It measures a small iteration on this machine and scales the result.
-func MakePlan(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device) (*Plan, error) {
-	p, err := CountPlan(cfg, h)
+// MeasureCost returns the cost with times. It measures a small iteration on this machine and scales the result.
+func MeasureCost(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device) (*Cost, error) {
+	p, err := CountCost(cfg, h)
 	if err != nil {
 		return nil, err
 	}
