@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"time"
 
@@ -131,21 +130,24 @@ func (v *Values) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Append adds the record to a file of one JSON record a line. On an error the file is as it was.
-func (r *Record) Append(path string) error {
-	line, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
+// Append adds the record to a file, as [AppendRecords] does.
+func (r *Record) Append(path string) error { return AppendRecords(path, r) }
+
+// AppendRecords adds records to a file of one JSON record a line: all of them or, on an error, none.
+func AppendRecords(path string, records ...*Record) error {
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	whole := old[:bytes.LastIndexByte(old, '\n')+1] // a line that was cut off is no record
-	return data.WriteAtomic(path, func(w io.Writer) error {
-		_, err := w.Write(slices.Concat(whole, line, []byte{'\n'}))
-		return err
-	})
+	for _, r := range records {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		whole = append(append(whole, line...), '\n')
+	}
+	return data.WriteAtomic(path, func(w io.Writer) error { _, err := w.Write(whole); return err })
 }
 
 // ReadRecords reads a file that Append wrote; a missing one is empty, and so is a last line that was

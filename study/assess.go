@@ -18,14 +18,9 @@ import (
 // ResultsFile is the file of a run folder that keeps what was measured of the run: a record a line.
 const ResultsFile = "results.jsonl"
 
-// Keep appends records to the results of the run in dir.
+// Keep appends records to the results of the run in dir: all of them or, on an error, none.
 func Keep(dir string, records ...*eval.Record) error {
-	for _, r := range records {
-		if err := r.Append(filepath.Join(dir, ResultsFile)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eval.AppendRecords(filepath.Join(dir, ResultsFile), records...)
 }
 
 // record begins a record about m.
