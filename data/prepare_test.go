@@ -149,6 +149,9 @@ func heapOf(f func(watch func(done, total int))) (peak uint64) {
 }
 
 func TestPreparingTakesNoMoreMemoryForMoreImages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("prepares 2,500 images")
+	}
 	const side = 128 // 49 KB an image, so that a lot has 12 MB
 	img := solid(t, side, side, 9, true)
 	peak := func(n int) uint64 {

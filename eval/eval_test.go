@@ -135,7 +135,10 @@ func TestFashionFeaturesKnowClothes(t *testing.T) {
 	require.NoError(t, err)
 	assert.Greater(t, accuracy, 0.9, "of the unseen test split")
 
-	const n = 1500
+	n := 1500
+	if testing.Short() {
+		n = 500
+	}
 	half, other := test.Head(n), test.Subset(upTo(n, 2*n))
 	a, err := Measure(t.Context(), c, half, nil)
 	require.NoError(t, err)
