@@ -14,7 +14,6 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/data/datatest"
-	"github.com/liebm/liebm/models/modelstest"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
@@ -22,7 +21,7 @@ import (
 // tiny is a scale with networks and budgets of seconds.
 func tiny(sc Scale, data string) Scale {
 	sc.Steps = 4
-	sc.Set = []string{"data.name=" + data, "log.samples=2", "log.checkpoint=2", "batch=4", "chain.steps=1", "energy.widths=[4,4]", "energy.downs=[true,true]",
+	sc.Set = []string{"data.name=" + data, "log.samples=4", "log.checkpoint=2", "batch=4", "chain.steps=1", "energy.widths=[4,4]", "energy.downs=[true,true]",
 		"generator.widths=[4,4,4,4]", "energy.head_dim=16", "inference.stem=0", "inference.widths=[4,4,4]"}
 	sc.SetEncoder = []string{"data.name=" + data, "steps=2", "batch=8", "encoder.widths=[4]", "encoder.blocks=[1]", "encoder.head_dim=8"}
 	sc.Samples, sc.Along, sc.Restored = 300, 50, 4
@@ -157,44 +156,6 @@ func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
 		assert.FileExists(t, filepath.Join(dir, "table10."+ending))
 	}
 	assert.Equal(t, before, torch.Live())
-}
-
-func TestThePapersScaleMeasuresFIDAndIS(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains models")
-	}
-	pixels := make([]byte, 12*32*32*3)
-	for i := range pixels {
-		pixels[i] = byte(i * i / 7)
-	}
-	set, err := data.New(data.Shape{N: 12, H: 32, W: 32, C: 3}, pixels, nil)
-	require.NoError(t, err)
-	npz := filepath.Join(t.TempDir(), "images.npz")
-	require.NoError(t, data.WriteNPZ(npz, set))
-	out, sc := t.TempDir(), tiny(Paper(modelstest.InceptionFile(t)), npz)
-	sc.Steps, sc.Samples, sc.Along = 2, 12, 12
-	sc.Set = append(sc.Set, "batch=2")
-	results, err := reproduce(t.Context(), t, sc, out, Setup{}, []string{"em"}, nil, "table1")
-	require.NoError(t, err)
-	em := newFolder(filepath.Join(out, "paper", "cifar10"), "cifar10", sc).cell("em")
-	r, trained, err := em.read(1)
-	require.NoError(t, err)
-	require.True(t, trained)
-	for _, key := range []string{"fid", "fid_no_mcmc", "is", "is_no_mcmc", "seconds", "auroc/constant", "auroc_energy/constant", "fid_early"} {
-		assert.Contains(t, r.Values, key)
-	}
-	assert.NotContains(t, r.Values, "auroc/svhn", "a set that is not on this machine is left out")
-	assert.Equal(t, 2.0, r.Values["nfe"])
-	assert.GreaterOrEqual(t, r.Values["is"], 1.0)
-	assert.Equal(t, []float64{r.Values["fid"]}, results["table1"].labelled(t, "LIEBM-EM").values("FID"))
-	require.Len(t, r.Curve, 1, "FID is measured in the course of training")
-
-	p, err := NewPlan(sc, []Study{fig6()}, PlanOptions{Out: out})
-	require.NoError(t, err)
-	_, err = p.Run(t.Context(), Setup{})
-	assert.ErrorContains(t, err, "the paper's scale trains on a GPU, and the device is cpu")
-	sc.Weights = ""
-	assert.ErrorContains(t, sc.ready(torch.Device{Type: torch.CUDA}), "weights is missing")
 }
 
 func TestAMonitorIsNamedByItsFeatures(t *testing.T) {
