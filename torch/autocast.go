@@ -3,11 +3,10 @@ package torch
 // #include "shim.h"
 import "C"
 
-// Autocast runs f with mixed precision on one type of device, like torch.autocast: products and
-// convolutions cast their inputs to dtype, operators that need the range stay in float32, and
-// gradients come back in the type of the parameters. On the CPU dtype is BFloat16, on CUDA it may
-// also be Float16, whose small gradients need a loss scale. Autocasts nest; a nested
-// Autocast(…, Float32, …) turns it off inside.
+// Autocast runs f with mixed precision on one type of device, like torch.autocast. Matrix products and
+// convolutions cast their inputs to dtype. Operators that need the range of float32 stay in float32.
+// Gradients have the type of the parameters. On the CPU dtype must be BFloat16. On CUDA it may also be
+// Float16, whose small gradients need a loss scale. Autocast(…, Float32, …) inside f turns it off.
 func Autocast(device DeviceType, dtype DType, f func()) {
 	on := C.int(1)
 	if dtype == Float32 {

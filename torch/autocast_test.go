@@ -58,7 +58,7 @@ func TestDevices(t *testing.T) {
 	}
 	for _, in := range []string{"gpu", "cuda:", "cuda:-1", "cuda:x"} {
 		_, err := ParseDevice(in)
-		assert.ErrorContains(t, err, "want cpu, cuda, cuda:N or auto")
+		assert.ErrorContains(t, err, "use cpu, cuda, cuda:N or auto")
 	}
 	_, err := MemoryStats(Device{})
 	assert.ErrorContains(t, err, "cpu")

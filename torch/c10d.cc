@@ -1,157 +1,44 @@
+#include "guard.h"
+
+// Process groups: joining one, its collectives, and gradients that are summed over processes.
+
 #include "c10d.h"
 
-#include <dlfcn.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-#include <torch/version.h>
-
-#if TORCH_VERSION_MAJOR >= 2
-#include <torch/csrc/distributed/c10d/Backend.hpp>
-#endif
+#include <torch/csrc/distributed/c10d/Work.hpp>
 
 #include <atomic>
-#include <cstdlib>
-#include <cstring>
+#include <functional>
+#include <vector>
 
-#include "buckets.h"
-#include "shared.h"
+#include "c10d_symbols.h"
+#include "scope.h"
 
 namespace {
 
 using at::Tensor;
 using c10d::Store;
+using liebm::get;
+using liebm::guard;
+using liebm::make_handle;
 using std::chrono::milliseconds;
-
-#if TORCH_VERSION_MAJOR >= 2
-using Backend = c10d::Backend; // what a ProcessGroup was before it could hold several
-#else
-using Backend = c10d::ProcessGroup;
-#endif
-
-// The headers of Gloo's and NCCL's process groups include those of Gloo and NCCL, which come with
-// no libtorch, and naming NCCL's would tie the binary to CUDA. So both are made through the symbols
-// of their constructors, the same from libtorch 1.13 to 2.14, and used through their base class.
-template <class F>
-F symbol(std::initializer_list<const char*> names) {
-  for (auto name : names)
-    if (auto found = dlsym(RTLD_DEFAULT, name)) return reinterpret_cast<F>(found);
-  return nullptr;
-}
-
-using Construct = void (*)(void* self, const c10::intrusive_ptr<Store>&, int rank, int world,
-                           c10::intrusive_ptr<Backend::Options>);
-
-constexpr size_t kRoom = 64 << 10; // many times the largest of these objects
-
-// Placed is an object that was made in room of our own, since its size is not known here. Its own
-// delete would free as much as its type has, so it never runs: the object counts its references as
-// one that is not on the heap, its destructor is virtual, and the room is freed as it was allocated.
-struct End {
-  template <class T>
-  void operator()(T* t) {
-    t->~T();
-    ::operator delete(t);
-  }
-};
-template <class T>
-using Placed = std::unique_ptr<T, End>;
-
-template <class T, class F>
-Placed<T> placed(F construct) {
-  void* room = ::operator new(kRoom);
-  try {
-    construct(room);
-  } catch (...) {
-    ::operator delete(room);
-    throw;
-  }
-  return Placed<T>(c10::intrusive_ptr<T>::unsafe_adapt_non_heap_allocated(static_cast<T*>(room), /*expected_decrefs=*/1).release());
-}
-
-// Reducer is a backend after the options that it refers to.
-struct Reducer {
-  Placed<Backend::Options> options;
-  Placed<Backend> backend;
-};
-
-// begin constructs the backend for the options of reducer.
-Reducer begin(Placed<Backend::Options> options, Construct construct, const c10::intrusive_ptr<Store>& store, int rank, int world) {
-  auto shared = c10::intrusive_ptr<Backend::Options>::reclaim_copy(options.get());
-  auto backend = placed<Backend>([&](void* room) { construct(room, store, rank, world, shared); });
-  return {std::move(options), std::move(backend)};
-}
-
-// GlooOptions continues the base class as ProcessGroupGloo::Options does.
-struct GlooOptions : Backend::Options {
-  std::vector<std::shared_ptr<void>> devices; // of gloo::transport::Device
-  int threads;
-};
-
-std::shared_ptr<void> gloo_device() {
-  using ByName = std::shared_ptr<void> (*)(const std::string&, bool lazy);
-  using Default = std::shared_ptr<void> (*)(bool lazy); // older ones ignore the argument
-  if (const char* interface = std::getenv("GLOO_SOCKET_IFNAME")) {
-    auto make = symbol<ByName>({
-        "_ZN4c10d16ProcessGroupGloo24createDeviceForInterfaceERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
-        "_ZN4c10d16ProcessGroupGloo24createDeviceForInterfaceERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEEb"});
-    if (make) return make(interface, false);
-  }
-  auto make = symbol<Default>(
-      {"_ZN4c10d16ProcessGroupGloo19createDefaultDeviceEv", "_ZN4c10d16ProcessGroupGloo19createDefaultDeviceEb"});
-  if (!make) throw std::runtime_error("this libtorch has no Gloo: use a build with USE_DISTRIBUTED and USE_GLOO");
-  return make(false);
-}
-
-Reducer make_gloo(const c10::intrusive_ptr<Store>& store, int rank, int world, milliseconds timeout) {
-  auto device = gloo_device();
-  auto options = symbol<void (*)(void*, milliseconds)>(
-      {"_ZN4c10d16ProcessGroupGloo7OptionsC1ENSt6chrono8durationIlSt5ratioILl1ELl1000EEEE"});
-  auto construct = symbol<Construct>(
-      {"_ZN4c10d16ProcessGroupGlooC1ERKN3c1013intrusive_ptrINS_5StoreENS1_6detail34intrusive_target_default_null_"
-       "typeIS3_EEEEiiNS2_INS0_7OptionsENS5_ISA_EEEE"});
-  if (!options || !construct) throw std::runtime_error("this libtorch (" TORCH_VERSION ") makes Gloo's process groups in an unknown way");
-  auto made = placed<Backend::Options>([&](void* room) { options(room, timeout); });
-  auto& gloo = static_cast<GlooOptions&>(*made);
-  gloo.devices.push_back(device);
-  gloo.threads = 2;
-  return begin(std::move(made), construct, store, rank, world);
-}
-
-#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 2)
-constexpr auto kBlockingWait = "TORCH_NCCL_BLOCKING_WAIT";
-#else
-constexpr auto kBlockingWait = "NCCL_BLOCKING_WAIT";
-#endif
-
-Reducer make_nccl(const c10::intrusive_ptr<Store>& store, int rank, int world, milliseconds timeout) {
-  auto options = symbol<void (*)(void*, bool)>({"_ZN4c10d16ProcessGroupNCCL7OptionsC1Eb"});
-  auto construct = symbol<Construct>(
-      {"_ZN4c10d16ProcessGroupNCCLC1ERKN3c1013intrusive_ptrINS_5StoreENS1_6detail34intrusive_target_default_null_"
-       "typeIS3_EEEEiiNS2_INS0_7OptionsENS5_ISA_EEEE",
-       "_ZN4c10d16ProcessGroupNCCLC1EN3c1013intrusive_ptrINS_5StoreENS1_6detail34intrusive_target_default_null_"
-       "typeIS3_EEEEiiNS2_INS0_7OptionsENS5_IS8_EEEE"});
-  if (!options || !construct)
-    throw std::runtime_error("this libtorch (" TORCH_VERSION ") has no NCCL to reduce GPU tensors with: use a CUDA build of Linux, or --device cpu");
-  // A wait that throws, instead of a watchdog that aborts the process.
-  setenv(kBlockingWait, "1", /*overwrite=*/0);
-  auto made = placed<Backend::Options>([&](void* room) { options(room, false); });
-  made->timeout = timeout;
-  return begin(std::move(made), construct, store, rank, world);
-}
 
 struct Group {
   int rank, world;
   milliseconds timeout;
   c10::intrusive_ptr<Store> store;
-  Reducer gloo, nccl;
+  liebm::Reducer gloo, nccl;
   std::atomic<bool> broken{false};
 
-  Backend& backend(const Tensor& t) {
+  liebm::Backend& backend(const Tensor& t) {
     if (!t.is_cuda()) return *gloo.backend;
-    if (!nccl.backend) nccl = make_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", store), rank, world, timeout);
+    if (!nccl.backend) nccl = liebm::make_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", store), rank, world, timeout);
     return *nccl.backend;
   }
 
@@ -205,6 +92,124 @@ struct Sum : torch::autograd::Function<Sum> {
   }
 };
 
+// Buckets hold parameters from the last to the first, about the order in which backward reaches
+// them. A bucket is one flat tensor: gradients, then for each parameter whether this process had
+// one. It starts once it is full and all before it have started, so that every process starts the
+// same sums in the same order.
+class Buckets {
+ public:
+  using Tensor = at::Tensor;
+  using Work = c10::intrusive_ptr<c10d::Work>;
+  using Start = std::function<Work(const Tensor& flat)>;
+
+  Buckets(const std::vector<Tensor>& params, int64_t bytes, Start start) : start_(std::move(start)), slots_(params.size()) {
+    for (size_t i = params.size(); i-- > 0;) place(i, params[i], bytes);
+    for (auto& b : buckets_) allocate(b);
+    for (size_t i = 0; i < slots_.size(); i++) {
+      Slot& s = slots_[i];
+      s.accumulator = torch::autograd::impl::grad_accumulator(s.param);
+      s.param.mutable_grad().reset();
+      s.hook = s.accumulator->add_post_hook(std::make_unique<Ready>(*this, i));
+    }
+  }
+
+  ~Buckets() {
+    for (auto& s : slots_) {
+      if (!s.accumulator) continue;
+      s.accumulator->del_post_hook(s.hook);
+      s.param.mutable_grad().reset();
+    }
+  }
+
+  // finish starts what backward did not fill, waits for all, and returns the means: views of the
+  // flat tensors, undefined for a parameter that no process's loss reached.
+  template <class Wait>
+  std::vector<Tensor> finish(int world, Wait wait) {
+    at::NoGradGuard no_grad;
+    for (; started_ < buckets_.size(); started_++) buckets_[started_].work = start_(buckets_[started_].flat);
+    std::vector<Tensor> out(slots_.size());
+    for (auto& b : buckets_) {
+      wait(b.work);
+      auto had = b.had.to(at::kCPU, at::kFloat);
+      b.flat.div_(world);
+      for (size_t k = 0; k < b.members.size(); k++)
+        if (had.data_ptr<float>()[k] > 0) out[b.members[k]] = slots_[b.members[k]].view;
+    }
+    return out;
+  }
+
+ private:
+  struct Slot {
+    Tensor param, view, had;
+    size_t bucket;
+    decltype(torch::autograd::impl::grad_accumulator(std::declval<const Tensor&>())) accumulator;
+    uintptr_t hook = 0;
+  };
+  struct Bucket {
+    std::vector<size_t> members;
+    int64_t numel = 0;
+    size_t missing = 0;
+    Tensor flat, had;
+    Work work;
+  };
+  struct Ready : torch::autograd::FunctionPostHook {
+    Buckets& all;
+    size_t i;
+    Ready(Buckets& all, size_t i) : all(all), i(i) {}
+    torch::autograd::variable_list operator()(const torch::autograd::variable_list& outputs,
+                                              const torch::autograd::variable_list&) override {
+      all.ready(i);
+      return outputs;
+    }
+  };
+
+  void place(size_t i, const Tensor& p, int64_t bytes) {
+    if (!p.is_non_overlapping_and_dense()) throw std::runtime_error("a parameter is not dense");
+    bool fits = false;
+    if (!buckets_.empty()) {
+      const Tensor& first = slots_[buckets_.back().members[0]].param;
+      fits = first.scalar_type() == p.scalar_type() && first.device() == p.device() &&
+             (buckets_.back().numel + p.numel()) * int64_t(p.element_size()) <= bytes;
+    }
+    if (!fits) buckets_.emplace_back();
+    auto& b = buckets_.back();
+    b.members.push_back(i);
+    b.numel += p.numel();
+    slots_[i].param = p;
+    slots_[i].bucket = buckets_.size() - 1;
+  }
+
+  void allocate(Bucket& b) {
+    at::NoGradGuard no_grad;
+    b.missing = b.members.size();
+    b.flat = at::zeros({b.numel + int64_t(b.members.size())}, slots_[b.members[0]].param.options().requires_grad(false));
+    b.had = b.flat.narrow(0, b.numel, int64_t(b.members.size()));
+    int64_t at = 0;
+    for (size_t k = 0; k < b.members.size(); k++) {
+      Slot& s = slots_[b.members[k]];
+      s.view = b.flat.as_strided(s.param.sizes(), s.param.strides(), at); // the optimiser wants the parameter's layout
+      s.had = b.had.narrow(0, int64_t(k), 1);
+      at += s.param.numel();
+    }
+  }
+
+  void ready(size_t i) {
+    at::NoGradGuard no_grad;
+    Slot& s = slots_[i];
+    s.view.copy_(s.param.grad());
+    s.had.fill_(1);
+    s.param.mutable_grad().reset();
+    buckets_[s.bucket].missing--;
+    for (; started_ < buckets_.size() && buckets_[started_].missing == 0; started_++)
+      buckets_[started_].work = start_(buckets_[started_].flat);
+  }
+
+  Start start_;
+  std::vector<Slot> slots_;
+  std::vector<Bucket> buckets_;
+  size_t started_ = 0;
+};
+
 c10::intrusive_ptr<Store> meet(const char* host, int port, bool serve, int world, milliseconds timeout) {
   c10d::TCPStoreOptions o;
   o.port = uint16_t(port);
@@ -221,11 +226,11 @@ c10::intrusive_ptr<Store> meet(const char* host, int port, bool serve, int world
 
 char* lt_group_join(const char* host, int port, int serve, const char* prefix, int rank, int world, int64_t join_ms,
                     int64_t timeout_ms, uint64_t* out) {
-  return liebm::guarded([&] {
+  return guard([&] {
     auto g = std::make_unique<Group>();
     g->rank = rank, g->world = world, g->timeout = milliseconds(timeout_ms);
     g->store = c10::make_intrusive<c10d::PrefixStore>(prefix, meet(host, port, serve, world, milliseconds(join_ms)));
-    g->gloo = make_gloo(g->store, rank, world, g->timeout);
+    g->gloo = liebm::make_gloo(g->store, rank, world, g->timeout);
     *out = reinterpret_cast<uint64_t>(g.release());
   });
 }
@@ -234,17 +239,16 @@ void lt_group_close(uint64_t group) {
   Group* g = reinterpret_cast<Group*>(group);
   if (g->broken) return; // its threads may wait for what never comes
   try {
-    auto shutdown = symbol<void (*)(Backend*)>({"_ZN4c10d16ProcessGroupNCCL8shutdownEv"});
-    if (g->nccl.backend && shutdown) shutdown(g->nccl.backend.get()); // or its end warns
+    if (g->nccl.backend) liebm::shut_down_nccl(*g->nccl.backend); // or its destructor prints a warning
     delete g;
-  } catch (const std::exception&) { // a peer was lost meanwhile
+  } catch (...) { // a peer was lost meanwhile
   }
 }
 
 char* lt_group_all_reduce(uint64_t group, uint64_t t, int op) {
-  return liebm::guarded([&] {
+  return guard([&] {
     Group& g = group_of(group);
-    g.with_dense(liebm::tensor_of(t), [&](Tensor& dense) {
+    g.with_dense(get(t), [&](Tensor& dense) {
       c10d::AllreduceOptions o;
       o.reduceOp = op == LT_MAX ? c10d::ReduceOp::MAX : c10d::ReduceOp::SUM;
       std::vector<Tensor> one{dense};
@@ -254,9 +258,9 @@ char* lt_group_all_reduce(uint64_t group, uint64_t t, int op) {
 }
 
 char* lt_group_broadcast(uint64_t group, uint64_t t, int root) {
-  return liebm::guarded([&] {
+  return guard([&] {
     Group& g = group_of(group);
-    g.with_dense(liebm::tensor_of(t), [&](Tensor& dense) {
+    g.with_dense(get(t), [&](Tensor& dense) {
       c10d::BroadcastOptions o;
       o.rootRank = root;
       std::vector<Tensor> one{dense};
@@ -266,30 +270,30 @@ char* lt_group_broadcast(uint64_t group, uint64_t t, int root) {
 }
 
 char* lt_group_all_gather(uint64_t group, uint64_t t, uint64_t* results) {
-  return liebm::guarded([&] {
+  return guard([&] {
     Group& g = group_of(group);
     at::NoGradGuard no_grad;
-    std::vector<Tensor> in{liebm::tensor_of(t).detach().contiguous()};
+    std::vector<Tensor> in{get(t).detach().contiguous()};
     std::vector<std::vector<Tensor>> out(1);
     for (int i = 0; i < g.world; i++) out[0].push_back(at::empty_like(in[0]));
     g.wait(g.backend(in[0]).allgather(out, in, c10d::AllgatherOptions()));
-    for (int i = 0; i < g.world; i++) results[i] = liebm::handle_of(out[0][i]);
+    for (int i = 0; i < g.world; i++) results[i] = make_handle(out[0][i]);
   });
 }
 
 char* lt_group_sum(uint64_t group, uint64_t t, uint64_t* out) {
-  return liebm::guarded([&] { *out = liebm::handle_of(Sum::apply(liebm::tensor_of(t), int64_t(group))); });
+  return guard([&] { *out = make_handle(Sum::apply(get(t), int64_t(group))); });
 }
 
 char* lt_group_grads(uint64_t group, uint64_t loss, const uint64_t* params, int64_t n, int64_t bucket_bytes,
                      uint64_t* results) {
-  return liebm::guarded([&] {
+  return guard([&] {
     Group& g = group_of(group);
     std::vector<Tensor> p;
-    for (int64_t i = 0; i < n; i++) p.push_back(liebm::tensor_of(params[i]));
+    for (int64_t i = 0; i < n; i++) p.push_back(get(params[i]));
     Buckets buckets(p, bucket_bytes, [&](const Tensor& flat) { return g.start_sum(flat); });
-    torch::autograd::backward({liebm::tensor_of(loss)}, {}, /*retain_graph=*/false, /*create_graph=*/false, p);
+    torch::autograd::backward({get(loss)}, {}, /*retain_graph=*/false, /*create_graph=*/false, p);
     auto grads = buckets.finish(g.world, [&](const auto& work) { g.wait(work); });
-    for (int64_t i = 0; i < n; i++) results[i] = liebm::handle_of(grads[i]);
+    for (int64_t i = 0; i < n; i++) results[i] = make_handle(grads[i]);
   });
 }

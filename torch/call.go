@@ -12,13 +12,14 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 )
 
-// Named gives an operator's argument by its name in the schema, after the positional ones:
+// Named is an argument of [Call] with its name in the schema. It follows the positional arguments:
 //
 //	torch.Call("aten::add.Tensor", a, b, torch.Named{"alpha", 2})
 type Named struct {
@@ -31,11 +32,22 @@ type Named struct {
 type Values []any
 
 // Tensor returns result i, which must be a tensor.
-func (v Values) Tensor(i int) Tensor { return v[i].(Tensor) }
+func (v Values) Tensor(i int) Tensor { return valueAs[Tensor](v, i) }
+
+func valueAs[T any](v Values, i int) T {
+	if i < 0 || i >= len(v) {
+		panic(&Error{Op: "values", Msg: fmt.Sprintf("no result %d: there are %d", i, len(v))})
+	}
+	result, ok := v[i].(T)
+	if !ok {
+		panic(&Error{Op: "values", Msg: fmt.Sprintf("result %d is a %T, not a %T", i, v[i], result)})
+	}
+	return result
+}
 
 // Tensors returns result i, which must be a list of tensors.
 func (v Values) Tensors(i int) []Tensor {
-	list := v[i].(Values)
+	list := valueAs[Values](v, i)
 	out := make([]Tensor, len(list))
 	for j := range list {
 		out[j] = list.Tensor(j)
@@ -46,9 +58,8 @@ func (v Values) Tensors(i int) []Tensor {
 // Call runs any ATen operator by its schema name with overload, such as "aten::add.Tensor".
 // Arguments are Tensor, []Tensor, int, int64, []int, []int64, float64, []float64, bool, []bool,
 // string, []string, complex128, DType, Layout, MemoryFormat, Device, *RNG (for a Generator), nil
-// and [Named]; the schema fills in the ones left out. The results belong to the open scope.
-//
-// Like every operator it panics with *[Error]; see [Do].
+// and [Named]. Arguments that are left out have the schema's defaults. The results belong to the open
+// scope. Like every operator, Call panics with *[Error]; see [Do].
 func Call(op string, args ...any) Values {
 	var in, out [64]uint64
 	buf := encodeAll(in[:0], op, args)
@@ -63,7 +74,7 @@ func Call(op string, args ...any) Values {
 	return vals
 }
 
-// call0 runs an operator for its effect: in-place operators, whose result is their argument.
+// call0 runs an operator and ignores its results. In-place operators return their argument.
 func call0(op string, args ...any) {
 	var in [64]uint64
 	cross(op, encodeAll(in[:0], op, args), nil)
@@ -85,6 +96,23 @@ func call2(op string, args ...any) (Tensor, Tensor) {
 	return Tensor{out[2]}, Tensor{out[4]}
 }
 
+// Operators lists the schemas of all operators of the loaded libtorch, sorted. [Call] takes their
+// names: "aten::relu(Tensor self) -> Tensor".
+func Operators() []string {
+	ready()
+	var text *C.char
+	check("operators", C.lt_ops(&text))
+	all := strings.Split(strings.TrimSpace(goString(text)), "\n")
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// goString copies text and frees it.
+func goString(text *C.char) string {
+	defer C.free(unsafe.Pointer(text))
+	return C.GoString(text)
+}
+
 // callList runs an operator that returns one list of tensors.
 func callList(op string, args ...any) []Tensor { return Call(op, args...).Tensors(0) }
 
@@ -96,12 +124,12 @@ type operator struct {
 var (
 	operatorsMu sync.Mutex
 	operators   = map[string]*operator{}
-	// recent finds an operator by where its name lies in memory, which for the constants in ops.go
-	// is always the same place; comparing equal names that share their bytes costs nothing.
+	// recent is a cache indexed by the address of the operator's name. The constants in ops.go have
+	// fixed addresses, and comparing a string with itself takes no time.
 	recent [1024]atomic.Pointer[operator]
 )
 
-// lookup returns an operator's handle. It panics where there is none; in are the arguments of the call.
+// lookup returns an operator's handle, or panics if there is none. in has the call's arguments.
 func lookup(op string, in []uint64) uint64 {
 	at := uintptr(unsafe.Pointer(unsafe.StringData(op)))
 	slot := &recent[(at>>3^at>>13)%uintptr(len(recent))]
@@ -134,7 +162,7 @@ func register(op string) (*operator, *Error) {
 	return o, nil
 }
 
-// cross is the one place that calls operators.
+// cross calls an operator. All calls go through it.
 func cross(op string, in, out []uint64) {
 	h := lookup(op, in)
 	check(op, C.lt_call(C.uint64_t(h), words(in), C.int64_t(len(in)), words(out), C.int64_t(len(out))))
@@ -149,19 +177,15 @@ func check(op string, text *C.char) {
 	}
 }
 
-// shapes lists the shapes of the tensors among a call's arguments, or those before the one that is wrong.
-func shapes(in []uint64) string {
-	text := C.lt_shapes(words(in), C.int64_t(len(in)))
-	defer C.free(unsafe.Pointer(text))
-	return C.GoString(text)
-}
+// shapes lists the shapes of the tensors among a call's arguments. After a wrong argument these are the
+// tensors before it.
+func shapes(in []uint64) string { return goString(C.lt_shapes(words(in), C.int64_t(len(in)))) }
 
 // dtypes is how many element types the loaded libtorch numbers.
 var dtypes = sync.OnceValue(func() uint8 { return uint8(C.lt_dtypes()) })
 
 func newError(op string, text *C.char) *Error {
-	defer C.free(unsafe.Pointer(text))
-	shapes, msg, _ := strings.Cut(C.GoString(text), "\n")
+	shapes, msg, _ := strings.Cut(goString(text), "\n")
 	return &Error{Op: op, Shapes: shapes, Msg: msg}
 }
 
@@ -195,8 +219,7 @@ func encodeAll(buf []uint64, op string, args []any) []uint64 {
 	return buf
 }
 
-// encode appends one value. Nothing here may make an argument escape to the heap: the call path
-// allocates nothing.
+// encode appends one value. No argument may escape to the heap here, so that a call allocates nothing.
 func encode(buf []uint64, op string, arg any) []uint64 {
 	switch v := arg.(type) {
 	case nil:
@@ -223,6 +246,9 @@ func encode(buf []uint64, op string, arg any) []uint64 {
 	case Device:
 		return append(buf, tagDevice, v.word())
 	case *RNG:
+		if v == nil {
+			panic(&Error{Op: op, Shapes: shapes(buf), Msg: "the *RNG is nil"})
+		}
 		return append(buf, tagSeed, v.next())
 	case string:
 		return appendText(buf, tagString, v)
@@ -292,7 +318,8 @@ func appendText(buf []uint64, tag int, s string) []uint64 {
 	return buf
 }
 
-// results returns the words that a call left in out, or in a block of its own when there were many.
+// results returns the words of a call's results. They are in out, or in a block that out points to if
+// they do not fit.
 func results(out *[64]uint64) []uint64 {
 	n := int(out[0])
 	if n < len(out) {
@@ -335,5 +362,5 @@ func decode(w []uint64) (any, []uint64) {
 		}
 		return list, w
 	}
-	panic(fmt.Sprintf("torch: result tag %d", tag)) // shim.h and this file disagree
+	panic(&Error{Op: "call", Msg: fmt.Sprintf("unknown result tag %d", tag)}) // shim.h and this file disagree
 }

@@ -1,4 +1,7 @@
+#include "guard.h"
+
 // The devices, and what is switched off on them.
+
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/allclose.h>
@@ -15,13 +18,13 @@
 #include <limits>
 #include <vector>
 
-#include "shared.h"
 #include "shim.h"
 
 namespace {
 
 using at::Tensor;
-using liebm::guarded;
+using liebm::guard;
+using liebm::guarded_value;
 
 Tensor waves(at::IntArrayRef shape, double by) {
   return at::arange(c10::multiply_integers(shape), at::kFloat).mul_(by).sin_().view(shape);
@@ -43,19 +46,23 @@ std::vector<Tensor> convolutions() {
 
 } // namespace
 
-int lt_has_cuda(void) { return at::globalContext().hasCUDA(); }
+int lt_has_cuda(void) {
+  return guarded_value(0, [] { return int(at::globalContext().hasCUDA()); });
+}
 
 char* lt_load_cuda(const char* path) {
-  return guarded([&] {
+  return guard([&] {
     if (!dlopen(path, RTLD_NOW | RTLD_GLOBAL)) throw std::runtime_error(dlerror());
   });
 }
 
-int lt_cuda_devices(void) { return lt_has_cuda() ? at::detail::getCUDAHooks().getNumGPUs() : 0; }
+int lt_cuda_devices(void) {
+  return guarded_value(0, [] { return lt_has_cuda() ? int(at::detail::getCUDAHooks().getNumGPUs()) : 0; });
+}
 
 // The CUDA runtime is what libtorch_cuda brought: nothing here links to it.
 char* lt_cuda_refusal(void) {
-  return guarded([&] {
+  return guard([&] {
     auto count = reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "cudaGetDeviceCount"));
     auto text = reinterpret_cast<const char* (*)(int)>(dlsym(RTLD_DEFAULT, "cudaGetErrorString"));
     int n = 0, error = count && text ? count(&n) : 0;
@@ -64,7 +71,7 @@ char* lt_cuda_refusal(void) {
 }
 
 char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes) {
-  return guarded([&] {
+  return guard([&] {
     auto query = reinterpret_cast<int (*)(size_t*, size_t*)>(dlsym(RTLD_DEFAULT, "cudaMemGetInfo"));
     c10::DeviceGuard current(c10::Device(c10::kCUDA, c10::DeviceIndex(device)));
     size_t unused = 0, total = 0;
@@ -76,18 +83,20 @@ char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes) {
 }
 
 char* lt_synchronize(int device) {
-  return guarded([&] { at::detail::getCUDAHooks().deviceSynchronize(c10::DeviceIndex(device)); });
+  return guard([&] { at::detail::getCUDAHooks().deviceSynchronize(c10::DeviceIndex(device)); });
 }
 
-void lt_allow_tf32(int allow) {
-  at::globalContext().setAllowTF32CuBLAS(allow);
-  at::globalContext().setAllowTF32CuDNN(allow);
+char* lt_allow_tf32(int allow) {
+  return guard([=] {
+    at::globalContext().setAllowTF32CuBLAS(allow);
+    at::globalContext().setAllowTF32CuDNN(allow);
+  });
 }
 
 // oneDNN keeps channels in blocks, and the rest of the last block should be zero. oneDNN 3.6 of Debian
 // 13 on AMD's Zen 5 reads there what the memory had before, without a word. So the memory gets NaN first.
 char* lt_check_onednn(int* wrong) {
-  return guarded([&] {
+  return guard([&] {
     auto& context = at::globalContext();
     *wrong = 0;
     if (!context.userEnabledMkldnn()) return;

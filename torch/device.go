@@ -18,7 +18,7 @@ import (
 // Device is where a tensor lives. The zero value is the CPU.
 type Device struct {
 	Type  DeviceType
-	Index int // which GPU; meaningless on the CPU
+	Index int // number of the GPU; ignored on the CPU
 }
 
 // DeviceType is c10::DeviceType.
@@ -74,71 +74,110 @@ func ParseDevice(s string) (Device, error) {
 		}
 		return Device{Type: CUDA, Index: n}, nil
 	}
-	return Device{}, fmt.Errorf("device %q: want cpu, cuda, cuda:N or auto", s)
+	return Device{}, fmt.Errorf("device %q: use cpu, cuda, cuda:N or auto", s)
 }
 
 // HasCUDA reports whether libtorch can use a GPU here.
-func HasCUDA() bool { setUp(); return C.lt_has_cuda() != 0 }
+func HasCUDA() bool { ready(); return C.lt_has_cuda() != 0 }
 
 // Version is the libtorch version of the headers that this binary was built with, "1.13.0".
 func Version() string { return C.GoString(C.lt_header_version()) }
 
-// Config is libtorch's own account of its build and its parallel set-up, many lines.
-func Config() string {
-	setUp()
+// Config describes libtorch's build and its threads, in many lines: torch.__config__.show() and
+// torch.__config__.parallel_info().
+func Config() string { ready(); return config() }
+
+func config() string {
 	var text *C.char
 	check("config", C.lt_config(&text))
-	defer C.free(unsafe.Pointer(text))
-	return C.GoString(text)
+	return goString(text)
 }
 
-// SetThreads sets how many threads an operator may use, in every scope that opens from now on. Without
-// it the first [Do] sets OMP_NUM_THREADS, or else one per CPU: libtorch by itself may start with one.
-func SetThreads(n int) {
-	setUp()
-	C.lt_set_threads(C.int(max(n, 1)))
+// maxThreads is more than any machine has CPUs. OpenMP ends the process if it cannot start a thread.
+const maxThreads = 4096
+
+// SetThreads sets the number of threads that an operator may use, in every scope that is opened after
+// the call. By default it is the number in OMP_NUM_THREADS, or one per CPU.
+func SetThreads(n int) error {
+	if err := setUp(); err != nil {
+		return err
+	}
+	return setThreads(n)
 }
 
-// Threads is how many threads an operator may use.
-func Threads() int { setUp(); return int(C.lt_threads()) }
+func setThreads(n int) error {
+	if n < 1 || n > maxThreads {
+		return &Error{Op: "set_num_threads", Msg: fmt.Sprintf("%d threads: use 1 to %d", n, maxThreads)}
+	}
+	if text := C.lt_set_threads(C.int(n)); text != nil {
+		return newError("set_num_threads", text)
+	}
+	return nil
+}
 
-var setUp = sync.OnceFunc(func() {
-	cudaError = loadCUDA() // first: libtorch looks for its CUDA half once, even when it tells its version
-	if err := checkVersion(); err != nil {
+// ompThreads reads the number of threads from OMP_NUM_THREADS, which may be a list for nested levels.
+func ompThreads(env string) (int, error) {
+	first, _, _ := strings.Cut(env, ",")
+	if first = strings.TrimSpace(first); first == "" {
+		return runtime.NumCPU(), nil
+	}
+	n, err := strconv.Atoi(first)
+	if err != nil || n < 1 || n > maxThreads {
+		return 0, &Error{Op: "set_num_threads", Msg: fmt.Sprintf("OMP_NUM_THREADS is %q: use 1 to %d, or unset it", env, maxThreads)}
+	}
+	return n, nil
+}
+
+// Threads is the number of threads that an operator may use.
+func Threads() int { ready(); return int(C.lt_threads()) }
+
+// ready prepares the process for libtorch, or panics with the reason why it cannot.
+func ready() {
+	if err := setUp(); err != nil {
 		panic(err)
 	}
-	n, err := strconv.Atoi(os.Getenv("OMP_NUM_THREADS"))
-	if err != nil || n < 1 {
-		n = runtime.NumCPU()
+}
+
+var setUp = sync.OnceValue(func() error {
+	n, err := ompThreads(os.Getenv("OMP_NUM_THREADS")) // first: libtorch would only print a warning
+	if err != nil {
+		return err
 	}
-	C.lt_set_threads(C.int(n))
-	// By default glibc gives a freed tensor's pages back at once, and the next operator faults them
-	// all in again: a third of the time of a small network.
+	cudaError = loadCUDA() // second: libtorch looks for its CUDA half once, even when it tells its version
+	if err := checkVersion(); err != nil {
+		return err
+	}
+	if err := setThreads(n); err != nil {
+		return err
+	}
+	// By default glibc returns a freed tensor's pages to the kernel at once, and the next operator has to
+	// fault them in again. That took a third of the time of a small network.
 	C.lt_tune_malloc()
-	// OpenBLAS's own pool, where it has one, fights OpenMP's in the small products of these networks.
+	// OpenBLAS may have a pool of threads beside OpenMP's. In the small products of these networks the
+	// two pools slow each other down.
 	C.lt_blas_threads(1)
 	var wrong C.int
-	check("onednn", C.lt_check_onednn(&wrong))
-	if wrong != 0 {
-		oneDNNError = "oneDNN of this libtorch computes convolutions wrongly on this processor, which " +
-			"Debian 13's 3.6 was seen to do on AMD's Zen 5: libtorch's own are used in its place, and are slower"
+	if text := C.lt_check_onednn(&wrong); text != nil {
+		return newError("onednn", text)
 	}
+	if wrong != 0 {
+		oneDNNError = "the oneDNN of this libtorch computes wrong convolutions on this processor, as Debian 13's " +
+			"oneDNN 3.6 does on AMD's Zen 5; libtorch uses its own convolutions, which are slower"
+	}
+	return nil
 })
 
-// oneDNNError is why oneDNN is not used, once setUp has run.
+// oneDNNError says why oneDNN is not used. setUp sets it.
 var oneDNNError string
 
-// WhyNoOneDNN says why libtorch computes without oneDNN (torch.backends.mkldnn) on CPUs, or nothing
-// where it may use it. The first use of the package tries a few convolutions.
-func WhyNoOneDNN() string { setUp(); return oneDNNError }
+// WhyNoOneDNN returns why libtorch does not use oneDNN (torch.backends.mkldnn) on the CPU, or "" if it
+// may use it. The package tests oneDNN with a few convolutions when it is first used.
+func WhyNoOneDNN() string { ready(); return oneDNNError }
 
-// checkVersion refuses headers of one libtorch with the library of another: their objects differ
-// in layout, and the first operator would crash.
+// checkVersion returns an error if the headers and the library are of two versions of libtorch. Their
+// objects differ in layout, and the first operator would crash.
 func checkVersion() error {
-	var text *C.char
-	check("config", C.lt_config(&text))
-	defer C.free(unsafe.Pointer(text))
-	_, loaded, found := strings.Cut(C.GoString(text), "TORCH_VERSION=")
+	_, loaded, found := strings.Cut(config(), "TORCH_VERSION=")
 	if !found {
 		return nil
 	}
@@ -147,20 +186,20 @@ func checkVersion() error {
 	if minor(loaded) == minor(Version()) {
 		return nil
 	}
-	return &Error{Op: "libtorch", Msg: fmt.Sprintf("built with the headers of %s but loaded the library of %s: rebuild with LIBTORCH pointing at one installation", Version(), loaded)}
+	return &Error{Op: "libtorch", Msg: fmt.Sprintf("the binary was built with the headers of %s but loaded the library of %s: rebuild with LIBTORCH pointing at one installation", Version(), loaded)}
 }
 
-// LibraryPath is the file of the libtorch that was loaded.
+// LibraryPath is the path of the loaded libtorch.
 func LibraryPath() string { return C.GoString(C.lt_library_path()) }
 
-// BLAS is the library that matrix products use, as far as it tells.
+// BLAS names the library of matrix products, if it is OpenBLAS.
 func BLAS() string { return C.GoString(C.lt_blas_name()) }
 
-// cudaError is why libtorch_cuda.so could not be loaded, once setUp has run.
+// cudaError says why libtorch_cuda.so could not be loaded. setUp sets it.
 var cudaError string
 
-// loadCUDA loads the CUDA half of the libtorch that is in use, if it has one: nothing links to it,
-// so that one binary runs on both kinds of libtorch.
+// loadCUDA loads the CUDA half of the loaded libtorch, if it has one. The binary does not link to it, so
+// that the same binary runs with both kinds of libtorch. loadCUDA returns the reason of a failure.
 func loadCUDA() string {
 	path := filepath.Join(filepath.Dir(LibraryPath()), "libtorch_cuda.so")
 	if _, err := os.Stat(path); err != nil {
@@ -174,7 +213,7 @@ func loadCUDA() string {
 	return ""
 }
 
-// WhyNoCUDA says why [HasCUDA] is false, or nothing where it is true.
+// WhyNoCUDA returns why [HasCUDA] is false, or "" if it is true.
 func WhyNoCUDA() string {
 	switch {
 	case HasCUDA():
@@ -182,7 +221,7 @@ func WhyNoCUDA() string {
 	case cudaError != "":
 		return cudaError
 	case !exists("/dev/nvidiactl"):
-		return "libtorch has it, but this machine has no NVIDIA driver (/dev/nvidiactl is missing); in a container, start it with --gpus all"
+		return "libtorch has it, but this machine has no NVIDIA driver (/dev/nvidiactl is missing); start a container with --gpus all"
 	}
 	return "libtorch has it and a driver is loaded, but no device is usable: " + newError("", C.lt_cuda_refusal()).Msg +
 		": see whether nvidia-smi lists one, CUDA_VISIBLE_DEVICES does not hide it, and the driver is recent enough"
@@ -193,27 +232,29 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// contexts has the GPUs that were given one.
+// contexts has the indices of the GPUs that have a context.
 var contexts sync.Map
 
-// giveContext makes a GPU's context, once: the first pinned memory makes one of the GPU that is
-// current, which is 0, unless another has one.
+// giveContext makes a GPU's context once. Without any context, the first allocation of pinned memory
+// would make one on GPU 0.
 func (d Device) giveContext() {
 	if _, had := contexts.LoadOrStore(d.Index, true); !had {
 		call1("aten::empty.memory_format", []int{1}, Uint8, Named{"device", d}).Close()
 	}
 }
 
-// CUDADevices is how many GPUs libtorch can use.
-func CUDADevices() int { setUp(); return int(C.lt_cuda_devices()) }
+// CUDADevices is the number of GPUs that libtorch can use.
+func CUDADevices() int { ready(); return int(C.lt_cuda_devices()) }
 
-// Memory is how full a device is, in bytes.
+// Memory is the memory of a device in bytes.
 type Memory struct{ Free, Total uint64 }
 
-// MemoryStats tells how full a GPU is, counting every process: cudaMemGetInfo. What libtorch keeps
-// for reuse counts as taken.
+// MemoryStats returns the free and total memory of a GPU: cudaMemGetInfo. It counts all processes.
+// Memory that libtorch keeps for reuse is not free.
 func MemoryStats(d Device) (m Memory, err error) {
-	setUp()
+	if err := setUp(); err != nil {
+		return m, err
+	}
 	if d.Type != CUDA {
 		return m, fmt.Errorf("memory of %s: only a GPU has its own", d)
 	}
@@ -224,19 +265,19 @@ func MemoryStats(d Device) (m Memory, err error) {
 	return Memory{uint64(free), uint64(total)}, nil
 }
 
-// Synchronize waits until a device has done all its work, like torch.cuda.synchronize; timings on a
-// GPU need it. On the CPU it has nothing to wait for.
+// Synchronize waits until a device has done all its work, like torch.cuda.synchronize. Call it before
+// reading a clock. On the CPU it returns at once.
 func Synchronize(d Device) {
-	setUp()
+	ready()
 	if d.Type == CUDA {
 		check("synchronize", C.lt_synchronize(C.int(d.Index)))
 	}
 }
 
 // AllowTF32 lets matrix products and convolutions on a GPU round their inputs to 10 bits of mantissa:
-// torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32 at once. PyTorch starts
-// with the first off and the second on.
+// torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32 together. By default the
+// first is off and the second on.
 func AllowTF32(allow bool) {
-	setUp()
-	C.lt_allow_tf32(C.int(boolWord(allow)))
+	ready()
+	check("allow_tf32", C.lt_allow_tf32(C.int(boolWord(allow))))
 }

@@ -14,39 +14,38 @@ import (
 	"unsafe"
 )
 
-// Group is this process among several that train together: libtorch's c10d, with Gloo for tensors
-// on the CPU and NCCL for those on GPUs. A nil Group is a process alone, for which every method
-// does what it would do in a group of one.
+// Group is a group of processes that train together: libtorch's c10d, with Gloo for tensors on the
+// CPU and NCCL for tensors on GPUs. A nil Group is a group of one process, and all its methods work.
 //
-// Its collectives are operators. Every process must call the same ones in the same order, from one
-// goroutine at a time. Where a peer is gone, or silent for the timeout, they panic with an *[Error]
-// that is [ErrPeerLost]; the group is then good for nothing but Close.
+// Its collectives are operators. All processes must call the same ones in the same order, from one
+// goroutine at a time. If a peer is gone, or does not answer within the timeout, they panic with an
+// *[Error] that is [ErrPeerLost]. After that only Close may be called.
 type Group struct {
 	handle uint64
 	o      GroupOptions
 }
 
-// ErrPeerLost is what errors.Is finds in the error of a collective whose peer is gone.
+// ErrPeerLost is the error of a collective whose peer is gone. Test for it with errors.Is.
 var ErrPeerLost = errors.New("a peer process is gone")
 
-// Is makes errors.Is(e, ErrPeerLost) tell a lost peer from other failures.
+// Is reports whether target is ErrPeerLost and e says that a peer was lost.
 func (e *Error) Is(target error) bool {
 	return target == ErrPeerLost && strings.HasPrefix(e.Msg, C.LT_PEER_LOST)
 }
 
-// GroupOptions place a process in its group; [GroupFromEnv] reads them from the launcher.
+// GroupOptions describe a process's place in its group. [GroupFromEnv] reads them from the environment.
 type GroupOptions struct {
-	Rank, World           int    // this process, from 0, and how many there are; a World of 0 or 1 is a process alone
+	Rank, World           int    // this process's number, from 0, and the number of processes; World 0 means 1
 	LocalRank, LocalWorld int    // the same among the processes of this machine
-	Host                  string // where the processes meet: rank 0's machine,
-	Port                  int    // and a port that is free there
-	Agent                 string // not empty: the launcher keeps the store at Host:Port, and this is the prefix of its keys
+	Host                  string // address of rank 0's machine, where the processes meet
+	Port                  int    // a free port of that machine
+	Agent                 string // prefix of the store's keys if the launcher serves the store at Host:Port, else ""
 
-	JoinTimeout time.Duration // for all processes to come; 0: 5 minutes, as in c10d
-	Timeout     time.Duration // for a peer's part in a collective; 0: 30 minutes, as in c10d
+	JoinTimeout time.Duration // how long to wait for all processes to join; 0 means 5 minutes, as in c10d
+	Timeout     time.Duration // how long a collective waits for a peer; 0 means 30 minutes, as in c10d
 }
 
-// Validate names the option that makes no group.
+// Validate returns an error that names the first wrong option.
 func (o GroupOptions) Validate() error {
 	switch {
 	case o.World <= 1:
@@ -61,18 +60,20 @@ func (o GroupOptions) Validate() error {
 	return nil
 }
 
-// JoinGroup waits until all o.World processes have called it and returns this one's group, or nil
-// for a process alone. The caller closes it.
+// JoinGroup waits until all o.World processes have called it and returns the group. With a World of 0 or
+// 1 it returns nil. The caller must close the group.
 func JoinGroup(ctx context.Context, o GroupOptions) (*Group, error) {
 	if err := o.Validate(); err != nil || o.World <= 1 {
 		return nil, err
 	}
-	setUp()
+	if err := setUp(); err != nil {
+		return nil, err
+	}
 	type joined struct {
 		g   *Group
 		err error
 	}
-	done := make(chan joined, 1) // C cannot be interrupted: on cancel it is left to its timeout
+	done := make(chan joined, 1) // C cannot be interrupted: after a cancel join goes on until its timeout
 	go func() {
 		g, err := join(o)
 		done <- joined{g, err}
@@ -131,7 +132,7 @@ func (g *Group) LocalRank() int {
 	return g.o.LocalRank
 }
 
-// World is how many processes there are.
+// World is the number of processes.
 func (g *Group) World() int {
 	if g == nil {
 		return 1
@@ -139,7 +140,7 @@ func (g *Group) World() int {
 	return g.o.World
 }
 
-// ReduceOp is how [Group.AllReduce] combines.
+// ReduceOp is the reduction that [Group.AllReduce] computes.
 type ReduceOp int
 
 // The reductions.
@@ -148,7 +149,7 @@ const (
 	ReduceMax ReduceOp = C.LT_MAX
 )
 
-// AllReduce replaces t by the elementwise sum or maximum of the processes' t.
+// AllReduce replaces t by the elementwise sum or maximum over the processes.
 func (g *Group) AllReduce(t Tensor, op ReduceOp) {
 	if g != nil {
 		g.check("all_reduce", C.lt_group_all_reduce(C.uint64_t(g.handle), C.uint64_t(t.h), C.int(op)))
@@ -162,7 +163,7 @@ func (g *Group) Broadcast(t Tensor, root int) {
 	}
 }
 
-// AllGather returns every process's t, by rank. Their shapes and dtypes must be the same.
+// AllGather returns the t of every process, in the order of ranks. All must have one shape and dtype.
 func (g *Group) AllGather(t Tensor) []Tensor {
 	if g == nil {
 		return []Tensor{t.Detach()}
@@ -180,8 +181,9 @@ func (g *Group) Barrier() {
 	})
 }
 
-// Sum is the sum of the processes' x as a function of them all: its gradient is the sum of the
-// processes' gradients, so what every process computes from it has exact gradients of the total.
+// Sum returns the sum of x over the processes. It is differentiable: the gradient with respect to each
+// process's x is the sum of the gradients of all processes. So gradients of the sum of all processes'
+// losses are exact.
 func (g *Group) Sum(x Tensor) Tensor {
 	if g == nil {
 		return x
@@ -191,12 +193,13 @@ func (g *Group) Sum(x Tensor) Tensor {
 	return Tensor{uint64(out)}
 }
 
-// bucketBytes is how much gradient is reduced at once, as in DistributedDataParallel: enough to
-// hide a network's latency, little enough to start early.
+// bucketBytes is the size of one reduction of gradients, as in DistributedDataParallel. It is large
+// enough to hide a network's latency, and small enough to start early.
 const bucketBytes = 25 << 20
 
-// Grads is [Grads] of the mean of the processes' y: buckets of gradients are reduced while backward
-// still runs. It frees the graph. The zero Tensor stands for an x that no process's y depends on.
+// Grads returns the gradients of the mean of the processes' y, like [Grads]. It reduces them in buckets
+// while backward still runs, and frees the graph. The gradient is the zero Tensor if no process's y
+// depends on x.
 func (g *Group) Grads(y Tensor, xs []Tensor) []Tensor { return g.bucketed(y, xs, bucketBytes) }
 
 func (g *Group) bucketed(y Tensor, xs []Tensor, bytes int) []Tensor {
@@ -208,7 +211,7 @@ func (g *Group) bucketed(y Tensor, xs []Tensor, bytes int) []Tensor {
 	return out
 }
 
-// check is the package's check, and says of two processes which one was lost.
+// check panics if text is an error. In a group of two it adds the rank of the lost process.
 func (g *Group) check(op string, text *C.char) {
 	if text == nil {
 		return

@@ -137,7 +137,7 @@ func TestALostPeerIsNamed(t *testing.T) {
 			g.Barrier()
 		})
 		require.ErrorIs(t, err, torch.ErrPeerLost)
-		assert.ErrorContains(t, err, "c10d::all_reduce(): peer lost: rank 1 of 2 processes no longer answers rank 0")
+		assert.ErrorContains(t, err, "c10d::all_reduce: peer lost: rank 1 of 2 processes no longer answers rank 0")
 		assert.Less(t, time.Since(started), o.Timeout, "it does not wait for the timeout")
 	})
 	if ended == nil {

@@ -34,7 +34,7 @@ func (d DType) String() string {
 // Layout is c10::Layout.
 type Layout int8
 
-// The dense layout, the only one that liebm uses.
+// Strided is the dense layout, the only one that liebm uses.
 const Strided Layout = 0
 
 // MemoryFormat is c10::MemoryFormat.

@@ -131,7 +131,7 @@ func ExampleTensor_ToImage() {
 	})
 	// Output:
 	// (0,0)-(2,2) {127} <nil>
-	// image of a tensor of float32: want uint8 in 0…255; scale and round as it should be, then To(torch.Uint8)
+	// image of a tensor of float32: use uint8 in 0…255; scale and round it, then call To(torch.Uint8)
 }
 
 func ExampleFromMat() {

@@ -1,6 +1,6 @@
 package torch
 
-// The multi-tensor operators, each one crossing for a whole list: torch._foreach_*.
+// The multi-tensor operators torch._foreach_*. One call into C handles a whole list.
 
 // ForeachAdd is a[i] += alpha·b[i].
 func ForeachAdd(a, b []Tensor, alpha float64) { call0("aten::_foreach_add_.List", a, b, alpha) }

@@ -1,11 +1,17 @@
+#include "guard.h"
+
 #include "frozen.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/threshold.h>
+#include <ATen/ops/threshold_backward.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <stdexcept>
 
-#include "shared.h"
+#include "scope.h"
 
 namespace {
 
@@ -68,13 +74,13 @@ struct FrozenConv2d : torch::autograd::Function<FrozenConv2d> {
 } // namespace
 
 char* lt_frozen_adjoint(uint64_t weight, int64_t stride, int64_t padding, uint64_t* out) {
-  return liebm::guarded([=] { *out = liebm::handle_of(adjoint(liebm::tensor_of(weight), stride, padding)); });
+  return liebm::guard([=] { *out = liebm::make_handle(adjoint(liebm::get(weight), stride, padding)); });
 }
 
 char* lt_frozen_conv2d(uint64_t x, uint64_t weight, uint64_t bias, uint64_t adjoint, int64_t stride, int64_t padding,
                        int relu, uint64_t* out) {
-  return liebm::guarded([=] {
-    Layer layer{liebm::tensor_of(weight), bias ? liebm::tensor_of(bias) : Tensor(), liebm::tensor_of(adjoint), stride, padding, relu != 0};
-    *out = liebm::handle_of(FrozenConv2d::apply(liebm::tensor_of(x), layer));
+  return liebm::guard([=] {
+    Layer layer{liebm::get(weight), bias ? liebm::get(bias) : Tensor(), liebm::get(adjoint), stride, padding, relu != 0};
+    *out = liebm::make_handle(FrozenConv2d::apply(liebm::get(x), layer));
   });
 }

@@ -4,7 +4,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// FromMat copies a matrix of gonum to a float64 tensor [rows,cols] on the CPU; a vector is one column.
+// FromMat copies a matrix of gonum to a float64 tensor [rows,cols] on the CPU. A vector becomes one column.
 func FromMat(m mat.Matrix) Tensor {
 	rows, cols := m.Dims()
 	return FromSlice(mat.DenseCopyOf(m).RawMatrix().Data, rows, cols)
@@ -14,11 +14,11 @@ func FromMat(m mat.Matrix) Tensor {
 func FromVec(v mat.Vector) Tensor { return FromSlice(mat.VecDenseCopyOf(v).RawVector().Data) }
 
 // Mat copies a tensor [rows,cols] of any type to a matrix of gonum. It panics with *[Error] for other
-// shapes, and for an empty tensor, which gonum has no matrix for.
+// shapes, and for an empty tensor, because gonum has no empty matrix.
 func (t Tensor) Mat() *mat.Dense {
 	shape := t.Shape()
 	if len(shape) != 2 || t.Numel() == 0 {
-		panic(&Error{Op: "mat", Shapes: brackets(shape), Msg: "want [rows,cols] with at least one element"})
+		panic(&Error{Op: "mat", Shapes: brackets(shape), Msg: "use a tensor [rows,cols] with at least one element"})
 	}
 	return mat.NewDense(shape[0], shape[1], t.Float64s())
 }
@@ -28,7 +28,7 @@ func (t Tensor) Mat() *mat.Dense {
 func (t Tensor) Vec() *mat.VecDense {
 	shape := t.Shape()
 	if len(shape) != 1 || t.Numel() == 0 {
-		panic(&Error{Op: "vec", Shapes: brackets(shape), Msg: "want [n] with at least one element"})
+		panic(&Error{Op: "vec", Shapes: brackets(shape), Msg: "use a tensor [n] with at least one element"})
 	}
 	return mat.NewVecDense(shape[0], t.Float64s())
 }

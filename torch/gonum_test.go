@@ -42,9 +42,9 @@ func TestMatricesOfGonum(t *testing.T) {
 
 func TestMatricesThatGonumHasNot(t *testing.T) {
 	for _, shape := range [][]int{{}, {3}, {1, 2, 3}, {0, 3}} {
-		assert.ErrorContains(t, failure(t, func() { Zeros(shape, Float32).Mat() }), "want [rows,cols]")
+		assert.ErrorContains(t, failure(t, func() { Zeros(shape, Float32).Mat() }), "use a tensor [rows,cols]")
 	}
 	for _, shape := range [][]int{{}, {2, 3}, {0}} {
-		assert.ErrorContains(t, failure(t, func() { Zeros(shape, Float32).Vec() }), "want [n]")
+		assert.ErrorContains(t, failure(t, func() { Zeros(shape, Float32).Vec() }), "use a tensor [n]")
 	}
 }

@@ -5,20 +5,20 @@ package torch
 // #include "shim.h"
 import "C"
 
-// GradOptions of [Grads]. The zero value is PyTorch's default.
+// GradOptions are options of [Grads]. The zero value is PyTorch's default.
 type GradOptions struct {
 	RetainGraph bool // keep the graph for another call
 	CreateGraph bool // the result can be differentiated again
 }
 
-// Grad returns ∂y/∂x for a scalar y, like torch.autograd.grad; the zero Tensor if y does not depend
-// on x. With createGraph the result can itself be differentiated.
+// Grad returns ∂y/∂x for a scalar y, like torch.autograd.grad. The result is the zero Tensor if y does not
+// depend on x. With createGraph it can be differentiated again.
 func Grad(y, x Tensor, createGraph bool) Tensor {
 	return Grads(y, []Tensor{x}, GradOptions{CreateGraph: createGraph})[0]
 }
 
-// Grads returns ∂y/∂x for a scalar y and each x, like torch.autograd.grad with allow_unused: the
-// zero Tensor stands for an x that y does not depend on.
+// Grads returns ∂y/∂x for a scalar y and each x, like torch.autograd.grad with allow_unused. It is the zero
+// Tensor for an x that y does not depend on.
 func Grads(y Tensor, xs []Tensor, o GradOptions) []Tensor {
 	out := make([]Tensor, len(xs))
 	if len(xs) == 0 {
@@ -29,7 +29,7 @@ func Grads(y Tensor, xs []Tensor, o GradOptions) []Tensor {
 	return out
 }
 
-// Backward accumulates ∂t/∂leaf into every leaf's [Tensor.Grad], like Tensor.backward.
+// Backward adds ∂t/∂leaf to the [Tensor.Grad] of every leaf, like Tensor.backward.
 func (t Tensor) Backward() { check("autograd::backward", C.lt_backward(C.uint64_t(t.h), 0)) }
 
 // Grad is the gradient that Backward accumulated, or the zero Tensor.
@@ -39,7 +39,7 @@ func (t Tensor) Grad() Tensor {
 	return Tensor{uint64(out)}
 }
 
-// ZeroGrad forgets the accumulated gradient, like zero_grad(set_to_none=True).
+// ZeroGrad drops the accumulated gradient, like zero_grad(set_to_none=True).
 func (t Tensor) ZeroGrad() { check("zero_grad", C.lt_clear_grad(C.uint64_t(t.h))) }
 
 // Detach returns an alias of t outside the graph.

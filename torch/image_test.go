@@ -91,10 +91,10 @@ func TestImagesThatWouldLoseSomethingAreRefused(t *testing.T) {
 	}
 	in(t, func() {
 		for want, x := range map[string]Tensor{
-			"[2 3 4 4]: want [3,h,w]":        Zeros([]int{2, 3, 4, 4}, Uint8),
-			"[2 4 4]: want":                  Zeros([]int{2, 4, 4}, Uint8),
-			"tensor of float32: want uint8 ": Zeros([]int{3, 4, 4}, Float32),
-			"tensor":                         {},
+			"[2 3 4 4]: use [3,h,w]":        Zeros([]int{2, 3, 4, 4}, Uint8),
+			"[2 4 4]: use":                  Zeros([]int{2, 4, 4}, Uint8),
+			"tensor of float32: use uint8 ": Zeros([]int{3, 4, 4}, Float32),
+			"tensor":                        {},
 		} {
 			img, err := x.ToImage()
 			assert.ErrorContains(t, err, want)

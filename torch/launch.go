@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// GroupFromEnv reads this process's place from what its launcher left in the environment: RANK,
-// WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as torchrun sets them, and
-// Kubernetes' PyTorchJob but for the local ones; else what Slurm's srun sets. Without any, and with a
-// world of one, it is a process alone. Missing ones default to a group on this machine, port 29500.
+// GroupFromEnv reads this process's place in its group from the environment. It reads RANK, WORLD_SIZE,
+// LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT, which torchrun sets. Kubernetes' PyTorchJob
+// sets all but the local ones. Without WORLD_SIZE it reads the variables of Slurm's srun. Without those,
+// or with one process, it returns the zero GroupOptions. The default host is this machine, the default
+// port 29500.
 func GroupFromEnv(getenv func(string) string) (GroupOptions, error) {
 	e := environment{getenv: getenv}
 	var o GroupOptions
@@ -26,13 +27,13 @@ func GroupFromEnv(getenv func(string) string) (GroupOptions, error) {
 	return o, o.Validate()
 }
 
-// environment reads variables until the first that cannot be read.
+// environment reads variables. err is the error of the first wrong one.
 type environment struct {
 	getenv func(string) string
 	err    error
 }
 
-// number reads a variable; without it, it is fallback, or an error if that is negative.
+// number reads a variable. If it is not set, number returns fallback; a negative fallback makes that an error.
 func (e *environment) number(name string, fallback int) int {
 	text := e.getenv(name)
 	if text == "" && fallback >= 0 {
@@ -107,9 +108,9 @@ func firstHost(list string) string {
 	return list[:open] + numbers[:max(0, strings.IndexAny(numbers+",", ",-"))] + tail
 }
 
-// ThreadsFor is how many threads a process of o should use, since its machine's cores are shared by
-// o.LocalWorld of them: OMP_NUM_THREADS, unless that is the 1 that torchrun sets for want of better;
-// SLURM_CPUS_PER_TASK; else its part of the cores.
+// ThreadsFor is the number of threads that a process of o should use. It is OMP_NUM_THREADS, or
+// SLURM_CPUS_PER_TASK, or the machine's CPUs divided by o.LocalWorld. torchrun sets OMP_NUM_THREADS to 1
+// if the user did not set it, so a 1 from torchrun does not count.
 func (o GroupOptions) ThreadsFor(getenv func(string) string) int {
 	n, err := strconv.Atoi(getenv("OMP_NUM_THREADS"))
 	if err == nil && n > 0 && !(n == 1 && getenv("TORCHELASTIC_RUN_ID") != "") {

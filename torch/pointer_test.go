@@ -50,6 +50,6 @@ func TestPointer(t *testing.T) {
 		require.ErrorContains(t, torch.Do(func() error { x.NewPointer(); return nil }), "used after its scope closed")
 	})
 	t.Run("an open scope is needed", func(t *testing.T) {
-		require.PanicsWithError(t, "torch: from_pointer(): no open scope on this goroutine: call it inside torch.Do", func() { torch.FromPointer(nil) })
+		require.PanicsWithError(t, "torch: from_pointer: no open scope on this goroutine: call it inside torch.Do", func() { torch.FromPointer(nil) })
 	})
 }

@@ -2,6 +2,8 @@
 #define NDEBUG // without it RecordFunction has a member more than in any libtorch that was built with it
 #endif
 
+#include "guard.h"
+
 #include "profile.h"
 
 #include <ATen/record_function.h>
@@ -13,7 +15,6 @@
 #include <set>
 #include <string>
 
-#include "shared.h"
 
 namespace {
 
@@ -99,7 +100,7 @@ void leave(const at::RecordFunction& f, at::ObserverContext*) {
 } // namespace
 
 char* lt_profile_start(void) {
-  return liebm::guarded([] {
+  return liebm::guard([] {
     if (profile.callback) throw std::runtime_error("this thread is being profiled already");
     profile = {};
     profile.callback = at::addThreadLocalCallback(
@@ -110,7 +111,7 @@ char* lt_profile_start(void) {
 void lt_profile_part(int64_t part) { profile.part = part; }
 
 char* lt_profile_stop(lt_op_time** rows, int64_t* n) {
-  return liebm::guarded([=] {
+  return liebm::guard([=] {
     at::removeCallback(profile.callback);
     profile.callback = 0;
     *n = int64_t(profile.rows.size());

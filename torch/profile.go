@@ -9,19 +9,19 @@ import (
 	"unsafe"
 )
 
-// OpTime is what the calls of one operator took in one part of a profiled function, the operators
-// that it called in turn included.
+// OpTime sums the calls of one operator in one part of a profiled function. It includes the operators
+// that the operator called.
 type OpTime struct {
 	Part  string
-	Op    string // such as aten::conv2d; of backward, what its nodes call, such as aten::convolution_backward
+	Op    string // such as aten::conv2d, or in backward aten::convolution_backward
 	Calls int
 	Time  time.Duration
 	FLOPs float64 // of convolutions and matrix products
-	Bytes float64 // of the tensors that went in and came out
+	Bytes float64 // of the argument and result tensors
 }
 
-// Profile runs f and returns what the operators took that it called, on the CPU, like
-// torch.profiler. What f runs after part(name) is counted under that name. It needs an open scope.
+// Profile runs f and returns the time of the operators that f called, on the CPU, like torch.profiler.
+// Operators that f calls after part(name) are counted under that name. Profile needs an open scope.
 func Profile(f func(part func(name string)) error) ([]OpTime, error) {
 	check("profile", C.lt_profile_start())
 	running := true

@@ -1,12 +1,12 @@
 package torch
 
-// RNG is a source of randomness named by what it is for. Every draw seeds a fresh generator from
-// (seed, step, purpose, index of the draw), so a run that resumes at a step draws what it would
-// have drawn, and no draw depends on what other parts of the program consumed.
+// RNG is a source of random numbers for one purpose. Every draw seeds a new generator with a hash of
+// (seed, step, purpose, index of the draw). So a run that resumes at a step draws the same numbers as a
+// run that was not interrupted, and no draw depends on the draws of other parts of the program.
 type RNG struct {
 	key         uint64
 	draws       uint64
-	rank, world int // whose rows this one draws; world 0: all
+	rank, world int // process whose rows are drawn, and number of processes; 0 means 1
 }
 
 // NewRNG returns the source for one purpose at one step of a seeded run.
@@ -19,17 +19,17 @@ func NewRNG(seed uint64, step int, purpose string) *RNG {
 	return &RNG{key: key}
 }
 
-// Fork returns an independent source for a part of this one's purpose. It draws nothing.
+// Fork returns an independent source for a part of r's purpose. r stays as it is.
 func (r *RNG) Fork(part string) *RNG {
 	f := NewRNG(r.key, 0, part)
 	f.rank, f.world = r.rank, r.world
 	return f
 }
 
-// Share returns the source for process rank's rows of what world processes draw together: Normal,
-// Uniform, Bernoulli and those like a tensor draw for all processes' rows, whose dimension is the
-// first, and return its own. So a row is the same however many processes share the rows. A
-// permutation is of the whole, the same in all.
+// Share returns a source for one of several processes that share the rows of a batch. Normal, Uniform,
+// Bernoulli, NormalLike and UniformLike then draw the rows of all processes and return those of process
+// rank; rows are the first dimension. So a row's numbers do not depend on the number of processes. Perm
+// returns the same permutation in all processes.
 func (r *RNG) Share(rank, world int) *RNG {
 	s := *r
 	s.rank, s.world = rank, world
@@ -43,6 +43,9 @@ func (r *RNG) fill(x Tensor, f func(Tensor) Tensor) Tensor {
 			return f(x.Detach().EmptyLike())
 		}
 		shape, format := x.Shape(), Contiguous
+		if len(shape) == 0 {
+			panic(&Error{Op: "share", Shapes: "[]", Msg: "a tensor without dimensions has no rows to share"})
+		}
 		if x.IsChannelsLast() {
 			format = ChannelsLast
 		}

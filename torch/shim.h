@@ -57,7 +57,7 @@ char* lt_string(uint64_t t, char** text);
 
 // Lifetime. Scopes are per thread; lt_scope_close frees every tensor made since lt_scope_open
 // returned depth, except moved, which passes to the enclosing scope.
-int64_t lt_scope_open(void);
+int64_t lt_scope_open(void); // 0 where memory is short
 void lt_scope_close(int64_t depth, uint64_t moved);
 char* lt_keep(uint64_t t);
 void lt_free(uint64_t t);
@@ -75,7 +75,7 @@ int lt_dtypes(void); // how many element types there are
 
 // The process.
 void lt_tune_malloc(void); // keep freed memory instead of giving it back page by page
-void lt_set_threads(int n);
+char* lt_set_threads(int n); // n from 1
 int lt_threads(void);
 int lt_has_cuda(void);
 int lt_cuda_devices(void);
@@ -83,7 +83,7 @@ char* lt_cuda_refusal(void); // why the CUDA runtime has no device, never NULL
 char* lt_load_cuda(const char* path); // libtorch_cuda.so registers itself when it is loaded
 char* lt_cuda_memory(int device, uint64_t* free_bytes, uint64_t* total_bytes);
 char* lt_synchronize(int device);
-void lt_allow_tf32(int allow);
+char* lt_allow_tf32(int allow);
 char* lt_check_onednn(int* wrong); // switches oneDNN off where its convolutions are wrong
 char* lt_autocast(int device, int enabled, int dtype, int* before, int* dtype_before);
 char* lt_ops(char** text); // the schema of every operator, a line each
@@ -92,7 +92,6 @@ const char* lt_header_version(void);
 int lt_blas_threads(int n); // sets the size of OpenBLAS's own pool; -1 where it has none
 const char* lt_blas_name(void);
 const char* lt_library_path(void);
-char* lt_throw(int kind);   // throws each kind of C++ exception, for the tests
 
 #ifdef __cplusplus
 }

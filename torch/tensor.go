@@ -6,7 +6,6 @@ package torch
 // #cgo nocallback lt_to_data
 // #cgo noescape lt_info
 // #cgo nocallback lt_info
-// #include <stdlib.h>
 // #include "shim.h"
 import "C"
 
@@ -17,14 +16,15 @@ import (
 	"unsafe"
 )
 
-// Tensor is a handle on a libtorch tensor: 8 bytes, copied like a time.Time. The zero Tensor is
-// "none": an optional argument, a layer without bias. Scopes own tensors; see [Do].
+// Tensor is a handle on a libtorch tensor. It has 8 bytes and is copied like a time.Time. The zero
+// Tensor is no tensor, as an optional argument or the bias of a layer without one. Scopes own tensors;
+// see [Do].
 type Tensor struct{ h uint64 }
 
-// Defined reports whether t is a tensor at all, rather than the zero Tensor.
+// Defined reports whether t is not the zero Tensor.
 func (t Tensor) Defined() bool { return t.h != 0 }
 
-// Element is a Go type that a tensor's data can be read as and made from.
+// Element is a Go type of a tensor's elements.
 type Element interface {
 	uint8 | int8 | int16 | int32 | int64 | float32 | float64 | bool
 }
@@ -50,7 +50,7 @@ func dtypeOf[T Element]() DType {
 	return Bool
 }
 
-// FromSlice copies data, in row-major order, to a new tensor on the CPU. Without a shape it is a
+// FromSlice copies data, in row-major order, to a new tensor on the CPU. Without a shape the result is a
 // vector.
 func FromSlice[T Element](data []T, shape ...int) Tensor {
 	if len(shape) == 0 {
@@ -65,11 +65,11 @@ func FromSlice[T Element](data []T, shape ...int) Tensor {
 // FromBytes copies raw little-endian elements to a new tensor on the CPU.
 func FromBytes(data []byte, dtype DType, shape ...int) Tensor {
 	if _, known := dtypeNames[dtype]; !known {
-		panic(&Error{Op: "from_bytes", Shapes: brackets(shape), Msg: "no tensor is made of " + dtype.String()})
+		panic(&Error{Op: "from_bytes", Shapes: brackets(shape), Msg: "FromBytes does not know " + dtype.String()})
 	}
 	want := numel(shape) * dtype.Size()
 	if want != len(data) {
-		panic(&Error{Op: "from_bytes", Shapes: brackets(shape), Msg: fmt.Sprintf("%d bytes given, %s of this shape needs %d", len(data), dtype, want)})
+		panic(&Error{Op: "from_bytes", Shapes: brackets(shape), Msg: fmt.Sprintf("%d bytes given, but %s of this shape needs %d", len(data), dtype, want)})
 	}
 	return fromBytes("from_bytes", unsafe.Pointer(unsafe.SliceData(data)), dtype, shape)
 }
@@ -93,7 +93,7 @@ func fromBytes(op string, p unsafe.Pointer, dtype DType, shape []int) Tensor {
 func ToSlice[T Element](t Tensor) []T {
 	info := t.info("to_slice")
 	if DType(info[0]) != dtypeOf[T]() {
-		panic(&Error{Op: "to_slice", Shapes: brackets(t.Shape()), Msg: fmt.Sprintf("the tensor is %s, the slice %s", DType(info[0]), dtypeOf[T]())})
+		panic(&Error{Op: "to_slice", Shapes: brackets(t.Shape()), Msg: fmt.Sprintf("the tensor is %s, but the slice %s", DType(info[0]), dtypeOf[T]())})
 	}
 	out := make([]T, info[3])
 	check("to_slice", C.lt_to_data(C.uint64_t(t.h), unsafe.Pointer(unsafe.SliceData(out)), C.int64_t(info[3]*info[4])))
@@ -125,12 +125,12 @@ func (t Tensor) Item() float64 {
 	case bool:
 		return float64(boolWord(v))
 	}
-	panic(&Error{Op: "aten::item", Msg: "a complex number is no float64"})
+	panic(&Error{Op: "aten::item", Msg: "the number is complex"})
 }
 
 type info = [7 + 64]int64
 
-// info reads everything at once, for op.
+// info reads all properties of t in one call. op names the caller in errors.
 func (t Tensor) info(op string) (i info) {
 	check(op, C.lt_info(C.uint64_t(t.h), (*C.int64_t)(&i[0])))
 	return i
@@ -139,7 +139,7 @@ func (t Tensor) info(op string) (i info) {
 // DType is the type of t's elements.
 func (t Tensor) DType() DType { return DType(t.info("dtype")[0]) }
 
-// Device is where t lives.
+// Device is the device that has t's elements.
 func (t Tensor) Device() Device { return deviceOf(uint64(t.info("device")[1])) }
 
 // RequiresGrad reports whether operators on t are recorded.
@@ -148,7 +148,7 @@ func (t Tensor) RequiresGrad() bool { return t.info("requires_grad")[2] != 0 }
 // Numel is the number of elements.
 func (t Tensor) Numel() int { return int(t.info("numel")[3]) }
 
-// IsChannelsLast reports whether t is a 4-D tensor that lies in memory as NHWC.
+// IsChannelsLast reports whether t has four dimensions and the memory format ChannelsLast.
 func (t Tensor) IsChannelsLast() bool { return t.info("is_contiguous")[5] != 0 }
 
 // Dim is the number of dimensions.
@@ -176,13 +176,12 @@ func (t Tensor) Shape() []int {
 	return shape
 }
 
-// AssertShape panics with *Error unless t has this shape; −1 allows any length. It makes a shape
-// comment executable.
+// AssertShape panics with *[Error] unless t has this shape, and returns t. A length of −1 means any.
 func (t Tensor) AssertShape(shape ...int) Tensor {
 	got := t.Shape()
 	same := slices.EqualFunc(got, shape, func(g, want int) bool { return want < 0 || g == want })
 	if !same {
-		panic(&Error{Op: "shape", Shapes: brackets(got), Msg: fmt.Sprintf("want %v", shape)})
+		panic(&Error{Op: "shape", Shapes: brackets(got), Msg: fmt.Sprintf("the shape should be %v", shape)})
 	}
 	return t
 }
@@ -196,8 +195,7 @@ func (t Tensor) String() string {
 	if err := C.lt_string(C.uint64_t(t.h), &text); err != nil {
 		return newError("string", err).Error()
 	}
-	defer C.free(unsafe.Pointer(text))
-	return C.GoString(text)
+	return goString(text)
 }
 
 // brackets writes a shape as errors of operators do: "[2,3]".

@@ -54,9 +54,22 @@ func TestResultsLargerThanTheBuffer(t *testing.T) {
 	})
 }
 
-func TestEveryCppExceptionBecomesAnError(t *testing.T) {
-	for kind, want := range []string{"a c10::Error", "a std::invalid_argument", "std::bad_alloc", "unknown type"} {
-		assert.Contains(t, throwForTest(kind).Error(), want)
+func TestANumberOfThreadsThatIsWrongIsAnError(t *testing.T) {
+	before := Threads()
+	for _, n := range []int{0, -1, 1 << 31, 4097} {
+		var e *Error
+		require.ErrorAs(t, SetThreads(n), &e)
+		assert.Equal(t, fmt.Sprintf("%d threads: use 1 to 4096", n), e.Msg)
+	}
+	assert.Equal(t, before, Threads())
+	for env, want := range map[string]int{"": runtime.NumCPU(), " 3 ": 3, "4,2": 4} {
+		got, err := ompThreads(env)
+		assert.NoError(t, err)
+		assert.Equal(t, want, got, env)
+	}
+	for _, env := range []string{"0", "-1", "2147483648", "4097", "many", "99999999999999999999"} {
+		_, err := ompThreads(env)
+		assert.ErrorContains(t, err, fmt.Sprintf("OMP_NUM_THREADS is %q: use 1 to 4096, or unset it", env))
 	}
 }
 
@@ -213,8 +226,8 @@ func TestThreadsAreSetForEveryThread(t *testing.T) {
 		assert.NoError(t, Do(func() error { seen <- Config(); return nil }))
 	}()
 	<-used
-	SetThreads(before + 1)
-	defer SetThreads(before)
+	require.NoError(t, SetThreads(before+1))
+	defer func() { assert.NoError(t, SetThreads(before)) }()
 	assert.Equal(t, before+1, Threads())
 	changed <- true
 	assert.Contains(t, <-seen, fmt.Sprintf("at::get_num_threads() : %d\n", before+1))

@@ -18,7 +18,9 @@ func joinGroup(c *cli.Context) (*torch.Group, error) {
 		return nil, err
 	}
 	if !c.IsSet("threads") {
-		torch.SetThreads(o.ThreadsFor(os.Getenv))
+		if err := torch.SetThreads(o.ThreadsFor(os.Getenv)); err != nil {
+			return nil, err
+		}
 	}
 	waiting := time.AfterFunc(5*time.Second, func() {
 		fmt.Fprintf(os.Stderr, "rank %d of %d waits at %s:%d for the others\n", o.Rank, o.World, o.Host, o.Port)
@@ -35,7 +37,7 @@ func alone(c *cli.Context) (follower bool, err error) {
 	}
 	if !c.IsSet("threads") {
 		o.LocalWorld = 1
-		torch.SetThreads(o.ThreadsFor(os.Getenv))
+		err = torch.SetThreads(o.ThreadsFor(os.Getenv))
 	}
-	return false, nil
+	return false, err
 }

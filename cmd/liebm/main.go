@@ -62,12 +62,11 @@ The same in steps:
 		},
 		Before: func(c *cli.Context) error {
 			if c.IsSet("threads") {
-				if c.Int("threads") < 1 {
-					return fmt.Errorf("--threads %d: give at least 1", c.Int("threads"))
+				if err := torch.SetThreads(c.Int("threads")); err != nil {
+					return fmt.Errorf("--threads: %w", err)
 				}
-				torch.SetThreads(c.Int("threads"))
 			}
-			return nil
+			return torch.Do(func() error { return nil }) // libtorch cannot be used, or OMP_NUM_THREADS is wrong
 		},
 		Commands: []*cli.Command{
 			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), sampleCommand(), evalCommand(),

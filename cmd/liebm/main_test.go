@@ -199,7 +199,7 @@ func TestMistakesGetOneLineWithARemedy(t *testing.T) {
 		"data that are missing": {"train --preset cifar10-em --out DIR/c --encoder ENC --data DIR/nothing", "DIR/nothing"},
 		"no run":                {"sample --run DIR/none --out x.npz", "holds no run"},
 		"odd output":            {"sample --run DIR --out x.jpg", ".npz"},
-		"bad device":            {"eval --run DIR --device gpu", "want cpu, cuda"},
+		"bad device":            {"eval --run DIR --device gpu", "use cpu, cuda"},
 		"one sample":            {"eval --run DIR --n 1", "at least 2"},
 		"resume of nothing":     {"train --out DIR/none --resume", "holds no run"},
 		"a misspelt command":    {"trian", ""},

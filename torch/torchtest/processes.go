@@ -32,7 +32,7 @@ func Processes(t *testing.T, n int, child func(o torch.GroupOptions), env ...str
 		o, err := torch.GroupFromEnv(os.Getenv)
 		require.NoError(t, err)
 		o.JoinTimeout, o.Timeout = 20*time.Second, 20*time.Second
-		torch.SetThreads(1)
+		require.NoError(t, torch.SetThreads(1))
 		child(o)
 		return nil
 	}

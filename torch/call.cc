@@ -1,19 +1,32 @@
-// Go's argument words → the IValues an operator's schema asks for, and results back. Included by
-// shim.cc only.
-#pragma once
+#include "guard.h"
 
 #include <ATen/Context.h>
+#include <ATen/core/Generator.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/ivalue.h>
+#include <torch/version.h>
 
 #include <cstring>
 #include <optional>
 #include <sstream>
 
+#include "scope.h"
 #include "shim.h"
-#include "table.h"
+
+// A call of an operator: Go's argument words become the IValues that the operator's schema asks for, and
+// its results become words.
 
 namespace {
+
+using at::IValue;
+using at::Tensor;
+using liebm::get;
+using liebm::guard;
+using liebm::guarded_value;
+using liebm::make_handle;
+using liebm::shape_of;
+using liebm::shapes_of_handles;
 
 enum class Kind { Tensor, Int, Float, Bool, String, Device, Scalar, Generator, Ints, Floats, Bools, Strings, Tensors, OptTensors, Scalars, Other };
 
@@ -121,7 +134,8 @@ struct Reader {
 }
 
 const at::Generator& generator(c10::Device device) {
-  auto& g = self().generators[device.is_cpu() ? 0 : 1];
+  static thread_local at::Generator generators[2]; // CPU and CUDA, seeded again for every draw
+  auto& g = generators[device.is_cpu() ? 0 : 1];
   if (!g.defined() || g.device() != device) g = at::globalContext().defaultGenerator(device).clone();
   return g;
 }
@@ -296,25 +310,6 @@ void write(Writer& w, const IValue& v) {
   }
 }
 
-std::string shape_of(uint64_t h) {
-  if (h == 0) return "none";
-  if (!alive(h)) return "closed";
-  std::ostringstream s;
-  const Tensor& t = slot_at(uint32_t(h)).t;
-  s << '[';
-  for (int64_t i = 0; i < t.dim(); i++) s << (i ? "," : "") << t.size(i);
-  s << ']';
-  if (t.scalar_type() != at::kFloat) s << ' ' << c10::toString(t.scalar_type());
-  if (!t.device().is_cpu()) s << ' ' << t.device().str();
-  return s.str();
-}
-
-std::string shapes_of_handles(const uint64_t* handles, int64_t n) {
-  std::string s;
-  for (int64_t i = 0; i < std::min<int64_t>(n, 4); i++) s += (i ? ", " : "") + shape_of(handles[i]);
-  return n > 4 ? s + ", … " + std::to_string(n) + " tensors" : s;
-}
-
 // shapes_of lists the shapes of all tensors among the arguments, for error messages.
 std::string shapes_of(const uint64_t* args, int64_t nwords) {
   std::string s;
@@ -400,10 +395,71 @@ bool call_unboxed(const Op& op, const uint64_t* args, int64_t n, Tensor& result)
   return false;
 }
 
-std::vector<Tensor> tensors(const uint64_t* handles, int64_t n) {
-  std::vector<Tensor> v;
-  for (int64_t i = 0; i < n; i++) v.push_back(get(handles[i]));
-  return v;
+} // namespace
+
+char* lt_find_op(const char* name, uint64_t* out) {
+  return guard([&] {
+    std::string full(name), base = full, overload;
+    if (auto dot = full.find('.', full.find("::") + 2); dot != std::string::npos) {
+      base = full.substr(0, dot);
+      overload = full.substr(dot + 1);
+    }
+    auto found = c10::Dispatcher::singleton().findSchema({base, overload});
+    if (!found) {
+      std::string others;
+      for (const auto& n : c10::Dispatcher::singleton().getAllOpNames())
+        if (n.name == base) others += " " + n.name + (n.overload_name.empty() ? "" : "." + n.overload_name);
+      throw std::runtime_error("this libtorch (" TORCH_VERSION ") has no such operator" +
+                               (others.empty() ? std::string() : "; it has" + others));
+    }
+    if (found->schema().is_vararg()) throw std::runtime_error("it takes any number of arguments, as only TorchScript can give");
+    auto op = new Op{*found, {}, is_fresh(found->schema()), {}, {}, {}, {}}; // lives as long as the process: there are a few hundred
+    for (const auto& a : found->schema().arguments()) {
+      bool has = a.default_value().has_value(), optional = a.type()->kind() == c10::TypeKind::OptionalType;
+      auto kind = kind_of(a.type());
+      op->params.push_back({a.name(), kind, a.N().value_or(0), has ? *a.default_value() : IValue(), !has && !optional,
+                            optional || kind == Kind::Other, a.type()->str()});
+    }
+    unbox(*op);
+    *out = reinterpret_cast<uint64_t>(op);
+  });
 }
 
-} // namespace
+char* lt_call(uint64_t handle, const uint64_t* args, int64_t nwords, uint64_t* out, int64_t cap) {
+  static thread_local std::vector<IValue> stack;
+  char* err = guard(
+      [&] {
+        liebm::require_scope();
+        const Op& op = *reinterpret_cast<const Op*>(handle);
+        Tensor result;
+        if (cap > 2 && call_unboxed(op, args, nwords, result)) {
+          out[0] = 2;
+          out[1] = LT_TENSOR;
+          out[2] = make_handle(std::move(result));
+          return;
+        }
+        std::optional<at::AutoDispatchBelowAutograd> below;
+        if (!fill_stack(op, args, nwords, stack) && op.fresh) below.emplace();
+        op.handle.callBoxed(&stack);
+        if (cap == 0) return; // the caller wants no results
+        Writer w{out, cap};
+        for (const auto& v : stack) write(w, v);
+        w.finish();
+      },
+      [=] { return shapes_of(args, nwords); });
+  stack.clear();
+  return err;
+}
+
+char* lt_shapes(const uint64_t* args, int64_t nwords) {
+  return guarded_value(static_cast<char*>(nullptr), [=] { return strdup(shapes_of(args, nwords).c_str()); });
+}
+
+char* lt_ops(char** text) {
+  return guard([&] {
+    std::ostringstream s;
+    for (const auto& name : c10::Dispatcher::singleton().getAllOpNames())
+      if (auto op = c10::Dispatcher::singleton().findSchema(name)) s << op->schema() << '\n';
+    *text = strdup(s.str().c_str());
+  });
+}

@@ -1,0 +1,5 @@
+//go:build !libtorch_pinned
+
+package needs
+
+import "C"
