@@ -38,7 +38,7 @@ demo: build ## train on Fashion-MNIST for ten minutes; leaves runs/demo/
 
 .PHONY: build
 build: setup ## make bin/liebm
-	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/liebm ./cmd/liebm
+	$(GO) build -ldflags '-X main.makeVersion=$(VERSION)' -o bin/liebm ./cmd/liebm
 
 .PHONY: test
 test: setup lint ## the checks, then the tests, in 5 minutes; PKG=./torch for one package

@@ -7,6 +7,8 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 )
 
 // gap is the black frame between the images of a grid, 2 pixels as in torchvision's make_grid.
@@ -45,6 +47,55 @@ func Grid(images []byte, shape Shape, cols int) (image.Image, error) {
 		}
 	})
 	return out, nil
+}
+
+// Picture is image i as it is, without a grid's frame: alpha is full, and a gray image stays gray.
+func (s *Set) Picture(i int) image.Image {
+	bounds := image.Rect(0, 0, s.W, s.H)
+	if s.C == 1 {
+		return &image.Gray{Pix: s.Image(i), Stride: s.W, Rect: bounds}
+	}
+	img := image.NewRGBA(bounds)
+	for j, v := range s.Image(i) {
+		img.Pix[j/3*4+j%3] = v
+	}
+	for j := 3; j < len(img.Pix); j += 4 {
+		img.Pix[j] = 255
+	}
+	return img
+}
+
+// WritePNGs writes every image of the set to a folder, as 000000.png and so on. It makes the folder.
+func WritePNGs(folder string, s *Set) error {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	for i := range s.N {
+		if err := WritePNG(filepath.Join(folder, fmt.Sprintf("%06d.png", i)), s.Picture(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadMask reads an image of size×size pixels and returns a function that tells which of them are dark.
+func ReadMask(path string, size int) (dark func(x, y int) bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	img, _, err := image.Decode(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: not a readable image: %w", path, err)
+	}
+	if b := img.Bounds(); b.Dx() != size || b.Dy() != size {
+		return nil, fmt.Errorf("%s has %d×%d pixels, the images %d×%d", path, b.Dx(), b.Dy(), size, size)
+	}
+	return func(x, y int) bool {
+		at := img.Bounds().Min.Add(image.Pt(x, y))
+		return color.GrayModel.Convert(img.At(at.X, at.Y)).(color.Gray).Y < 128
+	}, nil
 }
 
 // place calls put with the position of every row of pixels.

@@ -119,6 +119,23 @@ func (s *Set) Moments() (mean, std []float64) {
 	return mean, std
 }
 
+// Concat is the images of sets of one size, one set after the other, without labels. It panics if the
+// sizes differ.
+func Concat(sets ...*Set) *Set {
+	shape, pixels := sets[0].Shape, []byte(nil)
+	shape.N = 0
+	for _, s := range sets {
+		if s.H != shape.H || s.W != shape.W || s.C != shape.C {
+			panic(fmt.Sprintf("data: images of %v cannot follow images of %v", s.Shape, sets[0].Shape))
+		}
+		shape.N += s.N
+		pixels = append(pixels, s.pixels...)
+	}
+	out := newSet(shape, pixels, nil)
+	out.Name = sets[0].Name
+	return out
+}
+
 // Gather copies images idx to dst: [len(idx),h,w,c]. It does not allocate. An index out of range or a short dst panics.
 func (s *Set) Gather(dst []byte, idx []int) {
 	size, dst := s.ImageBytes(), slices.Clip(dst)
@@ -135,10 +152,11 @@ func (s *Set) GatherLabels(dst []int32, idx []int) {
 }
 
 // Head is the first n images, or all if there are fewer: a view, usable until s is closed.
-func (s *Set) Head(n int) *Set { return s.slice(0, min(max(n, 0), s.N)) }
+func (s *Set) Head(n int) *Set { return s.Slice(0, min(max(n, 0), s.N)) }
 
-// slice is the images from start to end, without end: a view, as Head is.
-func (s *Set) slice(start, end int) *Set {
+// Slice is the images from start to end, without end: a view, usable until s is closed. Bounds outside of
+// the set panic.
+func (s *Set) Slice(start, end int) *Set {
 	shape, size := s.Shape, s.ImageBytes()
 	shape.N = end - start
 	out := s.derive(shape, s.pixels[start*size:end*size])
@@ -160,7 +178,7 @@ func (s *Set) Batches(size int) iter.Seq2[int, *Set] {
 	}
 	return func(yield func(start int, batch *Set) bool) {
 		for start := 0; start < s.N; start += size {
-			if !yield(start, s.slice(start, min(start+size, s.N))) {
+			if !yield(start, s.Slice(start, min(start+size, s.N))) {
 				return
 			}
 		}

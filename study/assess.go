@@ -204,6 +204,8 @@ func (p *Samples) distances(ctx context.Context, m *train.Model, f *Features, o 
 	return r, distance(seen.Head(o.N), f.Key+"_floor")
 }
 
+var errNoReference = errors.New("no images to compare samples with")
+
 // reference measures the real images that samples are compared with. Statistics of Inception are read from
 // the file where they are kept, or written there.
 func (f *Features) reference(ctx context.Context, cfg train.Config, file string, s Setup) (*eval.Stats, eval.Input, error) {
@@ -219,9 +221,12 @@ func (f *Features) reference(ctx context.Context, cfg train.Config, file string,
 	}
 	set, err := cfg.Open(f.Split)
 	if err != nil {
-		return nil, eval.Input{}, err
+		return nil, eval.Input{}, fmt.Errorf("%w: the %s split: %w", errNoReference, f.Split, err)
 	}
 	defer set.Close()
+	if set.N < 2 {
+		return nil, eval.Input{}, fmt.Errorf("%w: the %s split has %d", errNoReference, f.Split, set.N)
+	}
 	cropped, err := f.crop(cfg, set)
 	if err != nil {
 		return nil, eval.Input{}, err
@@ -268,6 +273,9 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 		return nil, err
 	}
 	defer m.Close()
+	for _, w := range m.Warnings {
+		s.logf("warning: %s", w)
+	}
 	samples, err := AssessSamples(ctx, m, o.Samples, s)
 	if err != nil {
 		return nil, err
@@ -282,15 +290,7 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 	}
 	defer test.Close()
 	for file, set := range map[string]*data.Set{"samples.png": samples.Refined, "samples_no_mcmc.png": samples.Plain, "data.png": test} {
-		shown, err := m.Config.Crop(set.Head(100))
-		if err != nil {
-			return nil, err
-		}
-		img, err := data.Grid(shown.Pixels(), shown.Shape, 10)
-		if err != nil {
-			return nil, err
-		}
-		if err := data.WritePNG(filepath.Join(dir, file), img); err != nil {
+		if err := WriteGrid(filepath.Join(dir, file), m.Config, 10, set.Head(100)); err != nil {
 			return nil, err
 		}
 	}
@@ -301,4 +301,18 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 	return records, data.WriteAtomic(filepath.Join(dir, "summary.json"), func(w io.Writer) error {
 		return writeJSON(w, Summarize(records))
 	})
+}
+
+// WriteGrid draws images of a run in rows, as a PNG without the padding of training. The images of each set
+// follow those of the set before it.
+func WriteGrid(path string, cfg train.Config, columns int, sets ...*data.Set) error {
+	all, err := cfg.Crop(data.Concat(sets...))
+	if err != nil {
+		return err
+	}
+	img, err := data.Grid(all.Pixels(), all.Shape, columns)
+	if err != nil {
+		return err
+	}
+	return data.WritePNG(path, img)
 }

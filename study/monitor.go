@@ -32,7 +32,7 @@ type MonitorOptions struct {
 }
 
 // NewMonitor makes a monitor for a training with cfg. The error is [ErrNoFeatures] if the run has no
-// features to compare. The caller closes the monitor.
+// features, or no split of its data, to compare. The caller closes the monitor.
 func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup) (*Monitor, error) {
 	m := &Monitor{cfg: cfg, samples: o.Samples}
 	var err error
@@ -56,6 +56,10 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 	}
 	if err != nil {
 		m.Close()
+		if errors.Is(err, errNoReference) { // one can learn from a data set without a test split
+			s.logf("warning: no distance in the course of training: %v", err)
+			err = ErrNoFeatures
+		}
 		return nil, err
 	}
 	return m, nil

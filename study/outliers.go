@@ -55,24 +55,25 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	r := s.detection(o)
 	r.WeightsSHA256, r.Settings["gamma"] = m.SHA256, fmt.Sprint(o.Gamma)
 	histogram := map[string][]float64{}
-	scores := func(name string, set *data.Set) ([][]float64, error) {
+	scores := func(name string, input eval.Input, set *data.Set) ([][]float64, error) {
 		s.logf("scoring %d images of %s", set.N, name)
 		joint, energy, cosine, err := m.Scores(ctx, set, o.Gamma)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		r.Of(inputOf(set))
+		r.Of(input)
 		histogram[name] = joint
 		return [][]float64{joint, energy, cosine}, nil
 	}
-	inliers := test
+	inliers, input := test, inputOf(test)
 	if o.Inliers != "" {
 		if inliers, err = openOutliers(m.Config, o.Inliers, test, o, r); err != nil {
 			return nil, err
 		}
 		defer inliers.Close()
+		input = eval.InputOf(o.Inliers, inliers)
 	}
-	in, err := scores("inliers", inliers)
+	in, err := scores("inliers", input, inliers)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		if err != nil {
 			return nil, err
 		}
-		out, err := scores(name, set)
+		out, err := scores(name, eval.InputOf(name, set), set)
 		if err := errors.Join(err, set.Close()); err != nil {
 			return nil, err
 		}

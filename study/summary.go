@@ -2,7 +2,10 @@ package study
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/liebm/liebm/eval"
 )
@@ -46,4 +49,49 @@ func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// A Distance is one line about a Fréchet distance: its name, or "" to continue the one above.
+type Distance struct {
+	Title string
+	Value float64
+	Note  string
+}
+
+// Distances are the Fréchet distances of samples, of G alone and of training images, as far as they were
+// measured.
+func (s *Summary) Distances() (lines []Distance) {
+	for _, key := range []string{"fid", "fd", "fd_h"} {
+		r := s.Of(key)
+		if r == nil {
+			continue
+		}
+		n := 0
+		if len(r.Inputs) > 0 {
+			n = r.Inputs[0].N
+		}
+		title := r.Metric
+		for _, line := range []struct{ suffix, note string }{
+			{"", fmt.Sprintf("after MCMC, NFE %d, n %d, features %s", r.NFE, n, r.Network)},
+			{"_no_mcmc", "G alone, NFE 1"},
+			{"_floor", "training images, the floor"},
+		} {
+			if v, ok := s.Values[key+line.suffix]; ok {
+				lines = append(lines, Distance{title, v, line.note})
+				title = ""
+			}
+		}
+	}
+	return lines
+}
+
+// Outliers are the sets that inliers were told from, sorted.
+func (s *Summary) Outliers() (names []string) {
+	for key := range s.Values {
+		if name, ok := strings.CutPrefix(key, "auroc/"); ok && !strings.HasSuffix(name, "/low") && !strings.HasSuffix(name, "/high") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -20,18 +20,18 @@ func benchCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name:  "bench",
-		Usage: "measure speed, and with --profile where the time goes",
-		Description: `With --profile: runs iterations of Algorithm 1 on random images and tells, by part and by operator of
-libtorch, the time, the operations and their share of what this machine can do, which it measures too.
-Without --preset it takes cifar10-em with --batch 16.
+		Usage: "measure the speed of training, or with --profile the time of each operator",
+		Description: `With --profile, runs iterations of Algorithm 1 on random images and prints, for each part and each
+operator of libtorch, the time, the operations, and their share of the speed that this machine reaches on
+a large convolution. Without --preset it uses cifar10-em with --batch 16.
 
 	liebm bench --profile
 	liebm bench --profile --set precision=bfloat16 --iters 3
 	liebm bench --profile --preset fmnist-em --json`,
-		Flags: flags(&cli.BoolFlag{Name: "profile", Usage: "tell where an iteration's time goes"}),
+		Flags: flags(&cli.BoolFlag{Name: "profile", Usage: "measure the time of each part and operator"}),
 		Action: func(c *cli.Context) error {
 			if !c.Bool("profile") {
-				return fmt.Errorf("say what to measure: liebm bench --profile, or liebm bench step --preset NAME")
+				return fmt.Errorf("choose liebm bench --profile, or liebm bench step --preset NAME")
 			}
 			return benchProfile(c)
 		},
@@ -45,7 +45,7 @@ Without --preset it takes cifar10-em with --batch 16.
 	}
 }
 
-// benchConfig is the config that --batch may change.
+// benchConfig reads the config, which --batch may change.
 func benchConfig(c *cli.Context) (train.Config, torch.Device, error) {
 	cfg, device, err := configAndDevice(c)
 	if err != nil {
@@ -97,7 +97,7 @@ func benchProfile(c *cli.Context) error {
 		return err
 	}
 	if device.Type != torch.CPU {
-		return fmt.Errorf("--device %s: the profile's clock is the CPU's, which does not wait for a GPU: give --device cpu, or use NVIDIA's nsys", device)
+		return fmt.Errorf("--device %s: the profile measures CPU time only: use --device cpu, or NVIDIA's nsys for a GPU", device)
 	}
 	iters, bar := c.Int("iters"), newProgress("profile")
 	p, err := train.MeasureProfile(c.Context, cfg, train.EncoderFor(cfg), iters, func(i int) { bar.count(i, iters) })
@@ -110,7 +110,7 @@ func benchProfile(c *cli.Context) error {
 	return printProfile(os.Stdout, p)
 }
 
-// printProfile leaves out operators below a thousandth of the time; --json has them all.
+// printProfile leaves out operators that take less than a thousandth of the time; --json prints all.
 func printProfile(w io.Writer, p *train.Profile) error {
 	fmt.Fprintf(w, "%s, batch %d, T %d, %d threads, %s chains: %.4g s an iteration, mean of %d\n",
 		p.Preset, p.Batch, p.ChainSteps, p.Threads, p.Precision, p.Seconds, p.Iterations)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
 
@@ -16,27 +17,27 @@ func conditionalCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "conditional",
 		Usage: "draw images of every class, by the classes' mean latents (Sec. 4.3)",
-		Description: `Needs labelled training data, an encoder, and q: of liebm train-q, or of a run with target=erm. The
-means are of --over training images. The grid has a row per class: the mean of its augmented images,
-then --n samples. steps.png follows the first sample of each class through the rounds.
+		Description: `Needs labelled training data, an encoder, and q: of liebm train-q, or of a run with target=erm. The mean
+latents are computed from --over training images. The grid has a row for each class: the mean of its
+augmented images, then --n samples. steps.png follows the first sample of each class through the rounds.
 
 	liebm conditional --run runs/em --q runs/q --out classes
 	liebm conditional --run runs/erm --n 16 --rounds 10 --weight 10 --out classes --json`,
-		Flags: useFlags(10, qFlag(),
-			&cli.IntFlag{Name: "over", Usage: "training images that the classes' means are of (default: all)"},
-			&cli.IntFlag{Name: "rounds", Value: 5, Usage: "how often m is drawn from q anew"},
+		Flags: outputFlags(10, qFlag(),
+			&cli.IntFlag{Name: "over", Usage: "training images to compute the classes' means from (default: all)"},
+			&cli.IntFlag{Name: "rounds", Value: 5, Usage: "how many times m is drawn from q"},
 			&cli.Float64Flag{Name: "weight", Value: 1, Usage: "of log p(z|x) in the chain; 1: the energy as it was trained"}),
 		Action: conditional,
 	}
 }
 
 func conditional(c *cli.Context) error {
-	u, err := startUse(c, "conditional sampling")
+	o, err := startOutput(c)
 	if err != nil {
 		return err
 	}
-	defer u.m.Close()
-	set, err := u.m.Config.Open(data.Train)
+	defer o.model.Close()
+	set, err := o.model.Config.Open(data.Train)
 	if err != nil {
 		return err
 	}
@@ -46,34 +47,38 @@ func conditional(c *cli.Context) error {
 		over = set.Head(c.Int("over"))
 	}
 	bars := map[string]*progress{}
-	o := train.ConditionalOptions{Seed: c.Uint64("seed"), N: c.Int("n"), Rounds: c.Int("rounds"), Weight: c.Float64("weight"),
+	options := train.ConditionalOptions{Seed: o.seed, N: o.n, Rounds: c.Int("rounds"), Weight: c.Float64("weight"),
 		Watch: func(stage string, done, total int) {
 			if bars[stage] == nil {
 				bars[stage] = newProgress(stage)
 			}
 			bars[stage].count(done, total)
 		}}
-	r, err := u.m.Conditional(c.Context, over, o)
+	r, err := o.model.Conditional(c.Context, over, options)
 	if err != nil {
 		return err
 	}
-	u.record.Of(eval.InputOf(u.m.Config.Data.Name+":"+string(data.Train), over))
-	u.record.Settings["rounds"], u.record.Settings["weight"] = fmt.Sprint(o.Rounds), fmt.Sprint(o.Weight)
-	u.record.Values["classes"], u.record.Values["n"] = float64(r.Means.N), float64(o.N)
-	shown := min(o.N, gridColumns)
+	o.begin("conditional sampling")
+	o.record.Of(eval.InputOf(set.Name+":"+string(data.Train), over))
+	o.record.Settings["rounds"], o.record.Settings["weight"] = fmt.Sprint(options.Rounds), fmt.Sprint(options.Weight)
+	o.record.Values["classes"], o.record.Values["n"] = float64(r.Means.N), float64(o.n)
+	o.images = r.Images
+	shown := min(o.n, gridColumns)
 	var steps []*data.Set
 	for class := range r.Means.N {
-		first := class * o.N
-		u.show(join(r.Means.Subset([]int{class}), r.Images.Subset(indices(first, shown))))
-		path := []*data.Set{r.Means.Subset([]int{class})}
+		mean, first := r.Means.Slice(class, class+1), class*o.n
+		o.rows = append(o.rows, data.Concat(mean, r.Images.Slice(first, first+shown)))
+		path := []*data.Set{mean}
 		for _, round := range append(slices.Clone(r.Rounds), r.Images) {
-			path = append(path, round.Subset([]int{first}))
+			path = append(path, round.Slice(first, first+1))
 		}
-		steps = append(steps, join(path...))
+		steps = append(steps, data.Concat(path...))
 	}
-	return u.finish(r.Images, func(out string) error {
-		return writeRows(filepath.Join(out, "steps.png"), u.m.Config, steps)
-	}, func() {
-		fmt.Printf("%d images of each of %d classes, in %d rounds (class means of %d images); %s\n", o.N, r.Means.N, o.Rounds, over.N, c.String("out"))
+	err = o.write(func() {
+		fmt.Printf("%d images of each of %d classes, in %d rounds (class means of %d images); %s\n", o.n, r.Means.N, options.Rounds, over.N, o.folder)
 	})
+	if err != nil {
+		return err
+	}
+	return study.WriteGrid(filepath.Join(o.folder, "steps.png"), o.model.Config, steps[0].N, steps...)
 }

@@ -15,24 +15,24 @@ import (
 )
 
 func dataCommand() *cli.Command {
-	path := &cli.StringFlag{Name: "path", Usage: "where the data lie (default: where they are usually installed)"}
+	path := &cli.StringFlag{Name: "path", Usage: "`PATH` of the data (default: where they are usually installed)"}
 	split := &cli.StringFlag{Name: "split", Usage: "train, test, valid or extra (default: train)"}
 	return &cli.Command{
 		Name:  "data",
 		Usage: "list, inspect, verify and prepare data sets",
 		Subcommands: []*cli.Command{
-			{Name: "list", Usage: "the data sets known by name, and whether they are here", Action: listData, Flags: []cli.Flag{jsonFlag()},
-				Description: `They are looked for below $LIEBM_DATA and below ` + data.Root + `. Any other set is named by its path.
+			{Name: "list", Usage: "list the data sets known by name, and where they are on this machine", Action: listData, Flags: []cli.Flag{jsonFlag()},
+				Description: `Data sets are looked for below $LIEBM_DATA and below ` + data.Root + `. Name any other set by its path.
 
 	liebm data list
 	LIEBM_DATA=~/data liebm data list --json`},
-			{Name: "info", Usage: "what a data set holds", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path, split, jsonFlag()}, Action: dataInfo,
+			{Name: "info", Usage: "describe a data set", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path, split, jsonFlag()}, Action: dataInfo,
 				Description: `	liebm data info fmnist
 	liebm data info --split test --json ~/svhn
 	liebm data info celeba-train-64.liebm`},
 			{Name: "verify", Usage: "check a known data set, or a file, byte by byte", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path}, Action: verifyData,
-				Description: `By the name of a set, every file of it; by a path, whatever the file is called, the file alone. A prepared file
-has its checksum in it.
+				Description: `With the name of a set, checks all its files. With a path, checks that file, whatever its name. A prepared
+file contains its own checksum.
 
 	liebm data verify cifar10
 	liebm data verify --path ~/downloads cifar10
@@ -52,7 +52,7 @@ func listData(c *cli.Context) error {
 		W      int                `json:"width"`
 		C      int                `json:"channels"`
 		Images map[data.Split]int `json:"images"`
-		Path   string             `json:"path"` // "": not here
+		Path   string             `json:"path"` // "": not on this machine
 		URL    string             `json:"url"`
 	}
 	var rows []row
@@ -72,7 +72,7 @@ func listData(c *cli.Context) error {
 		if err == nil {
 			r.Path = where
 		} else {
-			where = "not here; from " + known.URL
+			where = "not on this machine; from " + known.URL
 		}
 		rows = append(rows, r)
 		fmt.Fprintf(t, "%s\t%s\t%d×%d×%d\t%s\t%s\n", name, known.Title, known.H, known.W, known.C, strings.Join(counts, ", "), where)
@@ -81,14 +81,6 @@ func listData(c *cli.Context) error {
 		return printJSON(os.Stdout, rows)
 	}
 	return t.Flush()
-}
-
-// argument is the one argument of a command.
-func argument(c *cli.Context) (string, error) {
-	if c.NArg() != 1 {
-		return "", fmt.Errorf("liebm %s takes one argument, %s, after its flags", c.Command.FullName(), c.Command.ArgsUsage)
-	}
-	return c.Args().First(), nil
 }
 
 func dataInfo(c *cli.Context) error {
@@ -131,7 +123,7 @@ func verifyData(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s: %s, every byte as it should be\n", name, what)
+		fmt.Printf("%s: %s, all checksums match\n", name, what)
 		return nil
 	}
 	if err != nil {
@@ -143,7 +135,7 @@ func verifyData(c *cli.Context) error {
 		}
 		return err
 	}
-	fmt.Printf("%s: every file is as published\n", known.Title)
+	fmt.Printf("%s: all files match the published checksums\n", known.Title)
 	return nil
 }
 
@@ -151,7 +143,7 @@ func gridData(c *cli.Context) error {
 	if err := need(c, "out"); err != nil {
 		return err
 	}
-	if _, err := pictureFormat(c, "out", "png"); err != nil {
+	if err := checkPicture(c, "out", "png"); err != nil {
 		return err
 	}
 	name, err := argument(c)

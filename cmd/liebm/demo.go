@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
 
@@ -21,7 +22,7 @@ func demoCommand() *cli.Command {
 	open runs/demo/report.html`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Value: "runs/demo", Usage: "run `FOLDER` to make"},
-			&cli.Float64Flag{Name: "minutes", Value: 5.5, Usage: "training budget, after pretraining"},
+			&cli.Float64Flag{Name: "minutes", Value: 5.5, Usage: "training time, after pretraining"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "seed of everything"},
 			deviceFlag(),
 		},
@@ -32,7 +33,7 @@ func demoCommand() *cli.Command {
 func demo(c *cli.Context) error {
 	out, minutes := c.String("out"), c.Float64("minutes")
 	if !(minutes > 0) {
-		return fmt.Errorf("--minutes %v: give a budget above 0", minutes)
+		return fmt.Errorf("--minutes %v: give a time above 0", minutes)
 	}
 	seed := fmt.Sprintf("seed=%d", c.Uint64("seed"))
 	ssl, err := train.Sources{Preset: "fmnist-simclr", Set: []string{seed}}.ResolveSSL()
@@ -43,7 +44,7 @@ func demo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	// The encoder's folder joins the run's when that is there. What an interrupted demo left goes on.
+	// The encoder's folder moves into the run's at the end. A demo that was interrupted continues.
 	encoder := filepath.Clean(out) + "-pretraining"
 	if isRun(encoder) {
 		if ssl, err = train.ReadSSLConfig(encoder); err != nil {
@@ -51,38 +52,42 @@ func demo(c *cli.Context) error {
 		}
 	}
 	if isRun(out) {
-		minutes = 0 // settled already
+		minutes = 0 // its config has the number of steps
 		if cfg, err = train.ReadConfig(out); err != nil {
 			return err
 		}
 	}
+	setup, err := newSetup(c)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	const again = "the same liebm demo command"
-	if err := runPretraining(c, ssl, encoder, isRun(encoder)); err != nil {
+	if err := runPretraining(c.Context, ssl, encoder, isRun(encoder), setup); err != nil {
 		return explainStop(err, encoder, again)
 	}
 	pretrained := time.Now()
-	if err := runTraining(c, cfg, encoder, out, minutes, isRun(out), nil); err != nil {
+	o := trainOptions("training", out, isRun(out), setup)
+	o.Minutes = minutes
+	if err := runTraining(c.Context, cfg, encoder, o, setup); err != nil {
 		return explainStop(err, out, again)
 	}
 	seconds := map[string]float64{"pretrain": pretrained.Sub(start).Seconds(), "train": time.Since(pretrained).Seconds()}
-	s, err := evaluate(c, out, evalOptions{n: 10_000, seed: c.Uint64("seed"), gamma: cfg.Energy.Gamma}, seconds)
+	records, err := study.AssessRun(c.Context, out, study.RunOptions{Samples: study.SampleOptions{Seed: c.Uint64("seed"), Seconds: seconds},
+		Outliers: study.OutlierOptions{Seed: c.Uint64("seed"), Gamma: cfg.Energy.Gamma}}, setup)
 	if err != nil {
 		return err
 	}
 	if err := os.Rename(encoder, filepath.Join(out, "pretraining")); err != nil {
 		return err
 	}
-	page, err := writeReport(out)
+	page, err := study.WriteReport(out)
 	if err != nil {
 		return err
 	}
-	s.print(os.Stdout)
+	if err := printSummary(study.Summarize(records)); err != nil {
+		return err
+	}
 	fmt.Printf("\nlook at %s and %s\n", filepath.Join(out, "samples.png"), page)
 	return nil
-}
-
-func isRun(folder string) bool {
-	_, err := os.Stat(filepath.Join(folder, "config.yaml"))
-	return err == nil
 }

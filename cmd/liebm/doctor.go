@@ -19,14 +19,12 @@ import (
 func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "say what this binary runs on, and what may slow it down",
-		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "verbose", Usage: "add libtorch's own account of its build"},
+		Usage: "show libtorch, CPU and GPU, and settings that may cost speed",
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "verbose", Usage: "add libtorch's description of its build"},
 			&cli.BoolFlag{Name: "ops", Usage: "list the operators of the loaded libtorch with their schemas, and nothing else"}},
-		Description: `Examples:
-
-   liebm doctor
-   liebm doctor --json
-   liebm doctor --ops | grep conv2d`,
+		Description: `	liebm doctor
+	liebm doctor --json
+	liebm doctor --ops | grep conv2d`,
 		Action: func(c *cli.Context) error {
 			if c.Bool("ops") {
 				return listOperators(os.Stdout, c.Bool("json"))
@@ -39,11 +37,14 @@ func doctorCommand() *cli.Command {
 				}
 				return printJSON(os.Stdout, out)
 			}
-			t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-			for _, f := range facts {
-				fmt.Fprintf(t, "%s\t%s\n", f.name, f.value)
+			err := printTable(func(t *tabwriter.Writer) {
+				for _, f := range facts {
+					fmt.Fprintf(t, "%s\t%s\n", f.name, f.value)
+				}
+			})
+			if err != nil {
+				return err
 			}
-			t.Flush()
 			if c.Bool("verbose") {
 				fmt.Println(torch.Config())
 			}
@@ -65,9 +66,9 @@ type fact struct{ name, value string }
 
 func diagnose() []fact {
 	facts := []fact{
-		{"liebm", version}, {"go", runtime.Version()}, {"libtorch", torch.Version()}, {"library", torch.LibraryPath()},
+		{"liebm", version()}, {"go", runtime.Version()}, {"libtorch", torch.Version()}, {"library", torch.LibraryPath()},
 		{"cpus", fmt.Sprint(runtime.NumCPU())}, {"threads", fmt.Sprint(torch.Threads())}, {"blas", torch.BLAS()},
-		{"cpu", cpuCapability()}, {"onednn", cmp.Or(torch.WhyNoOneDNN(), "its convolutions are right here")}, {"bfloat16", bfloat16Speed()},
+		{"cpu", cpuCapability()}, {"onednn", cmp.Or(torch.WhyNoOneDNN(), "oneDNN self-test passed")}, {"bfloat16", bfloat16Speed()},
 	}
 	if torch.HasCUDA() {
 		for i := range torch.CUDADevices() {
@@ -96,7 +97,7 @@ func diagnose() []fact {
 	return facts
 }
 
-// remark warns of settings that were seen to cost speed.
+// remark explains an environment variable.
 func remark(name string) string {
 	switch name {
 	case "OPENBLAS_CORETYPE":
@@ -116,7 +117,7 @@ func cpuCapability() string {
 	return "unknown"
 }
 
-// bfloat16Speed says whether chains in bfloat16 pay on this CPU: its matrix units decide.
+// bfloat16Speed says whether chains in bfloat16 are faster on this CPU, which depends on its matrix units.
 func bfloat16Speed() string {
 	if runtime.GOARCH == "amd64" && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 {
 		return "AMX: chains of wide networks are faster with precision=bfloat16"

@@ -11,8 +11,8 @@ func exportCommand() *cli.Command {
 		Name:  "export",
 		Usage: "write a run's networks as files that other programs read",
 		Description: `Writes energy, generator and, where the run has them, inference and encoder as .safetensors, with
-config, step, seed and versions in their metadata; E and G also as .pt in TorchScript. docs/weights.md has
-every name and loads them in PyTorch.
+config, step, seed and versions in their metadata. E and G are also written as .pt in TorchScript.
+docs/weights.md lists every name and shows how to load them in PyTorch.
 
 	liebm export --run runs/em --out weights`,
 		Flags: []cli.Flag{
@@ -24,12 +24,12 @@ every name and loads them in PyTorch.
 			if err := need(c, "run", "out"); err != nil {
 				return err
 			}
-			m, err := openModel(c, c.String("run"))
+			m, setup, err := openRun(c)
 			if err != nil {
 				return err
 			}
 			defer m.Close()
-			paths, err := m.Export(c.String("out"), map[string]string{"liebm": version})
+			paths, err := m.Export(c.String("out"), setup.Versions)
 			for _, path := range paths {
 				fmt.Println(path)
 			}

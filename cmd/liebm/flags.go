@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
@@ -46,7 +47,19 @@ func deviceFlag() cli.Flag {
 const skipUnreadable = "skip-unreadable"
 
 func skipFlag() cli.Flag {
-	return &cli.BoolFlag{Name: skipUnreadable, Usage: "leave files out that cannot be read, and list them"}
+	return &cli.BoolFlag{Name: skipUnreadable, Usage: "leave out files that cannot be read, and list them"}
+}
+
+func runFlag() cli.Flag {
+	return &cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"}
+}
+
+func gammaFlag() cli.Flag {
+	return &cli.Float64Flag{Name: "gamma", Value: 0.1, Usage: "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ"}
+}
+
+func recordFlag() cli.Flag {
+	return &cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"}
 }
 
 func jsonFlag() cli.Flag {
@@ -67,7 +80,7 @@ func sources(c *cli.Context) (train.Sources, error) {
 	return s, nil
 }
 
-// refuseWithResume is an error if a flag was given that the resumed run has settled already.
+// refuseWithResume returns an error if a flag was given that a resumed run has in its own config.
 func refuseWithResume(c *cli.Context, names ...string) error {
 	for _, name := range names {
 		if c.IsSet(name) {
@@ -92,18 +105,16 @@ var warnOfOneDNN = sync.OnceFunc(func() {
 	}
 })
 
-// options are what all runs of a command share.
-func options(c *cli.Context, title string) (train.Options, error) {
+// newSetup is the device that a command computes on, and the terminal that it reports to.
+func newSetup(c *cli.Context) (study.Setup, error) {
 	device, err := device(c)
-	if err != nil {
-		return train.Options{}, err
-	}
-	p := newProgress(title)
-	return train.Options{Device: device, Version: map[string]string{"liebm": version}, Watch: p.watch, Log: p}, nil
+	return study.Setup{Device: device, Versions: versions(), Log: os.Stderr,
+		Progress: func(task string) func(done, total int) { return newProgress(task).count },
+		Training: func(task string) train.Watch { return newProgress(task).watch }}, err
 }
 
-// need is an error that names the flags that are missing. The cli package's own check prints the
-// whole help instead of one line, and asks subcommands for their parent's flags.
+// need returns an error that names the first flag that is missing. The cli package's own check prints the
+// whole help, and asks subcommands for their parent's flags.
 func need(c *cli.Context, names ...string) error {
 	for _, name := range names {
 		if !c.IsSet(name) {
@@ -113,14 +124,14 @@ func need(c *cli.Context, names ...string) error {
 	return nil
 }
 
-// pictureFormat is the format of the picture that a flag names, by its ending: one of those that the command writes.
-// Ask before what takes long.
-func pictureFormat(c *cli.Context, flag string, formats ...string) (string, error) {
+// checkPicture returns an error unless the file that a flag names ends in one of the formats that the
+// command writes. Call it before work that takes long.
+func checkPicture(c *cli.Context, flag string, formats ...string) error {
 	path := c.String(flag)
 	if format := strings.ToLower(strings.TrimPrefix(filepath.Ext(path), ".")); slices.Contains(formats, format) {
-		return format, nil
+		return nil
 	}
-	return "", fmt.Errorf("--%s %s: the ending decides the format: name a file that ends in .%s", flag, path, strings.Join(formats, " or ."))
+	return fmt.Errorf("--%s %s: the ending decides the format: name a file that ends in .%s", flag, path, strings.Join(formats, " or ."))
 }
 
 func printJSON(w io.Writer, v any) error {
@@ -129,17 +140,12 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// writeJSON leaves v as a file, whole or not at all.
+// writeJSON writes v to a file, whole or not at all.
 func writeJSON(path string, v any) error {
 	return data.WriteAtomic(path, func(w io.Writer) error { return printJSON(w, v) })
 }
 
-// writeText leaves text as a file, whole or not at all.
-func writeText(path, text string) error {
-	return data.WriteAtomic(path, func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
-}
-
-// explainStop adds how to go on, after Ctrl-C or a failure that left something to go on with.
+// explainStop adds to err how to go on, if it left a run in out.
 func explainStop(err error, out, remedy string) error {
 	if err == nil || !isRun(out) {
 		return err
@@ -147,23 +153,43 @@ func explainStop(err error, out, remedy string) error {
 	return fmt.Errorf("%w\n  to go on: %s", err, remedy)
 }
 
-// resuming is the command that goes on with the run in out.
+// resuming is the command line that goes on with the run in out.
 func resuming(command, out string) string {
 	return fmt.Sprintf("liebm %s --out %s --resume", command, out)
 }
 
-// openModel loads the run in dir onto --device. The caller closes it.
-func openModel(c *cli.Context, dir string) (*train.Model, error) {
-	device, err := device(c)
+// openRun loads the run that --run names onto --device. The caller closes the model.
+func openRun(c *cli.Context) (*train.Model, study.Setup, error) {
+	setup, err := newSetup(c)
 	if err != nil {
-		return nil, err
+		return nil, setup, err
 	}
-	m, err := train.LoadModel(dir, device)
+	m, err := loadRun(c.String("run"), setup)
+	return m, setup, err
+}
+
+// loadRun loads the run in a folder and prints warnings about it. The caller closes the model.
+func loadRun(dir string, setup study.Setup) (*train.Model, error) {
+	m, err := train.LoadModel(dir, setup.Device)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range m.Warnings {
-		fmt.Fprintln(os.Stderr, "warning:", w)
+		fmt.Fprintln(setup.Log, "warning:", w)
 	}
 	return m, nil
+}
+
+// isRun reports whether a folder holds a run.
+func isRun(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, "config.yaml"))
+	return err == nil
+}
+
+// argument is the one argument of a command.
+func argument(c *cli.Context) (string, error) {
+	if c.NArg() != 1 {
+		return "", fmt.Errorf("liebm %s takes one argument, %s, after its flags", c.Command.FullName(), c.Command.ArgsUsage)
+	}
+	return c.Args().First(), nil
 }

@@ -1,23 +1,22 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/liebm/liebm/torch"
 )
 
-// joinGroup meets the processes that the launcher started with this one, if any: nil for a process
-// alone. They share the machine's cores.
-func joinGroup(c *cli.Context) (*torch.Group, error) {
+// joinGroup connects to the processes that the launcher started with this one. The group is nil if there
+// are none. The processes share the machine's cores, unless --threads is set.
+func joinGroup(ctx context.Context, threadsSet bool) (*torch.Group, error) {
 	o, err := torch.GroupFromEnv(os.Getenv)
 	if err != nil || o.World <= 1 {
 		return nil, err
 	}
-	if !c.IsSet("threads") {
+	if !threadsSet {
 		if err := torch.SetThreads(o.ThreadsFor(os.Getenv)); err != nil {
 			return nil, err
 		}
@@ -26,16 +25,16 @@ func joinGroup(c *cli.Context) (*torch.Group, error) {
 		fmt.Fprintf(os.Stderr, "rank %d of %d waits at %s:%d for the others\n", o.Rank, o.World, o.Host, o.Port)
 	})
 	defer waiting.Stop()
-	return torch.JoinGroup(c.Context, o)
+	return torch.JoinGroup(ctx, o)
 }
 
-// alone prepares for work that is one process's: follower is true in the others, which have none.
-func alone(c *cli.Context) (follower bool, err error) {
+// alone prepares for work that one process does: follower is true in the other ones, which have no work.
+func alone(threadsSet bool) (follower bool, err error) {
 	o, err := torch.GroupFromEnv(os.Getenv)
 	if err != nil || o.World <= 1 || o.Rank > 0 {
 		return o.Rank > 0, err
 	}
-	if !c.IsSet("threads") {
+	if !threadsSet {
 		o.LocalWorld = 1
 		err = torch.SetThreads(o.ThreadsFor(os.Getenv))
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/train"
 )
 
@@ -13,12 +14,12 @@ func interpolateCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "interpolate",
 		Usage: "walk between latents m on great circles",
-		Description: `Between random latents, or with --images between the latents q(x) of images 2i and 2i+1, which the
-grid then shows at both ends of a row. --n counts the paths, a row each.
+		Description: `Between random latents, or with --images between the latents q(x) of images 2i and 2i+1. The grid then
+shows these images at both ends of a row. --n is the number of paths. Each path is a row.
 
 	liebm interpolate --run runs/em --n 8 --frames 12 --refine --out walk
 	liebm interpolate --run runs/erm --images fmnist:test --out between`,
-		Flags: useFlags(8, qFlag(), imagesFlag(),
+		Flags: outputFlags(8, qFlag(), imagesFlag(),
 			&cli.IntFlag{Name: "frames", Value: 10, Usage: "images of a path, both ends included"},
 			&cli.BoolFlag{Name: "refine", Usage: "follow G by the chain, as samples do"}),
 		Action: interpolate,
@@ -26,49 +27,52 @@ grid then shows at both ends of a row. --n counts the paths, a row each.
 }
 
 func interpolate(c *cli.Context) error {
-	u, err := startUse(c, "interpolation")
+	o, err := startOutput(c)
 	if err != nil {
 		return err
 	}
-	defer u.m.Close()
-	n, p := c.Int("n"), newProgress("paths")
-	o := train.InterpolateOptions{Seed: c.Uint64("seed"), Frames: c.Int("frames"), Refine: c.Bool("refine"), Watch: func(done int) { p.count(done, n) }}
-	var from, to, paths *data.Set
-	if c.IsSet("images") {
-		if from, to, err = u.pairs(n); err != nil {
+	defer o.model.Close()
+	report := o.setup.Progress("paths")
+	n, options := o.n, train.InterpolateOptions{Seed: o.seed, Frames: c.Int("frames"), Refine: c.Bool("refine")}
+	options.Watch = func(done int) { report(done, n) }
+	o.begin("interpolation")
+	var from, to *data.Set
+	if o.source != "" {
+		if from, to, err = o.pairs(n); err != nil {
 			return err
 		}
 		n = from.N
-		paths, err = u.m.InterpolateImages(c.Context, from, to, o)
+		o.images, err = o.model.InterpolateImages(c.Context, from, to, options)
 	} else {
-		paths, err = u.m.Interpolate(c.Context, n, o)
+		o.images, err = o.model.Interpolate(c.Context, n, options)
 	}
 	if err != nil {
 		return err
 	}
 	for i := range n {
-		row := paths.Subset(indices(i*o.Frames, o.Frames))
+		row := o.images.Slice(i*options.Frames, (i+1)*options.Frames)
 		if from != nil {
-			row = join(from.Subset([]int{i}), row, to.Subset([]int{i}))
+			row = data.Concat(from.Slice(i, i+1), row, to.Slice(i, i+1))
 		}
-		u.show(row)
+		o.rows = append(o.rows, row)
 	}
-	u.record.Settings["frames"], u.record.Settings["refine"] = fmt.Sprint(o.Frames), fmt.Sprint(o.Refine)
-	u.record.Values["paths"] = float64(n)
-	return u.finish(paths, nil, func() {
-		fmt.Printf("%d paths of %d images; %s\n", n, o.Frames, c.String("out"))
+	o.record.Settings["frames"], o.record.Settings["refine"] = fmt.Sprint(options.Frames), fmt.Sprint(options.Refine)
+	o.record.Values["paths"] = float64(n)
+	return o.write(func() {
+		fmt.Printf("%d paths of %d images; %s\n", n, options.Frames, o.folder)
 	})
 }
 
-// pairs are images 0, 2, 4, … and 1, 3, 5, … of --images, n of each if there are as many.
-func (u *use) pairs(n int) (from, to *data.Set, err error) {
-	set, err := u.images(2*n, false)
+// pairs are images 0, 2, 4, … and 1, 3, 5, … of --images: n of each, or as many as there are.
+func (o *output) pairs(n int) (from, to *data.Set, err error) {
+	set, err := o.read(2*n, false)
 	if err != nil {
 		return nil, nil, err
 	}
 	if set.N < 2 {
-		return nil, nil, fmt.Errorf("--images %s: a path needs two images, it has one", u.c.String("images"))
+		return nil, nil, fmt.Errorf("--images %s: a path needs two images, it has one", o.source)
 	}
+	o.record.Of(eval.InputOf(o.source, set))
 	var even, odd []int
 	for i := 0; i+1 < set.N; i += 2 {
 		even, odd = append(even, i), append(odd, i+1)

@@ -2,12 +2,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -15,17 +18,41 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// version is set by the Makefile.
-var version = "unknown"
+// makeVersion is set by the Makefile.
+var makeVersion string
+
+// version is the Makefile's, or the revision that go build recorded in the binary.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if makeVersion != "" || !ok {
+		return cmp.Or(makeVersion, "unknown")
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	revision := settings["vcs.revision"]
+	if revision == "" {
+		return cmp.Or(strings.Trim(info.Main.Version, "()"), "unknown")
+	}
+	revision = revision[:min(len(revision), 12)]
+	if settings["vcs.modified"] == "true" {
+		revision += "-dirty"
+	}
+	return revision
+}
+
+// versions are recorded with every result.
+func versions() map[string]string { return map[string]string{"liebm": version()} }
 
 func main() {
-	// All work is done on this goroutine. OpenMP keeps a pool of threads per OS thread, and stops
-	// spinning between operators once the pools together outnumber the CPUs: twice as slow.
+	// All work is done on this goroutine. OpenMP keeps a pool of threads for each OS thread. If the pools
+	// together have more threads than there are CPUs, they stop spinning between operators: twice as slow.
 	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := runApp(ctx, os.Args)
 	stop()
-	if err == context.Canceled { // bare: there is nothing to go on with
+	if err == context.Canceled { // unwrapped: nothing is left to go on with
 		err = fmt.Errorf("stopped; nothing was written: %w", err)
 	}
 	if err != nil {
@@ -34,7 +61,7 @@ func main() {
 	}
 }
 
-// exitCode is 130 after Ctrl-C, as shells have it, and 1 after any other failure.
+// exitCode is 130 after Ctrl-C, as in shells, and 1 after any other failure.
 func exitCode(err error) int {
 	if errors.Is(err, context.Canceled) {
 		return 130
@@ -46,7 +73,7 @@ func app() *cli.App {
 	return plainly(&cli.App{
 		Name:    "liebm",
 		Usage:   "train, sample and evaluate latent-informed energy-based models",
-		Version: version,
+		Version: version(),
 		Description: `A first run, on Fashion-MNIST in ten minutes:
 
 	liebm demo --out runs/demo

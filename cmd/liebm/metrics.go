@@ -3,16 +3,13 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/study"
 )
-
-// resultsFile holds a run's results, one record a line.
-const resultsFile = "results.jsonl"
 
 func metricsCommand() *cli.Command {
 	return &cli.Command{
@@ -20,9 +17,9 @@ func metricsCommand() *cli.Command {
 		Usage: "measure images, scores or runs: FID, IS, KID, AUROC, PSNR, SSIM, probes",
 		Description: `Images are a folder (png, jpg, …), an .npz of uint8 samples [n,h,w,c] under arr_0, a known data
 set (cifar10, or cifar10:test), any other file that liebm data opens (a zip, a .liebm of liebm data
-prepare), or a run of liebm train, which then draws --n samples.
-Every result is a record with n, seed, SHA-256 of weights and data, mode and versions: --json
-prints it, --out appends it to a file, and a run keeps it for liebm report.
+prepare), or a run of liebm train, from which --n samples are drawn.
+Every result is a record with n, seed, SHA-256 of weights and data, mode and versions. --json prints
+it, --out appends it to a file, and liebm report shows those of a run.
 
 	liebm metrics fid samples.npz cifar10 --weights pt_inception-2015-12-05-6726825d.pth`,
 		Subcommands: []*cli.Command{fidCommand(), isCommand(), kidCommand(), prCommand(), oodCommand(),
@@ -35,10 +32,9 @@ func metricFlags(more ...cli.Flag) []cli.Flag {
 	return append(more, []cli.Flag{
 		skipFlag(),
 		&cli.IntFlag{Name: "n", Value: 50_000, Usage: "samples to draw from a run"},
-		&cli.BoolFlag{Name: "no-mcmc", Usage: "draw from a run's G alone"},
+		&cli.BoolFlag{Name: "no-mcmc", Usage: "draw from a run's G alone, without the chain"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of samples, splits and subsets"},
-		&cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"},
-		jsonFlag(), deviceFlag(),
+		recordFlag(), jsonFlag(), deviceFlag(),
 	}...)
 }
 
@@ -50,48 +46,59 @@ func inceptionFlags(mode eval.Mode, more ...cli.Flag) []cli.Flag {
 	}, more...)...)
 }
 
-func openInception(c *cli.Context) (*eval.Inception, error) {
-	mode, err := eval.ParseMode(c.String("mode"))
-	if err != nil {
-		return nil, err
-	}
-	if c.String("weights") == "" {
-		return nil, fmt.Errorf("--weights is missing: fetch %s (SHA-256 %s) and name it", eval.InceptionURL, eval.InceptionSHA256)
-	}
-	device, err := device(c)
-	if err != nil {
-		return nil, err
-	}
-	return eval.OpenInception(c.String("weights"), mode, device)
+func newRecord(metric string) *eval.Record { return eval.NewRecord(metric, versions()) }
+
+// results says what becomes of a metric's record.
+type results struct {
+	run  string // folder that keeps it; may be empty
+	out  string // file that it is appended to; may be empty
+	json bool
 }
 
-func newRecord(metric string) *eval.Record {
-	return eval.NewRecord(metric, map[string]string{"liebm": version})
+// readResults reads --out, --json, and --run or the first argument that is a run.
+func readResults(c *cli.Context) results {
+	r := results{c.String("run"), c.String("out"), c.Bool("json")}
+	if i := slices.IndexFunc(c.Args().Slice(), isRun); r.run == "" && i >= 0 {
+		r.run = c.Args().Get(i)
+	}
+	return r
 }
 
-// finish prints the record and keeps it where it belongs.
-func finish(c *cli.Context, r *eval.Record, print func()) error {
-	for _, name := range c.Args().Slice() {
-		if isRun(name) {
-			if err := r.Append(filepath.Join(name, resultsFile)); err != nil {
-				return err
-			}
-			break // one result, one place
-		}
-	}
-	if out := c.String("out"); out != "" {
-		if err := r.Append(out); err != nil {
+// finish keeps and prints a record.
+func (to results) finish(r *eval.Record, print func()) error {
+	if to.run != "" {
+		if err := study.Keep(to.run, r); err != nil {
 			return err
 		}
 	}
-	for _, w := range r.Warnings {
-		fmt.Fprintln(os.Stderr, "warning:", w)
+	if to.out != "" {
+		if err := r.Append(to.out); err != nil {
+			return err
+		}
 	}
-	if c.Bool("json") {
-		return printJSON(os.Stdout, r)
+	return printRecord(r, to.json, print)
+}
+
+// imageMetric is the arguments and flags of a metric of images.
+type imageMetric struct {
+	results
+	command, usage string
+	args           []string
+	skip           bool
+	samples        sampleOptions // to draw from a run
+	weights, mode  string        // of Inception
+	setup          study.Setup
+}
+
+// readImages reads metricFlags and n arguments; any number for n < 0.
+func readImages(c *cli.Context, n int) (m imageMetric, err error) {
+	if n >= 0 && c.NArg() != n {
+		return m, fmt.Errorf("%d arguments instead of %d: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
 	}
-	print()
-	return nil
+	m = imageMetric{results: readResults(c), command: c.Command.Name, args: c.Args().Slice(), skip: c.Bool("skip-unreadable"),
+		samples: sampleOptions{c.Int("n"), c.Uint64("seed"), c.Bool("no-mcmc")}, weights: c.String("weights"), mode: c.String("mode")}
+	m.setup, err = newSetup(c)
+	return m, err
 }
 
 func fidCommand() *cli.Command {
@@ -99,19 +106,23 @@ func fidCommand() *cli.Command {
 		Name:      "fid",
 		Usage:     "Fréchet Inception distance between two sets of images or statistics",
 		ArgsUsage: "A B",
-		Description: `The default mode is pytorch-fid's. Statistics (mu, sigma) may stand for images; with --stats-out
-and A alone they are made. The features are 2,048: use more images than that, 50,000 by custom.
+		Description: `The default mode is pytorch-fid's. A and B may also be files of statistics (mu, sigma). With --stats-out
+and A alone the command writes such a file. Use more images than the 2,048 features; 50,000 are usual.
 
 	liebm metrics fid samples.npz cifar10 --weights W.pth
 	liebm metrics fid runs/em cifar10 --weights W.pth --n 50000
 	liebm metrics fid cifar10 --weights W.pth --stats-out cifar10-train.npz`,
-		Flags: inceptionFlags(eval.PyTorch, &cli.StringFlag{Name: "stats-out", Usage: "write A's statistics to this `FILE`.npz, in pytorch-fid's form"}),
+		Flags: inceptionFlags(eval.PyTorch, &cli.StringFlag{Name: "stats-out", Usage: "write A's statistics to this `FILE`.npz, in the format of pytorch-fid"}),
 		Action: func(c *cli.Context) error {
 			out := c.String("stats-out")
 			if c.NArg() != 2 && !(c.NArg() == 1 && out != "") {
 				return fmt.Errorf("%d arguments: name two sets, A and B (A alone with --stats-out)", c.NArg())
 			}
-			net, sources, err := networkAndSources(c)
+			m, err := readImages(c, -1)
+			if err != nil {
+				return err
+			}
+			net, sources, err := m.networkAndSources(c.Context)
 			if err != nil {
 				return err
 			}
@@ -121,7 +132,7 @@ and A alone they are made. The features are 2,048: use more images than that, 50
 				defer net.Close()
 				r.On(net)
 			}
-			stats, err := sources.measure(c, net, r)
+			stats, err := sources.measure(c.Context, net, r)
 			if err != nil {
 				return err
 			}
@@ -133,7 +144,7 @@ and A alone they are made. The features are 2,048: use more images than that, 50
 			r.Network = cmp.Or(r.Network, stats[0].Features, stats[len(stats)-1].Features, "unnamed features")
 			if len(stats) == 1 {
 				r.Metric = "statistics"
-				return finish(c, r, func() { fmt.Printf("statistics of %s images in %s (%s)\n", orUnstated(stats[0].N), out, r.Network) })
+				return m.finish(r, func() { fmt.Printf("statistics of %s images in %s (%s)\n", orUnstated(stats[0].N), out, r.Network) })
 			}
 			d, err := eval.Frechet(stats[0], stats[1])
 			if err != nil {
@@ -141,7 +152,7 @@ and A alone they are made. The features are 2,048: use more images than that, 50
 			}
 			r.Metric = eval.DistanceName(stats[0], stats[1])
 			r.Values["value"] = d
-			return finish(c, r, func() {
+			return m.finish(r, func() {
 				fmt.Printf("%s %.4f (%s, n %s and %s)\n", r.Metric, d, r.Network, orUnstated(stats[0].N), orUnstated(stats[1].N))
 			})
 		},
@@ -160,13 +171,17 @@ func isCommand() *cli.Command {
 		Name:      "is",
 		Usage:     "inception score",
 		ArgsUsage: "A",
-		Description: `Of the 1,008 logits without bias, in --splits parts in the order that the images are read. The
-default mode is torch-fidelity's and ADM's.
+		Description: `Computed from the 1,008 logits without bias, in --splits parts, in the order of the images. The default
+mode is that of torch-fidelity and ADM.
 
 	liebm metrics is samples.npz --weights W.pth`,
-		Flags: inceptionFlags(eval.TF, &cli.IntFlag{Name: "splits", Value: 10}, &cli.BoolFlag{Name: "shuffle", Usage: "draw the splits by --seed"}),
+		Flags: inceptionFlags(eval.TF, &cli.IntFlag{Name: "splits", Value: 10}, &cli.BoolFlag{Name: "shuffle", Usage: "assign images to splits at random, by --seed"}),
 		Action: func(c *cli.Context) error {
-			net, sources, err := networkAndImages(c, 1)
+			m, err := readImages(c, 1)
+			if err != nil {
+				return err
+			}
+			net, sources, err := m.networkAndImages(c.Context)
 			if err != nil {
 				return err
 			}
@@ -185,7 +200,7 @@ default mode is torch-fidelity's and ADM's.
 			}
 			r.Of(sources[0].describe(input))
 			r.Values["mean"], r.Values["std"] = mean, std
-			return finish(c, r, func() {
+			return m.finish(r, func() {
 				fmt.Printf("IS %.4f ± %.4f (%d splits, shuffle %v, %s, n %d)\n", mean, std, o.Splits, o.Shuffle, r.Network, input.N)
 			})
 		},
@@ -203,7 +218,11 @@ func kidCommand() *cli.Command {
 		Flags: inceptionFlags(eval.TF, &cli.IntFlag{Name: "subsets", Value: 100}, &cli.IntFlag{Name: "subset-size", Value: 1000}),
 		Action: func(c *cli.Context) error {
 			r := newRecord("KID")
-			a, b, err := embedBoth(c, r)
+			m, err := readImages(c, 2)
+			if err != nil {
+				return err
+			}
+			a, b, err := m.embedBoth(c.Context, r)
 			if err != nil {
 				return err
 			}
@@ -219,7 +238,7 @@ func kidCommand() *cli.Command {
 			}
 			r.Seed, r.Settings = &seed, map[string]string{"subsets": fmt.Sprint(c.Int("subsets")), "subset_size": fmt.Sprint(size), "kernel": "(x·y/d+1)^3"}
 			r.Values["mean"], r.Values["std"] = mean, std
-			return finish(c, r, func() {
+			return m.finish(r, func() {
 				fmt.Printf("KID %.6f ± %.6f (%d subsets of %d, %s, n %d and %d)\n", mean, std, c.Int("subsets"), size, r.Network, a.Len(), b.Len())
 			})
 		},
@@ -231,13 +250,18 @@ func prCommand() *cli.Command {
 		Name:      "pr",
 		Usage:     "improved precision and recall of generated against real images",
 		ArgsUsage: "GENERATED REAL",
-		Description: `The share of images of one set that lie within a k-nearest-neighbour ball of the other.
+		Description: `Precision is the share of generated images within a k-nearest-neighbour ball of a real one. Recall is the
+share of real images within such a ball of a generated one.
 
 	liebm metrics pr samples.npz cifar10 --weights W.pth`,
 		Flags: inceptionFlags(eval.TF, &cli.IntFlag{Name: "k", Value: 3}),
 		Action: func(c *cli.Context) error {
 			r := newRecord("precision and recall")
-			a, b, err := embedBoth(c, r)
+			m, err := readImages(c, 2)
+			if err != nil {
+				return err
+			}
+			a, b, err := m.embedBoth(c.Context, r)
 			if err != nil {
 				return err
 			}
@@ -249,7 +273,7 @@ func prCommand() *cli.Command {
 			}
 			r.Settings = map[string]string{"k": fmt.Sprint(c.Int("k"))}
 			r.Values["precision"], r.Values["recall"] = precision, recall
-			return finish(c, r, func() {
+			return m.finish(r, func() {
 				fmt.Printf("precision %.4f  recall %.4f (k %d, %s, n %d and %d)\n", precision, recall, c.Int("k"), r.Network, a.Len(), b.Len())
 			})
 		},

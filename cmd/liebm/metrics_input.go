@@ -1,24 +1,23 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/train"
 )
 
-// source is what an argument of a metric stands for: images or statistics, and how a run drew them.
+// source is an argument of a metric: images or statistics.
 type source struct {
 	*eval.Source
 	set   *data.Set
-	drawn eval.Input // of a run
+	drawn eval.Input // how a run drew the images
 }
 
 type sourceList []*source
@@ -31,11 +30,11 @@ func (l sourceList) close() {
 	}
 }
 
-// openSources opens every argument of a command.
-func openSources(c *cli.Context) (sourceList, error) {
+// openSources opens every argument.
+func (m imageMetric) openSources(ctx context.Context) (sourceList, error) {
 	var list sourceList
-	for _, name := range c.Args().Slice() {
-		s, err := openSource(c, name)
+	for _, name := range m.args {
+		s, err := m.openSource(ctx, name)
 		if err != nil {
 			list.close()
 			return nil, err
@@ -45,19 +44,18 @@ func openSources(c *cli.Context) (sourceList, error) {
 	return list, nil
 }
 
-func openSource(c *cli.Context, name string) (*source, error) {
+func (m imageMetric) openSource(ctx context.Context, name string) (*source, error) {
 	if isRun(name) {
-		return drawSource(c, name)
+		return m.drawSource(ctx, name)
 	}
-	skip := c.Bool("skip-unreadable")
 	info, err := os.Stat(name)
 	if err == nil && (info.IsDir() || strings.EqualFold(filepath.Ext(name), ".npz")) {
-		s, err := eval.Open(name, eval.OpenOptions{Skip: skip})
+		s, err := eval.Open(name, eval.OpenOptions{Skip: m.skip})
 		return &source{Source: s}, err
 	}
 	var set *data.Set
 	if err == nil {
-		set, err = data.Open(name, data.Options{Skip: skip})
+		set, err = data.Open(name, data.Options{Skip: m.skip})
 	} else if set, err = openNamed(name); err != nil {
 		err = fmt.Errorf("%s: no such file or folder, and as a data set: %w", name, err)
 	}
@@ -75,25 +73,25 @@ func openNamed(name string) (*data.Set, error) {
 	return data.Open(known, data.Options{Split: data.Split(split)})
 }
 
-// drawSource draws --n samples from a run, at the size that its data have.
-func drawSource(c *cli.Context, dir string) (*source, error) {
-	m, err := openModel(c, dir)
+// drawSource draws samples from a run.
+func (m imageMetric) drawSource(ctx context.Context, dir string) (*source, error) {
+	o := m.samples
+	if o.n < 1 {
+		return nil, fmt.Errorf("--n %d: give at least 1", o.n)
+	}
+	model, err := loadRun(dir, m.setup)
 	if err != nil {
 		return nil, err
 	}
-	defer m.Close()
-	n, seed := c.Int("n"), c.Uint64("seed")
-	if n < 1 {
-		return nil, fmt.Errorf("--n %d: give at least 1", n)
-	}
-	set, err := samplesOf(c, m, n, "sampling "+dir)
+	defer model.Close()
+	set, err := drawSamples(ctx, model, o, m.setup.Progress("sampling "+dir))
 	if err != nil {
 		return nil, err
 	}
 	images := eval.FromSet(set)
 	images.Name, images.Kind = dir, "run"
 	return &source{Source: &eval.Source{Images: images}, set: set,
-		drawn: eval.Input{Seed: &seed, NFE: m.NFE(train.SampleOptions{NoMCMC: c.Bool("no-mcmc")}), WeightsSHA256: m.SHA256}}, nil
+		drawn: eval.Input{Seed: &o.seed, NFE: model.NFE(train.SampleOptions{NoMCMC: o.noMCMC}), WeightsSHA256: model.SHA256}}, nil
 }
 
 // describe adds how a run drew the images that were read.
@@ -108,15 +106,15 @@ func (s *source) progress() func(done int) {
 	return func(done int) { p.count(done, s.Images.N) }
 }
 
-// measure is the statistics of every source, and tells the record of them.
-func (l sourceList) measure(c *cli.Context, net *eval.Inception, r *eval.Record) ([]*eval.Stats, error) {
+// measure returns the statistics of every source and adds the sources to the record.
+func (l sourceList) measure(ctx context.Context, net *eval.Inception, r *eval.Record) ([]*eval.Stats, error) {
 	var all []*eval.Stats
 	var inputs []eval.Input
 	for _, s := range l {
 		stats, input := s.Stats, s.Input
 		if stats == nil {
 			var err error
-			if stats, input, err = eval.MeasureImages(c.Context, net, s.Images, s.progress()); err != nil {
+			if stats, input, err = eval.MeasureImages(ctx, net, s.Images, s.progress()); err != nil {
 				return nil, err
 			}
 			input = s.describe(input)
@@ -128,18 +126,29 @@ func (l sourceList) measure(c *cli.Context, net *eval.Inception, r *eval.Record)
 	return all, nil
 }
 
-// networkAndSources opens the arguments, and Inception unless all are statistics. Weights come before
-// runs, which take long to draw.
-func networkAndSources(c *cli.Context) (net *eval.Inception, sources sourceList, err error) {
-	if c.String("weights") != "" || slices.ContainsFunc(c.Args().Slice(), isRun) {
-		if net, err = openInception(c); err != nil {
+func (m imageMetric) openInception() (*eval.Inception, error) {
+	mode, err := eval.ParseMode(m.mode)
+	if err != nil {
+		return nil, err
+	}
+	if m.weights == "" {
+		return nil, fmt.Errorf("--weights is missing: fetch %s (SHA-256 %s) and name it", eval.InceptionURL, eval.InceptionSHA256)
+	}
+	return eval.OpenInception(m.weights, mode, m.setup.Device)
+}
+
+// networkAndSources opens the arguments, and Inception unless all are statistics. It opens the weights
+// before it draws samples, which takes long.
+func (m imageMetric) networkAndSources(ctx context.Context) (net *eval.Inception, sources sourceList, err error) {
+	if m.weights != "" || slices.ContainsFunc(m.args, isRun) {
+		if net, err = m.openInception(); err != nil {
 			return nil, nil, err
 		}
 	}
-	sources, err = openSources(c)
+	sources, err = m.openSources(ctx)
 	images := slices.ContainsFunc(sources, func(s *source) bool { return s.Images != nil })
 	if err == nil && images && net == nil {
-		net, err = openInception(c)
+		net, err = m.openInception()
 	}
 	for _, s := range sources {
 		if err == nil && images && s.Stats != nil {
@@ -157,14 +166,11 @@ func networkAndSources(c *cli.Context) (net *eval.Inception, sources sourceList,
 	return net, sources, nil
 }
 
-// networkAndImages opens Inception and n arguments that must be images.
-func networkAndImages(c *cli.Context, n int) (*eval.Inception, sourceList, error) {
-	if err := wantArgs(c, n); err != nil {
-		return nil, nil, err
-	}
-	net, sources, err := networkAndSources(c)
+// networkAndImages opens Inception, and the arguments, which must be images.
+func (m imageMetric) networkAndImages(ctx context.Context) (*eval.Inception, sourceList, error) {
+	net, sources, err := m.networkAndSources(ctx)
 	if err == nil {
-		err = sources.images(c)
+		err = sources.checkImages(m.command)
 	}
 	if err != nil && net != nil {
 		net.Close()
@@ -172,39 +178,29 @@ func networkAndImages(c *cli.Context, n int) (*eval.Inception, sourceList, error
 	return net, sources, err
 }
 
-// openImages opens n arguments that must be images.
-func openImages(c *cli.Context, n int) (sourceList, error) {
-	if err := wantArgs(c, n); err != nil {
-		return nil, err
-	}
-	sources, err := openSources(c)
+// openImages opens the arguments, which must be images.
+func (m imageMetric) openImages(ctx context.Context) (sourceList, error) {
+	sources, err := m.openSources(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return sources, sources.images(c)
+	return sources, sources.checkImages(m.command)
 }
 
-func wantArgs(c *cli.Context, n int) error {
-	if c.NArg() != n {
-		return fmt.Errorf("%d arguments, want %d: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
-	}
-	return nil
-}
-
-// images is an error, and closes the sources, unless all of them are images.
-func (l sourceList) images(c *cli.Context) error {
+// checkImages returns an error, and closes the sources, unless all of them are images.
+func (l sourceList) checkImages(command string) error {
 	for _, s := range l {
 		if s.Images == nil {
 			l.close()
-			return fmt.Errorf("%s holds statistics: %s needs the images themselves", s.Input.Name, c.Command.Name)
+			return fmt.Errorf("%s holds statistics: %s needs the images themselves", s.Input.Name, command)
 		}
 	}
 	return nil
 }
 
-// embedBoth is the features of both arguments. The caller closes them.
-func embedBoth(c *cli.Context, r *eval.Record) (a, b *eval.Embedding, err error) {
-	net, sources, err := networkAndImages(c, 2)
+// embedBoth computes the features of both arguments. The caller closes them.
+func (m imageMetric) embedBoth(ctx context.Context, r *eval.Record) (a, b *eval.Embedding, err error) {
+	net, sources, err := m.networkAndImages(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -214,7 +210,7 @@ func embedBoth(c *cli.Context, r *eval.Record) (a, b *eval.Embedding, err error)
 	var both []*eval.Embedding
 	var inputs []eval.Input
 	for _, s := range sources {
-		e, input, err := eval.Embed(c.Context, net, s.Images, s.progress())
+		e, input, err := eval.Embed(ctx, net, s.Images, s.progress())
 		if err != nil {
 			for _, e := range both {
 				e.Close()

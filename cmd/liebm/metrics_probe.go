@@ -2,105 +2,21 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"time"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
-	"github.com/liebm/liebm/models"
-	"github.com/liebm/liebm/torch"
-	"github.com/liebm/liebm/torch/nn"
-	"github.com/liebm/liebm/train"
+	"github.com/liebm/liebm/study"
 )
 
-// runFeatures are those of a run's network: f of the energy, or the backbone of the encoder h.
-type runFeatures struct {
-	m     *train.Model
-	which string
-	bound *models.Bound // of f, in the open scope
-}
-
-func (f *runFeatures) Name() string {
-	return map[string]string{"f": "f, the energy's backbone", "h": "h, the encoder's backbone before its head"}[f.which]
-}
-
-func (f *runFeatures) Dim() int {
-	if f.which == "f" {
-		return f.m.Config.Energy.Features()
-	}
-	return f.m.H.Config.Widths[len(f.m.H.Config.Widths)-1]
-}
-
-func (f *runFeatures) Batch() int { return 250 }
-
-func (f *runFeatures) Forward(x torch.Tensor) torch.Tensor {
-	x = f.m.Config.Data.Range.FromUnit(x).ToDevice(f.m.G.In.Weight.Device())
-	if f.which == "f" {
-		return f.bound.Features(x)
-	}
-	return f.m.H.Features(x, nn.Eval)
-}
-
+// probeFlags are those of the metrics of a run's features.
 func probeFlags(more ...cli.Flag) []cli.Flag {
-	return append(more, []cli.Flag{
-		&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
-		&cli.Uint64Flag{Name: "seed", Usage: "of orders and starts"},
-		&cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"},
-		jsonFlag(), deviceFlag(),
-	}...)
+	return append(more, runFlag(), &cli.Uint64Flag{Name: "seed", Usage: "of orders and starts"}, recordFlag(), jsonFlag(), deviceFlag())
 }
 
-// embedder is the features of the first n images of a split of the run's data, or of all for 0; Test
-// stands for what the data hold out. The caller closes them.
-type embedder func(split data.Split, n int) (eval.Labelled, error)
-
-// withFeatures opens the run in dir and hands do a way to embed its splits by f or h.
-func withFeatures(c *cli.Context, r *eval.Record, dir, which string, do func(embed embedder) error) error {
-	if which != "f" && which != "h" {
-		return fmt.Errorf("--on %s: want f or h", which)
-	}
-	m, err := openModel(c, dir)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	if which == "h" && m.H == nil {
-		return fmt.Errorf("%s has no encoder h: measure the energy's features with --on f", dir)
-	}
-	return torch.Do(func() error {
-		features := &runFeatures{m: m, which: which}
-		if which == "f" {
-			features.bound = m.E.Frozen(torch.Float32)
-		}
-		r.Network, r.WeightsSHA256 = features.Name(), m.SHA256
-		return do(func(split data.Split, n int) (eval.Labelled, error) {
-			if split == data.Test {
-				split = data.HeldOut(m.Config.Data.Name)
-			}
-			set, err := m.Config.Open(split)
-			if err != nil {
-				return eval.Labelled{}, err
-			}
-			defer set.Close()
-			if set.Labels == nil {
-				return eval.Labelled{}, fmt.Errorf("%s has no labels: probes need classes", set.Name)
-			}
-			if n > 0 {
-				set = set.Head(n)
-			}
-			p := newProgress("features of " + string(split))
-			e, input, err := eval.Embed(c.Context, features, eval.FromSet(set), func(done int) { p.count(done, set.N) })
-			r.Of(input)
-			return eval.Labelled{Embedding: e, Labels: set.Labels}, err
-		})
-	})
-}
-
-func keepInRun(c *cli.Context, r *eval.Record) error {
-	return r.Append(filepath.Join(c.String("run"), resultsFile))
+func epochsFlag() cli.Flag {
+	return &cli.IntFlag{Name: "epochs", Value: 500, Usage: "of the linear probe"}
 }
 
 func probeCommand() *cli.Command {
@@ -108,116 +24,136 @@ func probeCommand() *cli.Command {
 		Name:  "probe",
 		Usage: "5-NN and linear accuracy of a run's features",
 		Description: `W-MSE's protocol: Euclidean 5-NN, and a linear layer trained for 500 epochs by Adam, 1e-2 to 1e-6,
-in batches of 1,000, on the training split without augmentation; accuracy on the test split.
+in batches of 1,000, on the training split without augmentation. The accuracies are those on the test split.
 
 	liebm metrics probe --run runs/em --on h
 	liebm metrics probe --run runs/em --on f --json`,
-		Flags: probeFlags(&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy) or h (the encoder), both before their heads"},
-			&cli.IntFlag{Name: "epochs", Value: 500, Usage: "of the linear probe"}),
+		Flags: probeFlags(&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy) or h (the encoder), both before their heads"}, epochsFlag()),
 		Action: func(c *cli.Context) error {
-			if err := need(c, "run"); err != nil {
-				return err
-			}
-			r := newRecord("probe")
-			err := withFeatures(c, r, c.String("run"), c.String("on"), func(embed embedder) error {
-				if err := probeFeatures(c, r, embed, probing{epochs: c.Int("epochs"), seed: c.Uint64("seed")}); err != nil {
-					return err
-				}
-				return keepInRun(c, r)
-			})
+			on, err := networksOf(c)
 			if err != nil {
 				return err
 			}
-			return finish(c, r, func() {
-				fmt.Printf("5-NN %.4f  linear %.4f (%s, %d training and %d test images)\n", r.Values["knn5"], r.Values["linear"], r.Network, r.Inputs[0].N, r.Inputs[1].N)
+			m, setup, err := openRun(c)
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			r, err := study.AssessProbe(c.Context, m, study.ProbeOptions{On: on[0], Epochs: c.Int("epochs"), Seed: c.Uint64("seed")}, setup)
+			if err != nil {
+				return err
+			}
+			return readResults(c).finish(r, func() {
+				fmt.Printf("5-NN %.4f  linear %.4f (%s, %d training and %d test images)\n", r.Values["knn5_"+on[0]], r.Values["linear_"+on[0]], r.Network, r.Inputs[0].N, r.Inputs[1].N)
 			})
 		},
 	}
 }
 
-// probing is how probes learn.
-type probing struct {
-	n      int // the first n training images; 0: all
-	epochs int // of the linear probe
-	seed   uint64
-	prefix string // of the accuracies' names
+// networksOf reads --run and --on.
+func networksOf(c *cli.Context) ([]string, error) {
+	if err := need(c, "run"); err != nil {
+		return nil, err
+	}
+	switch on := c.String("on"); {
+	case on == "f" || on == "h":
+		return []string{on}, nil
+	case on == "both" && c.Command.Name == "tsne":
+		return []string{"h", "f"}, nil
+	default:
+		return nil, fmt.Errorf("--on %s: use f or h", on)
+	}
 }
 
-// probeFeatures adds both accuracies on the test split to the record.
-func probeFeatures(c *cli.Context, r *eval.Record, embed embedder, o probing) error {
-	fit, err := embed(data.Train, o.n)
+func tsneCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "tsne",
+		Usage: "a picture of a run's features in the plane (Fig. 1 and 7)",
+		Description: `Exact t-SNE of the first --n test images, coloured by class, as PNG, SVG or PDF: of h, of f, or of
+both side by side. With --probe, the titles show 5-NN and linear accuracies by the protocol of liebm
+metrics probe, learnt from that many training images. With all training images this takes minutes.
+
+	liebm metrics tsne --run runs/em --on f --plot tsne.png
+	liebm metrics tsne --run runs/em --on both --probe 60000 --plot figure7.pdf`,
+		Flags: probeFlags(&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy), h (the encoder), both before their heads, or both"},
+			&cli.IntFlag{Name: "n", Value: 2000, Usage: "how many images; memory grows with its square"},
+			&cli.Float64Flag{Name: "perplexity", Value: 30}, &cli.StringFlag{Name: "plot", Usage: "`FILE`.png, .svg or .pdf to write"},
+			&cli.IntFlag{Name: "probe", Usage: "training images that the accuracies are learnt from; 0: show no accuracies"}, epochsFlag()),
+		Action: tsne,
+	}
+}
+
+func tsne(c *cli.Context) error {
+	if err := need(c, "run", "plot"); err != nil {
+		return err
+	}
+	if err := checkPicture(c, "plot", "png", "svg", "pdf"); err != nil {
+		return err
+	}
+	on, err := networksOf(c)
 	if err != nil {
 		return err
 	}
-	defer fit.Close()
-	test, err := embed(data.Test, 0)
+	o := study.TSNEOptions{On: on, N: c.Int("n"), Perplexity: c.Float64("perplexity"), Seed: c.Uint64("seed")}
+	if n := c.Int("probe"); n > 0 {
+		o.Probe = &study.ProbeOptions{N: n, Epochs: c.Int("epochs"), Seed: o.Seed}
+	}
+	m, setup, err := openRun(c)
 	if err != nil {
 		return err
 	}
-	defer test.Close()
-	near, err := eval.KNN(c.Context, fit, test, 5, newProgress("5-NN").count)
+	defer m.Close()
+	panels, r, err := study.TSNE(c.Context, m, o, setup)
 	if err != nil {
 		return err
 	}
-	linear, err := eval.LinearProbe(c.Context, fit, test, eval.LinearOptions{Epochs: o.epochs, Seed: o.seed, Watch: newProgress("linear probe").count})
-	if err != nil {
+	if err := study.WritePanels(c.String("plot"), panels); err != nil {
 		return err
 	}
-	r.Seed, r.Settings = &o.seed, map[string]string{"epochs": fmt.Sprint(o.epochs), "protocol": "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"}
-	r.Values[o.prefix+"knn5"], r.Values[o.prefix+"linear"] = test.Accuracy(near), test.Accuracy(linear)
-	return nil
+	return readResults(c).finish(r, func() {
+		fmt.Printf("t-SNE of %d images in %s\n", r.Inputs[0].N, c.String("plot"))
+		for _, p := range panels {
+			fmt.Println(strings.ReplaceAll(p.Title, "\n", ": "))
+		}
+	})
 }
 
 func timeCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "time",
 		Usage: "network evaluations and seconds per sample of a run (Table 5)",
-		Description: `With the chain and of G alone, after one batch to warm up; the time depends on the machine, so the
-record names device and threads.
+		Description: `Measures sampling with the chain and from G alone, after a batch that is not counted. The time depends
+on the machine, so the record names device and threads.
 
 	liebm metrics time --run runs/em --n 1000`,
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+		Flags: []cli.Flag{runFlag(),
 			&cli.IntFlag{Name: "n", Value: 1000, Usage: "samples to time"},
 			&cli.Uint64Flag{Name: "seed", Usage: "of the samples"},
-			&cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"},
-			jsonFlag(), deviceFlag(),
+			recordFlag(), jsonFlag(), deviceFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if err := need(c, "run"); err != nil {
 				return err
 			}
-			n, seed := c.Int("n"), c.Uint64("seed")
-			if n < 1 {
+			if n := c.Int("n"); n < 1 {
 				return fmt.Errorf("--n %d: give at least 1", n)
 			}
-			m, err := openModel(c, c.String("run"))
+			m, setup, err := openRun(c)
 			if err != nil {
 				return err
 			}
 			defer m.Close()
-			device := m.G.In.Weight.Device()
-			r := newRecord("time per sample")
-			r.Seed, r.WeightsSHA256, r.NFE = &seed, m.SHA256, m.NFE(train.SampleOptions{})
-			r.Settings = map[string]string{"device": device.String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}
-			for name, noMCMC := range map[string]bool{"": false, "_no_mcmc": true} {
-				for _, count := range []int{1, n} { // the first warms up
-					start := time.Now()
-					if _, err := m.Sample(c.Context, count, train.SampleOptions{Seed: seed, NoMCMC: noMCMC}); err != nil {
-						return err
-					}
-					r.Values["seconds"+name] = time.Since(start).Seconds() / float64(count)
-				}
-				r.Values["nfe"+name] = float64(m.NFE(train.SampleOptions{NoMCMC: noMCMC}))
-			}
-			if err := keepInRun(c, r); err != nil {
+			r, err := study.AssessTime(c.Context, m, c.Int("n"), c.Uint64("seed"), setup)
+			if err != nil {
 				return err
 			}
-			return finish(c, r, func() {
-				v := r.Values
-				fmt.Fprintf(os.Stdout, "NFE %.0f: %.3g s per sample; G alone, NFE %.0f: %.3g s (n %d, %v, %d threads)\n",
-					v["nfe"], v["seconds"], v["nfe_no_mcmc"], v["seconds_no_mcmc"], n, device, torch.Threads())
-			})
+			return readResults(c).finish(r, func() { printTime(r) })
 		},
 	}
+}
+
+func printTime(r *eval.Record) {
+	v := r.Values
+	fmt.Printf("NFE %.0f: %.3g s per sample; G alone, NFE %.0f: %.3g s (n %s, %s, %s threads)\n",
+		v["nfe"], v["seconds"], v["nfe_no_mcmc"], v["seconds_no_mcmc"], r.Settings["n"], r.Settings["device"], r.Settings["threads"])
 }

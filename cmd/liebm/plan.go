@@ -14,8 +14,8 @@ import (
 func planCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "plan",
-		Usage: "say what a training run would take on this machine",
-		Description: `Counts parameters and operations, and times a small iteration for an estimate.
+		Usage: "estimate the time of a training run on this machine",
+		Description: `Counts parameters and operations, and measures a small iteration for an estimate.
 
 	liebm plan --preset cifar10-em
 	liebm plan --preset cifar10-em --set precision=bfloat16 --json`,
@@ -32,18 +32,18 @@ func planCommand() *cli.Command {
 			if c.Bool("json") {
 				return printJSON(os.Stdout, p)
 			}
-			t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-			defer t.Flush()
-			fmt.Fprintf(t, "parameters\tE %d, G %d, q %d, h %d\n", p.Params["E"], p.Params["G"], p.Params["q"], p.Params["h"])
-			fmt.Fprintf(t, "steps\t%d of %d images\n", p.Steps, p.Batch)
-			fmt.Fprintf(t, "per iteration\t%.3g TFLOP, about %.3g s at the %.0f GFLOP/s measured here (%s, %d threads, %s)\n",
-				p.FLOPsPerIteration/1e12, p.SecondsPerStep, p.GFLOPPerSecond, p.Device, p.Threads, p.Precision)
-			fmt.Fprintf(t, "in all\tabout %.3g hours\n", p.Hours)
-			return nil
+			return printTable(func(t *tabwriter.Writer) {
+				fmt.Fprintf(t, "parameters\tE %d, G %d, q %d, h %d\n", p.Params["E"], p.Params["G"], p.Params["q"], p.Params["h"])
+				fmt.Fprintf(t, "steps\t%d of %d images\n", p.Steps, p.Batch)
+				fmt.Fprintf(t, "per iteration\t%.3g TFLOP, about %.3g s at the %.0f GFLOP/s measured here (%s, %d threads, %s)\n",
+					p.FLOPsPerIteration/1e12, p.SecondsPerStep, p.GFLOPPerSecond, p.Device, p.Threads, p.Precision)
+				fmt.Fprintf(t, "total\tabout %.3g hours\n", p.Hours)
+			})
 		},
 	}
 }
 
+// configAndDevice reads configFlags and --device.
 func configAndDevice(c *cli.Context) (train.Config, torch.Device, error) {
 	s, err := sources(c)
 	if err != nil {

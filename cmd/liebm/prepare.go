@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,19 +18,19 @@ import (
 
 func prepareCommand(path, split cli.Flag) *cli.Command {
 	return &cli.Command{
-		Name: "prepare", Usage: "decode, crop and resize a data set once, into one file that is mapped", ArgsUsage: "NAME|PATH", Action: prepareData,
+		Name: "prepare", Usage: "decode, crop and resize a data set once, into one file that later runs map into memory", ArgsUsage: "NAME|PATH", Action: prepareData,
 		Flags: []cli.Flag{path, split,
 			&cli.StringFlag{Name: "out", Usage: "`FILE`.liebm to write"},
 			&cli.IntFlag{Name: "size", Usage: "side of the images in pixels (default: as stored)"},
 			&cli.StringFlag{Name: "crop", Usage: strings.Join(data.Crops(), ", ") + " (default: 148 for CelebA)"},
-			&cli.BoolFlag{Name: "scale", Usage: "resize sets such as MNIST to --size too, where the default pads them"},
+			&cli.BoolFlag{Name: "scale", Usage: "resize sets such as MNIST to --size too, instead of padding them"},
 			&cli.BoolFlag{Name: "rgb", Usage: "repeat a gray channel three times"},
 			skipFlag(),
 			&cli.BoolFlag{Name: "download", Usage: "first fetch the published files, into --path or $LIEBM_DATA/NAME"},
 			jsonFlag(),
 		},
-		Description: `Run it again after an interruption: it goes on. Run it again when it is done: it does nothing.
-Train on the file by its path, as in --data celeba-train-64.liebm; several in one folder are told apart by split and size.
+		Description: `After an interruption the same command continues. If the file is complete, it does nothing.
+Train on the file by its path, as in --data celeba-train-64.liebm. If a folder holds several, split and size select one.
 
 	liebm data prepare --size 64 --out celeba-train-64.liebm --path ~/img_align_celeba.zip celeba
 	liebm data prepare --download --out cifar10.liebm cifar10
@@ -51,7 +52,7 @@ func prepareData(c *cli.Context) error {
 		if lookupErr != nil {
 			return lookupErr
 		}
-		if path, err = download(c, known); err != nil {
+		if path, err = download(c.Context, known, path); err != nil {
 			return err
 		}
 	}
@@ -77,9 +78,9 @@ func prepareData(c *cli.Context) error {
 func printReport(out string, r data.Report) {
 	switch {
 	case r.Done:
-		fmt.Printf("%s is there already, of this source and these options\n", out)
+		fmt.Printf("%s is complete already, with this source and these options\n", out)
 	case r.Resumed > 0:
-		fmt.Printf("%s: went on after %d images\n", out, r.Resumed)
+		fmt.Printf("%s: continued after %d images\n", out, r.Resumed)
 	}
 	fmt.Printf("%s: %d images of %d×%d×%d%s\n", out, r.N, r.H, r.W, r.C, describe(r.Record))
 	fmt.Println("pixels' SHA-256", r.Pixels)
@@ -88,7 +89,7 @@ func printReport(out string, r data.Report) {
 	}
 }
 
-// describe is how a set was prepared, as ", crop 148, resize to 64".
+// describe says how a set was prepared, as in ", crop 148, resize to 64".
 func describe(r data.Record) string {
 	text := ""
 	if r.Crop != "" {
@@ -106,12 +107,12 @@ func describe(r data.Record) string {
 	return text
 }
 
-// folderFor is where the files of a set are downloaded to.
+// folderFor is the folder that the files of a set are downloaded to.
 func folderFor(k data.Known, path string) string {
 	return cmp.Or(path, filepath.Join(os.Getenv("LIEBM_DATA"), k.Name))
 }
 
-// commands are what fetches a set by hand, each on its line.
+// commands are shell commands that fetch a set, each on its line.
 func commands(k data.Known, path string) string {
 	if len(k.Downloads) == 0 {
 		return ""
@@ -124,22 +125,22 @@ func commands(k data.Known, path string) string {
 	return text.String()
 }
 
-// download fetches what is missing of a set, and returns where it lies.
-func download(c *cli.Context, k data.Known) (string, error) {
-	dir := folderFor(k, c.String("path"))
+// download fetches the missing files of a set, and returns their folder.
+func download(ctx context.Context, k data.Known, path string) (string, error) {
+	dir := folderFor(k, path)
 	if len(k.Downloads) == 0 {
 		return "", fmt.Errorf("%s has no file to download: see %s", k.Title, k.URL)
 	}
 	for _, d := range k.Downloads {
 		bar := newProgress(d.File())
-		err := d.Fetch(c.Context, http.DefaultClient, dir, func(done, total int64) { bar.count(int(done), int(cmp.Or(total, done+1))) })
-		if err != nil && c.Context.Err() != nil {
-			return "", fmt.Errorf("stopped; the same command goes on: %w", c.Context.Err())
+		err := d.Fetch(ctx, http.DefaultClient, dir, func(done, total int64) { bar.count(int(done), int(cmp.Or(total, done+1))) })
+		if err != nil && ctx.Err() != nil {
+			return "", fmt.Errorf("stopped; the same command goes on: %w", ctx.Err())
 		}
 		if err != nil {
-			return "", fmt.Errorf("%w%s", err, commands(k, c.String("path")))
+			return "", fmt.Errorf("%w%s", err, commands(k, path))
 		}
-		fmt.Fprintf(os.Stderr, "%s: as published\n", filepath.Join(dir, d.File()))
+		fmt.Fprintf(os.Stderr, "%s: matches the published checksum\n", filepath.Join(dir, d.File()))
 	}
 	return dir, nil
 }

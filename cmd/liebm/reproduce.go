@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/study"
-	"github.com/liebm/liebm/train"
 )
 
 func reproduceCommand() *cli.Command {
@@ -157,12 +156,4 @@ func printResult(asJSON bool, path string, r *study.Result) error {
 	}
 	_, err := fmt.Printf("\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path)
 	return err
-}
-
-// newSetup is the device that a command computes on, and the terminal that it reports to.
-func newSetup(c *cli.Context) (study.Setup, error) {
-	device, err := device(c)
-	return study.Setup{Device: device, Versions: map[string]string{"liebm": version}, Log: os.Stderr,
-		Progress: func(task string) func(done, total int) { return newProgress(task).count },
-		Training: func(task string) train.Watch { return newProgress(task).watch }}, err
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
 
@@ -21,18 +20,18 @@ func restoreCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "restore",
 		Usage: "restore degraded images: colourisation, super-resolution, inpainting (Sec. 4.4, Table 8)",
-		Description: `Each image x is degraded to y = Ax, and restored from A⁺y by q, a chain on m (Eq. 16) and one on Y
-(Eq. 17). The grid's rows are: the images, A⁺y, G(m⁰), two states of the chain on m, G(m), two of
-the chain on Y, G(m) + Y. The paper does not give the chains' settings: the flags show ours, chosen
-on the first test images of Fashion-MNIST by small models. Without --images the last --n images of
-the test split are restored, which the choice did not see.
+		Description: `Each image x is degraded to y = Ax, and restored from A⁺y by q, a chain on m (Eq. 16) and a chain on Y
+(Eq. 17). The grid's rows are: the images, A⁺y, G(m⁰), two states of the chain on m, G(m), two states of
+the chain on Y, and G(m) + Y. The paper does not give the settings of the chains. The defaults were
+chosen on the first test images of Fashion-MNIST, with small models. Without --images the command
+restores the last --n images of the test split, which had no part in that choice.
 For inpainting --mask is a box in the images' pixels, or an image whose black pixels are filled in.
-A model of gray images cannot colourise.
+A model of gray images cannot colourise. PSNR and SSIM leave out the padding of training.
 
 	liebm restore --run runs/erm --task sr8 --out sr8
 	liebm restore --run runs/em --q runs/q --task inpaint --mask 7,7,14,14 --n 256 --out hole --json
 	liebm restore --run runs/celeba --task colorize --images gray/ --out colour`,
-		Flags: useFlags(64, qFlag(), imagesFlag(),
+		Flags: outputFlags(64, qFlag(), imagesFlag(),
 			&cli.StringFlag{Name: "task", Usage: "colorize, sr8, sr4 or inpaint"},
 			&cli.StringFlag{Name: "mask", Usage: "X,Y,WIDTH,HEIGHT of the hole, or a `FILE` whose black pixels are the hole (default: the middle, half as wide and high)"},
 			&cli.Float64Flag{Name: "variance", Usage: "of p(A⁺y|A⁺Ax), per pixel (default: the run's tau2)"},
@@ -48,57 +47,45 @@ func restore(c *cli.Context) error {
 	if err := need(c, "run", "out", "task"); err != nil {
 		return err
 	}
-	u, err := startUse(c, "restoration")
+	o, err := startOutput(c)
 	if err != nil {
 		return err
 	}
-	defer u.m.Close()
-	a, err := operator(c.String("task"), c.String("mask"), u.m.Config)
+	defer o.model.Close()
+	task, mask := c.String("task"), c.String("mask")
+	a, err := operator(task, mask, o.model.Config)
 	if err != nil {
 		return err
 	}
-	set, err := u.images(c.Int("n"), true)
+	set, err := o.read(o.n, true)
 	if err != nil {
 		return err
 	}
-	p, o := newProgress("restoring"), restoreOptions(c, u.m.Config)
-	o.Watch = func(done int) { p.count(done, set.N) }
-	r, err := u.m.Restore(c.Context, set, a, o)
+	out, r, err := study.AssessRestoration(c.Context, o.model, set, task, a, restoreOptions(c, o.model.Config), o.setup)
 	if err != nil {
 		return err
 	}
-	stages := []struct {
-		name, title string
-		images      *data.Set
-	}{{"degraded", "A⁺y", r.Degraded}, {"start", "G(m⁰)", r.Start}, {"refined", "G(m)", r.Refined}, {"restored", "G(m) + Y", r.Restored}}
-	for _, s := range stages {
-		if err := u.compare("/"+s.name, s.images, set); err != nil {
-			return err
-		}
-	}
-	for name, value := range map[string]any{"task": c.String("task"), "mask": c.String("mask"), "variance": o.Variance, "m_steps": o.Latent.Steps,
-		"m_delta2": o.Latent.Delta2, "y_steps": o.Image.Steps, "y_delta2": o.Image.Delta2, "sigma": o.Image.Sigma} {
-		u.record.Settings[name] = fmt.Sprint(value)
-	}
-	u.showHeads(set, r.Degraded, r.Start)
-	u.showHeads(r.Latent...)
-	u.showHeads(r.Refined)
-	u.showHeads(r.Image...)
-	u.showHeads(r.Restored)
-	return u.finish(r.Restored, nil, func() {
-		t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-		defer t.Flush()
-		fmt.Fprintf(t, "%s, n %d\tPSNR\tSSIM\n", c.String("task"), set.N)
-		for _, s := range stages {
-			fmt.Fprintf(t, "%s\t%.2f\t%.3f\n", s.title, u.record.Values["psnr/"+s.name], u.record.Values["ssim/"+s.name])
-		}
+	r.Settings["mask"] = mask
+	o.record, o.images = r, out.Restored
+	o.show(set, out.Degraded, out.Start)
+	o.show(out.Latent...)
+	o.show(out.Refined)
+	o.show(out.Image...)
+	o.show(out.Restored)
+	return o.write(func() {
+		_ = printTable(func(t *tabwriter.Writer) {
+			fmt.Fprintf(t, "%s, n %d\tPSNR\tSSIM\n", task, set.N)
+			for _, s := range study.Stages {
+				fmt.Fprintf(t, "%s\t%.2f\t%.3f\n", s.Title, r.Values["psnr/"+task+"/"+s.Name], r.Values["ssim/"+task+"/"+s.Name])
+			}
+		})
 	})
 }
 
-// restoreOptions are the defaults with what the flags change.
+// restoreOptions are the defaults with the changes of the flags.
 func restoreOptions(c *cli.Context, cfg train.Config) train.RestoreOptions {
 	if c.IsSet("variance") {
-		cfg.Tau2 = c.Float64("variance") // the default of which the others follow
+		cfg.Tau2 = c.Float64("variance") // the other defaults follow from it
 	}
 	o := train.RestoreDefaults(cfg)
 	o.Seed, o.Frames = c.Uint64("seed"), 2
@@ -117,39 +104,21 @@ func restoreOptions(c *cli.Context, cfg train.Config) train.RestoreOptions {
 
 // operator is the degradation that --task and --mask name, for images of a run.
 func operator(task, mask string, cfg train.Config) (mcmc.Operator, error) {
-	if mask != "" && task != "inpaint" {
+	if mask != "" && task != study.Inpaint {
 		return nil, fmt.Errorf("--mask is for --task inpaint, not %s", task)
 	}
-	switch task {
-	case "colorize":
-		return mcmc.Colorization{}, mcmc.Colorization{}.Check(cfg.Energy.Channels, cfg.Data.Size, cfg.Data.Size)
-	case "sr8":
-		return mcmc.SuperResolution{Factor: 8}, nil
-	case "sr4":
-		return mcmc.SuperResolution{Factor: 4}, nil
-	case "inpaint":
-		return inpainting(mask, cfg)
-	}
-	return nil, fmt.Errorf("--task %s: want colorize, sr8, sr4 or inpaint", task)
-}
-
-// inpainting reads --mask at the size that the data have; padding is known.
-func inpainting(mask string, cfg train.Config) (mcmc.Operator, error) {
-	size, side := cfg.Data.Size, cfg.ImageSize()
-	hole, err := readHole(mask, side)
+	hole, err := readHole(mask, cfg.ImageSize())
 	if err != nil {
 		return nil, err
 	}
-	p := mcmc.Inpainting{Height: size, Width: size, Known: make([]bool, size*size)}
-	pad := (size - side) / 2
-	for i := range p.Known {
-		x, y := i%size-pad, i/size-pad
-		p.Known[i] = x < 0 || y < 0 || x >= side || y >= side || !hole(x, y)
+	a, err := study.Task(task, cfg, hole)
+	if err != nil {
+		err = fmt.Errorf("--task %s: %w", task, err)
 	}
-	return p, p.Check(cfg.Energy.Channels, size, size)
+	return a, err
 }
 
-// readHole says of each pixel whether it is to be filled in.
+// readHole reads --mask: a box, an image whose dark pixels are the hole, or nothing for the middle.
 func readHole(mask string, side int) (func(x, y int) bool, error) {
 	inside := func(x, y, w, h int) func(x, y int) bool {
 		box := image.Rect(x, y, x+w, y+h)
@@ -161,28 +130,17 @@ func readHole(mask string, side int) (func(x, y int) bool, error) {
 	if box, err := readBox(mask); err == nil {
 		return inside(box[0], box[1], box[2], box[3]), nil
 	}
-	f, err := os.Open(mask)
+	hole, err := data.ReadMask(mask, side)
 	if err != nil {
-		return nil, fmt.Errorf("--mask %s is neither X,Y,WIDTH,HEIGHT nor a readable image: %w", mask, err)
+		return nil, fmt.Errorf("--mask %s: neither X,Y,WIDTH,HEIGHT nor a mask: %w", mask, err)
 	}
-	defer f.Close()
-	img, _, err := image.Decode(f)
-	if err != nil {
-		return nil, fmt.Errorf("--mask %s: not a readable image: %w", mask, err)
-	}
-	if b := img.Bounds(); b.Dx() != side || b.Dy() != side {
-		return nil, fmt.Errorf("--mask %s has %d×%d pixels, the images %d×%d", mask, b.Dx(), b.Dy(), side, side)
-	}
-	return func(x, y int) bool {
-		at := img.Bounds().Min.Add(image.Pt(x, y))
-		return color.GrayModel.Convert(img.At(at.X, at.Y)).(color.Gray).Y < 128
-	}, nil
+	return hole, nil
 }
 
 func readBox(text string) (box [4]int, err error) {
 	parts := strings.Split(text, ",")
 	if len(parts) != 4 {
-		return box, errors.New("want four numbers")
+		return box, errors.New("not four numbers")
 	}
 	for i, part := range parts {
 		if box[i], err = strconv.Atoi(strings.TrimSpace(part)); err != nil {

@@ -1,9 +1,8 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"image"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -17,16 +16,16 @@ func sampleCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "sample",
 		Usage: "draw images from a trained run",
-		Description: `Writes an .npz with uint8 images [n,h,w,c] under the key arr_0, or a folder of PNG when
---out ends in /. Sample i depends on the seed and i only.
+		Description: `Writes an .npz with uint8 images [n,h,w,c] under the key arr_0, or a folder of PNG files if
+--out ends in /. Sample i depends only on the seed and i.
 
 	liebm sample --run runs/em --n 10000 --out samples.npz
 	liebm sample --run runs/em --n 64 --out pictures/ --no-mcmc --seed 7`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+			runFlag(),
 			&cli.IntFlag{Name: "n", Value: 64, Usage: "how many images"},
-			&cli.StringFlag{Name: "out", Usage: "`FILE`.npz, or FOLDER/ for PNG"},
-			&cli.BoolFlag{Name: "no-mcmc", Usage: "G alone, without the chain: one network evaluation"},
+			&cli.StringFlag{Name: "out", Usage: "`FILE`.npz, or FOLDER/ for PNG files"},
+			&cli.BoolFlag{Name: "no-mcmc", Usage: "sample from G alone, without the chain: one network evaluation"},
 			&cli.Uint64Flag{Name: "seed", Usage: "of latents and noise"},
 			deviceFlag(),
 		},
@@ -44,19 +43,19 @@ func sample(c *cli.Context) error {
 		return fmt.Errorf("--n %d: give at least 1", n)
 	}
 	if !folder && filepath.Ext(out) != ".npz" {
-		return fmt.Errorf("--out %s: name a file that ends in .npz, or a folder with a / at the end for PNG", out)
+		return fmt.Errorf("--out %s: name a file that ends in .npz, or a folder that ends in / for PNG files", out)
 	}
-	m, err := openModel(c, c.String("run"))
+	m, setup, err := openRun(c)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	set, err := samplesOf(c, m, n, "sampling")
+	set, err := drawSamples(c.Context, m, sampleOptions{n, c.Uint64("seed"), c.Bool("no-mcmc")}, setup.Progress("sampling"))
 	if err != nil {
 		return err
 	}
 	if folder {
-		err = writeImages(out, set)
+		err = data.WritePNGs(out, set)
 	} else {
 		err = data.WriteNPZ(out, set)
 	}
@@ -67,41 +66,18 @@ func sample(c *cli.Context) error {
 	return nil
 }
 
-func writeImages(folder string, set *data.Set) error {
-	if err := os.MkdirAll(folder, 0o777); err != nil {
-		return err
-	}
-	for i := range set.N {
-		if err := data.WritePNG(filepath.Join(folder, fmt.Sprintf("%06d.png", i)), imageOf(set, i)); err != nil {
-			return err
-		}
-	}
-	return nil
+// sampleOptions are the flags of samples that are drawn from a run.
+type sampleOptions struct {
+	n      int
+	seed   uint64
+	noMCMC bool
 }
 
-// samplesOf draws n images as --seed and --no-mcmc say, at the size that m's data have.
-func samplesOf(c *cli.Context, m *train.Model, n int, what string) (*data.Set, error) {
-	p := newProgress(what)
-	set, err := m.Sample(c.Context, n, train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc"),
-		Watch: func(done int) { p.count(done, n) }})
+// drawSamples draws images without the padding of training.
+func drawSamples(ctx context.Context, m *train.Model, o sampleOptions, report func(done, total int)) (*data.Set, error) {
+	set, err := m.Sample(ctx, o.n, train.SampleOptions{Seed: o.seed, NoMCMC: o.noMCMC, Watch: func(done int) { report(done, o.n) }})
 	if err != nil {
 		return nil, err
 	}
 	return m.Config.Crop(set)
-}
-
-// imageOf is image i as it is, without a grid's frame: metrics read it back.
-func imageOf(set *data.Set, i int) image.Image {
-	bounds := image.Rect(0, 0, set.W, set.H)
-	if set.C == 1 {
-		return &image.Gray{Pix: set.Image(i), Stride: set.W, Rect: bounds}
-	}
-	img := image.NewRGBA(bounds)
-	for j, v := range set.Image(i) {
-		img.Pix[j/3*4+j%3] = v
-	}
-	for j := 3; j < len(img.Pix); j += 4 {
-		img.Pix[j] = 255
-	}
-	return img
 }

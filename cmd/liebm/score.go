@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/urfave/cli/v2"
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
@@ -18,16 +19,17 @@ func scoreCommand() *cli.Command {
 		Name:      "score",
 		Usage:     "the energy and outlier scores of every image (Eq. 15)",
 		ArgsUsage: "IMAGES...",
-		Description: `Of known sets (cifar10:test), folders, archives or .npz, for each image: s(x) = F(f(x)) +
-γ·cos(g(f(x)), h(x)) of Eq. 15, and its terms alone; inliers score high. CSV, or with --json the
-scores with their provenance. liebm metrics ood measures how well they tell sets apart.
+		Description: `IMAGES are known sets (cifar10:test), folders, archives or .npz files. For each image the command prints
+s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of Eq. 15, and each of its terms. Inliers score high. The output is
+CSV, or with --json the scores with a record of images and weights. liebm metrics ood measures how well
+scores tell sets apart.
 
 	liebm score --run runs/em fmnist:test --out scores.csv
 	liebm score --run runs/em photos/ --gamma 1 --json`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+			runFlag(),
 			&cli.IntFlag{Name: "n", Usage: "images of each set (default: all)"},
-			&cli.Float64Flag{Name: "gamma", Value: 0.1, Usage: "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ"},
+			gammaFlag(),
 			skipFlag(),
 			&cli.StringFlag{Name: "out", Usage: "`FILE` to write instead of the screen"},
 			jsonFlag(), deviceFlag(),
@@ -39,7 +41,7 @@ scores with their provenance. liebm metrics ood measures how well they tell sets
 // scored is an image with its scores.
 type scored struct {
 	Set    string  `json:"set"`
-	Image  int     `json:"image"` // its place in the set, from 0
+	Image  int     `json:"image"` // its index in the set, from 0
 	Score  float64 `json:"score"`
 	Energy float64 `json:"energy"`
 	Cosine float64 `json:"cosine"`
@@ -55,7 +57,7 @@ func score(c *cli.Context) error {
 	if c.IsSet("n") && c.Int("n") < 1 {
 		return fmt.Errorf("--n %d: give at least 1", c.Int("n"))
 	}
-	m, err := openModel(c, c.String("run"))
+	m, _, err := openRun(c)
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func score(c *cli.Context) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		r.Of(eval.InputOf(name, set))
-		r.Values[name+"/mean"], r.Values[name+"/std"] = mean(joint), stddev(joint)
+		r.Values[name+"/mean"], r.Values[name+"/std"] = stat.Mean(joint, nil), stat.PopStdDev(joint, nil)
 		for i := range joint {
 			all = append(all, scored{name, i, joint[i], energy[i], cosine[i]})
 		}
@@ -99,7 +101,7 @@ func score(c *cli.Context) error {
 
 func writeScores(w io.Writer, all []scored) error {
 	lines := csv.NewWriter(w)
-	_ = lines.Write([]string{"set", "image", "score", "energy", "cosine"}) // Error tells
+	_ = lines.Write([]string{"set", "image", "score", "energy", "cosine"}) // Error returns it
 	for _, s := range all {
 		number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 		_ = lines.Write([]string{s.Set, strconv.Itoa(s.Image), number(s.Score), number(s.Energy), number(s.Cosine)})

@@ -13,13 +13,13 @@ func trainQCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "train-q",
 		Usage: "train the inference model q over a trained, frozen generator (Eq. 26)",
-		Description: `Needs a run of liebm train. Its settings are the run's; --set changes some.
+		Description: `Needs a run of liebm train, whose settings it uses; --set changes some.
 
 	liebm train-q --run runs/em --out runs/q --steps 2000
 	liebm train-q --run runs/em --out runs/q --set rho=10 --set opt_q.lr=1e-4
 	liebm train-q --run runs/em --out runs/q --resume`,
 		Flags: append(runFlags(),
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+			runFlag(),
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in rho=10; may be repeated"},
 			&cli.IntFlag{Name: "steps", Usage: "training steps"}),
 		Action: runTrainQ,
@@ -50,7 +50,7 @@ func runTrainQ(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
-	m, err := openModel(c, c.String("run"))
+	m, setup, err := openRun(c)
 	if err != nil {
 		return err
 	}
@@ -60,10 +60,6 @@ func runTrainQ(c *cli.Context) error {
 		return err
 	}
 	defer set.Close()
-	o, err := options(c, "training q")
-	if err != nil {
-		return err
-	}
-	o.Out, o.Resume = c.String("out"), c.Bool("resume")
+	o := trainOptions("training q", c.String("out"), c.Bool("resume"), setup)
 	return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+c.String("run"), o.Out))
 }

@@ -15,20 +15,12 @@ import (
 
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
-// trainedWithQ is a run of target=erm, a few steps long.
-func trainedWithQ(t *testing.T) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "run")
-	_, err := run(t, append([]string{"train", "--preset", "fmnist-em", "--encoder", pretrained(t), "--out", out, "--steps", "2",
-		"--set", "target=erm", "--set", "inference.stem=4", "--set", "inference.widths=[4,4,4]"}, small...)...)
-	require.NoError(t, err)
-	return out
-}
-
-// checkFolder looks at what a use left: a grid of rows × cols pictures of 28×28, and n images.
+// checkFolder looks at what a use left: a grid of rows × cols pictures of 32×32, and n images.
 func checkFolder(t *testing.T, dir string, rows, cols, n int) {
 	t.Helper()
 	f, err := os.Open(filepath.Join(dir, "grid.png"))
@@ -36,7 +28,7 @@ func checkFolder(t *testing.T, dir string, rows, cols, n int) {
 	defer f.Close()
 	grid, err := png.DecodeConfig(f)
 	require.NoError(t, err)
-	assert.Equal(t, []int{cols*30 + 2, rows*30 + 2}, []int{grid.Width, grid.Height})
+	assert.Equal(t, []int{cols*34 + 2, rows*34 + 2}, []int{grid.Width, grid.Height})
 	images, err := eval.Open(filepath.Join(dir, "images.npz"), eval.OpenOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, n, images.Images.N)
@@ -45,7 +37,7 @@ func checkFolder(t *testing.T, dir string, rows, cols, n int) {
 }
 
 func TestUsesOfARun(t *testing.T) {
-	dir := trainedWithQ(t)
+	dir := trained(t, "--set", "target=erm", "--set", "inference.stem=4", "--set", "inference.widths=[4,4,4]")
 	for name, test := range map[string]func(*testing.T, string){"reconstruct": reconstructs, "restore": restores,
 		"conditional": samplesClasses, "interpolate": interpolates, "score": scores} {
 		t.Run(name, func(t *testing.T) { test(t, dir) })
@@ -61,7 +53,7 @@ func reconstructs(t *testing.T, dir string) {
 	assert.Equal(t, "2", r.Settings["l"])
 	assert.Equal(t, 20, r.Inputs[0].N)
 	checkFolder(t, out, 2, 16, 20)
-	kept, err := eval.ReadRecords(filepath.Join(dir, resultsFile))
+	kept, err := eval.ReadRecords(filepath.Join(dir, study.ResultsFile))
 	require.NoError(t, err)
 	assert.Equal(t, r.Values, kept[len(kept)-1].Values)
 
@@ -76,10 +68,23 @@ func restores(t *testing.T, dir string) {
 	args := []string{"restore", "--run", dir, "--out", out, "--n", "4", "--m-steps", "3", "--y-steps", "3"}
 	r := record(t, append(args, "--task", "sr8")...)
 	assert.Equal(t, "sr8", r.Settings["task"])
-	for _, key := range []string{"psnr/degraded", "psnr/start", "ssim/refined", "ssim/restored"} {
+	for _, key := range []string{"psnr/sr8/degraded", "psnr/sr8/start", "ssim/sr8/refined", "ssim/sr8/restored"} {
 		assert.Contains(t, r.Values, key)
 	}
 	checkFolder(t, out, 9, 4, 4)
+
+	m, err := train.LoadModel(dir, torch.Device{})
+	require.NoError(t, err)
+	defer m.Close()
+	set, err := m.Config.OpenHeldOut()
+	require.NoError(t, err)
+	o := train.RestoreDefaults(m.Config)
+	o.Latent.Steps, o.Image.Steps = 3, 3
+	a, err := study.Task("sr8", m.Config, nil)
+	require.NoError(t, err)
+	_, same, err := study.AssessRestoration(t.Context(), m, set.Slice(set.N-4, set.N), "sr8", a, o, study.Setup{})
+	require.NoError(t, err)
+	assert.Equal(t, same.Values, r.Values, "a study measures the same")
 	text, err := run(t, append(args, "--task", "inpaint", "--mask", "3,4,10,12")...)
 	require.NoError(t, err)
 	assert.Contains(t, text, "G(m) + Y")
@@ -93,7 +98,7 @@ func TestTasksOfRestore(t *testing.T) {
 	}
 	writePicture(t, mask, white)
 	for _, c := range []struct{ task, mask, want string }{
-		{"colorize", "", "has no colour to find"}, {"sr16", "", "want colorize, sr8, sr4"}, {"sr8", "1,1,2,2", "--mask is for"},
+		{"colorize", "", "has no colour to find"}, {"sr16", "", "use colorize, sr8, sr4"}, {"sr8", "1,1,2,2", "--mask is for"},
 		{"inpaint", "1,1,2", "neither X,Y,WIDTH,HEIGHT"}, {"inpaint", mask, "leaves 1024 of 1024 pixels known"},
 	} {
 		_, err := operator(c.task, c.mask, cfg)

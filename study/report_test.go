@@ -1,4 +1,4 @@
-package main
+package study
 
 import (
 	"os"
@@ -31,13 +31,15 @@ func TestReportIsOnePageThatNothingCanBreak(t *testing.T) {
 			[]string{"L_E (Eq. 4)"}},
 		"a single point":         {map[string]string{"config.yaml": "", "metrics.jsonl": `{"step":1,"fd":3}` + "\n"}, []string{"Fréchet distance of G alone"}},
 		"a loss that ran away":   {map[string]string{"config.yaml": "", "metrics.jsonl": `{"step":1,"loss_e":-1e30,"fd":1e300}` + "\n"}, []string{"L_E (Eq. 4)"}},
-		"a histogram of nothing": {map[string]string{"config.yaml": "", "summary.json": `{"histogram":{"edges":[0,1,2]}}`}, []string{"share of the set"}},
-		"a summary": {map[string]string{"config.yaml": "", "summary.json": `{"features":"cnn","fd":9.5,"nfe":6,"auroc":{"noise":0.75},` +
-			`"auroc_energy":{"noise":0.5},"auroc_cosine":{"noise":0.25},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"noise":[0,0]}}}`},
-			[]string{"9.5", "0.75", "this is no FID", "s(x) of Eq. 15"}},
+		"a histogram of nothing": {map[string]string{"config.yaml": "", ResultsFile: `{"values":{"auroc/noise":0.75},"histogram":{"edges":[0,1,2]}}` + "\n"}, []string{"0.75"}},
+		"records": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"Fréchet distance","network":"cnn","nfe":6,"values":{"fd":9.5}}` + "\n" +
+			`{"values":{"auroc/noise":0.75,"auroc_energy/noise":0.5},"settings":{"gamma":"0.1"},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"noise":[0,0]}}}` + "\n"},
+			[]string{"9.5", "after MCMC, NFE 6", "features cnn", "0.75", "s(x) of Eq. 15, γ = 0.1", "share of the set"}},
+		"a record that replaces another": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"FID","values":{"fid":7.25}}` + "\n" + `{"metric":"FID","values":{"fid":4.125}}` + "\n"},
+			[]string{`<td class="n">4.125</td><td class="soft">after MCMC`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path, err := writeReport(files(t, c.files))
+			path, err := WriteReport(files(t, c.files))
 			require.NoError(t, err)
 			text, err := os.ReadFile(path)
 			require.NoError(t, err)
@@ -51,29 +53,30 @@ func TestReportIsOnePageThatNothingCanBreak(t *testing.T) {
 }
 
 func TestReportRefuses(t *testing.T) {
-	_, err := writeReport(t.TempDir())
+	_, err := WriteReport(t.TempDir())
 	assert.ErrorContains(t, err, "holds no run")
-	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "summary.json": "{"}))
+	_, err = WriteReport(files(t, map[string]string{"config.yaml": "", ResultsFile: "{\n"}))
+	assert.ErrorContains(t, err, "results.jsonl:1: not a result")
+	_, err = WriteReport(files(t, map[string]string{"config.yaml": "", ResultsFile: `{"histogram":{"edges":[0,1],"counts":{"noise":[1,2]}}}`}))
+	assert.ErrorContains(t, err, "results.jsonl:1: the histogram of noise has 2 counts for 2 edges")
 	assert.ErrorContains(t, err, "liebm eval --run")
-	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "summary.json": `{"histogram":{"edges":[0,1],"counts":{"noise":[1,2]}}}`}))
-	assert.ErrorContains(t, err, "noise has 2 counts for 2 edges")
-	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "run.json": "{"}))
+	_, err = WriteReport(files(t, map[string]string{"config.yaml": "", "run.json": "{"}))
 	assert.ErrorContains(t, err, "run.json: unexpected end of JSON input")
-	_, err = writeReport(files(t, map[string]string{"config.yaml": "", "metrics.jsonl": "{}\n{}\n"}))
+	_, err = WriteReport(files(t, map[string]string{"config.yaml": "", "metrics.jsonl": "{}\n{}\n"}))
 	assert.ErrorContains(t, err, "metrics.jsonl:1")
 }
 
 func FuzzReport(f *testing.F) {
-	f.Add([]byte(`{"features":"cnn","fd":9.5,"auroc":{"noise":0.75},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"noise":[0,0]}}}`),
-		[]byte(`{"metric":"PSNR","values":{"psnr":"Infinity"},"inputs":[{"name":"a","n":1,"size":[1,2,3],"seed":3}],"time":"2024-01-02T03:04:05Z"}`+"\n"),
+	f.Add([]byte(`{"metric":"PSNR","values":{"psnr":"Infinity"},"inputs":[{"name":"a","n":1,"size":[1,2,3],"seed":3}],"time":"2024-01-02T03:04:05Z"}`+"\n"+
+		`{"metric":"FID","values":{"fid":9.5,"auroc/<script>":0.5},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"<script>":[0,0]}}}`+"\n"),
 		[]byte(`{"seed":3,"command":["liebm"],"data":{"x":"y"},"resumed":[{"step":2}]}`), []byte(`{"step":1,"fd":3,"loss_g":1e300,"loss_e":-1e300}`+"\n"))
-	f.Add([]byte(`{"histogram":{"edges":[0,1],"counts":{"a":[1,2,3]}}}`), []byte("{}\n"), []byte("{}"), []byte(`{"step":1,"fd":1e308}`+"\n"+`{"step":9e15,"fd":-1e308}`+"\n"))
+	f.Add([]byte(`{"histogram":{"edges":[0,1],"counts":{"a":[1,2,3]}}}`+"\n"), []byte("{}"), []byte(`{"step":1,"fd":1e308}`+"\n"+`{"step":9e15,"fd":-1e308}`+"\n"))
 	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, summary, results, info, metrics []byte) {
-		for name, text := range map[string][]byte{"config.yaml": nil, "summary.json": summary, resultsFile: results, "run.json": info, "metrics.jsonl": metrics} {
+	f.Fuzz(func(t *testing.T, results, info, metrics []byte) {
+		for name, text := range map[string][]byte{"config.yaml": nil, ResultsFile: results, "run.json": info, "metrics.jsonl": metrics} {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o666))
 		}
-		path, err := writeReport(dir)
+		path, err := WriteReport(dir)
 		if err != nil {
 			return
 		}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/train"
+)
+
+// gridColumns is how many images a grid shows in a row.
+const gridColumns = 16
+
+// outputFlags are those of the commands that use a run and write a folder.
+func outputFlags(n int, more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		runFlag(),
+		&cli.StringFlag{Name: "out", Usage: "`FOLDER` for grid.png, images.npz and result.json"},
+		&cli.IntFlag{Name: "n", Value: n, Usage: "how many images"},
+		&cli.Uint64Flag{Name: "seed", Usage: "of latents and noise"},
+		jsonFlag(), deviceFlag(),
+	}, more...)
+}
+
+// qFlag names q, and imagesFlag the images that a command reads.
+func qFlag() cli.Flag {
+	return &cli.StringFlag{Name: "q", Usage: "`FOLDER` of liebm train-q, if the run was trained without q"}
+}
+
+func imagesFlag() cli.Flag {
+	return &cli.StringFlag{Name: "images", Usage: "a known set (cifar10:test), folder, archive or .npz (default: the test split of the run's data)"}
+}
+
+// An output is what a command that uses a run writes to --out.
+type output struct {
+	run, folder, q string
+	n              int
+	seed           uint64
+	json           bool
+	source         string // of images; empty: those that the run's data hold out
+	setup          study.Setup
+
+	model  *train.Model
+	record *eval.Record
+	images *data.Set   // images.npz
+	rows   []*data.Set // grid.png, from the top
+}
+
+// startOutput reads outputFlags and opens the model with the q that --q names. The caller closes the model.
+func startOutput(c *cli.Context) (*output, error) {
+	if err := need(c, "run", "out"); err != nil {
+		return nil, err
+	}
+	if n := c.Int("n"); n < 1 {
+		return nil, fmt.Errorf("--n %d: give at least 1", n)
+	}
+	m, setup, err := openRun(c)
+	if err != nil {
+		return nil, err
+	}
+	o := &output{run: c.String("run"), folder: c.String("out"), q: c.String("q"), n: c.Int("n"), seed: c.Uint64("seed"),
+		json: c.Bool("json"), source: c.String("images"), setup: setup, model: m}
+	if o.q == "" {
+		return o, nil
+	}
+	if err := m.LoadInference(o.q, setup.Device); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// begin makes the record of a command that measures nothing.
+func (o *output) begin(name string) {
+	o.record = newRecord(name)
+	o.record.Seed, o.record.WeightsSHA256, o.record.Settings = &o.seed, o.model.SHA256, map[string]string{}
+	if o.model.QSHA256 != "" {
+		o.record.Settings["q_sha256"] = o.model.QSHA256
+	}
+}
+
+// read returns the first n of --images, or of the images that the run's data hold out. With last it takes
+// the last n of the latter.
+func (o *output) read(n int, last bool) (*data.Set, error) {
+	cfg, start := o.model.Config, 0
+	var set *data.Set
+	var err error
+	if o.source == "" {
+		if set, err = cfg.OpenHeldOut(); err != nil {
+			return nil, fmt.Errorf("the %s split of the run's data: %w; --images names other images", data.HeldOut(cfg.Data.Name), err)
+		}
+		if last {
+			start = max(0, set.N-n)
+		}
+	} else if set, err = cfg.OpenImages(o.source, data.Options{}); err != nil {
+		return nil, err
+	}
+	defer set.Close()
+	part := set.Subset(indices(start, min(n, set.N-start))) // a copy
+	if o.source != "" {
+		part.Name, part.Split = o.source, "" // for the record
+	}
+	return part, nil
+}
+
+// indices are n numbers from start on.
+func indices(start, n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = start + i
+	}
+	return out
+}
+
+// show adds rows to the grid: the first images of each set.
+func (o *output) show(sets ...*data.Set) {
+	for _, set := range sets {
+		o.rows = append(o.rows, set.Head(gridColumns))
+	}
+}
+
+// write writes the folder, keeps the record with the run, and prints it.
+func (o *output) write(print func()) error {
+	if o.q != "" {
+		o.record.Settings["q"] = o.q
+	}
+	if err := os.MkdirAll(o.folder, 0o777); err != nil {
+		return err
+	}
+	if err := study.WriteGrid(filepath.Join(o.folder, "grid.png"), o.model.Config, o.rows[0].N, o.rows...); err != nil {
+		return err
+	}
+	images, err := o.model.Config.Crop(o.images)
+	if err != nil {
+		return err
+	}
+	if err := data.WriteNPZ(filepath.Join(o.folder, "images.npz"), images); err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(o.folder, "result.json"), o.record); err != nil {
+		return err
+	}
+	if err := study.Keep(o.run, o.record); err != nil {
+		return err
+	}
+	return printRecord(o.record, o.json, print)
+}
+
+// printRecord prints the warnings of a record, and the record as JSON or as print does.
+func printRecord(r *eval.Record, asJSON bool, print func()) error {
+	for _, w := range r.Warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
+	if asJSON {
+		return printJSON(os.Stdout, r)
+	}
+	print()
+	return nil
+}
+
+// printTable prints rows of cells, aligned.
+func printTable(rows func(t *tabwriter.Writer)) error {
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	rows(t)
+	return t.Flush()
+}
