@@ -14,7 +14,7 @@ func TestImportedRunsAreSampledAndExported(t *testing.T) {
 	_, err := run(t, "import", "--out", out, file)
 	assert.ErrorContains(t, err, "--from is missing")
 	_, err = run(t, "import", "--from", "gan", "--out", out, file)
-	assert.ErrorContains(t, err, "the layout that is known is dual-mcmc")
+	assert.ErrorContains(t, err, "the only known layout is dual-mcmc")
 
 	text, err := run(t, "import", "--from", "dual-mcmc", file, "--out", out, "--set", "chain.steps=1")
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestImportedRunsAreSampledAndExported(t *testing.T) {
 	assert.Contains(t, text, filepath.Join(folder, "energy.pt"))
 	assert.NotContains(t, text, "encoder", "there is none")
 	_, err = run(t, "metrics", "probe", "--run", out)
-	assert.ErrorContains(t, err, "no encoder h: measure the energy's features with --on f")
+	assert.ErrorContains(t, err, "no encoder h: use the features of f")
 	_, err = run(t, "import", "--from", "dual-mcmc", file, "--out", out)
 	assert.ErrorContains(t, err, "already holds a run")
 }
