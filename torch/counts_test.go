@@ -92,7 +92,6 @@ var calls = map[string]func(in inputs) any{
 			return torch.NewFrozenConv2d(in.kernel, in.vector, torch.Conv2dOptions{Padding: 1}).Forward(in.image, true)
 		})
 	},
-	"FromVec":  func(inputs) any { return torch.FromVec(mat.NewVecDense(2, nil)) },
 	"Full":     func(inputs) any { return torch.Full([]int{2}, 1, torch.Float32) },
 	"Grad":     func(in inputs) any { return torch.Grad(in.loss, in.leaf, false) },
 	"Grads":    func(in inputs) any { return torch.Grads(in.loss, []torch.Tensor{in.leaf}, torch.GradOptions{}) },
@@ -205,7 +204,7 @@ var methods = map[string]func(in inputs) []any{
 	"ToDevice": func(in inputs) []any { return []any{in.x, torch.Device{}} }, "ToImage": func(in inputs) []any { return []any{in.pixels} },
 	"Transpose": func(in inputs) []any { return []any{in.x, 0, 1} }, "UniformInPlace": func(in inputs) []any { return []any{in.x, 0.0, 1.0, in.rng} },
 	"Unsqueeze": func(in inputs) []any { return []any{in.x, 0} }, "UpsampleBilinear2d": func(in inputs) []any { return []any{in.image} },
-	"Vec": func(in inputs) []any { return []any{in.vector} }, "ZeroGrad": unary, "ZeroInPlace": unary, "ZerosLike": unary,
+	"ZeroGrad": unary, "ZeroInPlace": unary, "ZerosLike": unary,
 }
 
 func unary(in inputs) []any  { return []any{in.x} }

@@ -1,44 +1,44 @@
-// Package torch is a thin layer over libtorch: tensors, every ATen operator, autograd, randomness,
-// devices and files. docs/pytorch.md maps PyTorch to it, line by line.
+// Package torch calls libtorch, the C++ library of PyTorch: tensors, all ATen operators, autograd, random
+// numbers, devices and files. docs/pytorch.md lists what PyTorch calls become here.
 //
-// Tensors. A [Tensor] is an 8-byte handle, copied like a time.Time; the zero Tensor means "none".
-// Operators are methods named as in PyTorch; [Call] reaches every other by its schema name.
+// A [Tensor] is a handle of 8 bytes on a tensor of libtorch. It is copied like a time.Time. The zero Tensor
+// is no tensor. Operators are methods with PyTorch's names. [Call] calls any other operator by the name of
+// its schema.
 //
-// Scopes own tensors. [Do] opens one and frees, on the way out, whatever was made inside, by any
-// function. [Tidy] is an inner scope whose result moves out: a loop has one per iteration.
-// [Tensor.Keep] takes a tensor out of all scopes, and whoever keeps closes. There are no finalizers
-// and the garbage collector sees nothing. Freeing a handle never breaks a graph: autograd holds its
-// own. [Live] counts; a tensor used too late is an error, not a crash.
+// Scopes own tensors. [Do] opens a scope, and when it ends frees all tensors that were made inside. [Tidy]
+// opens an inner scope, whose result moves to the outer one; a loop uses one for each iteration.
+// [Tensor.Keep] takes a tensor out of all scopes, and then the caller must close it. There are no finalizers.
+// Freeing a handle never breaks a graph, because autograd has its own references. [Live] is the number of
+// tensors. Using a tensor after its scope is an error, not a crash.
 //
 //	err := torch.Do(func() error {
 //		w := torch.Zeros([]int{3}, torch.Float32).Leaf() // requires grad
 //		for range 100 {
 //			torch.Tidy(func() torch.Tensor {
 //				loss := x.Matmul(w).Sub(y).Square().Mean()
-//				grad := torch.Grad(loss, w, false) // or Grads of many, or Backward
+//				grad := torch.Grad(loss, w, false) // see also Grads and Backward
 //				torch.NoGrad(func() { w.AddInPlace(grad, -0.1) })
 //				return torch.Tensor{}
 //			})
 //		}
-//		return save(torch.ToSlice[float32](w)) // out of Do come Go values and kept tensors
+//		return save(torch.ToSlice[float32](w)) // only Go values and kept tensors outlive Do
 //	})
 //
-// Errors. An operator, from tensors to tensors, needs an open scope and panics with *[Error]:
-// operator, shapes, libtorch's first line. Do turns that type, and no other, into its error. Every
-// other exported function is a job: it opens its own scope and returns an error.
+// Operators need an open scope and panic with *[Error], which has the operator, the shapes and the first line
+// of libtorch's message. Do returns that error; other panics pass through. All other exported functions
+// return errors and open their own scopes.
 //
-// Threads. libtorch keeps its grad mode and OpenMP pool per OS thread, so Do pins its goroutine.
-// Any goroutine may read a tensor inside a Do of its own while the tensor's scope is open; only the
-// owner keeps or closes it. The first Do sets the number of threads (see [SetThreads]), tells glibc
-// to keep freed memory, whose pages the next operator would fault in again, and switches oneDNN off
-// where it computes wrongly ([WhyNoOneDNN]).
+// libtorch has a grad mode and an OpenMP pool per OS thread, so Do pins its goroutine to a thread. Any
+// goroutine may read a tensor inside its own Do while the tensor's scope is open. Only the owner may keep or
+// close it. The first Do sets the number of threads ([SetThreads]), lets glibc keep freed memory, and switches
+// oneDNN off where its results are wrong ([WhyNoOneDNN]).
 //
-// Randomness is keyed, not streamed: [NewRNG] names a source by (seed, step, purpose), and the draws
-// of one part of a program do not depend on another's.
+// Random numbers are functions of (seed, step, purpose); see [NewRNG]. They do not depend on what other parts
+// of the program draw.
 //
-// Files of others: safetensors, what torch.save wrote ([ReadStateDict]), numpy's .npy and .npz, images
-// ([FromImage]) and gonum's matrices ([FromMat]). Reading executes nothing, a file that makes no
-// sense is an error that names it, and no more memory is taken than its size justifies.
+// The package reads and writes safetensors, numpy's .npy and .npz, images ([FromImage]) and gonum's matrices
+// ([FromMat]), and reads the files of torch.save ([ReadStateDict]). Reading executes nothing in a file. A wrong
+// file is an error that names it. No allocation is larger than the size of the file justifies.
 //
-// Processes that train together form a [Group]: libtorch's c10d, found through [GroupFromEnv].
+// Processes that train together form a [Group]; see [GroupFromEnv].
 package torch

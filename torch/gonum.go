@@ -9,26 +9,3 @@ func FromMat(m mat.Matrix) Tensor {
 	rows, cols := m.Dims()
 	return FromSlice(mat.DenseCopyOf(m).RawMatrix().Data, rows, cols)
 }
-
-// FromVec copies a vector of gonum to a float64 tensor [n] on the CPU.
-func FromVec(v mat.Vector) Tensor { return FromSlice(mat.VecDenseCopyOf(v).RawVector().Data) }
-
-// Mat copies a tensor [rows,cols] of any type to a matrix of gonum. It panics with *[Error] for other
-// shapes, and for an empty tensor, because gonum has no empty matrix.
-func (t Tensor) Mat() *mat.Dense {
-	shape := t.Shape()
-	if len(shape) != 2 || t.Numel() == 0 {
-		panic(&Error{Op: "mat", Shapes: brackets(shape), Msg: "use a tensor [rows,cols] with at least one element"})
-	}
-	return mat.NewDense(shape[0], shape[1], t.Float64s())
-}
-
-// Vec copies a tensor [n] of any type to a vector of gonum. It panics with *[Error] for other shapes,
-// and for an empty tensor.
-func (t Tensor) Vec() *mat.VecDense {
-	shape := t.Shape()
-	if len(shape) != 1 || t.Numel() == 0 {
-		panic(&Error{Op: "vec", Shapes: brackets(shape), Msg: "use a tensor [n] with at least one element"})
-	}
-	return mat.NewVecDense(shape[0], t.Float64s())
-}

@@ -27,7 +27,7 @@ func npyHeader(t Tensor) npz.Header {
 	return npz.Header{Type: name, Shape: t.Shape()}
 }
 
-// WriteNPY writes t as numpy.save does. A job: it needs no scope.
+// WriteNPY writes t as numpy.save does. It needs no open scope.
 func WriteNPY(w io.Writer, t Tensor) error {
 	return Do(func() error {
 		if _, err := w.Write(npyHeader(t).Encode()); err != nil {

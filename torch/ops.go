@@ -43,8 +43,8 @@ func (t Tensor) OnesLike() Tensor { return call1("aten::ones_like", t) }
 // To is Tensor.to(dtype); t itself if it has that type already.
 func (t Tensor) To(dtype DType) Tensor { return call1("aten::to.dtype", t, dtype) }
 
-// ToDevice is Tensor.to(device). From the CPU to a GPU it goes through pinned memory, so that the
-// copy runs beside the GPU's work.
+// ToDevice is Tensor.to(device). A copy from the CPU to a GPU goes through pinned memory, so that the GPU
+// can work meanwhile.
 func (t Tensor) ToDevice(d Device) Tensor {
 	if d.Type == CUDA && !HasCUDA() {
 		panic(&Error{Op: "aten::to.device", Shapes: brackets(t.Shape()), Msg: "to " + d.String() + ": " + WhyNoCUDA()})
@@ -56,7 +56,7 @@ func (t Tensor) ToDevice(d Device) Tensor {
 	return call1("aten::to.device", t, d, t.DType(), d.Type == CUDA)
 }
 
-// Pin is Tensor.pin_memory: a copy in memory that a GPU reads by itself. It needs CUDA.
+// Pin is Tensor.pin_memory: a copy in memory that GPUs can read directly. It needs CUDA.
 func (t Tensor) Pin() Tensor { return call1("aten::pin_memory", t) }
 
 // Contiguous is Tensor.contiguous(memory_format).
@@ -65,8 +65,8 @@ func (t Tensor) Contiguous(f MemoryFormat) Tensor { return call1("aten::contiguo
 // Clone is Tensor.clone.
 func (t Tensor) Clone() Tensor { return call1("aten::clone", t) }
 
-// CloneAs is Tensor.clone(memory_format). Unlike Contiguous it sets the strides also where a length
-// of 1 leaves the order open, and from strides libtorch chooses the order of results.
+// CloneAs is Tensor.clone(memory_format). Unlike Contiguous it also sets the strides of dimensions of
+// length 1. libtorch chooses the memory format of results by the strides.
 func (t Tensor) CloneAs(f MemoryFormat) Tensor { return call1("aten::clone", t, f) }
 
 // Indexing, slicing, joining.
@@ -285,7 +285,7 @@ func (t Tensor) Linear(weight, bias Tensor) Tensor { return call1("aten::linear"
 // AvgPool2d is torch.nn.functional.avg_pool2d with stride k. t: [n,c,h,w] → [n,c,h/k,w/k].
 func (t Tensor) AvgPool2d(k int) Tensor { return call1("aten::avg_pool2d", t, k, k) }
 
-// MovingAverage2d is torch.nn.functional.avg_pool2d with stride 1 over t and its zero border.
+// MovingAverage2d is torch.nn.functional.avg_pool2d with stride 1 and zeros as padding.
 func (t Tensor) MovingAverage2d(k, padding int) Tensor {
 	return call1("aten::avg_pool2d", t, k, 1, padding)
 }
@@ -308,8 +308,8 @@ func (t Tensor) GridSampleBicubic(grid Tensor) Tensor {
 	return call1("aten::grid_sampler_2d", t, grid, bicubic, border, false)
 }
 
-// BatchNorm is torch.nn.functional.batch_norm. With training it normalises by the batch and moves
-// the running statistics, where given, by momentum.
+// BatchNorm is torch.nn.functional.batch_norm. With training it normalises by the batch's statistics and
+// updates the running statistics, if given, with momentum.
 func (t Tensor) BatchNorm(weight, bias, runningMean, runningVar Tensor, training bool, momentum, eps float64) Tensor {
 	return call1("aten::batch_norm", t, weight, bias, runningMean, runningVar, training, momentum, eps, false)
 }
@@ -342,7 +342,7 @@ func (t Tensor) Normalize() Tensor {
 	})
 }
 
-// In place. These change t and return nothing; autograd must not need t's old value.
+// In place. These change t and return nothing. Autograd must not need the old value of t.
 
 // CopyFrom is t.copy_(u), which converts type and device.
 func (t Tensor) CopyFrom(u Tensor) { call0("aten::copy_", t, u) }

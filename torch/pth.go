@@ -15,21 +15,21 @@ import (
 	"github.com/liebm/liebm/internal/inflate"
 )
 
-// ReadStateDict reads the tensors of what torch.save wrote, as a zip or in the older form: a state
-// dict, or a checkpoint of several, {"model": {"fc.weight": …}}, whose tensors are then called
-// "model.fc.weight"; the items of a list are called by their number, and a lone tensor "". They come
-// in the file's order, on the CPU, kept: the caller closes them. As with torch.load, tensors that
-// shared memory share it again.
+// ReadStateDict reads the tensors in a file of torch.save, in the zip format or the older one. The file may
+// have a state dict or dicts in dicts: the tensor in {"model": {"fc.weight": …}} gets the name
+// "model.fc.weight". Items of a list are named by their index, and a single tensor has the name "". The
+// tensors are on the CPU, in the order of the file. They are kept, and the caller must close them. Tensors
+// that shared memory share it again, as with torch.load.
 //
-// Nothing in the file is executed. Any class but those of tensors and dicts is refused by its name,
-// and errors name the file.
+// Nothing in the file is executed. Classes other than those of tensors and dicts are errors that name the
+// class. Errors name the file.
 func ReadStateDict(path string) ([]Entry, error) {
 	entries, _, err := ReadCheckpoint(path)
 	return entries, err
 }
 
-// ReadCheckpoint is ReadStateDict with the numbers and strings that lie beside the tensors, named as
-// they are: "epoch" → 3. They are int, float64, bool or string.
+// ReadCheckpoint is ReadStateDict and also returns the file's numbers and strings by name: "epoch" → 3.
+// They are int, float64, bool or string.
 func ReadCheckpoint(path string) ([]Entry, map[string]any, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -38,7 +38,7 @@ func ReadCheckpoint(path string) ([]Entry, map[string]any, error) {
 	return ParseCheckpoint(path, data)
 }
 
-// ParseCheckpoint is ReadCheckpoint of a file in memory; name stands for it in errors.
+// ParseCheckpoint is ReadCheckpoint of a file in memory. Errors call it name.
 func ParseCheckpoint(name string, data []byte) ([]Entry, map[string]any, error) {
 	entries, scalars, err := parseCheckpoint(data)
 	if err != nil {
@@ -88,7 +88,7 @@ type pthStorage struct {
 	data  []byte // a view of the file
 }
 
-// zip reads the form of PyTorch ≥ 1.6: top/data.pkl, and each storage in top/data/<key>.
+// zip reads the format of PyTorch 1.6 and later: top/data.pkl, and each storage in top/data/<key>.
 func (p *pth) zip(file []byte) (any, error) {
 	archive, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
@@ -148,7 +148,7 @@ func (p *pth) zip(file []byte) (any, error) {
 	return value, nil
 }
 
-// record is the contents of a record, a view of the file, since torch.save compresses nothing.
+// record returns the contents of a record as a view of the file. torch.save compresses nothing.
 func record(file []byte, f *zip.File) ([]byte, error) {
 	if f.Method != zip.Store {
 		return nil, fmt.Errorf("its record %.80q is compressed, as torch.save never leaves it: unpack it and zip -0 it again", f.Name)
@@ -156,11 +156,12 @@ func record(file []byte, f *zip.File) ([]byte, error) {
 	return inflate.Stored(file, f)
 }
 
-// legacyMagic opens a file of torch.save before 1.6.
+// legacyMagic is the first object in a file of torch.save before 1.6.
 const legacyMagic = "1950a86a20f9469cfc6c"
 
-// legacy reads the form of PyTorch < 1.6: pickles of a magic number, a version, notes on the system,
-// the object and the keys of its storages, which follow: a count and the elements, little-endian.
+// legacy reads the format of PyTorch before 1.6. The file has five pickles: a magic number, a version, a
+// description of the system, the object, and the keys of its storages. The storages follow, each as a
+// count and little-endian elements.
 func (p *pth) legacy(file []byte) (any, error) {
 	var values [5]any
 	rest := file

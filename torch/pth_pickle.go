@@ -11,10 +11,10 @@ import (
 	"github.com/liebm/liebm/internal/pickles"
 )
 
-// What the pickle in a file of torch.save may name: storages and tensors, and the few classes that
-// lie in checkpoints beside them. torch.load(weights_only=True) has a like list.
+// The classes that the pickle in a file of torch.save may name: storages, tensors, and a few others that
+// checkpoints have. torch.load(weights_only=True) has a similar list.
 
-// storageTypes are the classes that stand for an element type.
+// storageTypes maps the classes of storages to their element types.
 var storageTypes = map[string]DType{
 	"ByteStorage": Uint8, "CharStorage": Int8, "ShortStorage": Int16, "IntStorage": Int32, "LongStorage": Int64,
 	"HalfStorage": Float16, "FloatStorage": Float32, "DoubleStorage": Float64, "BoolStorage": Bool, "BFloat16Storage": BFloat16,
@@ -51,8 +51,8 @@ func pthClass(module, name string) (any, error) {
 	return nil, fmt.Errorf("its pickle asks for %.60s.%.60s, which no state dict needs: refused, since it could be any program; save model.state_dict() instead of the model", module, name)
 }
 
-// storage is what a persistent id stands for: ("storage", class, key, device, elements), in the older
-// form followed by None, or by (key, start, elements) of a part of it.
+// storage returns the storage of a persistent id: ("storage", class, key, device, elements). In the older
+// format None follows, or (key, start, elements) for a part of the storage.
 func (p *pth) storage(id any) (any, error) {
 	t, ok := id.(*types.Tuple)
 	if !ok || t.Len() < 5 || t.Get(0) != "storage" {
@@ -144,7 +144,7 @@ func ints(v any) (out []int, ok bool) {
 	return out, true
 }
 
-// firstArgument is what remains of a parameter, which wraps its tensor, and of a torch.Size.
+// firstArgument replaces the calls that make a parameter of a tensor, or a torch.Size of a tuple.
 func firstArgument(args ...any) (any, error) {
 	if len(args) == 0 {
 		return nil, errors.New("it wants an argument")

@@ -24,9 +24,9 @@ var toSafe = map[DType]safetensors.DType{
 	Float16: safetensors.F16, Float32: safetensors.F32, Float64: safetensors.F64, Bool: safetensors.BOOL, BFloat16: safetensors.BF16,
 }
 
-// WriteSafetensors writes the entries and the metadata in the safetensors format, byte for byte as
-// Python's safetensors does (which leaves the order of several metadata to chance, where ours is
-// that of their names). A job: it needs no scope.
+// WriteSafetensors writes the entries and the metadata in the safetensors format, with the same bytes as
+// Python's safetensors. Several metadata are sorted by name; Python's order is random. It needs no open
+// scope.
 func WriteSafetensors(w io.Writer, entries []Entry, metadata map[string]string) error {
 	return Do(func() error {
 		sorted, err := inSafeOrder(entries)
@@ -46,7 +46,7 @@ func WriteSafetensors(w io.Writer, entries []Entry, metadata map[string]string) 
 	})
 }
 
-// inSafeOrder sorts by falling alignment of the types, which keeps every tensor aligned, then by name.
+// inSafeOrder sorts by type, the largest alignment first, so that every tensor is aligned, and then by name.
 func inSafeOrder(entries []Entry) ([]Entry, error) {
 	sorted := slices.Clone(entries)
 	for _, e := range sorted {
@@ -67,8 +67,8 @@ func inSafeOrder(entries []Entry) ([]Entry, error) {
 	return sorted, nil
 }
 
-// safeHeader is the JSON before the elements, padded so that they start at a multiple of 8. (The
-// library writes it in another order than Python's, and encoding/json has other escapes.)
+// safeHeader is the JSON before the elements, padded so that they start at a multiple of 8. The Go library
+// writes it in another order than Python, and encoding/json uses other escapes.
 func safeHeader(entries []Entry, metadata map[string]string) []byte {
 	var items []string
 	if metadata != nil {
@@ -92,7 +92,7 @@ func safeHeader(entries []Entry, metadata map[string]string) []byte {
 	return head
 }
 
-// quoted is a JSON string with no more escapes than JSON demands.
+// quoted is a JSON string with only the escapes that JSON requires.
 func quoted(s string) string {
 	return `"` + jsonEscapes.Replace(strings.ToValidUTF8(s, "\ufffd")) + `"`
 }
@@ -105,9 +105,8 @@ var jsonEscapes = func() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }()
 
-// ReadSafetensors reads a whole safetensors file to kept tensors, which the caller closes, and the
-// metadata. It is an error if the file is cut short, longer than its header says, or no
-// safetensors file.
+// ReadSafetensors reads the tensors and the metadata of a safetensors file. The tensors are kept, and the
+// caller must close them. A file that is shorter or longer than its header says is an error.
 func ReadSafetensors(path string) (map[string]Tensor, map[string]string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -116,7 +115,7 @@ func ReadSafetensors(path string) (map[string]Tensor, map[string]string, error) 
 	return ParseSafetensors(path, data)
 }
 
-// ParseSafetensors is ReadSafetensors of a file in memory; name stands for it in errors.
+// ParseSafetensors is ReadSafetensors of a file in memory. Errors call it name.
 func ParseSafetensors(name string, data []byte) (tensors map[string]Tensor, metadata map[string]string, err error) {
 	file, err := safetensors.Deserialize(data)
 	if err != nil {

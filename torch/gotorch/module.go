@@ -14,14 +14,13 @@ import (
 	ours "github.com/liebm/liebm/torch/nn"
 )
 
-// Module is a gotorch network seen from our side. Package nn walks it like one of our own: its tensors
-// are the network's, in the order of the fields, under the names that fields of ours would give them,
-// and marked as buffers where gotorch's tag says so. They are kept: nn.Close(m) lets go of them, and
-// leaves the network as it is.
+// Module is a gotorch network that package nn can walk. Its tensors are the network's, in the order of its
+// fields. Their names follow from the fields' names as in package nn. Tensors that gotorch's tag calls buffers
+// are buffers. The tensors are kept; nn.Close(m) closes them and leaves the network as it is.
 //
-// What changes a tensor in place is seen on both sides: our optimisers, nn.Load, nn.Copy, gotorch's
-// To. What puts another tensor into a field is not: after gotorch's SetStateDict wrap again, and
-// leave nn.To and nn.Freeze to our own networks.
+// Changes of a tensor in place are seen on both sides: those of package optim, nn.Load, nn.Copy and gotorch's
+// To. A new tensor in a field is not seen. Wrap the network again after gotorch's SetStateDict, and do not
+// use nn.To and nn.Freeze.
 type Module struct {
 	Tensors
 	name    string
@@ -45,12 +44,12 @@ func Wrap(net nn.IModule) *Module {
 		m.forward = func(x upstream.Tensor) upstream.Tensor {
 			y, ok := net.Forward(x).(upstream.Tensor)
 			if !ok {
-				panic(&torch.Error{Op: m.name, Msg: "its result is no gotorch.Tensor: let the last module return one"})
+				panic(&torch.Error{Op: m.name, Msg: "its result is not a gotorch.Tensor: the last module must return one"})
 			}
 			return y
 		}
 	default:
-		panic(&torch.Error{Op: m.name, Msg: "want Forward(gotorch.Tensor) gotorch.Tensor, as of Linear, or Forward(...any) any, as of Sequential"})
+		panic(&torch.Error{Op: m.name, Msg: "it needs Forward(gotorch.Tensor) gotorch.Tensor, like Linear, or Forward(...any) any, like Sequential"})
 	}
 	m.Tensors = mirror(reflect.ValueOf(net), fmt.Sprintf("%T", net))
 	for _, l := range ours.State(m) {
@@ -59,7 +58,7 @@ func Wrap(net nn.IModule) *Module {
 	return m
 }
 
-// Forward maps x as the network does; gradients pass through. It honours torch.NoGrad.
+// Forward calls the network's Forward. Gradients pass through it, and torch.NoGrad applies.
 func (m *Module) Forward(x torch.Tensor) (y torch.Tensor) {
 	run(m.name, x, func() { y = From(m.forward(To(x))) })
 	return y
@@ -110,7 +109,7 @@ func mirrorField(v reflect.Value, f reflect.StructField, path string) any {
 		return nil
 	}
 	if !f.IsExported() {
-		panic(&torch.Error{Op: path, Msg: "gotorch sees exported fields only: begin its name with a capital"})
+		panic(&torch.Error{Op: path, Msg: "gotorch sees exported fields only: begin the name with a capital letter"})
 	}
 	if !list {
 		return mirrorElement(v, path)

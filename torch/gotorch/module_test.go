@@ -209,15 +209,15 @@ func TestModuleErrors(t *testing.T) {
 		want string
 		f    func()
 	}{
-		"no Forward": {"torch: *gotorch_test.noForward.Forward: want Forward(gotorch.Tensor) gotorch.Tensor, as of Linear, or Forward(...any) any, as of Sequential",
+		"no Forward": {"torch: *gotorch_test.noForward.Forward: it needs Forward(gotorch.Tensor) gotorch.Tensor, like Linear, or Forward(...any) any, like Sequential",
 			func() { gotorch.Wrap(&noForward{}) }},
-		"a field that gotorch cannot see": {"torch: *gotorch_test.hidden.fc: gotorch sees exported fields only: begin its name with a capital",
+		"a field that gotorch cannot see": {"torch: *gotorch_test.hidden.fc: gotorch sees exported fields only: begin the name with a capital letter",
 			func() { gotorch.Wrap(&hidden{fc: linear}) }},
 		"a shape that does not fit": {"torch: *nn.LinearModule.Forward([4 5]): mat1 and mat2 shapes cannot be multiplied (4x5 and 3x2)",
 			func() { gotorch.Wrap(linear).Forward(torch.Ones([]int{4, 5}, torch.Float32)) }},
 		"two numbers an image": {"torch: aten::reshape([4,2]): shape '[4]' is invalid for input of size 8",
 			func() { gotorch.Wrap(linear).Energy(torch.Ones([]int{4, 3}, torch.Float32)) }},
-		"a Sequential that ends in no tensor": {"torch: *nn.SequentialModule.Forward: its result is no gotorch.Tensor: let the last module return one",
+		"a Sequential that ends in no tensor": {"torch: *nn.SequentialModule.Forward: its result is not a gotorch.Tensor: the last module must return one",
 			func() { gotorch.Wrap(theirs.Sequential(&counter{})).Forward(torch.Scalar(1)) }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,9 +1,8 @@
-// Package nn has the layers of the networks, as plain structs over tensors, and the walk that
-// names their state.
+// Package nn has layers of networks, and functions that list, save and load a network's tensors by name.
 //
-// A layer's constructor needs an open scope; its tensors are kept until [Close]. Weights start at
-// zero until [Init] draws them, each layer by PyTorch's default unless its options say otherwise.
-// A network is a struct of layers: names, order and files follow from its fields.
+// A layer is a struct of tensors. Its constructor needs an open scope, and its tensors are kept until [Close].
+// [Init] draws the weights, by PyTorch's defaults unless the layer's options say otherwise; before Init they
+// are zero. A network is a struct of layers. The fields give its tensors their names and their order.
 //
 //	type mlp struct{ Hidden, Out *nn.Linear }
 //	net := &mlp{nn.NewLinear(784, 256, nn.LinearOptions{}), nn.NewLinear(256, 10, nn.LinearOptions{})}
@@ -17,16 +16,16 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Mode says what batch norm normalises by.
+// Mode selects the statistics that batch norm uses.
 type Mode int
 
 const (
 	Eval       Mode = iota // the running statistics
-	Train                  // the batch, and the running statistics move
-	BatchStats             // the batch; nothing moves
+	Train                  // the batch's, which also update the running statistics
+	BatchStats             // the batch's, without an update
 )
 
-// Weights says how a layer's weights start.
+// Weights selects the distribution of a layer's first weights.
 type Weights int
 
 const (
@@ -61,10 +60,10 @@ func NewLinear(in, out int, o LinearOptions) *Linear {
 // Forward maps [n,in] to [n,out].
 func (l *Linear) Forward(x torch.Tensor) torch.Tensor { return x.Linear(l.Normalized(), l.Bias) }
 
-// Normalized is the weight that Forward uses: divided by its spectral norm where there is one.
+// Normalized is the weight that Forward uses. With spectral norm that is Weight divided by its norm.
 func (l *Linear) Normalized() torch.Tensor { return l.apply(l.Weight) }
 
-// PowerIterate moves the estimate of the spectral norm by one power iteration.
+// PowerIterate improves the estimate of the spectral norm by one power iteration.
 func (l *Linear) PowerIterate() { l.iterate(l.Weight) }
 
 func (l *Linear) reset(rng *torch.RNG) { initWeight(l.weights, l.Weight, l.Bias, l.Spectral, rng) }
@@ -100,10 +99,10 @@ func (c *Conv2d) Forward(x torch.Tensor) torch.Tensor {
 	return x.Conv2d(c.Normalized(), c.Bias, torch.Conv2dOptions{Stride: c.opt.Stride, Padding: c.opt.Padding})
 }
 
-// Normalized is the weight that Forward uses: divided by its spectral norm where there is one.
+// Normalized is the weight that Forward uses. With spectral norm that is Weight divided by its norm.
 func (c *Conv2d) Normalized() torch.Tensor { return c.apply(c.Weight) }
 
-// PowerIterate moves the estimate of the spectral norm by one power iteration.
+// PowerIterate improves the estimate of the spectral norm by one power iteration.
 func (c *Conv2d) PowerIterate() { c.iterate(c.Weight) }
 
 func (c *Conv2d) reset(rng *torch.RNG) { initWeight(c.opt.Weights, c.Weight, c.Bias, c.Spectral, rng) }

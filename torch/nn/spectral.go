@@ -18,8 +18,8 @@ func newSpectral(on bool, out, rest int) Spectral {
 	return Spectral{WeightU: vector(out), WeightV: vector(rest)}
 }
 
-// apply returns W/σ with σ = uᵀWv; the gradient passes through σ but not through u and v, as in
-// Miyato et al. 2018 and PyTorch.
+// apply returns W/σ with σ = uᵀWv. The gradient passes through σ but not through u and v, as in Miyato et al.
+// 2018 and PyTorch.
 func (s Spectral) apply(w torch.Tensor) torch.Tensor {
 	if !s.WeightU.Defined() {
 		return w
@@ -43,7 +43,7 @@ func (s Spectral) iterate(w torch.Tensor) {
 	})
 }
 
-// start draws u and lets it settle, as PyTorch's fifteen iterations do.
+// start draws u and makes fifteen power iterations, as PyTorch does.
 func (s Spectral) start(w torch.Tensor, rng *torch.RNG) {
 	if !s.WeightU.Defined() {
 		return

@@ -11,11 +11,11 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Leaf is one tensor of a module: a parameter, or a buffer (state that no gradient moves).
+// Leaf is a tensor of a module. It is a parameter, or a buffer, which no gradient changes.
 type Leaf struct {
 	torch.Entry
 	Buffer  bool // running statistics, spectral-norm vectors
-	Carried bool // a buffer that an average copies rather than averages
+	Carried bool // a buffer that optim.UpdateEMA copies instead of averaging it
 
 	field reflect.Value
 }
@@ -79,7 +79,7 @@ func snake(name string) string {
 	return b.String()
 }
 
-// Entries lists a module's tensors under a prefix, to be saved.
+// Entries lists a module's tensors, to be saved. All names begin with prefix.
 func Entries(prefix string, module any) []torch.Entry {
 	var out []torch.Entry
 	for _, l := range State(module) {
@@ -99,7 +99,7 @@ func Params(module any) []torch.Tensor {
 	return out
 }
 
-// CountParams is the number of parameters, buffers not counted.
+// CountParams is the number of parameters, without buffers.
 func CountParams(module any) int {
 	n := 0
 	for _, t := range Params(module) {
@@ -115,8 +115,8 @@ func Close(module any) {
 	}
 }
 
-// Load copies tensors named prefix+name into the module. Every tensor of the module must be
-// there, with its shape; the error names the first few that are not.
+// Load copies the tensors named prefix+name into the module. Every tensor of the module must be in from with
+// its shape. The error names the first three that are not.
 func Load(module any, prefix string, from map[string]torch.Tensor) error {
 	return torch.Do(func() error {
 		var wrong []string
@@ -138,7 +138,7 @@ func Load(module any, prefix string, from map[string]torch.Tensor) error {
 	})
 }
 
-// Copy copies every tensor of src to dst, a module of the same shape.
+// Copy copies every tensor of src to dst, a module with the same fields.
 func Copy(dst, src any) {
 	from := State(src)
 	torch.NoGrad(func() {
@@ -148,8 +148,8 @@ func Copy(dst, src any) {
 	})
 }
 
-// To moves a module to a device and, for floating-point tensors, a dtype. Its tensors are replaced
-// by new ones: make optimisers afterwards.
+// To moves a module to a device and converts its tensors to a dtype. It replaces the tensors by new ones, so
+// make optimisers after it.
 func To(module any, device torch.Device, dtype torch.DType) {
 	for _, l := range State(module) {
 		next := l.Tensor.Detach().To(dtype).ToDevice(device)
@@ -161,7 +161,7 @@ func To(module any, device torch.Device, dtype torch.DType) {
 	}
 }
 
-// Freeze makes a module's parameters constants: no gradient reaches them any more.
+// Freeze makes a module's parameters constants, which have no gradients.
 func Freeze(module any) {
 	for _, l := range State(module) {
 		l.field.Set(reflect.ValueOf(keep(l.Tensor, false)))
@@ -169,8 +169,8 @@ func Freeze(module any) {
 	}
 }
 
-// Init draws every layer's starting weights. Each layer draws from a source named by its path, so
-// that a change to one layer leaves the others' weights as they were.
+// Init draws the first weights of every layer. Each layer has its own source of random numbers, named by its
+// path, so that a change to one layer does not change the weights of the others.
 func Init(module any, rng *torch.RNG) {
 	layers(reflect.ValueOf(module), "", func(layer initialiser, path string) {
 		torch.NoGrad(func() {

@@ -6,16 +6,16 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Synchronize makes every batch norm of a module normalise by the batches of all of g's processes as
-// one, in the modes Train and BatchStats; their batches must have one size. Gradients are exact: they
-// pass through the statistics to the images of all.
+// Synchronize makes every batch norm of a module use the statistics of the batches of all processes of g
+// together, in the modes Train and BatchStats. All batches must have the same size. Gradients are exact:
+// they pass through the statistics to the images of all processes.
 func Synchronize(module any, g *torch.Group) {
 	layers(reflect.ValueOf(module), "", func(b *BatchNorm, _ string) { b.group = g })
 }
 
-// together is Forward over the batches of all processes. One sum carries the means and variances
-// of each, every process filling its own row; they merge without cancellation (Chan et al. 1979):
-// the whole's variance is the mean of variances plus the variance of means.
+// together is Forward with the statistics of all processes. One sum over the processes collects their means
+// and variances, a row for each process. The variance of the whole is the mean of the variances plus the
+// variance of the means (Chan et al. 1979), which avoids cancellation.
 func (b *BatchNorm) together(x torch.Tensor, mode Mode) torch.Tensor {
 	c, dims, broad := x.Size(1), []int{0, 2, 3}, []int{1, x.Size(1), 1, 1}
 	if x.Dim() == 2 {
@@ -37,7 +37,7 @@ func (b *BatchNorm) together(x torch.Tensor, mode Mode) torch.Tensor {
 	return x.Mul(scale.Reshape(broad...)).Add(shift.Reshape(broad...))
 }
 
-// move is the running statistics' step towards a batch's.
+// move updates the running statistics with a batch's.
 func (b *BatchNorm) move(mean, variance torch.Tensor) {
 	running := []torch.Tensor{b.RunningMean, b.RunningVar}
 	torch.ForeachMul(running, 1-b.Momentum)

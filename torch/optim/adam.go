@@ -1,10 +1,9 @@
-// Package optim has Adam, learning-rate schedules and the average of weights, in Go over tensors,
-// so that their state is named tensors that a checkpoint can hold.
+// Package optim has Adam, learning-rate schedules and moving averages of weights. They are written in Go, so
+// that their state is named tensors, which a checkpoint can have.
 //
-// An optimiser takes a loss: Step finds the gradients and moves the parameters, and nothing is left to
-// be zeroed. It keeps its state until Close, and Entries and Load carry it through files. The learning
-// rate is an argument, for schedules are pure functions of the step: a resumed run needs no more of
-// them than its number.
+// Adam.Step takes a loss, computes the gradients and updates the parameters. There are no gradients to set
+// to zero. Adam keeps its state until Close; Entries and Load save and restore it. The learning rate is an
+// argument of Step. Schedules are functions of the step, so a resumed run needs only the number of its step.
 //
 //	adam := optim.NewAdam(nn.Params(net), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
 //	defer adam.Close()
@@ -25,13 +24,13 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// AdamOptions of [NewAdam]. Set every field: zero is a value, as in Beta1 = 0.
+// AdamOptions are options of [NewAdam]. Set every field: zero is not a default but a value, as in Beta1 = 0.
 type AdamOptions struct {
 	Beta1       float64 `yaml:"beta1"`        // decay of the mean gradient
 	Beta2       float64 `yaml:"beta2"`        // decay of the mean squared gradient
 	Eps         float64 `yaml:"eps"`          // added to the root of the mean square; PyTorch's default is 1e-8
 	WeightDecay float64 `yaml:"weight_decay"` // L2 penalty's factor, added to the gradient
-	Clip        float64 `yaml:"clip"`         // greatest norm of the whole gradient, longer ones are scaled to it; 0: no limit
+	Clip        float64 `yaml:"clip"`         // largest norm of the whole gradient, which is scaled down to it; 0 means no limit
 }
 
 // Adam is torch.optim.Adam (Kingma & Ba 2015). Its arithmetic runs over all parameters at once
@@ -39,14 +38,14 @@ type AdamOptions struct {
 type Adam struct {
 	opt    AdamOptions
 	params []torch.Tensor
-	avg    []torch.Tensor // exp_avg; none when Beta1 is 0, where it is the gradient itself
+	avg    []torch.Tensor // exp_avg; nil if Beta1 is 0, because then it is the gradient
 	sq     []torch.Tensor // exp_avg_sq
 	steps  int
 	group  *torch.Group
 }
 
-// NewAdam makes an optimiser of params, which stay the caller's. It needs an open scope; Close
-// frees its state.
+// NewAdam makes an optimiser of params, which the caller still has to close. It needs an open scope. Close
+// frees the optimiser's state.
 func NewAdam(params []torch.Tensor, o AdamOptions) *Adam {
 	a := &Adam{opt: o, params: params}
 	for _, p := range params {
@@ -65,11 +64,11 @@ func (a *Adam) Close() {
 	}
 }
 
-// Share makes Step use the mean of the gradients of g's processes.
+// Share makes Step use the mean gradient over the processes of g.
 func (a *Adam) Share(g *torch.Group) { a.group = g }
 
-// Step moves the parameters along −∂loss/∂params with learning rate lr. A parameter that the loss
-// does not reach stays, and so do its moments.
+// Step updates the parameters to lower the loss, with learning rate lr. If the loss does not depend on a
+// parameter, the parameter and its moments stay as they are.
 func (a *Adam) Step(loss torch.Tensor, lr float64) {
 	torch.Tidy(func() torch.Tensor {
 		a.Apply(a.group.Grads(loss, a.params), lr)
@@ -77,8 +76,8 @@ func (a *Adam) Step(loss torch.Tensor, lr float64) {
 	})
 }
 
-// Apply is Step with the gradients at hand, in the order of the parameters; the zero Tensor skips
-// one. It overwrites grads.
+// Apply is Step with given gradients, in the order of the parameters. The zero Tensor skips a parameter.
+// Apply overwrites grads.
 func (a *Adam) Apply(grads []torch.Tensor, lr float64) {
 	a.steps++
 	var p, g, m, v []torch.Tensor
@@ -134,13 +133,13 @@ func (a *Adam) update(p, g, m, v []torch.Tensor, lr float64) {
 	torch.ForeachAddcdiv(p, m, root, -lr/correct1)
 }
 
-// Steps is how many updates were made.
+// Steps is the number of updates so far.
 func (a *Adam) Steps() int { return a.steps }
 
-// SetSteps makes the next update the one after so many.
+// SetSteps sets the number of updates so far.
 func (a *Adam) SetSteps(n int) { a.steps = n }
 
-// Entries lists the state under a prefix, to be saved.
+// Entries lists the state, to be saved. All names begin with prefix.
 func (a *Adam) Entries(prefix string) []torch.Entry {
 	var out []torch.Entry
 	for i, t := range a.avg {
@@ -152,7 +151,7 @@ func (a *Adam) Entries(prefix string) []torch.Entry {
 	return out
 }
 
-// Load restores what Entries saved after steps updates.
+// Load restores the state that Entries listed after the given number of updates.
 func (a *Adam) Load(prefix string, from map[string]torch.Tensor, steps int) error {
 	return torch.Do(func() error {
 		for _, e := range a.Entries(prefix) {

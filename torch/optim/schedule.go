@@ -2,7 +2,7 @@ package optim
 
 // Schedules are pure functions of the step, so that a resumed run needs no state.
 
-// Linear is 1 until step hold·total and then falls linearly to floor at step total.
+// Linear is 1 until step hold·total. Then it falls linearly and is floor at step total.
 func Linear(step, total int, hold, floor float64) float64 {
 	start := hold * float64(total)
 	if float64(step) <= start || total == 0 {
@@ -20,7 +20,7 @@ func WarmUp(step, steps int) float64 {
 	return float64(step+1) / float64(steps)
 }
 
-// Drops multiplies by factor at each of the given steps.
+// Drops starts at 1 and is multiplied by factor at each of the given steps.
 func Drops(step int, factor float64, at ...int) float64 {
 	f := 1.0
 	for _, s := range at {

@@ -10,9 +10,9 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Beside reports the time of f, and where Debian's python3-torch is installed that of a Python
-// statement on the same threads in the same run, with their ratio: below 1 f is faster. Both sides
-// report their fastest round, which is what a busy machine disturbs least.
+// Beside reports the time of f. If Debian's python3-torch is installed, it also reports the time of a Python
+// statement with the same number of threads, and the ratio of the two: below 1, f is faster. Both times are
+// those of the fastest round, which other work on the machine disturbs least.
 func Beside(b *testing.B, f func(), setUp, statement string) {
 	b.Helper()
 	n := calls(f)
@@ -39,7 +39,7 @@ func Best(f func()) float64 {
 	return best
 }
 
-// calls is how many calls of f make a round of 20 ms.
+// calls is the number of calls of f in a round of 20 ms.
 func calls(f func()) int {
 	f()
 	n := 1

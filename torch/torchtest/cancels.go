@@ -10,9 +10,9 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Cancels runs job to its end, then again and again with a context that ends when the job looks at it
-// for the first time, the second, and so on (a dozen of them, evenly, where there are more). Each
-// time the job must return context.Canceled, and no tensor may be left.
+// Cancels runs job once to its end. Then it runs job again with contexts that are cancelled when the job
+// checks them for the first time, for the second time, and so on. If there are more than a dozen checks it
+// tries a dozen of them. Each cancelled job must return context.Canceled and leave no tensor.
 func Cancels(t *testing.T, job func(ctx context.Context) error) {
 	t.Helper()
 	before := torch.Live()
@@ -27,7 +27,7 @@ func Cancels(t *testing.T, job func(ctx context.Context) error) {
 	}
 }
 
-// counting is a context that ends itself when Err is called for the last time that it allows.
+// counting is a context that is cancelled by call number last of Err.
 type counting struct {
 	context.Context
 	end   context.CancelFunc
@@ -35,7 +35,7 @@ type counting struct {
 	last  int64
 }
 
-// endsAt returns a context that ends at a look; 0: never.
+// endsAt returns a context that is cancelled by call number last of Err; 0 means never.
 func endsAt(t *testing.T, last int64) *counting {
 	ctx, end := context.WithCancel(t.Context())
 	t.Cleanup(end)

@@ -17,10 +17,9 @@ import (
 //go:embed testdata/standin_cuda.cc
 var standIn string
 
-// OnGPU calls f with a GPU: this machine's last, or else a stand-in in another process that runs the
-// calling test once more, with a libtorch whose CUDA half is made of the CPU's memory
-// (testdata/standin_cuda.cc). The same binary serves: that half is found at run time. There are two
-// such GPUs, which refuse tensors of several devices in one operator.
+// OnGPU calls f with a GPU. It is the machine's last one. On a machine without GPUs, OnGPU runs the calling
+// test again in another process, with a simulated CUDA half of libtorch that computes on the CPU
+// (testdata/standin_cuda.cc). It has two GPUs and refuses operators on tensors of several devices.
 func OnGPU(t *testing.T, f func(gpu torch.Device)) {
 	t.Helper()
 	if os.Getenv(idle) != "" {
@@ -34,7 +33,7 @@ func OnGPU(t *testing.T, f func(gpu torch.Device)) {
 	own := filepath.Dir(torch.LibraryPath())
 	_, err := os.Stat(filepath.Join(own, "libtorch_cuda.so"))
 	if system := strings.HasPrefix(own, "/usr/lib") || strings.HasPrefix(own, "/lib"); err == nil || !system {
-		t.Skip("the stand-in takes the place of nothing but a system's libtorch without CUDA")
+		t.Skip("the simulated GPU works only with a system's libtorch without CUDA")
 	}
 	lib, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
@@ -53,21 +52,21 @@ func OnGPU(t *testing.T, f func(gpu torch.Device)) {
 	again(t, "LD_LIBRARY_PATH="+lib+":"+os.Getenv("LD_LIBRARY_PATH"))
 }
 
-// idle is set by third_party/cuda.sh, which makes a libtorch with idle GPUs, and idleCounts in the
-// process of [OnIdleGPUs]: the file in which they count.
+// Environment variables. third_party/cuda.sh, which makes a libtorch with idle GPUs, sets idle. OnIdleGPUs
+// sets idleCounts to the file of their counts.
 const idle, idleCounts = "LIEBM_TEST_IDLE_GPUS", "IDLE_COUNTS"
 
-// IdleCounts is what idle GPUs were asked to do in this process: copies to them, how many of those came
-// from memory that is not pinned, copies from them, waits for them, kernels, and calls of the runtime
-// while each was current, without which it has no context.
+// IdleCounts counts the calls of CUDA in this process: copies to GPUs, those of them from memory that is not
+// pinned, copies from GPUs, waits, kernels, and calls while each GPU was current. A GPU without calls has no
+// context.
 type IdleCounts struct {
 	ToGPU, FromPageable, ToHost, Waits, Kernels int64
 	Uses                                        [2]int64
 }
 
-// OnIdleGPUs calls f, in another process that runs the calling test once more, with libtorch's real CUDA
-// half on two GPUs whose kernels do not run (testdata/idle_cuda.c). Without them it skips the test:
-// third_party/cuda.sh makes them.
+// OnIdleGPUs runs the calling test again in another process, and calls f there. That process has libtorch's
+// real CUDA half and two simulated GPUs, on which no kernel runs (testdata/idle_cuda.c). third_party/cuda.sh
+// makes them; without them the test is skipped.
 func OnIdleGPUs(t *testing.T, f func(counts func() IdleCounts)) {
 	t.Helper()
 	if os.Getenv(idle) == "" {

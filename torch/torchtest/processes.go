@@ -23,9 +23,10 @@ type Process struct {
 	Code   int // exit status; -1 after a signal
 }
 
-// Processes runs the calling test in n more processes of the test binary, with torchrun's variables
-// and extra ones ("NAME=value"), and returns how they ended. In those processes it calls child with
-// the group's options and returns nil: the test should then return.
+// Processes runs the calling test in n more processes of the test binary and returns how they ended; with
+// -short it skips the test. Their
+// environment has torchrun's variables and env ("NAME=value"). In those processes Processes calls child with
+// the group's options and returns nil; the test should then return.
 func Processes(t *testing.T, n int, child func(o torch.GroupOptions), env ...string) []Process {
 	t.Helper()
 	if os.Getenv("LIEBM_TEST_PROCESS") != "" {
@@ -35,6 +36,9 @@ func Processes(t *testing.T, n int, child func(o torch.GroupOptions), env ...str
 		require.NoError(t, torch.SetThreads(1))
 		child(o)
 		return nil
+	}
+	if testing.Short() {
+		t.Skip("starts processes")
 	}
 	port := FreePort(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
@@ -58,7 +62,7 @@ func Processes(t *testing.T, n int, child func(o torch.GroupOptions), env ...str
 	return ended
 }
 
-// FreePort is a TCP port of this machine that nobody used a moment ago.
+// FreePort returns a TCP port of this machine that was free a moment ago.
 func FreePort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,4 +1,4 @@
-// Package torchtest has what tests of tensor code share: scopes that count, golden files and
+// Package torchtest has helpers for tests of tensor code: scopes that check for leaks, golden files and
 // comparisons.
 package torchtest
 
@@ -12,7 +12,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Run runs f as a subtest in a scope of its own and fails it if a tensor outlives the scope.
+// Run runs f as a subtest in its own scope, and fails the subtest if a tensor outlives the scope.
 func Run(t *testing.T, name string, f func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) { t.Helper(); Scope(t, func() { f(t) }) })
@@ -26,7 +26,7 @@ func Scope(t testing.TB, f func()) {
 	require.Equal(t, before, torch.Live(), "tensors outlived their scope: close what is kept")
 }
 
-// Golden is a file of arrays that a script beside it wrote.
+// Golden is a file of expected arrays. A script beside the file writes it.
 type Golden struct {
 	t      testing.TB
 	path   string
