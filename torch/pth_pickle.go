@@ -88,7 +88,7 @@ type pthPart struct {
 func (p *pthPart) narrow(view any) error {
 	t, ok := view.(*types.Tuple)
 	if !ok || t.Len() != 3 {
-		return errors.New("a view wants (key, start, elements)")
+		return errors.New("a view needs (key, start, elements)")
 	}
 	start, isInt := t.Get(1).(int)
 	numel, isInt2 := t.Get(2).(int)
@@ -111,14 +111,14 @@ type pthTensor struct {
 // three are missing in older files.
 func rebuildTensor(args ...any) (any, error) {
 	if len(args) < 4 {
-		return nil, errors.New("a tensor wants (storage, offset, shape, stride)")
+		return nil, errors.New("a tensor needs (storage, offset, shape, stride)")
 	}
 	part, isPart := args[0].(*pthPart)
 	offset, isInt := args[1].(int)
 	shape, isShape := ints(args[2])
 	stride, isStride := ints(args[3])
 	if !isPart || !isInt || !isShape || !isStride {
-		return nil, errors.New("a tensor wants (storage, offset, shape, stride)")
+		return nil, errors.New("a tensor needs (storage, offset, shape, stride)")
 	}
 	if len(args) > 6 {
 		if d, ok := args[6].(*types.Dict); args[6] != nil && (!ok || d.Len() > 0) {
@@ -147,7 +147,7 @@ func ints(v any) (out []int, ok bool) {
 // firstArgument replaces the calls that make a parameter of a tensor, or a torch.Size of a tuple.
 func firstArgument(args ...any) (any, error) {
 	if len(args) == 0 {
-		return nil, errors.New("it wants an argument")
+		return nil, errors.New("it needs an argument")
 	}
 	return args[0], nil
 }

@@ -23,10 +23,9 @@ type Process struct {
 	Code   int // exit status; -1 after a signal
 }
 
-// Processes runs the calling test in n more processes of the test binary and returns how they ended; with
-// -short it skips the test. Their
+// Processes runs the calling test in n more processes of the test binary and returns how they ended. Their
 // environment has torchrun's variables and env ("NAME=value"). In those processes Processes calls child with
-// the group's options and returns nil; the test should then return.
+// the group's options and returns nil; the test should then return. With -short it skips the test.
 func Processes(t *testing.T, n int, child func(o torch.GroupOptions), env ...string) []Process {
 	t.Helper()
 	if os.Getenv("LIEBM_TEST_PROCESS") != "" {
