@@ -81,6 +81,9 @@ func someImages(t *testing.T, n int) *data.Set {
 }
 
 func TestARunIsMeasuredOnFashionMNIST(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures 300 samples, 20 seconds")
+	}
 	dir := tinyRun(t)
 	m := open(t, dir)
 	records, err := AssessRun(t.Context(), dir, RunOptions{Samples: SampleOptions{N: 300, Seed: 3, Seconds: map[string]float64{"train": 7}}, Outliers: OutlierOptions{Gamma: 0.1}}, Setup{})

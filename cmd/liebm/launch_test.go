@@ -56,6 +56,9 @@ func training(t *testing.T, out, steps string) []string {
 }
 
 func TestTwoProcessesTrainUnder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes that train, 20 seconds")
+	}
 	for name, place := range map[string]func(port, rank string) []string{
 		"Slurm": func(port, rank string) []string {
 			return []string{"SLURM_JOB_ID=4242", "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2", "SLURM_NTASKS=2", "SLURM_STEP_TASKS_PER_NODE=2",
@@ -81,6 +84,9 @@ func TestTwoProcessesTrainUnder(t *testing.T) {
 // The arguments are those that Debian's torchrun needs (docs/parallel.md): 1.13 fails at its own logs
 // without --tee, and 2.6 meets by a file since it was built without libuv.
 func TestTwoProcessesTrainUnderTorchrun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes that train, 20 seconds")
+	}
 	torchrun, err := exec.LookPath("torchrun")
 	if err != nil {
 		t.Skip("torchrun is not installed: apt install python3-torch")
@@ -97,6 +103,9 @@ func TestTwoProcessesTrainUnderTorchrun(t *testing.T) {
 }
 
 func TestAKilledProcessEndsTheRunAndLeavesItToResume(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes that train, 20 seconds")
+	}
 	out, port := filepath.Join(t.TempDir(), "run"), torchtest.FreePort(t)
 	ranks := launch(t, func(rank string) []string {
 		return []string{"MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + port, "WORLD_SIZE=2", "RANK=" + rank}

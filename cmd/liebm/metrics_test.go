@@ -43,6 +43,9 @@ func record(t *testing.T, args ...string) (r eval.Record) {
 }
 
 func TestMetricsOfARun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs Inception, a minute")
+	}
 	dir, weights := trained(t), modelstest.InceptionFile(t)
 
 	r := record(t, "metrics", "is", dir, "--weights", weights, "--n", "6", "--splits", "2", "--seed", "3")

@@ -37,6 +37,9 @@ func checkFolder(t *testing.T, dir string, rows, cols, n int) {
 }
 
 func TestUsesOfARun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a q, a minute")
+	}
 	dir := trained(t, "--set", "target=erm", "--set", "inference.stem=4", "--set", "inference.widths=[4,4,4]")
 	for name, test := range map[string]func(*testing.T, string){"reconstruct": reconstructs, "restore": restores,
 		"conditional": samplesClasses, "interpolate": interpolates, "score": scores} {
