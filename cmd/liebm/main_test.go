@@ -58,6 +58,9 @@ func pretrained(t *testing.T) string {
 }
 
 func TestFromPretrainingToReport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("pretrains, trains and measures, 40 seconds")
+	}
 	h, out := pretrained(t), filepath.Join(t.TempDir(), "run")
 	records, err := train.ReadMetrics(filepath.Join(h, "metrics.jsonl"))
 	require.NoError(t, err)
