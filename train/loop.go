@@ -36,6 +36,7 @@ type loop struct {
 	step    func(i int) ([]Metric, error)
 	save    func(w io.Writer) error
 	samples func(step int, tb *tensorBoard) ([]Metric, error) // called every log.samples steps; may be nil
+	picture func(path string) error                           // draws samples of the networks as a divergence left them; may be nil
 	warn    func(mean []Metric) string                        // a warning about the metrics, or ""; may be nil
 	watch   Watch
 	group   *torch.Group // its processes step together; rank 0 records and saves
@@ -60,6 +61,7 @@ func (l *loop) drive(ctx context.Context) (err error) {
 
 	r := recorder{metrics: metrics, tb: tb, began: time.Now()}
 	warned := map[string]bool{}
+	var recent []MetricsLine
 	for i := l.start; i < l.steps(); i++ {
 		if err := l.ended(ctx); err != nil {
 			return l.stop(err, i)
@@ -68,8 +70,9 @@ func (l *loop) drive(ctx context.Context) (err error) {
 		if errors.Is(err, torch.ErrPeerLost) {
 			return l.stop(err, i)
 		}
+		recent = append(recent[max(0, len(recent)-history+1):], MetricsLine{i + 1, byName(values)})
 		if err != nil {
-			return err
+			return l.explain(err, recent)
 		}
 		r.add(values)
 		done, p := i+1, Progress{Step: i + 1, Steps: l.steps(), Metrics: values}
@@ -106,6 +109,34 @@ func (l *loop) drive(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// history is the number of steps before a divergence that a run keeps the metrics of, each on its own.
+const history = 50
+
+// explain leaves the metrics of the last steps and a picture in the run folder if training diverged. It returns the
+// failure, joined with errors of its own.
+func (l *loop) explain(failure error, recent []MetricsLine) (err error) {
+	var d *Diverged
+	if !errors.As(failure, &d) {
+		return failure
+	}
+	defer func() { err = errors.Join(failure, err) }()
+	name := fmt.Sprintf("divergence-%08d", d.Step+1)
+	metrics, err := openMetrics(l.run.Path(name + ".jsonl"))
+	if err != nil {
+		return err
+	}
+	defer closing(metrics, &err)
+	for _, line := range recent {
+		if err := metrics.Write(line.Step, line.Values); err != nil {
+			return err
+		}
+	}
+	if l.picture == nil {
+		return nil
+	}
+	return l.picture(l.run.Path(samplesFolder, name+".png"))
 }
 
 // follow is drive on a process that neither records nor saves.
@@ -180,15 +211,21 @@ func (r *recorder) mean() []Metric {
 	return out
 }
 
-func (r *recorder) write(step int, values []Metric) error {
-	byName := map[string]float64{}
+func byName(values []Metric) map[string]float64 {
+	all := map[string]float64{}
 	for _, m := range values {
-		byName[m.Name] = m.Value
+		all[m.Name] = m.Value
+	}
+	return all
+}
+
+func (r *recorder) write(step int, values []Metric) error {
+	for _, m := range values {
 		if err := r.tb.Scalar(step, "train/"+m.Name, m.Value); err != nil {
 			return err
 		}
 	}
-	if err := r.metrics.Write(step, byName); err != nil {
+	if err := r.metrics.Write(step, byName(values)); err != nil {
 		return err
 	}
 	return r.tb.Flush()

@@ -137,7 +137,7 @@ func (t *Trainer) drive(ctx context.Context, run *runDir, set *data.Set, o Optio
 				return err
 			})
 			if err != nil {
-				return nil, err
+				return t.metrics(loss), err
 			}
 			settled, err := budget.share(i+1, &t.cfg, o.Group)
 			if err == nil && settled && run != nil {
@@ -156,7 +156,7 @@ func (t *Trainer) drive(ctx context.Context, run *runDir, set *data.Set, o Optio
 			}
 			return o.Evaluate(ctx, samples)
 		},
-		warn: warnOfCollapse,
+		picture: t.drawDiverged, warn: warnOfCollapse,
 	}
 	drive, finish := l.drive, func() error { return finished(run) }
 	if run == nil {
@@ -217,38 +217,57 @@ func (t *Trainer) reload(run *runDir, failure error) error {
 	return nil
 }
 
-// drawGrid writes samples of the averaged networks, 8×8, from the same latents every time.
+// drawGrid writes samples of the averaged networks, from the same latents every time.
 func (t *Trainer) drawGrid(run *runDir, step int, tb *tensorBoard) error {
+	picture, side, err := t.grid(t.AvgG, t.AvgE)
+	if err != nil {
+		return err
+	}
+	if err := writePicture(run.Path(samplesFolder, fmt.Sprintf("step-%08d.png", step)), picture); err != nil {
+		return err
+	}
+	return tb.Image(step, "samples", picture, side, side)
+}
+
+// drawDiverged writes samples of the networks as a divergence left them.
+func (t *Trainer) drawDiverged(path string) error {
+	picture, _, err := t.grid(t.G, t.E)
+	if err != nil {
+		return err
+	}
+	return writePicture(path, picture)
+}
+
+// grid returns samples, 8×8, as a PNG, and its height and width.
+func (t *Trainer) grid(g *models.Generator, e *models.Energy) (picture []byte, side int, err error) {
 	const n = 64
 	images := t.cfg.pictures()
-	err := torch.Do(func() error {
+	err = torch.Do(func() error {
 		rng := torch.NewRNG(t.cfg.Seed, 0, "grid")
-		images.add(drawSamples(t.AvgG, t.AvgE.Frozen(t.dtype), t.cfg, nn.BatchStats, t.cfg.Chain.Steps, rng, n))
+		images.add(drawSamples(g, e.Frozen(t.dtype), t.cfg, nn.BatchStats, t.cfg.Chain.Steps, rng, n))
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	set, err := images.set("", nil)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	img, err := data.Grid(set.Pixels(), set.Shape, 8)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	var buf bytes.Buffer
-	if err := png.Encode(&buf, img); err != nil {
-		return err
-	}
-	path := run.Path("samples", fmt.Sprintf("step-%08d.png", step))
+	err = png.Encode(&buf, img)
+	return buf.Bytes(), img.Bounds().Dx(), err
+}
+
+func writePicture(path string, picture []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	if err := data.WriteAtomic(path, func(w io.Writer) error { _, err := w.Write(buf.Bytes()); return err }); err != nil {
-		return err
-	}
-	return tb.Image(step, "samples", buf.Bytes(), img.Bounds().Dy(), img.Bounds().Dx())
+	return data.WriteAtomic(path, func(w io.Writer) error { _, err := w.Write(picture); return err })
 }
 
 // quickSamples are images of the averaged G alone, normalised by the batch, for a measurement during

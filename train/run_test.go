@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -245,6 +246,13 @@ func TestADivergenceGoesBackToTheLastCheckpoint(t *testing.T) {
 	saved, err := ReadConfig(dir)
 	require.NoError(t, err)
 	assert.InDelta(t, 3*0.343, saved.OptE.LR, 1e-9, "the config tells the rate in force")
+	last := fmt.Sprintf("divergence-%08d", diverged.Step+1)
+	lines, err := ReadMetrics(filepath.Join(dir, last+".jsonl"))
+	require.NoError(t, err, "the numbers that led to it")
+	require.NotEmpty(t, lines)
+	assert.Equal(t, diverged.Step+1, lines[len(lines)-1].Step)
+	assert.Contains(t, lines[len(lines)-1].Values, diverged.Name)
+	assert.FileExists(t, filepath.Join(dir, "samples", last+".png"))
 }
 
 func TestWeightsThatAreNotFiniteAreNotSaved(t *testing.T) {

@@ -26,6 +26,8 @@ const (
 	infoFile    = "run.json"
 	metricsFile = "metrics.jsonl"
 	lockFile    = ".lock"
+
+	samplesFolder = "samples"
 )
 
 // ErrNoCheckpoint says that a run has not saved a checkpoint yet, so that it can only start at step 0.
