@@ -62,6 +62,29 @@ func LoadModel(dir string, device torch.Device) (*Model, error) {
 	return m, err
 }
 
+// LoadPretrained reads the encoder of the pretraining run in dir, as a model without E and G. The caller closes it.
+func LoadPretrained(dir string, device torch.Device) (*Model, error) {
+	c, err := ReadSSLConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := EncoderPath(dir)
+	h, err := LoadEncoder(path, c.Data.Range)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{H: h, Config: Config{Data: c.Data, Energy: models.EnergyConfig{Channels: c.Encoder.Channels}}}
+	err = torch.Do(func() error {
+		nn.To(h, device, torch.Float32)
+		nn.Freeze(h)
+		return nil
+	})
+	if err == nil {
+		m.SHA256, err = fileSHA256(path)
+	}
+	return m, err
+}
+
 // NeedsEncoder reports whether anything in the training reads h.
 func (c Config) NeedsEncoder() bool {
 	return c.Energy.Posterior != models.NoLatent || (c.Target == ERM && c.Rho > 0)

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/train"
 )
 
 // probeFlags are those of the metrics of a run's features.
@@ -27,6 +29,7 @@ func probeCommand() *cli.Command {
 in batches of 1,000, on the training split without augmentation. The accuracies are those on the test split.
 
 	liebm metrics probe --run runs/em --on h
+	liebm metrics probe --run runs/encoder    # of liebm pretrain
 	liebm metrics probe --run runs/em --on f --json`,
 		Flags: probeFlags(&cli.StringFlag{Name: "on", Value: "h", Usage: "features of f (the energy) or h (the encoder), both before their heads"}, epochsFlag()),
 		Action: func(c *cli.Context) error {
@@ -34,7 +37,7 @@ in batches of 1,000, on the training split without augmentation. The accuracies 
 			if err != nil {
 				return err
 			}
-			m, setup, err := openRun(c)
+			m, setup, err := openProbed(c, on)
 			if err != nil {
 				return err
 			}
@@ -63,6 +66,20 @@ func networksOf(c *cli.Context) ([]string, error) {
 	default:
 		return nil, fmt.Errorf("--on %s: use f or h", on)
 	}
+}
+
+// openProbed is openRun that also opens a pretraining run if h alone is read.
+func openProbed(c *cli.Context, on []string) (*train.Model, study.Setup, error) {
+	dir := c.String("run")
+	if _, err := train.ReadSSLConfig(dir); err != nil || slices.Contains(on, "f") {
+		return openRun(c)
+	}
+	setup, err := newSetup(c)
+	if err != nil {
+		return nil, setup, err
+	}
+	m, err := train.LoadPretrained(dir, setup.Device)
+	return m, setup, err
 }
 
 func tsneCommand() *cli.Command {
@@ -98,7 +115,7 @@ func tsne(c *cli.Context) error {
 	if n := c.Int("probe"); n > 0 {
 		o.Probe = &study.ProbeOptions{N: n, Epochs: c.Int("epochs"), Seed: o.Seed}
 	}
-	m, setup, err := openRun(c)
+	m, setup, err := openProbed(c, on)
 	if err != nil {
 		return err
 	}
