@@ -16,9 +16,26 @@ import (
 // WriteAtomic replaces the file at path by what write writes. The bytes go to a temporary file beside it, which takes
 // the name once they are on the disk. So path holds all of the old bytes or all of the new at every instant, also after a
 // power cut. On an error, or a panic in write, the temporary file is removed and path stays as it was.
+//
+// The new file has the permissions of the old one. If path is a symbolic link, the file that it names is replaced. A
+// device or a pipe, such as /dev/stdout, is written to and not replaced.
 func WriteAtomic(path string, write func(io.Writer) error) (err error) {
-	dir := filepath.Dir(path)
-	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithPermissions(0o666))
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return writeThrough(path, write)
+	}
+	name := path
+	for range maxLinks { // also a link to a file that does not exist yet
+		target, err := os.Readlink(name)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(name), target)
+		}
+		name = target
+	}
+	dir := filepath.Dir(name)
+	file, err := renameio.NewPendingFile(name, renameio.WithTempDir(dir), renameio.WithPermissions(0o666), renameio.WithExistingPermissions())
 	if err != nil {
 		return WriteError(path, err)
 	}
@@ -33,6 +50,18 @@ func WriteAtomic(path string, write func(io.Writer) error) (err error) {
 	}
 	if err == nil {
 		err = syncFolder(dir)
+	}
+	return WriteError(path, err)
+}
+
+// maxLinks is the number of links that Linux follows.
+const maxLinks = 40
+
+// writeThrough writes to a device or a pipe.
+func writeThrough(path string, write func(io.Writer) error) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		err = errors.Join(write(file), file.Close())
 	}
 	return WriteError(path, err)
 }

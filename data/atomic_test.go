@@ -48,6 +48,40 @@ func TestWriteAtomicReplaces(t *testing.T) {
 	assert.NotZero(t, info.Mode()&0o044, "others may read it, as far as the umask lets them")
 }
 
+func TestWriteAtomicKeepsLinksModesAndPipes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir("far", 0o777))
+	require.NoError(t, os.WriteFile("far/private", []byte("old"), 0o600))
+	require.NoError(t, os.Symlink("private", "far/hop"))
+	require.NoError(t, os.Symlink("far/hop", "link"))
+	require.NoError(t, os.Symlink("far/later", "early"))
+	for _, link := range []string{"link", "early"} {
+		require.NoError(t, WriteAtomic(link, writing("new")))
+		info, err := os.Lstat(link)
+		require.NoError(t, err)
+		assert.NotZero(t, info.Mode()&os.ModeSymlink, "%s is still a link", link)
+	}
+	info, err := os.Stat("far/private")
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode())
+	assert.Equal(t, "new", contents(t, "far")["private"])
+	assert.Equal(t, "new", contents(t, "far")["later"])
+
+	require.NoError(t, syscall.Mkfifo("pipe", 0o666))
+	read := make(chan string)
+	go func() {
+		text, _ := os.ReadFile("pipe")
+		read <- string(text)
+	}()
+	require.NoError(t, WriteAtomic("pipe", writing("through")))
+	assert.Equal(t, "through", <-read)
+	require.EqualError(t, WriteAtomic("/dev/full", writing("x")), "write /dev/full: no space left on device; what was saved before is intact: free space and run the same command again")
+	info, err = os.Stat("/dev/full")
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&os.ModeCharDevice)
+	require.ErrorContains(t, WriteAtomic("far", writing("x")), "write far: is a directory")
+}
+
 func TestWriteAtomicShowsNothingBeforeTheEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	require.NoError(t, WriteAtomic(path, func(w io.Writer) error {
