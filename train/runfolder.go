@@ -90,7 +90,7 @@ func createRun(path string, resume bool) (*runDir, error) {
 	}
 	err = fit(path, resume) // again, since another process may have used the folder before the lock
 	if err == nil {
-		err = data.RemoveTemporaries(path)
+		err = clean(path, resume)
 	}
 	if err != nil {
 		lock.Close()
@@ -160,7 +160,7 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 	if step < 0 {
 		return fmt.Errorf("train: a checkpoint of step %d", step)
 	}
-	if err := data.WriteAtomic(r.Path(fmt.Sprintf("checkpoint-%08d.safetensors", step)), write); err != nil {
+	if err := data.WriteAtomic(r.Path(checkpointFile(step)), write); err != nil {
 		return err
 	}
 	delete(r.damaged, step)
@@ -180,6 +180,8 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 	}
 	return nil
 }
+
+func checkpointFile(step int) string { return fmt.Sprintf("checkpoint-%08d.safetensors", step) }
 
 var checkpointName = regexp.MustCompile(`^checkpoint-(\d{8,})\.safetensors$`)
 
@@ -236,16 +238,37 @@ func fit(path string, resume bool) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("look into the run folder: %w", err)
 	case resume && !isRun:
-		return fmt.Errorf("%s holds no run (it has no %s): check the path, or train one there", path, configFile)
+		return fmt.Errorf("%s holds no run (it has no %s): check the path, or start one there, without --resume", path, configFile)
 	case resume:
 		return nil
 	case isRun:
 		return fmt.Errorf("%s already holds a run: resume it, or choose another folder", path)
 	}
-	for _, entry := range entries { // a run that was killed before it wrote its config may start again
-		if name := entry.Name(); name != lockFile && !data.IsTemporary(name) {
+	for _, entry := range entries {
+		if name := entry.Name(); name != lockFile && !data.IsTemporary(name) && !slices.Contains(beforeConfig(), name) {
 			return fmt.Errorf("%s is not empty (it has %s): choose another folder; only a run, with a %s, can be resumed", path, name, configFile)
 		}
+	}
+	return nil
+}
+
+// beforeConfig names the files that may be written before config.yaml. A folder with nothing else is that of a run that
+// was killed at its start, and a new run may use it.
+func beforeConfig() []string { return []string{encoderFile, infoFile, checkpointFile(0)} }
+
+// clean removes the files that a killed process left and that no start writes again: temporaries and, for a new run, the
+// checkpoint of an import.
+func clean(path string, resume bool) error {
+	for _, dir := range []string{path, filepath.Join(path, samplesFolder)} {
+		if err := data.RemoveTemporaries(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if resume {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(path, checkpointFile(0))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }

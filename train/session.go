@@ -61,7 +61,11 @@ func resume(run *runDir, load func(path string) error, o Options) error {
 
 // writeInfo writes run.json, or adds an entry to it when a run is resumed.
 func writeInfo(run *runDir, step int, seed uint64, set *data.Set, o Options) error {
-	if info, err := run.Info(); err == nil && o.Resume {
+	if o.Resume {
+		info, err := run.Info()
+		if err != nil {
+			return err
+		}
 		host, _ := os.Hostname()
 		info.Resumed = append(info.Resumed, Resume{Step: step, Time: time.Now().UTC(), Host: host, Command: os.Args})
 		sum := set.SHA256()

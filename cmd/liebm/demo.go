@@ -45,7 +45,10 @@ func demo(c *cli.Context) error {
 		return err
 	}
 	// The encoder's folder moves into the run's at the end. A demo that was interrupted continues.
-	encoder := filepath.Clean(out) + "-pretraining"
+	encoder, kept := filepath.Clean(out)+"-pretraining", filepath.Join(out, "pretraining")
+	if isRun(kept) {
+		encoder = kept
+	}
 	if isRun(encoder) {
 		if ssl, err = train.ReadSSLConfig(encoder); err != nil {
 			return err
@@ -78,8 +81,10 @@ func demo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(encoder, filepath.Join(out, "pretraining")); err != nil {
-		return err
+	if encoder != kept {
+		if err := os.Rename(encoder, kept); err != nil {
+			return err
+		}
 	}
 	page, err := study.WriteReport(out)
 	if err != nil {
