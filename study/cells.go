@@ -2,6 +2,7 @@ package study
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -136,8 +137,10 @@ type Cell struct {
 	Encoder  string      `json:"encoder"`             // the preset that pretrained its encoder
 	Diverged string      `json:"diverged,omitempty"`  // why training ended early, for good
 	WentBack bool        `json:"went_back,omitempty"` // training diverged, went back and ended with smaller steps
-	Values   eval.Values `json:"-"`                   // everything that was measured, as in fd_no_mcmc or auroc/constant
-	Curve    []Point     `json:"-"`                   // the distance of G alone in the course of training
+	Values   eval.Values `json:"values"`              // everything that was measured, as in fd_no_mcmc or auroc/constant
+	Curve    []Point     `json:"curve,omitempty"`     // the distance of G alone in the course of training
+
+	Config json.RawMessage `json:"config"` // complete, with the keys of config.yaml
 }
 
 // A Point of a curve.
@@ -189,6 +192,9 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	}
 	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.data + "-em", Settings: c.settings, Encoder: c.folder.data + "-" + c.encoder,
 		WentBack: c.over == "" && cfg.OptE.LR != c.config.OptE.LR}
+	if r.Config, err = config.JSON(cfg); err != nil {
+		return r, false, err
+	}
 	info, err := train.ReadInfo(c.dir(seed))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return r, false, err

@@ -156,8 +156,8 @@ func (p *Plan) Print(w io.Writer) error {
 	return err
 }
 
-// Run trains and measures the models, writes the results of every study to the plan's folder, and returns
-// them. When ctx ends it saves and returns ctx.Err(); another Run of the same plan goes on. Processes with
+// Run trains and measures the models, writes the results of every study and a README.md to the plan's folder,
+// and returns them. When ctx ends it saves and returns ctx.Err(); another Run of the same plan goes on. Processes with
 // the same folder share the work: a model that another process is training is left to it.
 func (p *Plan) Run(ctx context.Context, s Setup) ([]*Result, error) {
 	if slices.ContainsFunc(p.folders, func(f *folder) bool { return len(f.planned()) > 0 }) {
@@ -195,5 +195,5 @@ func (p *Plan) run(ctx context.Context, s Setup) (results []*Result, err error) 
 		}
 		results = append(results, r)
 	}
-	return results, nil
+	return results, WritePages(p.out)
 }

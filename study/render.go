@@ -27,18 +27,57 @@ func (r *Result) Markdown() string {
 	for _, p := range pictures {
 		fmt.Fprintf(&b, "\n![%s](%s)\n", p.Caption, p.File)
 	}
-	if len(r.Trends) == 0 {
-		return b.String()
-	}
-	fmt.Fprintf(&b, "\n| the paper's trend | here | seeds | better | worse |\n|---|---|---|---|---|\n")
-	for _, t := range r.Trends {
-		if t.Seeds == 0 {
-			fmt.Fprintf(&b, "| %s | %s | | | |\n", t.Text, t.Verdict())
-			continue
-		}
-		fmt.Fprintf(&b, "| %s | %s | %d of %d | %.4g | %.4g |\n", t.Text, t.Verdict(), t.Shown, t.Seeds, t.Means["better"], t.Means["worse"])
-	}
+	r.trends(&b)
 	return b.String()
+}
+
+// trends writes what the models show of the paper's claims, and every other number of the models compared.
+func (r *Result) trends(b *strings.Builder) {
+	if len(r.Trends) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n\n| the paper's trend | here | number | seeds | better | worse | gain | 95 %% interval | tie band |\n%s\n", verdictNote, "|"+strings.Repeat("---|", 9))
+	for _, t := range r.Trends {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | ± %.2g |\n", t.Text, t.verdict(), t.Name, t.line(), t.Tie)
+	}
+	others := 0
+	for _, t := range r.Trends {
+		others += len(t.Others)
+	}
+	if others == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nEverything else that was measured of the models compared:\n\n| trend | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 7))
+	for _, t := range r.Trends {
+		for _, o := range t.Others {
+			fmt.Fprintf(b, "| %s | %s | %s |\n", t.Text, o.Name, o.line())
+		}
+	}
+}
+
+// verdictNote says how verdicts are reached.
+var verdictNote = fmt.Sprintf(`A verdict compares models of the same seed, data order and encoder, and needs %d seeds. "Shows" and "contradicts": the 95 %%
+interval of the mean gain (Student's t) leaves out 0, and the gain is larger than the tie band. "Tie": the interval is inside
+the band. Everything else is "undecided". A gain above 0 is an improvement, whatever the number's direction.`, MinSeeds)
+
+// verdict is the verdict, and why it is no other where that is not plain.
+func (t Trend) verdict() string {
+	if t.Diverged > 0 {
+		return fmt.Sprintf("%s (%d diverged)", t.Verdict, t.Diverged)
+	}
+	return string(t.Verdict)
+}
+
+// line is the contrast in cells of a table.
+func (c Contrast) line() string {
+	if c.Seeds == 0 {
+		return "0 | | | | "
+	}
+	interval := ""
+	if c.Interval != nil {
+		interval = fmt.Sprintf("%+.3g to %+.3g", c.Interval[0], c.Interval[1])
+	}
+	return fmt.Sprintf("%d | %.4g | %.4g | %+.3g | %s", c.Seeds, c.Means["better"], c.Means["worse"], c.Gain, interval)
 }
 
 // table writes the rows: the published figures, and ours after them.

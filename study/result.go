@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -48,14 +46,6 @@ type Row struct {
 	Notes     []string               `json:"notes,omitempty"`     // how training went, where it went badly
 }
 
-// A Trend is a claim of the paper, and in how many seeds it showed.
-type Trend struct {
-	Text  string      `json:"text"`
-	Shown int         `json:"shown"`
-	Seeds int         `json:"seeds"` // that were compared
-	Means eval.Values `json:"means"` // of better and worse, over the seeds; infinite where a model diverged for good
-}
-
 // A Curve is a variant's distance in the course of training, the mean over seeds.
 type Curve struct {
 	Label  string  `json:"label"`
@@ -66,19 +56,6 @@ type Curve struct {
 type Picture struct {
 	File    string `json:"file"`
 	Caption string `json:"caption"`
-}
-
-// Verdict says in words how often the trend showed.
-func (t Trend) Verdict() string {
-	switch {
-	case t.Seeds == 0:
-		return "not measured"
-	case t.Shown == t.Seeds:
-		return "shows"
-	case t.Shown == 0:
-		return "does not show"
-	}
-	return "mixed"
 }
 
 // result reads what there is of a study's models, and draws its pictures.
@@ -190,41 +167,6 @@ func (r Row) values(column string) (all []float64) {
 		}
 	}
 	return all
-}
-
-// judge compares the two numbers of a claim seed by seed. A model that diverged for good is worse than
-// any other.
-func (c claim) judge(sc Scale, cells map[string][]Cell) Trend {
-	t := Trend{Text: c.text, Means: eval.Values{}}
-	value := func(of Cell, metric string) (float64, bool) {
-		if of.Diverged != "" && !c.larger {
-			return math.Inf(1), true
-		}
-		if rest, ok := strings.CutPrefix(metric, "fd"); ok { // claims name the distance of the mini scale
-			metric = sc.distance() + rest
-		}
-		v, ok := of.Values[metric]
-		return v, ok
-	}
-	var better, worse []float64
-	for _, a := range cells[c.better.variant] {
-		for _, b := range cells[c.worse.variant] {
-			x, okX := value(a, c.better.metric)
-			y, okY := value(b, c.worse.metric)
-			if a.Seed != b.Seed || !okX || !okY {
-				continue
-			}
-			t.Seeds++
-			if c.larger && x > y || !c.larger && x < y*(1+c.slack) {
-				t.Shown++
-			}
-			better, worse = append(better, x), append(worse, y)
-		}
-	}
-	if t.Seeds > 0 {
-		t.Means["better"], t.Means["worse"] = stat.Mean(better, nil), stat.Mean(worse, nil)
-	}
-	return t
 }
 
 // meanCurve is the mean over seeds, at the steps that all of them reached.

@@ -2,6 +2,7 @@ package study
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/liebm/liebm/torch"
 )
@@ -110,6 +111,14 @@ func (sc Scale) distance() string {
 		return "fid"
 	}
 	return "fd"
+}
+
+// metric is the name of a number at the scale. Claims name the distance of the mini scale.
+func (sc Scale) metric(name string) string {
+	if rest, ok := strings.CutPrefix(name, "fd"); ok {
+		return sc.distance() + rest
+	}
+	return name
 }
 
 func (sc Scale) distanceTitle() string {

@@ -42,17 +42,6 @@ type row struct {
 	variation string
 }
 
-// A claim is a trend that the paper reports: for every seed, one number should be better than another.
-type claim struct {
-	text          string
-	better, worse reading
-	larger        bool    // the larger number is the better one, as for an AUROC
-	slack         float64 // better may be worse by this share, and still counts as similar
-}
-
-// A reading is one number of a variant.
-type reading struct{ variant, metric string }
-
 // Names lists the studies that [Named] knows.
 func Names() (names []string) {
 	for _, s := range studies() {

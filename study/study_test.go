@@ -46,23 +46,76 @@ func TestPresetsHaveTable12sHyperparameters(t *testing.T) {
 	}
 }
 
-func TestAClaimIsJudgedSeedBySeed(t *testing.T) {
-	cells := map[string][]Cell{
-		"a": {{Seed: 1, Values: eval.Values{"fd": 10}}, {Seed: 2, Values: eval.Values{"fd": 30}}, {Seed: 3, Values: eval.Values{"fd": 1}}},
-		"b": {{Seed: 1, Values: eval.Values{"fd": 20}}, {Seed: 2, Values: eval.Values{"fd": 20}}},
-		"c": {{Seed: 1, Diverged: "step 3"}},
+func TestAClaimNeedsPairedSeedsAndAnInterval(t *testing.T) {
+	cells := func(name string, values ...eval.Values) (all []Cell) {
+		for i, v := range values {
+			all = append(all, Cell{Name: name, Seed: uint64(i + 1), Values: v})
+		}
+		return all
 	}
-	judged := claim{better: reading{"a", "fd"}, worse: reading{"b", "fd"}}.judge(Mini(), cells)
-	assert.Equal(t, Trend{Shown: 1, Seeds: 2, Means: eval.Values{"better": 20, "worse": 20}}, judged, "seed 3 has no partner")
-	assert.Equal(t, "mixed", judged.Verdict())
-	judged = claim{better: reading{"a", "fd"}, worse: reading{"b", "fd"}, slack: 0.6}.judge(Mini(), cells)
-	assert.Equal(t, "shows", judged.Verdict(), "within the slack is similar")
-	judged = claim{better: reading{"b", "fd"}, worse: reading{"c", "fd"}}.judge(Mini(), cells)
-	assert.Equal(t, "shows", judged.Verdict(), "a model that diverged is worse than any other")
-	text, err := json.Marshal(judged)
+	fds := func(name string, values ...float64) (all []Cell) {
+		for i, v := range values {
+			all = append(all, Cell{Name: name, Seed: uint64(i + 1), Values: eval.Values{"fd": v, "mse": 1, "auroc/noise": 0.9, "auroc/noise/low": 0.8}})
+		}
+		return all
+	}
+	diverged := fds("b", 20, 21, 22)
+	diverged[1].Diverged = "step 3"
+	for name, c := range map[string]struct {
+		a, b  []Cell
+		slack float64
+		want  Verdict
+	}{
+		"clearly better":              {a: fds("a", 10, 11, 12), b: fds("b", 20, 22, 21), want: Shows},
+		"clearly worse":               {a: fds("a", 20, 22, 21), b: fds("b", 10, 11, 12), want: Contradicts},
+		"seeds disagree":              {a: fds("a", 10, 30, 12), b: fds("b", 20, 22, 21), want: Undecided},
+		"two seeds":                   {a: fds("a", 10, 11), b: fds("b", 20, 22), want: Undecided},
+		"seed 3 has no partner":       {a: fds("a", 10, 11, 12), b: fds("b", 20, 22), want: Undecided},
+		"surely better, by a trifle":  {a: fds("a", 19.9, 20.9, 21.9), b: fds("b", 20, 21, 22), want: Tie},
+		"worse by less than slack":    {a: fds("a", 20.9, 22.1, 23), b: fds("b", 20, 21, 22), slack: 0.1, want: Shows},
+		"worse by more than slack":    {a: fds("a", 30, 31, 32), b: fds("b", 20, 21, 22), slack: 0.1, want: Contradicts},
+		"a model diverged":            {a: fds("a", 10, 11, 12), b: diverged, want: Undecided},
+		"the number was not measured": {a: cells("a", eval.Values{}), b: fds("b", 20), want: NotMeasured},
+	} {
+		got := claim{better: reading{"a", "fd"}, worse: reading{"b", "fd"}, slack: c.slack}.judge(Mini(), map[string][]Cell{"a": c.a, "b": c.b})
+		assert.Equal(t, c.want, got.Verdict, name)
+	}
+	got := claim{better: reading{"a", "fd"}, worse: reading{"b", "fd"}}.judge(Mini(), map[string][]Cell{"a": fds("a", 10, 11, 12), "b": fds("b", 20, 22, 21)})
+	assert.InDelta(t, 10, got.Gain, 1e-12)
+	assert.InDelta(t, 10-4.302653*math.Sqrt(1./3), got.Interval[0], 1e-5, "t with 2 degrees of freedom; the gains are 10, 11, 9")
+	assert.InDelta(t, 0.05*21, got.Tie, 1e-12)
+	var others []string
+	for _, o := range got.Others {
+		others = append(others, o.Name)
+	}
+	assert.Equal(t, []string{"auroc/noise", "mse"}, others, "what else was measured of both, without ends of intervals")
+	area := claim{better: reading{"a", "auroc/noise"}, worse: reading{"b", "auroc/noise"}}.judge(Mini(), map[string][]Cell{
+		"a": cells("a", eval.Values{"auroc/noise": 0.95}), "b": cells("b", eval.Values{"auroc/noise": 0.9})})
+	assert.InDelta(t, 0.05, area.Gain, 1e-12, "the larger area is the better one")
+}
+
+func TestPagesAreWrittenFromJSON(t *testing.T) {
+	dir := t.TempDir()
+	_, err := ReadResults(dir)
+	assert.ErrorContains(t, err, "no results")
+	s, err := Named("table9")
 	require.NoError(t, err)
-	assert.Contains(t, string(text), `"worse":"Infinity"`)
-	assert.Equal(t, "not measured", claim{better: reading{"a", "x"}, worse: reading{"b", "x"}}.judge(Mini(), cells).Verdict())
+	r := s.lay(Mini(), map[string][]Cell{"em": {{Name: "em", Seed: 1, Values: eval.Values{"auroc/constant": 0.9}}}})
+	r.Command = "liebm reproduce table9"
+	require.NoError(t, r.write(dir))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "stability.md"), []byte("# Long runs\n"), 0o666))
+	page, err := os.ReadFile(filepath.Join(dir, "table9.md"))
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(dir, "table9.md")))
+	require.NoError(t, WritePages(dir))
+	again, err := os.ReadFile(filepath.Join(dir, "table9.md"))
+	require.NoError(t, err)
+	assert.Equal(t, string(page), string(again), "the JSON holds the whole result")
+	readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	require.NoError(t, err)
+	for _, want := range []string{"    liebm reproduce table9\n", "| [table9](table9.md) | augmentation of negative samples", "| not measured |", "[Long runs](stability.md)"} {
+		assert.Contains(t, string(readme), want)
+	}
 }
 
 func TestATableShowsOursBesideThePublished(t *testing.T) {
@@ -79,13 +132,14 @@ func TestATableShowsOursBesideThePublished(t *testing.T) {
 	assert.Contains(t, page, "| EM | 0.95 | 0.97 | 0.82 | 0.77 | 0.85 ± 0.071 | 1 ± 0 | 0.5 ± 0 |", "the published row, and ours after it")
 	assert.Contains(t, page, "| EJM | 0.95 | 0.94 | 0.81 | 0.73 |  |  |  |", "a model that was not trained stays empty")
 	assert.Contains(t, page, "EM w/o Aug: seed 2 diverged at step 7: loss_e is NaN.")
-	assert.Contains(t, page, "| 1 of 1 | 0.8 | 0.7 |", "trends are judged by seed")
+	assert.Contains(t, page, "| not measured (1 diverged) |")
 	assert.Contains(t, page, "Fashion-MNIST")
 	assert.Contains(t, page, "Mean ± standard deviation over 2 seeds")
 
 	text, err := json.Marshal(r)
 	require.NoError(t, err)
-	assert.NotContains(t, string(text), "psnr", "a page has the numbers that it shows, and no others")
+	assert.Contains(t, string(text), `"psnr":3`, "JSON has every number of a model")
+	assert.NotContains(t, page, "psnr", "a page has the numbers that it shows, and no others")
 	var again Result
 	require.NoError(t, json.Unmarshal(text, &again))
 	assert.Equal(t, page, again.Markdown(), "JSON holds the whole result")

@@ -21,12 +21,13 @@ func reproduceCommand() *cli.Command {
 		Usage:     "train the models that a table or figure of the paper compares, and show our figures beside the published ones",
 		ArgsUsage: "NAME...",
 		Description: `NAME is table1 to table12, fig6 to fig9, or bfloat16. Each leaves NAME.md and NAME.json in --out, and plots
-or pictures where it has any. A model that several of them compare is trained once, in a run folder of its
+or pictures where it has any; README.md lists what they show of the paper. A verdict needs three seeds. A model that several of them compare is trained once, in a run folder of its
 own. Ctrl-C saves, and the same command goes on. Processes with the same --out share the work.
 
 	liebm reproduce fig6 --scale mini                        # Fashion-MNIST: minutes for each model on two CPU cores
 	liebm reproduce table9 table10 --seeds 1,2,3
 	liebm reproduce fig6 --scale mini --dry-run              # print the plan: models, steps, minutes
+	liebm reproduce --pages docs/results                     # write the pages again, without training
 	liebm reproduce table1 --scale paper --dry-run           # steps, GPU-hours, disk
 	liebm reproduce table1 --scale paper --weights W.pth     # train on a GPU; W.pth is pytorch-fid's file
 
@@ -41,6 +42,7 @@ them with published ones. --scale paper is the published setting (Table 12).`,
 			&cli.Float64Flag{Name: "minutes", Usage: "stop after this time, as Ctrl-C does (default: when all is done)"},
 			&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
 			&cli.StringFlag{Name: "weights", Usage: "pytorch-fid's Inception `FILE`, for FID and IS at --scale paper"},
+			&cli.StringFlag{Name: "pages", Usage: "train nothing: write the pages of the results in `FOLDER` again, from their JSON"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and stop"},
 			jsonFlag(), deviceFlag(),
 		},
@@ -49,6 +51,12 @@ them with published ones. --scale paper is the published setting (Table 12).`,
 }
 
 func reproduce(c *cli.Context) error {
+	if dir := c.String("pages"); dir != "" {
+		if c.NArg() > 0 {
+			return fmt.Errorf("--pages writes the pages of all results in %s: leave out %s", dir, strings.Join(c.Args().Slice(), " "))
+		}
+		return study.WritePages(dir)
+	}
 	plan, err := studyPlan(c)
 	if err != nil {
 		return err

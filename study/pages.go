@@ -1,0 +1,119 @@
+package study
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/liebm/liebm/data"
+)
+
+// ReadResults reads the results of studies in dir, in the order of [Names], and judges their trends again.
+func ReadResults(dir string) (all []*Result, err error) {
+	for _, s := range studies() {
+		path := filepath.Join(dir, s.Name+".json")
+		if !exists(path) {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var r Result
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		r.Trends = nil
+		cells := map[string][]Cell{}
+		for _, c := range r.Cells {
+			cells[c.Name] = append(cells[c.Name], c)
+		}
+		for _, c := range s.claims {
+			r.Trends = append(r.Trends, c.judge(Scale{paper: r.Scale == "paper"}, cells))
+		}
+		all = append(all, &r)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s has no results of liebm reproduce, such as fig6.json", dir)
+	}
+	return all, nil
+}
+
+// WritePages writes the pages of the results in dir again, from their JSON, and README.md, which lists
+// every claim with its verdict. Other pages (*.md) in dir are listed by their titles.
+func WritePages(dir string) error {
+	results, err := ReadResults(dir)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if err := r.write(dir); err != nil {
+			return err
+		}
+	}
+	others, err := otherPages(dir, results)
+	if err != nil {
+		return err
+	}
+	return data.WriteAtomic(filepath.Join(dir, "README.md"), func(w io.Writer) error {
+		_, err := io.WriteString(w, contents(results)+others)
+		return err
+	})
+}
+
+// contents is the page that lists the claims of results.
+func contents(results []*Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# The paper's comparisons\n\nMade by\n\n")
+	var settings []string
+	for _, r := range results {
+		if r.Command != "" {
+			fmt.Fprintf(&b, "    %s\n", r.Command)
+		}
+		if r.Setting != "" && !slices.Contains(settings, r.Setting) {
+			settings = append(settings, r.Setting)
+		}
+	}
+	fmt.Fprintf(&b, "\nand written by `liebm reproduce --pages FOLDER` from the JSON beside each page, which has the complete config and every\nnumber of every model.\n\n%s\n\n%s\n", strings.Join(settings, "\n\n"), verdictNote)
+	fmt.Fprintf(&b, "\n| page | the paper's trend | here | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 9))
+	for _, r := range results {
+		link := fmt.Sprintf("[%s](%s.md)", r.Name, r.Name)
+		if len(r.Trends) == 0 {
+			fmt.Fprintf(&b, "| %s | %s | | | | | | | |\n", link, r.Title)
+		}
+		for _, t := range r.Trends {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", link, t.Text, t.verdict(), t.Name, t.line())
+		}
+	}
+	return b.String()
+}
+
+// otherPages lists the pages in dir that are not of results, by their first lines.
+func otherPages(dir string, results []*Result) (string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".md")
+		if name == "README" || slices.ContainsFunc(results, func(r *Result) bool { return r.Name == name }) {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		title, _, _ := bytes.Cut(text, []byte("\n"))
+		fmt.Fprintf(&b, "- [%s](%s.md)\n", strings.TrimLeft(string(title), "# "), name)
+	}
+	if b.Len() == 0 {
+		return "", nil
+	}
+	return "\nOther pages:\n\n" + b.String(), nil
+}

@@ -1,0 +1,168 @@
+package study
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/liebm/liebm/eval"
+)
+
+// A claim is a trend that the paper reports: one number of a model should be better than another's.
+type claim struct {
+	text          string
+	better, worse reading
+	slack         float64 // the claim is that better is worse by this share at most; 0: that it is better
+}
+
+// A reading is one number of a variant.
+type reading struct{ variant, metric string }
+
+// A Trend is a claim of the paper, judged on models of the same seeds.
+type Trend struct {
+	Text    string  `json:"text"`
+	Verdict Verdict `json:"verdict"`
+	Tie     float64 `json:"tie"` // gains of this size and below count as equal
+	Contrast
+	Diverged int        `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
+	Others   []Contrast `json:"others,omitempty"`   // every other number that was measured of both models
+}
+
+// A Contrast compares one number of two models, seed by seed.
+type Contrast struct {
+	Name     string      `json:"name"`
+	Seeds    int         `json:"seeds"`
+	Means    eval.Values `json:"means"`              // of better and worse
+	Gain     float64     `json:"gain"`               // mean difference, above 0 where better has the better number
+	Interval *[2]float64 `json:"interval,omitempty"` // of the gain, 95 %, by Student's t; nil: fewer than two seeds
+}
+
+// A Verdict says what seeds show of a claim.
+type Verdict string
+
+// The verdicts. With fewer than [MinSeeds] seeds a claim is always undecided.
+const (
+	Shows       Verdict = "shows"       // the interval is above 0, and the mean gain above the tie band
+	Contradicts Verdict = "contradicts" // the interval is below 0, and the mean gain below the tie band
+	Tie         Verdict = "tie"         // the interval is inside the tie band
+	Undecided   Verdict = "undecided"
+	NotMeasured Verdict = "not measured"
+)
+
+// MinSeeds is how many paired seeds a verdict needs.
+const MinSeeds = 3
+
+// tieBand is the gain that counts as a tie: .01 of areas, accuracies and SSIM, 0.1 dB of PSNR, and 5 % of
+// distances and errors. It was chosen before the models were trained.
+func tieBand(metric string, mean float64) float64 {
+	switch {
+	case !largerIsBetter(metric) || strings.HasPrefix(metric, "is"):
+		return 0.05 * math.Abs(mean)
+	case strings.HasPrefix(metric, "psnr"):
+		return 0.1
+	}
+	return 0.01
+}
+
+func largerIsBetter(metric string) bool {
+	return slices.ContainsFunc([]string{"auroc", "is", "psnr", "ssim", "linear", "knn5", "precision", "recall", "images_per_second"},
+		func(kind string) bool { return strings.HasPrefix(metric, kind) })
+}
+
+// judge compares the two numbers of a claim on pairs of models of one seed.
+func (c claim) judge(sc Scale, cells map[string][]Cell) Trend {
+	t := Trend{Text: c.text}
+	var pairs [][2]eval.Values
+	for _, a := range cells[c.better.variant] {
+		for _, b := range cells[c.worse.variant] {
+			switch {
+			case a.Seed != b.Seed:
+			case a.Diverged != "" || b.Diverged != "":
+				t.Diverged++
+			default:
+				pairs = append(pairs, [2]eval.Values{a.Values, b.Values})
+			}
+		}
+	}
+	t.Contrast = contrast(pairs, sc.metric(c.better.metric), sc.metric(c.worse.metric))
+	t.Tie = tieBand(t.Name, t.Means["worse"])
+	t.Verdict = t.judge(c.slack)
+	if c.better.variant == c.worse.variant || len(pairs) == 0 {
+		return t
+	}
+	for _, name := range slices.Sorted(maps.Keys(pairs[0][0])) {
+		if name != t.Name && bears(name) {
+			if other := contrast(pairs, name, name); other.Seeds > 0 {
+				t.Others = append(t.Others, other)
+			}
+		}
+	}
+	return t
+}
+
+// bears reports whether a number tells how good a model is. Ends of intervals and counts do not.
+func bears(name string) bool {
+	last := name[strings.LastIndex(name, "/")+1:]
+	return last != "low" && last != "high" && !strings.HasPrefix(name, "seconds") && !strings.HasPrefix(name, "nfe") && name != "is_std" && name != "n"
+}
+
+// contrast compares a number of the first of each pair with one of the second.
+func contrast(pairs [][2]eval.Values, first, second string) Contrast {
+	c := Contrast{Name: first, Means: eval.Values{}}
+	var better, worse, gains []float64
+	for _, p := range pairs {
+		x, okX := p[0][first]
+		y, okY := p[1][second]
+		if !okX || !okY || math.IsInf(x, 0) || math.IsInf(y, 0) {
+			continue
+		}
+		gain := y - x
+		if largerIsBetter(first) {
+			gain = x - y
+		}
+		better, worse, gains = append(better, x), append(worse, y), append(gains, gain)
+	}
+	if c.Seeds = len(gains); c.Seeds == 0 {
+		return c
+	}
+	c.Means["better"], c.Means["worse"] = stat.Mean(better, nil), stat.Mean(worse, nil)
+	c.Gain = stat.Mean(gains, nil)
+	if c.Seeds > 1 {
+		half := distuv.StudentsT{Sigma: 1, Nu: float64(c.Seeds - 1)}.Quantile(0.975) * stat.StdErr(stat.StdDev(gains, nil), float64(c.Seeds))
+		c.Interval = &[2]float64{c.Gain - half, c.Gain + half}
+	}
+	return c
+}
+
+// judge says what the contrast shows. A claim with slack asks that the gain is no worse than minus this share.
+func (t Trend) judge(slack float64) Verdict {
+	if t.Seeds == 0 {
+		return NotMeasured
+	}
+	if t.Seeds < MinSeeds || t.Diverged > 0 {
+		return Undecided
+	}
+	low, high := t.Interval[0], t.Interval[1]
+	if slack > 0 {
+		switch bound := -slack * math.Abs(t.Means["worse"]); {
+		case low > bound:
+			return Shows
+		case high < bound:
+			return Contradicts
+		}
+		return Undecided
+	}
+	switch {
+	case low > 0 && t.Gain > t.Tie:
+		return Shows
+	case high < 0 && t.Gain < -t.Tie:
+		return Contradicts
+	case low >= -t.Tie && high <= t.Tie:
+		return Tie
+	}
+	return Undecided
+}
