@@ -57,29 +57,24 @@ func isCIFARBinary(name string, b []byte) bool {
 }
 
 func parseCIFARBinary(b []byte) (*part, error) {
-	var wrong error
+	err := fmt.Errorf("%d bytes are not a whole number of CIFAR rows (%d bytes each, or %d in CIFAR-100): cut short; fetch it again",
+		len(b), layouts[0].stride(), layouts[1].stride())
 	for _, l := range layouts {
 		if len(b) == 0 || len(b)%l.stride() != 0 {
 			continue
 		}
-		if err := l.check(b); err != nil {
-			wrong = err
+		if err = l.check(b); err != nil {
 			continue
 		}
-		n := len(b) / l.stride()
-		p := newCIFAR(l.name, n)
-		for i := range n {
-			at := i * l.stride()
-			p.labels[i] = int32(b[at+l.label])
-			interleave(p.pixels[i*cifarRow:(i+1)*cifarRow], b[at+len(l.limits):at+l.stride()])
+		p := newCIFAR(l.name, len(b)/l.stride())
+		for i := range p.N {
+			row := b[i*l.stride() : (i+1)*l.stride()]
+			p.labels[i] = int32(row[l.label])
+			interleave(p.pixels[i*cifarRow:], row[len(l.limits):], 3)
 		}
 		return p, nil
 	}
-	if wrong != nil {
-		return nil, wrong
-	}
-	return nil, fmt.Errorf("%d bytes are not a whole number of CIFAR rows (%d bytes each, or %d in CIFAR-100): cut short; fetch it again",
-		len(b), layouts[0].stride(), layouts[1].stride())
+	return nil, err
 }
 
 func newCIFAR(name string, n int) *part {
@@ -87,11 +82,29 @@ func newCIFAR(name string, n int) *part {
 		pixels: make([]byte, n*cifarRow), labels: make([]int32, n)}
 }
 
-// interleave turns the three planes of an image into pixels.
-func interleave[T []byte | string](pixels []byte, planes T) {
-	red, green, blue := planes[:cifarPlane], planes[cifarPlane:2*cifarPlane], planes[2*cifarPlane:cifarRow]
-	for i := range cifarPlane {
-		pixels[3*i], pixels[3*i+1], pixels[3*i+2] = red[i], green[i], blue[i]
+// labelled is a part of rows without labels, and of the labels beside them: first … first+classes−1 there, from 0 here.
+func labelled(name string, rows []byte, labels []int, first, classes int) (*part, error) {
+	if len(labels) < 1 || len(rows) != len(labels)*cifarRow {
+		return nil, fmt.Errorf("%d labels for %d images, not one each; fetch it again", len(labels), len(rows)/cifarRow)
+	}
+	p := newCIFAR(name, len(labels))
+	for i, l := range labels {
+		if l < first || l >= first+classes {
+			return nil, fmt.Errorf("label %d is %d: %s has %d…%d", i, l, name, first, first+classes-1)
+		}
+		p.labels[i] = int32(l - first)
+		interleave(p.pixels[i*cifarRow:], rows[i*cifarRow:(i+1)*cifarRow], 3)
+	}
+	return p, nil
+}
+
+// interleave writes c planes as pixels of c channels.
+func interleave(pixels, planes []byte, c int) {
+	size := len(planes) / c
+	for i := range size {
+		for k := range c {
+			pixels[i*c+k] = planes[k*size+i]
+		}
 	}
 }
 

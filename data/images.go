@@ -69,43 +69,7 @@ func decodeImage(b []byte) (frame, error) {
 	return frame{p.Pix, p.H, p.W, p.C}, err
 }
 
-// decodeNPYImage reads [1,3,h,w], [3,h,w], [h,w,3], [h,w,1] or [h,w] of uint8.
-func decodeNPYImage(b []byte) (frame, error) {
-	a, err := parseNPY(b)
-	if err != nil {
-		return frame{}, err
-	}
-	shape := a.Shape
-	if len(shape) == 4 && shape[0] == 1 {
-		shape = shape[1:]
-	}
-	pix, err := pixelsOf(a)
-	if err != nil {
-		return frame{}, err
-	}
-	switch {
-	case len(shape) == 2 && sides(shape[0], shape[1]):
-		return frame{pix, shape[0], shape[1], 1}, nil
-	case len(shape) == 3 && (shape[2] == 3 || shape[2] == 1) && sides(shape[0], shape[1]):
-		return frame{pix, shape[0], shape[1], shape[2]}, nil
-	case len(shape) == 3 && shape[0] == 3 && sides(shape[1], shape[2]):
-		return frame{planar(pix, 3, shape[1]*shape[2]), shape[1], shape[2], 3}, nil
-	}
-	return frame{}, fmt.Errorf("an array of %v is not one image: use [1,3,h,w], [3,h,w], [h,w,3] or [h,w]", a.Shape)
-}
-
 func sides(h, w int) bool { return h >= 1 && w >= 1 && h <= maxSide && w <= maxSide }
-
-// planar turns c planes into pixels.
-func planar(planes []byte, c, size int) []byte {
-	out := make([]byte, len(planes))
-	for i := range size {
-		for k := range c {
-			out[i*c+k] = planes[k*size+i]
-		}
-	}
-	return out
-}
 
 // chooseImages returns the entries of the split, which the names of their folders tell. Labels are the folders of classes,
 // as in torchvision's ImageFolder, or come from EDM's dataset.json.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/liebm/liebm/internal/inflate"
+	"github.com/liebm/liebm/internal/npz"
 )
 
 // SVHN is published as MATLAB 5.0 MAT-files (The MathWorks, "MAT-File Format"). After a header of 128 bytes they have data
@@ -38,13 +39,19 @@ func isMAT(b []byte) bool {
 	return len(b) >= matHead && string(b[126:128]) == "IM" && bytes.HasPrefix(b, []byte("MATLAB 5.0 MAT-file"))
 }
 
+// A matVariable is a named array, column-major.
+type matVariable struct {
+	kind     int // of the elements
+	dims     []int
+	contents []byte
+}
+
 // parseMAT reads a file of SVHN. A compressed variable is inflated once, to the bytes that become the pixels.
 func parseMAT(b []byte) (*part, error) {
 	if !isMAT(b) {
 		return nil, errNotMAT
 	}
-	var p part
-	var labels []int32
+	variables := map[string]matVariable{}
 	for rest, count := b[matHead:], 0; len(rest) > 0; count++ {
 		if count > matMaxVars {
 			return nil, errors.New("more variables than SVHN has; fetch it again")
@@ -59,14 +66,19 @@ func parseMAT(b []byte) (*part, error) {
 			err = fmt.Errorf("an element of type %d, where a variable should be; fetch it again", kind)
 		}
 		if err == nil {
-			err = matVariable(contents, &p, &labels)
+			err = matMatrix(contents, variables)
 		}
 		if err != nil {
 			return nil, err
 		}
 		rest = after
 	}
-	return svhn(&p, labels)
+	p, err := matImages(variables["X"])
+	if err != nil {
+		return nil, err
+	}
+	p.labels, err = matLabels(variables["y"], p.N)
+	return p, err
 }
 
 var errMATShort = errors.New("cut short: an element of the MAT-file ends too early; fetch it again")
@@ -125,65 +137,46 @@ func matError(err error) error {
 	return err
 }
 
-// matVariable reads the elements of a matrix: flags, dimensions, name, contents. It ignores variables other than X and y.
-func matVariable(b []byte, p *part, labels *[]int32) (err error) {
-	var kind int
-	var elements [4][]byte
+// matMatrix reads the elements of a matrix, flags, dimensions, name and contents, if it is called X or y.
+func matMatrix(b []byte, variables map[string]matVariable) (err error) {
+	var v matVariable
+	var elements [3][]byte
 	for i := range elements {
-		if i == 3 && !slices.Contains([]string{"X", "y"}, matName(elements[2])) {
-			return nil
-		}
-		if kind, elements[i], b, err = matElement(b); err != nil {
+		if _, elements[i], b, err = matElement(b); err != nil {
 			return err
 		}
 	}
-	flags, name, contents := elements[0], matName(elements[2]), elements[3]
+	flags, name := elements[0], strings.TrimRight(string(elements[2][:min(len(elements[2]), matMaxName)]), "\x00")
+	if name != "X" && name != "y" {
+		return nil
+	}
+	if v.kind, v.contents, _, err = matElement(b); err != nil {
+		return err
+	}
 	if len(flags) != 8 || flags[1]&0x08 != 0 {
 		return errors.New("a variable that is complex or has no flags; fetch it again")
 	}
-	dims := make([]int64, min(len(elements[1])/4, 8))
-	for i := range dims {
-		dims[i] = int64(int32(binary.LittleEndian.Uint32(elements[1][4*i:])))
+	for n := range slices.Chunk(elements[1][:min(len(elements[1])/4, 8)*4], 4) {
+		v.dims = append(v.dims, int(int32(binary.LittleEndian.Uint32(n))))
 	}
-	if name == "X" {
-		return matImages(kind, contents, dims, p)
-	}
-	*labels, err = matLabels(kind, contents, dims)
-	return err
-}
-
-func matName(b []byte) string { return strings.TrimRight(string(b[:min(len(b), matMaxName)]), "\x00") }
-
-func svhn(p *part, labels []int32) (*part, error) {
-	if p.N == 0 {
-		return nil, errors.New("no variable X of uint8 [32,32,3,n] in it: not a file of SVHN's cropped digits")
-	}
-	if len(labels) != p.N {
-		return nil, fmt.Errorf("%d labels in y for the %d images of X; fetch it again", len(labels), p.N)
-	}
-	for i, l := range labels {
-		if l < 1 || l > 10 {
-			return nil, fmt.Errorf("label %d is %d: SVHN has 1…10, where 10 is the digit 0", i, l)
-		}
-		labels[i] = l % 10
-	}
-	p.kind, p.name, p.labels = arrays, "svhn", labels
-	return p, nil
+	variables[name] = v
+	return nil
 }
 
 // matImages reads X. In column-major order an image is 3,072 bytes in a row: three planes, each column by column.
-func matImages(kind int, pixels []byte, dims []int64, p *part) error {
-	if len(dims) == 3 { // MATLAB drops a last dimension of 1
-		dims = append(dims, 1)
+func matImages(x matVariable) (*part, error) {
+	if len(x.dims) == 3 { // MATLAB drops a last dimension of 1
+		x.dims = append(x.dims, 1)
 	}
-	if len(dims) != 4 || dims[0] != 32 || dims[1] != 32 || dims[2] != 3 || dims[3] < 1 {
-		return fmt.Errorf("its X is %v, not [32 32 3 n]", dims)
+	if len(x.dims) != 4 || x.dims[0] != 32 || x.dims[1] != 32 || x.dims[2] != 3 || x.dims[3] < 1 {
+		return nil, fmt.Errorf("no variable X of uint8 [32 32 3 n] in it, but %v: not a file of SVHN's cropped digits", x.dims)
 	}
-	if kind != miUINT8 || int64(len(pixels)) != dims[3]*matRow {
-		return fmt.Errorf("its X has %d bytes of type %d for %d images, not %d of uint8 (type 2); fetch it again", len(pixels), kind, dims[3], dims[3]*matRow)
+	n := x.dims[3]
+	if x.kind != miUINT8 || len(x.contents) != n*matRow {
+		return nil, fmt.Errorf("its X has %d bytes of type %d for %d images, not %d of uint8 (type 2); fetch it again", len(x.contents), x.kind, n, n*matRow)
 	}
 	var columns [matRow]byte
-	for image := range slices.Chunk(pixels, matRow) {
+	for image := range slices.Chunk(x.contents, matRow) {
 		copy(columns[:], image)
 		for y := range 32 {
 			for x := range 32 {
@@ -193,38 +186,27 @@ func matImages(kind int, pixels []byte, dims []int64, p *part) error {
 			}
 		}
 	}
-	p.Shape, p.pixels = Shape{int(dims[3]), 32, 32, 3}, pixels
-	return nil
+	return &part{kind: arrays, name: "svhn", Shape: Shape{n, 32, 32, 3}, pixels: x.contents}, nil
 }
 
-// matLabels reads y. It is uint8 in the published files, and may be double or int32 if scipy or MATLAB saved it again.
-func matLabels(kind int, b []byte, dims []int64) ([]int32, error) {
-	if len(dims) != 2 || min(dims[0], dims[1]) != 1 {
-		return nil, fmt.Errorf("y is %v, not [n 1]", dims)
+// matTypes are numpy's names of the types of y: uint8 in the published files, others if scipy or MATLAB saved it again.
+var matTypes = map[int]string{miINT8: "|u1", miUINT8: "|u1", miINT32: "<i4", miUINT32: "<u4", miDOUBLE: "<f8"}
+
+// matLabels reads y. The labels are 1…10, where 10 is the digit 0.
+func matLabels(y matVariable, n int) ([]int32, error) {
+	values, err := npz.Array{Header: npz.Header{Type: matTypes[y.kind], Shape: y.dims}, Data: y.contents}.Numbers()
+	if err != nil {
+		return nil, fmt.Errorf("its y: %w", err)
 	}
-	width := map[int]int{miINT8: 1, miUINT8: 1, miINT32: 4, miUINT32: 4, miDOUBLE: 8}[kind]
-	if width == 0 || int64(len(b)) != dims[0]*dims[1]*int64(width) {
-		return nil, fmt.Errorf("y has %d bytes of type %d for %v labels, not integers; fetch it again", len(b), kind, dims)
+	if len(values) != n {
+		return nil, fmt.Errorf("%d labels in y for the %d images of X; fetch it again", len(values), n)
 	}
-	out := make([]int32, 0, len(b)/width)
-	for v := range slices.Chunk(b, width) {
-		switch width {
-		case 1:
-			out = append(out, int32(v[0]))
-		case 4:
-			out = append(out, int32(binary.LittleEndian.Uint32(v)))
-		default:
-			out = append(out, doubleLabel(binary.LittleEndian.Uint64(v)))
+	labels := make([]int32, n)
+	for i, v := range values {
+		if v != math.Trunc(v) || v < 1 || v > 10 {
+			return nil, fmt.Errorf("label %d is %v: SVHN has 1…10, where 10 is the digit 0", i, v)
 		}
+		labels[i] = int32(v) % 10
 	}
-	return out, nil
-}
-
-// doubleLabel is a label of MATLAB's default type, or -1 if it is not a whole number.
-func doubleLabel(bits uint64) int32 {
-	v := math.Float64frombits(bits)
-	if v != math.Trunc(v) || v < 0 || v > 255 {
-		return -1
-	}
-	return int32(v)
+	return labels, nil
 }

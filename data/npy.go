@@ -2,7 +2,6 @@ package data
 
 import (
 	"archive/zip"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,65 +11,20 @@ import (
 	"github.com/liebm/liebm/internal/npz"
 )
 
-// parseNPY reads b, a whole .npy file of a type that images and labels have.
-func parseNPY(b []byte) (npz.Array, error) {
-	a, err := npz.Parse(b)
-	if err == nil {
-		err = checkArray(a)
-	}
-	return a, err
-}
-
-func checkArray(a npz.Array) error {
-	size, ok := itemSizes[a.Type]
-	if !ok {
-		return fmt.Errorf("elements of type %.12q: images are uint8 and labels integers; convert it with astype", a.Type)
-	}
-	return a.Check(size)
-}
-
-var itemSizes = map[string]int{"|u1": 1, "<i8": 8, "<i4": 4, "<i2": 2, "<u2": 2, "<u4": 4, "<f4": 4, "<f8": 8}
-
 // pixelsOf are the elements of an array of uint8 in C order.
 func pixelsOf(a npz.Array) ([]byte, error) {
 	if a.Type != "|u1" {
-		return nil, fmt.Errorf("elements of type %q: images are uint8; convert it with astype", a.Type)
+		return nil, fmt.Errorf("elements of type %.12q: images are uint8; convert it with astype", a.Type)
 	}
 	if a.Fortran {
 		return nil, errors.New("an array in Fortran order; save it again with numpy.ascontiguousarray")
 	}
-	return a.Data, nil
-}
-
-// ints are the elements of an array of integers.
-func ints(a npz.Array) ([]int, error) {
-	size := itemSizes[a.Type]
-	out := make([]int, len(a.Data)/size)
-	for i := range out {
-		b := a.Data[i*size:]
-		switch a.Type {
-		case "|u1":
-			out[i] = int(b[0])
-		case "<i2":
-			out[i] = int(int16(binary.LittleEndian.Uint16(b)))
-		case "<u2":
-			out[i] = int(binary.LittleEndian.Uint16(b))
-		case "<i4":
-			out[i] = int(int32(binary.LittleEndian.Uint32(b)))
-		case "<u4":
-			out[i] = int(binary.LittleEndian.Uint32(b))
-		case "<i8":
-			out[i] = int(binary.LittleEndian.Uint64(b))
-		default:
-			return nil, fmt.Errorf("labels of type %q; use integers", a.Type)
-		}
-	}
-	return out, nil
+	return a.Data, a.Check(1)
 }
 
 // parseImages reads a .npy of images: [n,h,w,3], [n,h,w,1], [n,3,h,w] or [n,h,w] of uint8.
 func parseImages(b []byte) (*part, error) {
-	a, err := parseNPY(b)
+	a, err := npz.Parse(b)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +44,9 @@ func arrayImages(a npz.Array) (*part, error) {
 		p.Shape = Shape{s[0], s[1], s[2], s[3]}
 	case len(s) == 4 && s[1] == 3 && sides(s[2], s[3]):
 		p.Shape = Shape{s[0], s[2], s[3], 3}
-		p.pixels = make([]byte, 0, len(pix))
-		for i := range s[0] {
-			p.pixels = append(p.pixels, planar(pix[i*p.ImageBytes():(i+1)*p.ImageBytes()], 3, s[2]*s[3])...)
+		p.pixels = make([]byte, len(pix))
+		for at := 0; at < len(pix); at += p.ImageBytes() {
+			interleave(p.pixels[at:], pix[at:at+p.ImageBytes()], 3)
 		}
 	default:
 		return nil, fmt.Errorf("an array of %.60s is no set of images: use [n,h,w,3], [n,3,h,w] or [n,h,w]", fmt.Sprint(s))
@@ -101,6 +55,26 @@ func arrayImages(a npz.Array) (*part, error) {
 		return nil, errors.New("an array without images; fetch it again")
 	}
 	return p, nil
+}
+
+// decodeNPYImage reads one image: [1,3,h,w], [3,h,w], [h,w,3], [h,w,1] or [h,w] of uint8.
+func decodeNPYImage(b []byte) (frame, error) {
+	a, err := npz.Parse(b)
+	if err != nil {
+		return frame{}, err
+	}
+	shape := a.Shape
+	if len(shape) < 4 {
+		a.Shape = slices.Concat([]int{1}, shape)
+	}
+	p, err := arrayImages(a)
+	if err == nil && p.N > 1 {
+		err = fmt.Errorf("an array of %v is not one image: use [1,3,h,w], [3,h,w], [h,w,3] or [h,w]", shape)
+	}
+	if err != nil {
+		return frame{}, err
+	}
+	return frame{p.pixels, p.H, p.W, p.C}, nil
 }
 
 // isNPZ tells numpy's zip from a zip of images: its members are arrays with plain names.
@@ -123,73 +97,50 @@ func parseNPZ(b []byte) (*part, error) {
 		return nil, errors.New("a zip within a zip; unpack it")
 	}
 	names := slices.DeleteFunc(archive.Names, func(name string) bool { return name == "mean" })
-	read := func(name string) (npz.Array, error) {
-		a, err := archive.Array(name, maxHeld)
-		if err == nil {
-			if err = checkArray(a); err != nil {
-				err = fmt.Errorf("array %s: %w", name, err)
-			}
-		}
-		return a, err
+	if slices.Contains(names, "data") && slices.Contains(names, "labels") {
+		return imageNet(archive)
 	}
-	single := ""
-	switch {
-	case slices.Contains(names, "data"):
-	case slices.Contains(names, "arr_0"): // ADM's have labels beside them, which are those of its model
-		single = "arr_0"
-	case len(names) == 1:
+	single := "arr_0" // ADM's have labels beside it, which are those of its model
+	if len(names) == 1 {
 		single = names[0]
-	}
-	if single != "" {
-		a, err := read(single)
-		if err != nil {
-			return nil, err
-		}
-		return arrayImages(a)
-	}
-	if !slices.Contains(names, "data") || !slices.Contains(names, "labels") {
+	} else if !slices.Contains(names, single) {
 		return nil, fmt.Errorf("holds the arrays %.80s: use data and labels, or one array of images", strings.Join(names, ", "))
 	}
-	rows, err := read("data")
+	a, err := archive.Array(single, maxHeld)
 	if err != nil {
 		return nil, err
 	}
-	labels, err := read("labels")
+	return arrayImages(a)
+}
+
+// imageNet reads the arrays of ImageNet 32.
+func imageNet(archive *npz.Archive) (*part, error) {
+	rows, err := archive.Array("data", maxHeld)
+	if err != nil {
+		return nil, err
+	}
+	labels, err := archive.Array("labels", maxHeld)
 	if err != nil {
 		return nil, err
 	}
 	pix, err := pixelsOf(rows)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("array data: %w", err)
 	}
 	if len(rows.Shape) != 2 || rows.Shape[1] != cifarRow {
 		return nil, fmt.Errorf("its data is %v, not n×%d of uint8", rows.Shape, cifarRow)
 	}
-	values, err := ints(labels)
+	values, err := labels.Numbers()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("array labels: %w", err)
 	}
-	p, err := imageNetRows(rows.Shape[0], values)
-	if err != nil {
-		return nil, err
-	}
-	interleaveRows(p.pixels, pix, false)
-	return p, nil
-}
-
-// imageNetRows is a part of n images of 32×32 with ImageNet's labels, which start from 1 in the files and from 0 here.
-func imageNetRows(n int, labels []int) (*part, error) {
-	if n < 1 || len(labels) != n {
-		return nil, fmt.Errorf("%d labels for %d images, not one each; fetch it again", len(labels), n)
-	}
-	p := newCIFAR("imagenet32", n)
-	for i, l := range labels {
-		if l < 1 || l > 1000 {
-			return nil, fmt.Errorf("label %d is %d: ImageNet 32 has 1…1000", i, l)
+	classes := make([]int, len(values))
+	for i, v := range values {
+		if classes[i] = int(v); float64(classes[i]) != v {
+			return nil, fmt.Errorf("label %d is %v; use integers", i, v)
 		}
-		p.labels[i] = int32(l - 1)
 	}
-	return p, nil
+	return labelled("imagenet32", pix, classes, 1, 1000)
 }
 
 // WriteNPZ writes the images as numpy.savez does: one array arr_0, uint8 [n,h,w,c], the usual form of samples. It

@@ -10,8 +10,7 @@ import (
 	"github.com/liebm/liebm/internal/pickles"
 )
 
-// CIFAR's Python batches are pickles, and a pickle is a program. It may build numbers, strings, lists, dicts and numpy
-// arrays, and nothing else (see [pickles.Rules]). The classes that it may name are the Go types below.
+// CIFAR's Python batches are pickles (see [pickles.Rules]). The classes that they may name are the Go types below.
 
 // isPickle reports whether b starts as a pickle of protocol 2, which CIFAR has, or later.
 func isPickle(b []byte) bool { return len(b) > 2 && b[0] == 0x80 && b[1] >= 2 && b[1] <= 5 }
@@ -38,96 +37,72 @@ func parsePickle(b []byte) (*part, error) {
 	return batch(fields)
 }
 
-// batch checks the fields of a CIFAR dict and makes a part of them.
+// batch checks the fields of a dict of CIFAR or ImageNet 32 and makes a part of them.
 func batch(fields map[string]any) (*part, error) {
-	set, labels := layouts[0], fields["labels"]
-	if fine, ok := fields["fine_labels"]; ok {
-		set, labels = layouts[1], fine
-	}
-	_, says := fields["batch_label"]
-	_, names := fields["filenames"]
-	imageNet := !says && !names && fields["fine_labels"] == nil // CIFAR's always have both
 	array, ok := fields["data"].(*ndarray)
 	if !ok || len(array.shape) != 2 || array.shape[1] != cifarRow || array.dtype != "u1" {
 		return nil, fmt.Errorf("its data is %s, not a numpy array of uint8, n×%d", describe(fields["data"]), cifarRow)
 	}
-	n := array.shape[0]
-	if n < 1 || array.size()/cifarRow != n || array.size()%cifarRow != 0 {
-		return nil, fmt.Errorf("its data holds %d bytes for %d rows of %d; fetch it again", array.size(), n, cifarRow)
+	n, size := array.shape[0], len(array.data)
+	if n < 1 || size/cifarRow != n || size%cifarRow != 0 {
+		return nil, fmt.Errorf("its data holds %d bytes for %d rows of %d; fetch it again", size, n, cifarRow)
 	}
+	name, list, first, classes := "cifar10", fields["labels"], 0, 10
+	says, hasSplit := text(fields["batch_label"])
+	if fine, ok := fields["fine_labels"]; ok {
+		name, list, classes = "cifar100", fine, 100
+	} else if _, ok := fields["filenames"]; !ok && !hasSplit { // CIFAR's always have both
+		name, first, classes = "imagenet32", 1, 1000
+	}
+	labels, err := integers(list, n)
+	if err != nil {
+		return nil, err
+	}
+	rows := array.data
+	if array.fortran {
+		rows = make([]byte, size)
+		interleave(rows, array.data, cifarRow)
+	}
+	p, err := labelled(name, rows, labels, first, classes)
+	// "training batch 1 of 5" or "testing batch 1 of 1": the content's own word on the split.
+	if err == nil && strings.HasPrefix(says, "training") {
+		p.split = Train
+	} else if err == nil && strings.HasPrefix(says, "testing") {
+		p.split = Test
+	}
+	return p, err
+}
+
+// integers are the items of a list of n labels.
+func integers(labels any, n int) ([]int, error) {
 	list, ok := labels.(*types.List)
 	if !ok || list.Len() != n {
 		return nil, fmt.Errorf("its labels are %s, not a list of %d, one for each row", describe(labels), n)
 	}
-	if imageNet {
-		return imageNetBatch(array, *list)
-	}
-	p := newCIFAR(set.name, n)
-	limit := set.limits[set.label]
+	out := make([]int, n)
 	for i, v := range *list {
-		label, ok := v.(int)
-		if !ok || label < 0 || label >= limit {
-			return nil, fmt.Errorf("label %d is %s: %s has 0…%d", i, describe(v), set.name, limit-1)
+		if out[i], ok = v.(int); !ok {
+			return nil, fmt.Errorf("label %d is %s, not an integer", i, describe(v))
 		}
-		p.labels[i] = int32(label)
 	}
-	array.rows(p.pixels)
-	// "training batch 1 of 5" or "testing batch 1 of 1": the content's own word on the split.
-	if says, _ := text(fields["batch_label"]); strings.HasPrefix(says, "training") {
-		p.split = Train
-	} else if strings.HasPrefix(says, "testing") {
-		p.split = Test
-	}
-	return p, nil
+	return out, nil
 }
 
-// imageNetBatch is a batch of ImageNet 32.
-func imageNetBatch(array *ndarray, list types.List) (*part, error) {
-	labels := make([]int, len(list))
-	for i, v := range list {
-		label, ok := v.(int)
-		if !ok {
-			return nil, fmt.Errorf("label %d is %s, not one of 1…1000", i, describe(v))
-		}
-		labels[i] = label
-	}
-	p, err := imageNetRows(array.shape[0], labels)
-	if err != nil {
-		return nil, err
-	}
-	array.rows(p.pixels)
-	return p, nil
-}
-
-// rules are the rules for a batch whose file has size bytes. CIFAR-100 needs a quarter of the steps, and 150 objects.
+// rules allow the classes of arrays, in numpy of any version. The file has size bytes.
 func rules(size int) pickles.Rules {
-	return pickles.Rules{Kind: "a batch of CIFAR", Opcodes: pickles.Protocol2, Steps: 1 << 20, Objects: 1 << 10, Integer: 8,
-		Class: func(module, name string) (any, error) {
-			switch classes[module+"."+name] {
-			case "reconstruct":
-				return pickles.Func(func(...any) (any, error) { return &ndarray{}, nil }), nil
-			case "ndarray":
-				return nil, nil // only ever an argument of reconstruct
-			case "dtype":
-				return pickles.Func(newDtype), nil
-			case "encode":
-				return pickles.Func(func(args ...any) (any, error) { return encode(&size, args) }), nil
-			}
-			return nil, refused(module, name)
-		}}
-}
-
-// classes lists the names that a pickle may use: those of arrays, in numpy of any version.
-var classes = map[string]string{
-	"numpy.core.multiarray._reconstruct":  "reconstruct",
-	"numpy._core.multiarray._reconstruct": "reconstruct",
-	"numpy.ndarray":                       "ndarray",
-	"numpy.dtype":                         "dtype",
-	"_codecs.encode":                      "encode",
-}
-
-func refused(module, name string) error {
-	return fmt.Errorf("its pickle asks for %.40s.%.40s: refused, since CIFAR needs only numpy arrays", module, name)
+	return pickles.Rules{Class: func(module, name string) (any, error) {
+		switch module + "." + name {
+		case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct":
+			return pickles.Func(func(...any) (any, error) { return &ndarray{}, nil }), nil
+		case "numpy.ndarray":
+			return nil, nil // only ever an argument of _reconstruct
+		case "numpy.dtype":
+			return pickles.Func(newDtype), nil
+		case "_codecs.encode":
+			return pickles.Func(func(args ...any) (any, error) { return encode(&size, args) }), nil
+		}
+		return nil, fmt.Errorf("its pickle asks for %.40s.%.40s: refused, since CIFAR needs only numpy arrays", module, name)
+	}}
 }
 
 // encode is Python's _codecs.encode(text, "latin1"), which is how Python 3 writes bytes in protocol 2. The budget keeps a
@@ -174,7 +149,7 @@ type ndarray struct {
 	shape   []int
 	dtype   dtype
 	fortran bool
-	data    any // string or []byte
+	data    []byte
 }
 
 // PySetState takes (version, shape, dtype, is Fortran ordered, data).
@@ -197,44 +172,14 @@ func (a *ndarray) PySetState(state any) error {
 		}
 		a.shape = append(a.shape, n)
 	}
-	a.dtype, a.fortran, a.data = *d, fortran, t.Get(4)
+	switch data := t.Get(4).(type) {
+	case []byte:
+		a.data = data
+	case string: // of Python 2
+		a.data = []byte(data)
+	}
+	a.dtype, a.fortran = *d, fortran
 	return nil
-}
-
-func (a *ndarray) size() int {
-	switch data := a.data.(type) {
-	case []byte:
-		return len(data)
-	case string:
-		return len(data)
-	}
-	return 0
-}
-
-// rows writes the images of a, which must be n×3072, to pixels.
-func (a *ndarray) rows(pixels []byte) {
-	switch data := a.data.(type) {
-	case []byte:
-		interleaveRows(pixels, data, a.fortran)
-	case string:
-		interleaveRows(pixels, data, a.fortran)
-	}
-}
-
-func interleaveRows[T []byte | string](pixels []byte, data T, fortran bool) {
-	n := len(pixels) / cifarRow
-	var column [cifarRow]byte
-	for i := range n {
-		to := pixels[i*cifarRow : (i+1)*cifarRow]
-		if !fortran {
-			interleave(to, data[i*cifarRow:(i+1)*cifarRow])
-			continue
-		}
-		for j := range column {
-			column[j] = data[j*n+i]
-		}
-		interleave(to, column[:])
-	}
 }
 
 // text is a string of Python 2, or bytes or a string of Python 3.

@@ -34,18 +34,12 @@ func WriteStats(path string, s *Stats, of Input) error {
 	}
 	return data.WriteAtomic(path, func(w io.Writer) error {
 		archive, d := npz.NewWriter(w, zip.Store), len(s.Mean)
-		mean, cov := doubles(s.Mean), doubles(slices.Concat(s.Cov...))
-		return errors.Join(archive.Write("mu", npz.Header{Type: "<f8", Shape: []int{d}}, mean),
+		mean, errMean := binary.Append(nil, binary.LittleEndian, s.Mean)
+		cov, errCov := binary.Append(nil, binary.LittleEndian, slices.Concat(s.Cov...))
+		return errors.Join(errMean, errCov, archive.Write("mu", npz.Header{Type: "<f8", Shape: []int{d}}, mean),
 			archive.Write("sigma", npz.Header{Type: "<f8", Shape: []int{d, d}}, cov),
 			archive.Write("liebm", npz.Header{Type: "|u1", Shape: []int{len(info)}}, info), archive.Close())
 	})
-}
-
-func doubles(values []float64) (out []byte) {
-	for _, v := range values {
-		out = binary.LittleEndian.AppendUint64(out, math.Float64bits(v))
-	}
-	return out
 }
 
 // ReadStats reads the statistics in an .npz: mu and sigma, float64 or float32.
@@ -120,20 +114,12 @@ func readFloats(archive *npz.Archive, key string) ([]float64, []int, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	size := map[string]int{"<f8": 8, "<f4": 4}[a.Type]
-	if size == 0 {
+	if a.Type != "<f8" && a.Type != "<f4" {
 		return nil, nil, fmt.Errorf("array %s has dtype %s: use <f8 or <f4", key, a.Type)
 	}
-	if err := a.Check(size); err != nil {
+	out, err := a.Numbers()
+	if err != nil {
 		return nil, nil, fmt.Errorf("array %s: %w", key, err)
-	}
-	out := make([]float64, len(a.Data)/size)
-	for i := range out {
-		if size == 8 {
-			out[i] = math.Float64frombits(binary.LittleEndian.Uint64(a.Data[8*i:]))
-		} else {
-			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(a.Data[4*i:])))
-		}
 	}
 	return out, a.Shape, nil
 }

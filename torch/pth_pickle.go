@@ -20,12 +20,7 @@ var storageTypes = map[string]DType{
 	"HalfStorage": Float16, "FloatStorage": Float32, "DoubleStorage": Float64, "BoolStorage": Bool, "BFloat16Storage": BFloat16,
 }
 
-func (p *pth) rules() pickles.Rules {
-	// A tensor takes 80 bytes and two marks, two calls and often a dict; a million instructions make
-	// some 30,000 tensors.
-	return pickles.Rules{Kind: "a state dict", Opcodes: pickles.Protocol5 + pickles.BinPersID,
-		Steps: 1 << 24, Objects: 1 << 10, Share: 8, Integer: 32, Class: pthClass, Persistent: p.storage}
-}
+func (p *pth) rules() pickles.Rules { return pickles.Rules{Class: pthClass, Persistent: p.storage} }
 
 func pthClass(module, name string) (any, error) {
 	switch module + "." + name {

@@ -93,6 +93,36 @@ func (a Array) Check(size int) error {
 	return err
 }
 
+// Numbers are the elements as float64. It is an error if they are not integers or floats, or not complete.
+func (a Array) Numbers() ([]float64, error) {
+	read, ok := readers[a.Type]
+	if !ok {
+		return nil, fmt.Errorf("elements of type %.12q; convert it with astype", a.Type)
+	}
+	return read(a)
+}
+
+var readers = map[string]func(Array) ([]float64, error){
+	"|u1": numbers[uint8], "<i2": numbers[int16], "<u2": numbers[uint16], "<i4": numbers[int32], "<u4": numbers[uint32],
+	"<i8": numbers[int64], "<f4": numbers[float32], "<f8": numbers[float64],
+}
+
+func numbers[T uint8 | int16 | uint16 | int32 | uint32 | int64 | float32 | float64](a Array) ([]float64, error) {
+	var one T
+	if err := a.Check(binary.Size(one)); err != nil {
+		return nil, err
+	}
+	in := make([]T, len(a.Data)/binary.Size(one))
+	if _, err := binary.Decode(a.Data, binary.LittleEndian, in); err != nil {
+		return nil, err
+	}
+	out := make([]float64, len(in))
+	for i, v := range in {
+		out[i] = float64(v)
+	}
+	return out, nil
+}
+
 // Encode returns the start of a .npy file, byte for byte as numpy.save writes it. The elements follow, row by row,
 // little-endian. Fortran order is not written.
 func (h Header) Encode() []byte {

@@ -13,16 +13,10 @@ import (
 	"github.com/nlpodyssey/gopickle/pickle"
 )
 
-// Rules say what pickles of one kind may contain.
+// Rules say what may stand for the parts of a pickle that are outside of it.
 type Rules struct {
-	Kind       string                                 // of file, for messages: "a batch of CIFAR"
-	Opcodes    string                                 // allowed opcodes
-	Steps      int                                    // instructions, at most
-	Objects    int                                    // lists, dicts, calls and long tuples, at most
-	Share      int                                    // one more object is allowed per Share bytes; 0: none
-	Integer    int                                    // bytes of the longest integer
 	Class      func(module, name string) (any, error) // value in place of a class, or an error
-	Persistent func(id any) (any, error)              // value in place of an object outside the pickle
+	Persistent func(id any) (any, error)              // value of a persistent id; nil: gopickle refuses it
 }
 
 // Func is a Go function that a pickle may call.

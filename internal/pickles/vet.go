@@ -29,14 +29,8 @@ const (
 	opFrame    = 0x95
 )
 
-// Protocol2 lists the opcodes of values and objects in protocols 2 and 3.
-const Protocol2 = "\x80.(cN\x88\x89JKM\x8aGUTXCB)t\x85\x86\x87]ae}suqrhjRb"
-
-// Protocol5 adds those of protocols 4 and 5.
-const Protocol5 = Protocol2 + "\x8c\x8d\x93\x94\x95"
-
-// BinPersID is the opcode for an object outside the pickle.
-const BinPersID = "Q"
+// allowed are the opcodes of values and objects in protocols 2 to 5.
+const allowed = "\x80.(cN\x88\x89JKM\x8aGUTXCB)t\x85\x86\x87]ae}suqrhjRb\x8c\x8d\x93\x94\x95Q"
 
 // argument is the size of an opcode's argument in bytes. If it is −n, the argument is a count of n bytes followed by that
 // number of bytes. Other opcodes have no argument.
@@ -47,8 +41,12 @@ var argument = map[byte]int{
 	opPut: 1, opPutLong: 4, opGet: 1, opGetLong: 4, // the memo
 }
 
-// maxNested bounds the open marks, of which each costs gopickle 256 bytes. A dict inside a dict is one.
-const maxNested = 64
+const (
+	maxSteps   = 1 << 24
+	maxNested  = 64      // open marks, of which each costs gopickle 256 bytes; a dict inside a dict is one
+	maxObjects = 1 << 10 // lists, dicts, calls and long tuples; one more for every 8 bytes
+	maxInteger = 32      // bytes
+)
 
 // A walk is the state of vet.
 type walk struct {
@@ -68,15 +66,15 @@ func (r Rules) vet(b []byte) (int, error) {
 	w := walk{Rules: r, b: b, memo: map[int]int{}}
 	for at, steps := 0, 0; at < len(b); steps++ {
 		op := b[at]
-		if strings.IndexByte(r.Opcodes, op) < 0 {
-			return 0, fmt.Errorf("its pickle has opcode 0x%02x at byte %d: not one that %s has; save it again with protocol 2", op, at, r.Kind)
+		if strings.IndexByte(allowed, op) < 0 {
+			return 0, fmt.Errorf("its pickle has opcode 0x%02x at byte %d, which is not read here; save it again with protocol 2", op, at)
 		}
 		at++
 		if op == opStop {
 			return at, nil
 		}
-		if steps == r.Steps {
-			return 0, w.complicated()
+		if steps == maxSteps {
+			return 0, errComplicated
 		}
 		n, err := w.size(at, op)
 		if err != nil {
@@ -101,7 +99,7 @@ func (w *walk) size(at int, op byte) (int, error) {
 		var count [8]byte
 		copy(count[:], b[:-size])
 		counted := binary.LittleEndian.Uint64(count[:])
-		if op == opLong1 && (counted < 1 || counted > uint64(w.Integer)) {
+		if op == opLong1 && (counted < 1 || counted > maxInteger) {
 			return 0, fmt.Errorf("its pickle has an integer of %d bytes; fetch it again", counted)
 		}
 		n = uint64(-size) + min(counted, 1<<62)
@@ -155,20 +153,14 @@ func (w *walk) step(at int, op byte, n int) error {
 		top = n
 	}
 	w.top = top
-	most := w.Objects
-	if w.Share > 0 {
-		most += at / w.Share
-	}
 	// An error of gopickle prints a value with each of its strings as often as it occurs.
-	if w.nested < 0 || w.nested > maxNested || w.objects > most || w.echoed > len(w.b)+1<<16 {
-		return w.complicated()
+	if w.nested < 0 || w.nested > maxNested || w.objects > maxObjects+at/8 || w.echoed > len(w.b)+1<<16 {
+		return errComplicated
 	}
 	return nil
 }
 
-func (w *walk) complicated() error {
-	return fmt.Errorf("its pickle is more complicated than %s; fetch it again", w.Kind)
-}
+var errComplicated = errors.New("its pickle is more complicated than its size justifies; fetch it again")
 
 // index is the place in the memo that an instruction names.
 func (w *walk) index(at int, op byte) int {
