@@ -1,8 +1,10 @@
 package data
 
 import (
+	"context"
 	"fmt"
 	"image"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -32,10 +34,8 @@ var celebaBoxes = map[string][3]int{"148": {15, 40, 148}, "140": {19, 39, 140}, 
 const celebaH, celebaW = 218, 178
 
 func checkCrop(crop string) error {
-	for _, c := range append(Crops(), "") {
-		if c == crop {
-			return nil
-		}
+	if crop == "" || slices.Contains(Crops(), crop) {
+		return nil
 	}
 	return fmt.Errorf("crop %q: use one of %s", crop, strings.Join(Crops(), ", "))
 }
@@ -73,18 +73,9 @@ func (f frame) resize(size int) frame {
 	if f.h == size && f.w == size {
 		return f
 	}
-	bounds := image.Rect(0, 0, f.w, f.h)
-	var from image.Image = &image.Gray{Pix: f.pix, Stride: f.w, Rect: bounds}
-	if f.c == 3 {
-		rgba := image.NewRGBA(bounds)
-		for i := range f.h * f.w {
-			copy(rgba.Pix[4*i:], f.pix[3*i:3*i+3])
-			rgba.Pix[4*i+3] = 255
-		}
-		from = rgba
-	}
+	from := f.image()
 	to := image.NewRGBA64(image.Rect(0, 0, size, size)) // 16 bits, so that the rounding to 8 is ours
-	xdraw.BiLinear.Scale(to, to.Rect, from, bounds, xdraw.Src, nil)
+	xdraw.BiLinear.Scale(to, to.Rect, from, from.Bounds(), xdraw.Src, nil)
 	out := frame{make([]byte, size*size*f.c), size, size, f.c}
 	for i := range size * size {
 		for c := range f.c {
@@ -94,6 +85,20 @@ func (f frame) resize(size int) frame {
 		}
 	}
 	return out
+}
+
+// image is f as an image, whose pixels are those of f if it is gray.
+func (f frame) image() image.Image {
+	bounds := image.Rect(0, 0, f.w, f.h)
+	if f.c == 1 {
+		return &image.Gray{Pix: f.pix, Stride: f.w, Rect: bounds}
+	}
+	img := image.NewRGBA(bounds)
+	for i := range f.h * f.w {
+		copy(img.Pix[4*i:], f.pix[3*i:3*i+3])
+		img.Pix[4*i+3] = 255
+	}
+	return img
 }
 
 // rgb repeats the one channel of a gray frame three times.
@@ -154,10 +159,10 @@ func (s shaper) apply(f frame) (frame, error) {
 // framed is s with f applied to every image. The results are h×w×c.
 func (s *Set) framed(h, w, c int, f func(frame) frame) *Set {
 	shape := Shape{s.N, h, w, c}
-	pixels := make([]byte, shape.N*shape.ImageBytes())
-	parallel(s.N, func(i int) {
-		copy(pixels[i*shape.ImageBytes():], f(frame{s.Image(i), s.H, s.W, s.C}).pix)
-	})
+	pixels := make([]byte, 0, shape.N*shape.ImageBytes())
+	for _, pix := range ordered(context.Background(), s.N, func(i int) []byte { return f(frame{s.Image(i), s.H, s.W, s.C}).pix }) {
+		pixels = append(pixels, pix...)
+	}
 	return s.derive(shape, pixels)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 	"io"
 	"math"
@@ -29,41 +30,21 @@ func Grid(images []byte, shape Shape, cols int) (image.Image, error) {
 	cols = min(cols, shape.N)
 	rows := (shape.N + cols - 1) / cols
 	bounds := image.Rect(0, 0, cols*(shape.W+gap)+gap, rows*(shape.H+gap)+gap)
-	if shape.C == 1 {
-		out := image.NewGray(bounds)
-		place(images, shape, cols, func(x, y int, row []byte) { copy(out.Pix[out.PixOffset(x, y):], row) })
-		return out, nil
+	var out draw.Image = image.NewGray(bounds)
+	if shape.C == 3 {
+		out = image.NewRGBA(bounds)
+		draw.Draw(out, bounds, image.Black, image.Point{}, draw.Src)
 	}
-	out := image.NewRGBA(bounds)
-	for y := range bounds.Dy() {
-		for x := range bounds.Dx() {
-			out.SetRGBA(x, y, color.RGBA{A: 255})
-		}
+	for i := range shape.N {
+		x, y := gap+i%cols*(shape.W+gap), gap+i/cols*(shape.H+gap)
+		one := frame{images[i*shape.ImageBytes() : (i+1)*shape.ImageBytes()], shape.H, shape.W, shape.C}.image()
+		draw.Draw(out, image.Rect(x, y, x+shape.W, y+shape.H), one, image.Point{}, draw.Src)
 	}
-	place(images, shape, cols, func(x, y int, row []byte) {
-		to := out.Pix[out.PixOffset(x, y):]
-		for i := range shape.W {
-			copy(to[4*i:4*i+3], row[3*i:3*i+3])
-		}
-	})
 	return out, nil
 }
 
 // Picture is image i as it is, without a grid's frame: alpha is full, and a gray image stays gray.
-func (s *Set) Picture(i int) image.Image {
-	bounds := image.Rect(0, 0, s.W, s.H)
-	if s.C == 1 {
-		return &image.Gray{Pix: s.Image(i), Stride: s.W, Rect: bounds}
-	}
-	img := image.NewRGBA(bounds)
-	for j, v := range s.Image(i) {
-		img.Pix[j/3*4+j%3] = v
-	}
-	for j := 3; j < len(img.Pix); j += 4 {
-		img.Pix[j] = 255
-	}
-	return img
-}
+func (s *Set) Picture(i int) image.Image { return frame{s.Image(i), s.H, s.W, s.C}.image() }
 
 // WritePNGs writes every image of the set to a folder, as 000000.png and so on. It makes the folder.
 func WritePNGs(folder string, s *Set) error {
@@ -96,18 +77,6 @@ func ReadMask(path string, size int) (dark func(x, y int) bool, err error) {
 		at := img.Bounds().Min.Add(image.Pt(x, y))
 		return color.GrayModel.Convert(img.At(at.X, at.Y)).(color.Gray).Y < 128
 	}, nil
-}
-
-// place calls put with the position of every row of pixels.
-func place(images []byte, shape Shape, cols int, put func(x, y int, row []byte)) {
-	width := shape.W * shape.C
-	for i := range shape.N {
-		x, y := gap+i%cols*(shape.W+gap), gap+i/cols*(shape.H+gap)
-		for r := range shape.H {
-			at := i*shape.ImageBytes() + r*width
-			put(x, y+r, images[at:at+width])
-		}
-	}
 }
 
 // WritePNG replaces the file at path by img as a PNG, atomically.

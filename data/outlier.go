@@ -17,7 +17,7 @@ type OutlierOptions struct {
 func Constant(shape Shape, o OutlierOptions) (*Set, error) {
 	return outliers(shape, o, "constant", "liebm/data/const", func(image []byte, source *rand.ChaCha8) {
 		colour := make([]byte, shape.C)
-		draw(colour, 1, o.Gray, source)
+		uniform(colour, 1, o.Gray, source)
 		for at := 0; at < len(image); at += shape.C {
 			copy(image[at:], colour)
 		}
@@ -27,7 +27,7 @@ func Constant(shape Shape, o OutlierOptions) (*Set, error) {
 // Noise returns images whose values are independent and uniform on 0…255. Image i depends on seed and i only.
 func Noise(shape Shape, o OutlierOptions) (*Set, error) {
 	return outliers(shape, o, "noise", "liebm/data/noise", func(image []byte, source *rand.ChaCha8) {
-		draw(image, shape.H*shape.W, o.Gray, source)
+		uniform(image, shape.H*shape.W, o.Gray, source)
 	})
 }
 
@@ -58,11 +58,11 @@ func outliers(shape Shape, o OutlierOptions, name, purpose string, fill func(ima
 	return set, nil
 }
 
-// draw fills values with uniform bytes, or if gray with one byte per pixel, repeated for all channels.
-func draw(values []byte, pixels int, gray bool, source *rand.ChaCha8) {
+// uniform fills values with uniform bytes, or if gray with one byte per pixel, repeated for all channels.
+func uniform(values []byte, pixels int, gray bool, source *rand.ChaCha8) {
 	if channels := len(values) / pixels; gray && channels > 1 {
 		one := make([]byte, pixels)
-		draw(one, pixels, false, source)
+		uniform(one, pixels, false, source)
 		for i := range values {
 			values[i] = one[i/channels]
 		}
