@@ -3,6 +3,7 @@ package data
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 )
 
@@ -22,55 +22,62 @@ type chunk struct {
 	origin func(i int) string
 }
 
-// An imageError says why image index of a chunk cannot be used.
-type imageError struct {
-	index int
-	err   error
+// A decoded is the images of a chunk that can be used, in order, and the errors of the others.
+type decoded struct {
+	pixels  []byte
+	labels  []int32
+	origins []string
+	skipped []error
+	raw     string // SHA-256 of the SHA-256 of each image as it was read
 }
 
-// A shaped is an image of a chunk, ready for its set.
-type shaped struct {
-	frame
-	sum [sha256.Size]byte // of the image as it was read
-	err error
-}
-
-// shape decodes the images of a chunk on all CPUs and appends them to dst, in order. It returns the checksum of each as
-// it was read, and the errors of those that it left out. The first image decides the shape if want is zero.
-func (c chunk) shape(ctx context.Context, s shaper, want *Shape, dst []byte) (_ []byte, sums [][sha256.Size]byte, wrong []imageError, err error) {
-	for i, f := range ordered(ctx, c.n, func(i int) shaped {
+// decode decodes the images of a chunk on all CPUs and appends their pixels to dst. The first image decides the shape if
+// want is zero. An image that cannot be used is an error, unless skip is set.
+func (c chunk) decode(ctx context.Context, s shaper, skip bool, want *Shape, dst []byte) (decoded, error) {
+	type result struct {
+		frame
+		sum [sha256.Size]byte
+		err error
+	}
+	d, raw := decoded{pixels: dst}, sha256.New()
+	for i, f := range ordered(ctx, c.n, func(i int) result {
 		f, raw, err := c.frame(i)
 		if err == nil {
 			f, err = s.apply(f)
 		}
-		return shaped{f, sha256.Sum256(raw), err}
+		return result{f, sha256.Sum256(raw), err}
 	}) {
-		sums = append(sums, f.sum)
+		raw.Write(f.sum[:])
 		if f.err == nil && want.H == 0 {
 			want.H, want.W, want.C = f.h, f.w, f.c
-			dst = slices.Grow(dst, c.n*want.ImageBytes())
+			d.pixels = slices.Grow(d.pixels, c.n*want.ImageBytes())
 		}
 		if f.err == nil && (f.h != want.H || f.w != want.W || f.c != want.C) {
 			f.err = mixed(f.frame, *want)
 		}
 		if f.err != nil {
-			wrong = append(wrong, imageError{i, fmt.Errorf("%s: %w", c.origin(i), f.err)})
+			d.skipped = append(d.skipped, fmt.Errorf("%s: %w", c.origin(i), f.err))
 			continue
 		}
-		dst = append(dst, f.pix...)
+		d.pixels, d.labels, d.origins = append(d.pixels, f.pix...), append(d.labels, c.label(i)), append(d.origins, c.origin(i))
 	}
-	return dst, sums, wrong, ctx.Err()
+	d.raw = hex.EncodeToString(raw.Sum(nil))
+	if len(d.skipped) > 0 && !skip && ctx.Err() == nil {
+		return d, badImages(d.skipped)
+	}
+	return d, ctx.Err()
 }
 
 // ErrBadImage is in the errors about images that Options.Skip leaves out.
 var ErrBadImage = errors.New("mend or remove it")
 
-// badImages names the first image that cannot be used, and counts the others.
-func badImages(wrong []imageError) error {
-	if more := len(wrong) - 1; more > 0 {
-		return fmt.Errorf("%w; and %d more cannot be used: %w", wrong[0].err, more, ErrBadImage)
+// badImages has a line for each image that cannot be used, at most ten.
+func badImages(wrong []error) error {
+	const most = 10
+	if more := len(wrong) - most; more > 0 {
+		wrong = append(wrong[:most:most], fmt.Errorf("and %d more like these", more))
 	}
-	return fmt.Errorf("%w; %w", wrong[0].err, ErrBadImage)
+	return fmt.Errorf("%w; %w", errors.Join(wrong...), ErrBadImage)
 }
 
 func mixed(f frame, want Shape) error {
@@ -115,47 +122,26 @@ func ordered[T any](ctx context.Context, n int, f func(i int) T) iter.Seq2[int, 
 	}
 }
 
-// parallel calls f(0) … f(n−1) from as many goroutines as Go may run at once.
-func parallel(n int, f func(i int)) {
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				f(i)
-			}
-		})
-	}
-	workers.Wait()
-}
-
 // decodeAll decodes all images that were found.
 func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	from, err := r.chosen(path)
 	if err != nil {
 		return nil, err
 	}
-	s := shaper{crop: cmpCrop(o.Crop, from), size: o.Size, scale: true, rgb: o.RGB, resized: new(atomic.Bool)}
+	if o.Crop == "" && from.celeba {
+		o.Crop = "148"
+	}
+	s := shaper{crop: o.Crop, size: o.Size, scale: true, rgb: o.RGB, resized: new(atomic.Bool)}
 	var shape Shape
 	var pixels []byte
 	var labels []int32
 	var skipped []string
 	err = from.each(func(c chunk) error {
-		var wrong []imageError
-		pixels, _, wrong, err = c.shape(context.Background(), s, &shape, pixels)
-		if err == nil && len(wrong) > 0 && !o.Skip {
-			err = badImages(wrong)
-		}
-		if err == nil && len(pixels) > maxHeld {
+		d, err := c.decode(context.Background(), s, o.Skip, &shape, pixels)
+		if err == nil && len(d.pixels) > maxHeld {
 			err = fmt.Errorf("%s: %w", path, errTooBig)
 		}
-		for i := range c.n {
-			if len(wrong) > 0 && wrong[0].index == i {
-				skipped, wrong = append(skipped, wrong[0].err.Error()), wrong[1:]
-				continue
-			}
-			labels = append(labels, c.label(i))
-		}
+		pixels, labels, skipped = d.pixels, append(labels, d.labels...), append(skipped, texts(d.skipped)...)
 		return err
 	})
 	if err != nil {
@@ -176,11 +162,11 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	return set, nil
 }
 
-func cmpCrop(crop string, from *stream) string {
-	if crop == "" && from.celeba {
-		return "148"
+func texts(errs []error) (out []string) {
+	for _, err := range errs {
+		out = append(out, err.Error())
 	}
-	return crop
+	return out
 }
 
 // chosen is a stream of the images of the split.
@@ -222,6 +208,9 @@ func entryChunk(root string, some []entry) chunk {
 		label:  func(i int) int32 { return some[i].label },
 		origin: func(i int) string { return filepath.Join(root, filepath.FromSlash(some[i].name)) },
 		frame: func(i int) (frame, []byte, error) {
+			if size := some[i].size; size > maxImage {
+				return frame{}, nil, fmt.Errorf("%d bytes are too many for an image", size)
+			}
 			b, err := some[i].read()
 			if err != nil {
 				return frame{}, nil, readError(err)

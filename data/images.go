@@ -21,7 +21,7 @@ import (
 type entry struct {
 	name  string // relative to the folder or zip, with slashes
 	label int32  // -1: none
-	stamp string // size and time: they change when the file does
+	size  uint64
 	read  func() ([]byte, error)
 }
 
@@ -38,22 +38,11 @@ func diskEntry(root, full string, info fs.FileInfo) entry {
 	if err != nil {
 		name = full
 	}
-	return entry{name: filepath.ToSlash(name), label: -1, stamp: fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano()),
-		read: func() ([]byte, error) {
-			if info.Size() > maxImage {
-				return nil, fmt.Errorf("%d bytes are too many for an image", info.Size())
-			}
-			return os.ReadFile(full)
-		}}
+	return entry{filepath.ToSlash(name), -1, uint64(info.Size()), func() ([]byte, error) { return os.ReadFile(full) }}
 }
 
 func zipEntry(f *zip.File) entry {
-	return entry{name: f.Name, label: -1, stamp: fmt.Sprintf("%d %08x", f.UncompressedSize64, f.CRC32), read: func() ([]byte, error) {
-		if f.UncompressedSize64 > maxImage {
-			return nil, fmt.Errorf("%d bytes are too many for an image", f.UncompressedSize64)
-		}
-		return inflate.Member(f)
-	}}
+	return entry{f.Name, -1, f.UncompressedSize64, func() ([]byte, error) { return inflate.Member(f) }}
 }
 
 // decodeImage reads a picture or a .npy of one image. A transparent picture is an error: the data set does not say on

@@ -1,14 +1,11 @@
 package data
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -19,7 +16,7 @@ import (
 )
 
 // A writer makes a prepared file. Until the file is whole, two others lie beside it: out.partial has the pixels so far,
-// and out.journal a line that identifies the work and then one line for each chunk. The line of a chunk is written after
+// and out.journal JSON values: one that identifies the work and then one for each chunk. That of a chunk is written after
 // its pixels and has the checksum of all pixels up to there. After a power cut, only chunks with the right checksum are
 // kept.
 type writer struct {
@@ -92,54 +89,38 @@ func (w *writer) discard() {
 
 // recover reads the journal up to the last line whose pixels are in the partial file, and truncates both files there.
 func (w *writer) recover() error {
-	good := int64(0)
-	lines := bufio.NewReader(w.journal)
-	first, err := lines.ReadBytes('\n')
-	var head journalHead
-	if err == nil && json.Unmarshal(first, &head) == nil && head == (journalHead{preparedVersion, w.record.Stamp}) {
-		good = int64(len(first))
-		if _, err := w.partial.Seek(preparedStart, io.SeekStart); err != nil {
+	if _, err := w.partial.Seek(preparedStart, io.SeekStart); err != nil {
+		return err
+	}
+	good, lines, head, want := int64(0), json.NewDecoder(w.journal), journalHead{}, journalHead{preparedVersion, w.record.Stamp}
+	if lines.Decode(&head) == nil && head == want {
+		good = lines.InputOffset()
+		for line := (journalLine{}); lines.Decode(&line) == nil && w.replay(line); line = (journalLine{}) {
+			good = lines.InputOffset()
+		}
+	}
+	end := preparedStart + int64(w.n())*int64(w.shape.ImageBytes())
+	for file, size := range map[*os.File]int64{w.partial: end, w.journal: good} {
+		if err := file.Truncate(size); err != nil {
 			return err
 		}
-		for {
-			text, err := lines.ReadBytes('\n')
-			var line journalLine
-			if err != nil || json.Unmarshal(text, &line) != nil || !w.replay(line) {
-				break
-			}
-			good += int64(len(text))
+		if _, err := file.Seek(size, io.SeekStart); err != nil {
+			return err
 		}
 	}
 	if good == 0 {
-		start, err := json.Marshal(journalHead{preparedVersion, w.record.Stamp})
-		if err != nil {
-			return err
-		}
-		if err := os.Truncate(w.journalName(), 0); err != nil {
-			return err
-		}
-		if _, err := w.journal.WriteAt(append(start, '\n'), 0); err != nil {
-			return err
-		}
-		good = int64(len(start)) + 1
+		return w.log(want)
 	}
-	if err := w.rewind(); err != nil {
-		return err
-	}
-	if err := w.journal.Truncate(good); err != nil {
-		return err
-	}
-	_, err = w.journal.Seek(good, io.SeekStart)
-	return err
+	return nil
 }
 
-// rewind truncates the partial file to the pixels of the lines that were kept.
-func (w *writer) rewind() error {
-	end := preparedStart + int64(w.n())*int64(w.shape.ImageBytes())
-	if err := w.partial.Truncate(end); err != nil {
+// log adds a line to the journal.
+func (w *writer) log(line any) error {
+	text, err := json.Marshal(line)
+	if err != nil {
 		return err
 	}
-	_, err := w.partial.Seek(end, io.SeekStart)
+	_, err = w.journal.Write(append(text, '\n'))
 	return err
 }
 
@@ -154,8 +135,7 @@ func (w *writer) replay(line journalLine) bool {
 	if err != nil {
 		return false
 	}
-	copied, err := io.CopyN(before, w.partial, int64(count*shape.ImageBytes()))
-	if err != nil || copied != int64(count*shape.ImageBytes()) || hex.EncodeToString(before.Sum(nil)) != line.Pixels {
+	if _, err := io.CopyN(before, w.partial, int64(count*shape.ImageBytes())); err != nil || hex.EncodeToString(before.Sum(nil)) != line.Pixels {
 		return false
 	}
 	w.pixels = before
@@ -177,54 +157,21 @@ func (w *writer) n() int { return w.shape.N }
 // chunk decodes a chunk and writes first its pixels, then its line.
 func (w *writer) chunk(ctx context.Context, c chunk, s shaper, skip bool) error {
 	shape := Shape{0, w.shape.H, w.shape.W, w.shape.C}
-	pixels, sums, wrong, err := c.shape(ctx, s, &shape, nil)
+	d, err := c.decode(ctx, s, skip, &shape, nil)
 	if err != nil {
 		return err
 	}
-	if len(wrong) > 0 && !skip {
-		return refuse(wrong)
+	w.pixels.Write(d.pixels)
+	line := journalLine{Shape: [3]int{shape.H, shape.W, shape.C}, Labels: d.labels, Origins: slices.Compact(d.origins),
+		Skipped: texts(d.skipped), Raw: d.raw, Pixels: hex.EncodeToString(w.pixels.Sum(nil))}
+	if _, err = w.partial.Write(d.pixels); err == nil {
+		err = w.log(line)
 	}
-	line := journalLine{Shape: [3]int{shape.H, shape.W, shape.C}}
-	raw := sha256.New()
-	for i := range c.n {
-		raw.Write(sums[i][:])
-		if len(wrong) > 0 && wrong[0].index == i {
-			line.Skipped = append(line.Skipped, wrong[0].err.Error())
-			wrong = wrong[1:]
-			continue
-		}
-		line.Labels = append(line.Labels, c.label(i))
-		if name := c.origin(i); len(line.Origins) == 0 || name != line.Origins[len(line.Origins)-1] {
-			line.Origins = append(line.Origins, name)
-		}
-	}
-	w.pixels.Write(pixels)
-	line.Raw, line.Pixels = hex.EncodeToString(raw.Sum(nil)), hex.EncodeToString(w.pixels.Sum(nil))
-	text, err := json.Marshal(line)
 	if err != nil {
-		return err
-	}
-	if _, err := w.partial.Write(pixels); err != nil {
-		return WriteError(w.out, err)
-	}
-	if _, err := w.journal.Write(append(text, '\n')); err != nil {
 		return WriteError(w.out, err)
 	}
 	w.keep(line, shape)
 	return nil
-}
-
-// refuse is the error for the images of a chunk that cannot be used. It names at most ten.
-func refuse(wrong []imageError) error {
-	const most = 10
-	var errs []error
-	for _, b := range wrong[:min(most, len(wrong))] {
-		errs = append(errs, b.err)
-	}
-	if len(wrong) > most {
-		errs = append(errs, fmt.Errorf("and %d more like these", len(wrong)-most))
-	}
-	return errors.Join(append(errs, ErrBadImage)...)
 }
 
 // finish writes labels, index and record after the pixels, then the header, and gives the file its name.
@@ -251,16 +198,16 @@ func (w *writer) finish() (h preparedHead, err error) {
 	w.pixels.Write(tail) // from here on the checksum of all contents
 	copy(h.Contents[:], w.pixels.Sum(nil))
 
-	var first bytes.Buffer
-	if err := binary.Write(&first, binary.LittleEndian, h); err != nil {
+	first, err := binary.Append(nil, binary.LittleEndian, h)
+	if err != nil {
 		return h, err
 	}
-	first.Write(binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(first.Bytes())))
+	first = binary.LittleEndian.AppendUint32(first, crc32.ChecksumIEEE(first))
 	if _, err = w.partial.Write(tail); err == nil {
 		err = w.partial.Sync() // before the header, whose presence means that the file is whole
 	}
 	if err == nil {
-		_, err = w.partial.WriteAt(first.Bytes(), 0)
+		_, err = w.partial.WriteAt(first, 0)
 	}
 	if err == nil {
 		err = w.partial.Sync()
