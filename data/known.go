@@ -184,10 +184,8 @@ func identify(labels []int32) (Known, bool) {
 	}
 	sum := hex.EncodeToString(h.Sum(nil))
 	for _, k := range known() {
-		for _, f := range k.fileSets {
-			if slices.ContainsFunc(f, func(f file) bool { return f.sha256 == sum }) {
-				return k, true
-			}
+		if slices.ContainsFunc(slices.Concat(k.fileSets...), func(f file) bool { return f.sha256 == sum }) {
+			return k, true
 		}
 	}
 	return Known{}, false

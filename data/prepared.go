@@ -11,8 +11,9 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"slices"
 	"sort"
+
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // A prepared file is a set as it is in memory. All numbers are little-endian:
@@ -149,33 +150,39 @@ func (s *Set) Origin(i int) string {
 
 // VerifyPrepared compares every byte of a prepared file with the checksum in it.
 func VerifyPrepared(path string) error {
+	if err := verifyPrepared(path); err != nil {
+		return fmt.Errorf("data: %s: %w", path, readError(err))
+	}
+	return nil
+}
+
+func verifyPrepared(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("data: %w", err)
+		return err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("data: %w", err)
+		return err
 	}
-	b := make([]byte, preparedStart)
-	n, err := io.ReadFull(f, b)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("data: %w", err)
+	b, err := inflate.UpTo(f, preparedStart)
+	if err != nil {
+		return err
 	}
 	if !isPrepared(b) {
-		return fmt.Errorf("data: %s: %w", path, errNotPrepared)
+		return errNotPrepared
 	}
-	h, err := head(b[:n], info.Size())
+	h, err := head(b, info.Size())
 	if err != nil {
-		return fmt.Errorf("data: %s: %w", path, err)
+		return err
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
-		return fmt.Errorf("data: %s: %w", path, err)
+		return err
 	}
-	if got := sum.Sum(nil); !slices.Equal(got, h.Contents[:]) {
-		return fmt.Errorf("data: %s: SHA-256 of its contents %x, should be %x: damaged; prepare it again", path, got, h.Contents)
+	if got := sum.Sum(nil); !bytes.Equal(got, h.Contents[:]) {
+		return fmt.Errorf("SHA-256 of its contents %x, should be %x: damaged; prepare it again", got, h.Contents)
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/liebm/liebm/internal/inflate"
 )
 
 // Verify compares every byte of the set at path, or at its usual place if path is "", with the published checksums. IDX
@@ -24,19 +26,25 @@ import (
 // The unpacked binary batches of CIFAR have no published checksums. Verify their archive.
 func (k Known) Verify(path string) error {
 	path, err := k.Locate(path)
+	var info os.FileInfo
+	if err == nil {
+		info, err = os.Stat(path)
+	}
+	if err == nil && info.IsDir() {
+		err = k.verifyFolder(path)
+	} else if err == nil {
+		err = k.verifyFile(path)
+	}
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("data: %w", err)
-	}
-	if !info.IsDir() {
-		return k.verifyFile(path)
-	}
+	return nil
+}
+
+func (k Known) verifyFolder(path string) error {
 	found := map[string]string{} // name without .gz → path
 	if err := list(path, 0, found); err != nil {
-		return fmt.Errorf("data: %w", err)
+		return err
 	}
 	listed := false
 	var wrong []error
@@ -47,14 +55,14 @@ func (k Known) Verify(path string) error {
 		listed = true
 		for _, f := range fileSet {
 			if found[f.name] == "" {
-				wrong = append(wrong, fmt.Errorf("data: %s: missing; %s", filepath.Join(path, f.name), k.elsewhere(f, found)))
+				wrong = append(wrong, fmt.Errorf("%s: missing; %s", filepath.Join(path, f.name), k.elsewhere(f, found)))
 			} else if err := f.verify(found[f.name]); err != nil {
-				wrong = append(wrong, fmt.Errorf("data: %w; fetch it again from %s", err, k.URL))
+				wrong = append(wrong, fmt.Errorf("%w; fetch it again from %s", err, k.URL))
 			}
 		}
 	}
 	if !listed {
-		return fmt.Errorf("data: %s: no file there has a published checksum; fetch %s and verify that file", path, k.URL)
+		return fmt.Errorf("%s: no file there has a published checksum; fetch %s and verify that file", path, k.URL)
 	}
 	return errors.Join(wrong...)
 }
@@ -65,7 +73,7 @@ func (k Known) elsewhere(missing file, found map[string]string) string {
 		if isImageName(name) || slices.ContainsFunc(slices.Concat(k.fileSets...), func(f file) bool { return f.name == name }) {
 			continue
 		}
-		if have, err := digests(found[name]); err == nil && (slices.Contains(have, missing.sha256) || slices.Contains(have, missing.md5)) {
+		if have, err := digests(found[name]); err == nil && missing.has(have) {
 			return fmt.Sprintf("%s has its content: rename that", found[name])
 		}
 	}
@@ -76,32 +84,23 @@ func (k Known) elsewhere(missing file, found map[string]string) string {
 func (k Known) verifyFile(path string) error {
 	have, err := digests(path)
 	if err != nil {
-		return fmt.Errorf("data: %w", err)
-	}
-	if _, ok := k.file(have); ok {
-		return nil
+		return err
 	}
 	wrong := fmt.Errorf("%s: its checksum is none of %s's", path, k.Title)
-	for _, fileSet := range k.fileSets {
-		for _, f := range fileSet {
-			if f.name == strings.TrimSuffix(filepath.Base(path), ".gz") || f.name == filepath.Base(path) {
-				wrong = f.verify(path)
-			}
+	for _, f := range slices.Concat(k.fileSets...) {
+		if f.has(have) {
+			return nil
+		}
+		if f.name == strings.TrimSuffix(filepath.Base(path), ".gz") || f.name == filepath.Base(path) {
+			wrong = f.verify(path)
 		}
 	}
-	return fmt.Errorf("data: %w; fetch it again from %s", wrong, k.URL)
+	return fmt.Errorf("%w; fetch it again from %s", wrong, k.URL)
 }
 
-// file finds the published file that has one of the checksums.
-func (k Known) file(have []string) (file, bool) {
-	for _, fileSet := range k.fileSets {
-		for _, f := range fileSet {
-			if slices.Contains(have, f.sha256) || slices.Contains(have, f.md5) {
-				return f, true
-			}
-		}
-	}
-	return file{}, false
+// has reports whether the file has one of the checksums.
+func (f file) has(sums []string) bool {
+	return slices.Contains(sums, f.sha256) || slices.Contains(sums, f.md5)
 }
 
 // digests are the checksums of a file that may be published: SHA-256 and MD5, of the file and of its decompressed contents.
@@ -121,22 +120,18 @@ func digests(path string) (all []string, err error) {
 // Verify checks the file at path, which may have any name: a prepared file against its own checksum, any other against the
 // checksums of all known sets. It returns a description of the file.
 func Verify(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("data: %w", err)
-	}
-	defer f.Close()
-	start := make([]byte, len(preparedMagic))
-	if _, err := io.ReadFull(f, start); err == nil && isPrepared(start) {
-		return "a prepared set", VerifyPrepared(path)
+	if err := VerifyPrepared(path); !errors.Is(err, errNotPrepared) {
+		return "a prepared set", err
 	}
 	have, err := digests(path)
 	if err != nil {
 		return "", fmt.Errorf("data: %w", err)
 	}
 	for _, k := range known() {
-		if f, ok := k.file(have); ok {
-			return fmt.Sprintf("%s of %s", f.name, k.Title), nil
+		for _, f := range slices.Concat(k.fileSets...) {
+			if f.has(have) {
+				return fmt.Sprintf("%s of %s", f.name, k.Title), nil
+			}
 		}
 	}
 	return "", fmt.Errorf("data: %s: SHA-256 %s is that of no published file of %s; name the set to see the right one", path, have[0], strings.Join(Names(), ", "))
@@ -193,12 +188,10 @@ func digest(h io.Writer, path string, decompress bool) error {
 		return err
 	}
 	defer f.Close()
-	start := make([]byte, 3)
-	n, err := io.ReadFull(f, start)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	start, err := inflate.UpTo(f, 3)
+	if err != nil {
 		return err
 	}
-	start = start[:n]
 	from := io.MultiReader(bytes.NewReader(start), f)
 	if decompress && isGzip(start) {
 		z, err := gzip.NewReader(from)
