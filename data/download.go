@@ -57,7 +57,7 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 		return err
 	}
-	part, err := os.OpenFile(to+".part", os.O_RDWR|os.O_CREATE, 0o666)
+	part, err := os.OpenFile(to+".part", os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,8 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 // receive downloads the bytes that part lacks.
 func (d Download) receive(ctx context.Context, client *http.Client, part *os.File, watch func(done, total int64)) error {
 	have, err := part.Seek(0, io.SeekEnd)
-	if err != nil {
+	if err != nil || d.Size > 0 && have == d.Size {
 		return err
-	}
-	if d.Size > 0 && have == d.Size {
-		return nil
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.URL, nil)
 	if err != nil {
@@ -98,20 +95,17 @@ func (d Download) receive(ctx context.Context, client *http.Client, part *os.Fil
 		return err
 	}
 	defer answer.Body.Close()
-	switch answer.StatusCode {
-	case http.StatusPartialContent:
-	case http.StatusOK, http.StatusRequestedRangeNotSatisfiable:
+	code := answer.StatusCode
+	if code == http.StatusOK || code == http.StatusRequestedRangeNotSatisfiable {
 		have = 0
-		if err := part.Truncate(0); err != nil {
-			return err
-		}
-		if _, err := part.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-		if answer.StatusCode != http.StatusOK {
-			return errors.New("the partial file was not a beginning of it and was removed; run again")
-		}
-	default:
+		err = part.Truncate(0)
+	}
+	switch {
+	case err != nil:
+		return err
+	case code == http.StatusRequestedRangeNotSatisfiable:
+		return errors.New("the partial file was not a beginning of it and was removed; run again")
+	case code != http.StatusOK && code != http.StatusPartialContent:
 		return fmt.Errorf("the server answers %s; fetch it by hand", answer.Status)
 	}
 	total := d.Size
@@ -126,12 +120,11 @@ func (d Download) receive(ctx context.Context, client *http.Client, part *os.Fil
 	if err != nil {
 		return fmt.Errorf("%w; run again to go on from %d bytes", err, have+got)
 	}
-	if d.Size > 0 && have+got != d.Size {
-		err := fmt.Errorf("%d bytes, should be %d", have+got, d.Size)
-		if have+got > d.Size {
-			return errors.Join(err, part.Truncate(0))
-		}
-		return fmt.Errorf("%w; run again to go on", err)
+	if d.Size > 0 && have+got > d.Size {
+		return errors.Join(fmt.Errorf("%d bytes, should be %d", have+got, d.Size), part.Truncate(0))
+	}
+	if have+got < d.Size {
+		return fmt.Errorf("%d bytes, should be %d; run again to go on", have+got, d.Size)
 	}
 	return nil
 }
