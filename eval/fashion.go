@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
@@ -106,9 +105,9 @@ func TrainClassifier(ctx context.Context, set *data.Set, epochs int, seed uint64
 	steps := epochs * sampler.PerEpoch(batch)
 	pixels, labels := make([]byte, batch*set.ImageBytes()), make([]int32, batch)
 	flip := data.Augment{FlipProb: 0.5}
-	var adam *optim.Adam
 	err = torch.Do(func() error {
-		adam = optim.NewAdam(nn.Params(c), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-5})
+		adam := optim.NewAdam(nn.Params(c), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-5})
+		defer adam.Close()
 		for step := range steps {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -131,41 +130,26 @@ func TrainClassifier(ctx context.Context, set *data.Set, epochs int, seed uint64
 		}
 		return nil
 	})
-	if adam != nil {
-		adam.Close()
-	}
 	if err != nil {
 		return nil, err
 	}
 	var file bytes.Buffer
-	err = c.write(&file, map[string]string{"made_by": "liebm eval features", "data": set.SHA256(), "epochs": fmt.Sprint(epochs), "seed": fmt.Sprint(seed)})
+	err = torch.WriteSafetensors(&file, nn.Entries("", c), map[string]string{
+		"made_by": "liebm eval features", "data": set.SHA256(), "epochs": fmt.Sprint(epochs), "seed": fmt.Sprint(seed)})
 	return file.Bytes(), err
-}
-
-func (c *Classifier) write(w io.Writer, meta map[string]string) error {
-	return torch.WriteSafetensors(w, nn.Entries("", c), meta)
 }
 
 // Accuracy is the share of a labelled set that the classifier classifies correctly.
 func (c *Classifier) Accuracy(ctx context.Context, set *data.Set) (float64, error) {
-	right := 0
+	var classes []int32
 	err := torch.Do(func() error {
-		for _, batch := range set.Batches(measureBatch) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			torch.Tidy(func() torch.Tensor {
-				torch.NoGrad(func() {
-					for i, class := range torch.ToSlice[int64](c.Logits(batch.Floats()).ArgMax(1)) {
-						if int(class) == batch.Label(i) {
-							right++
-						}
-					}
-				})
-				return torch.Tensor{}
-			})
-		}
-		return nil
+		_, err := forEach(ctx, measureBatch, c.Logits, FromSet(set), nil, func(f torch.Tensor) {
+			classes = append(classes, torch.ToSlice[int32](f.ArgMax(1).To(torch.Int32))...)
+		})
+		return err
 	})
-	return float64(right) / float64(set.N), err
+	if err != nil {
+		return 0, err
+	}
+	return Labelled{Labels: set.Labels}.Accuracy(classes), nil
 }

@@ -1,10 +1,12 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/liebm/liebm/data"
@@ -47,7 +49,7 @@ func MeasureImages(ctx context.Context, features Features, images *Images, watch
 	err := torch.Do(func() error {
 		sum, outer := torch.Zeros([]int{d}, torch.Float64), torch.Zeros([]int{d, d}, torch.Float64)
 		var err error
-		input, err = forEach(ctx, features, images, watch, func(f torch.Tensor) {
+		input, err = forEach(ctx, features.Batch(), features.Forward, images, watch, func(f torch.Tensor) {
 			f = f.To(torch.Float64).ToDevice(torch.Device{})
 			sum.AddInPlace(f.SumDim(0), 1)
 			torch.Call("aten::addmm.out", outer, f.T(), f, torch.Named{Name: "out", Value: outer})
@@ -77,11 +79,11 @@ func MeasureImages(ctx context.Context, features Features, images *Images, watch
 }
 
 // forEach calls do with the features of every batch, in order: [n,d].
-func forEach(ctx context.Context, features Features, images *Images, watch func(done int), do func(f torch.Tensor)) (Input, error) {
+func forEach(ctx context.Context, batch int, forward func(x torch.Tensor) torch.Tensor, images *Images, watch func(done int), do func(f torch.Tensor)) (Input, error) {
 	done := 0
-	return images.Each(ctx, features.Batch(), func(shape data.Shape, pixels []byte) error {
+	return images.Each(ctx, batch, func(shape data.Shape, pixels []byte) error {
 		torch.Tidy(func() torch.Tensor {
-			torch.NoGrad(func() { do(features.Forward(data.Floats(pixels, shape.N, shape.H, shape.W, shape.C))) })
+			torch.NoGrad(func() { do(forward(data.Floats(pixels, shape.N, shape.H, shape.W, shape.C))) })
 			return torch.Tensor{}
 		})
 		done += shape.N
@@ -140,8 +142,8 @@ func (s *Stats) comparable(dim int, features string) error {
 	if len(s.Mean) == dim && (s.Features == features || s.Features == "" || features == "") {
 		return nil
 	}
-	other := &Stats{Features: features}
-	return fmt.Errorf("statistics of different features: %d of %s and %d of %s; measure both with the same weights and mode", len(s.Mean), s.name(), dim, other.name())
+	return fmt.Errorf("statistics of different features: %d of %s and %d of %s; measure both with the same weights and mode",
+		len(s.Mean), s.name(), dim, cmp.Or(features, "unnamed features"))
 }
 
 // factor is F with F·Fᵀ = Σ: by Cholesky, or if Σ has less than full rank, the eigenvectors times the roots of the
@@ -172,20 +174,10 @@ func notCovariance(s *Stats, low float64) error {
 	return fmt.Errorf("the covariance of %s has a negative eigenvalue of %.3g; compute the statistics again", s.name(), low)
 }
 
-func (s *Stats) name() string {
-	if s.Features == "" {
-		return "unnamed features"
-	}
-	return s.Features
-}
+func (s *Stats) name() string { return cmp.Or(s.Features, "unnamed features") }
 
 func (s *Stats) cov() torch.Tensor {
-	d := len(s.Mean)
-	flat := make([]float64, 0, d*d)
-	for _, row := range s.Cov {
-		flat = append(flat, row...)
-	}
-	return torch.FromSlice(flat, d, d)
+	return torch.FromSlice(slices.Concat(s.Cov...), len(s.Mean), len(s.Mean))
 }
 
 // DistanceName is the name of the Fréchet distance between a and b: "FID" on the features that define FID, "Fréchet

@@ -16,14 +16,8 @@ type Images struct {
 	Kind string // "set", "folder", "npz" or "run"
 	N    int    // with the unreadable files of a folder
 
-	read func(ctx context.Context, r *reading) error
-}
-
-// reading is one pass over images.
-type reading struct {
-	batch int
-	do    func(shape data.Shape, pixels []byte) error
-	input *Input
+	// read calls do with all images, at most batch at a time, and adds to the description of them.
+	read func(ctx context.Context, batch int, do func(shape data.Shape, pixels []byte) error, of *Input) error
 }
 
 // Input describes the images, or the statistics, that a result is about.
@@ -58,13 +52,13 @@ func InputOf(name string, set *data.Set) Input {
 
 // FromSet is the images of a set, usable until the set is closed.
 func FromSet(set *data.Set) *Images {
-	return &Images{Name: set.Name, Kind: "set", N: set.N, read: func(ctx context.Context, r *reading) error {
-		r.input.leaveOut(set.Skipped, set.N+len(set.Skipped))
-		for _, batch := range set.Batches(r.batch) {
+	return &Images{Name: set.Name, Kind: "set", N: set.N, read: func(ctx context.Context, size int, do func(data.Shape, []byte) error, of *Input) error {
+		of.leaveOut(set.Skipped, set.N+len(set.Skipped))
+		for _, batch := range set.Batches(size) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := r.do(batch.Shape, batch.Pixels()); err != nil {
+			if err := do(batch.Shape, batch.Pixels()); err != nil {
 				return err
 			}
 		}
@@ -77,15 +71,14 @@ func FromSet(set *data.Set) *Images {
 func (s *Images) Each(ctx context.Context, batch int, do func(shape data.Shape, pixels []byte) error) (Input, error) {
 	input := Input{Name: s.Name, Kind: s.Kind}
 	sum := sha256.New()
-	r := &reading{batch: batch, input: &input, do: func(shape data.Shape, pixels []byte) error {
+	err := s.read(ctx, batch, func(shape data.Shape, pixels []byte) error {
 		if input.Size == nil {
 			input.Size = []int{shape.H, shape.W, shape.C}
 		}
 		input.N += shape.N
 		sum.Write(pixels)
 		return do(shape, pixels)
-	}}
-	err := s.read(ctx, r)
+	}, &input)
 	input.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	return input, err
 }

@@ -45,11 +45,7 @@ func OpenInception(path string, mode Mode, device torch.Device) (*Inception, err
 		}
 		return nil, err
 	}
-	defer func() {
-		for _, e := range state {
-			e.Tensor.Close()
-		}
-	}()
+	defer closeAll(state)
 	net, err := models.NewInception(state)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; fetch %s", path, err, InceptionURL)
@@ -108,12 +104,5 @@ func (n *Inception) Forward(x torch.Tensor) torch.Tensor {
 	})
 }
 
-// logits are the scores that define IS.
-type logits struct{ *Inception }
-
-func (n logits) Dim() int { return models.InceptionClasses }
-
-// Forward returns the scores of the classes without bias: [n,1 or 3,h,w] → [n,1008].
-func (n logits) Forward(x torch.Tensor) torch.Tensor {
-	return n.net.Logits(n.Inception.Forward(x), false)
-}
+// logits are the scores that define IS, of the classes without bias: [n,1 or 3,h,w] → [n,1008].
+func (n *Inception) logits(x torch.Tensor) torch.Tensor { return n.net.Logits(n.Forward(x), false) }

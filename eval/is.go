@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -31,10 +32,10 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 	order := splitsOf(images.N, o)
 	scores := make([]float64, o.Splits)
 	err = torch.Do(func() error {
-		shape := []int{o.Splits, net.classes()}
+		shape := []int{o.Splits, models.InceptionClasses}
 		sum, entropy, count := torch.Zeros(shape, torch.Float64), torch.Zeros(shape[:1], torch.Float64), torch.Zeros(shape[:1], torch.Float64)
 		done := 0
-		input, err = forEach(ctx, logits{net}, images, watch, func(f torch.Tensor) {
+		input, err = forEach(ctx, net.Batch(), net.logits, images, watch, func(f torch.Tensor) {
 			logP := f.ToDevice(torch.Device{}).To(torch.Float64).LogSoftmax(1)
 			p, split := logP.Exp(), torch.FromSlice(order[done:done+f.Size(0)])
 			torch.Call("aten::index_add_", sum, 0, split, p)
@@ -79,5 +80,3 @@ func splitsOf(n int, o ISOptions) []int64 {
 	}
 	return order
 }
-
-func (n *Inception) classes() int { return logits{n}.Dim() }

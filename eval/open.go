@@ -63,10 +63,10 @@ func OpenFolder(path string, o OpenOptions) (*Images, error) {
 		return nil, err
 	}
 	pictures.Skip = o.Skip
-	return &Images{Name: path, Kind: "folder", N: len(pictures.Files), read: func(ctx context.Context, r *reading) error {
-		read, err := pictures.Each(ctx, r.batch, r.do)
-		r.input.leaveOut(read.Skipped, len(pictures.Files))
-		r.input.notePictures(read)
+	return &Images{Name: path, Kind: "folder", N: len(pictures.Files), read: func(ctx context.Context, batch int, do func(data.Shape, []byte) error, of *Input) error {
+		read, err := pictures.Each(ctx, batch, do)
+		of.leaveOut(read.Skipped, len(pictures.Files))
+		of.notePictures(read)
 		return err
 	}}, nil
 }
@@ -109,29 +109,29 @@ func openSamples(path string) (*Images, error) {
 		return nil, fmt.Errorf("%s: arr_0 is %v: more than its %d bytes: cut short or damaged; make or fetch it again", path, array.Shape, array.Limit)
 	}
 	shape := data.Shape{N: s[0], H: s[1], W: s[2], C: s[3]}
-	return &Images{Name: path, Kind: "npz", N: shape.N, read: func(ctx context.Context, r *reading) error {
-		return readSamples(ctx, path, shape, r)
+	return &Images{Name: path, Kind: "npz", N: shape.N, read: func(ctx context.Context, batch int, do func(data.Shape, []byte) error, _ *Input) error {
+		return readSamples(ctx, path, shape, batch, do)
 	}}, nil
 }
 
-func readSamples(ctx context.Context, path string, shape data.Shape, r *reading) error {
+func readSamples(ctx context.Context, path string, shape data.Shape, size int, do func(data.Shape, []byte) error) error {
 	array, err := npz.OpenStream(path, "arr_0")
 	if err != nil {
 		return fmt.Errorf("%s: arr_0: %w", path, err)
 	}
 	defer array.Close()
-	pixels := make([]byte, min(r.batch, shape.N)*shape.ImageBytes())
-	for done := 0; done < shape.N; done += r.batch {
+	pixels := make([]byte, min(size, shape.N)*shape.ImageBytes())
+	for done := 0; done < shape.N; done += size {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		batch := shape
-		batch.N = min(r.batch, shape.N-done)
+		batch.N = min(size, shape.N-done)
 		part := pixels[:batch.N*shape.ImageBytes()]
 		if _, err := io.ReadFull(array, part); err != nil {
 			return fmt.Errorf("%s: arr_0 ends after %d of its %d images: %w; make or fetch it again", path, done, shape.N, err)
 		}
-		if err := r.do(batch, part); err != nil {
+		if err := do(batch, part); err != nil {
 			return err
 		}
 	}

@@ -23,20 +23,23 @@ func readState(path string) (state []torch.Entry, err error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		switch {
-		case strings.HasSuffix(e.Name, ".num_batches_tracked"): // int64, not used in eval mode
+		if strings.HasSuffix(e.Name, ".num_batches_tracked") { // int64, not used in eval mode
 			e.Tensor.Close()
 			continue
-		case e.Tensor.DType() != torch.Float32 && err == nil:
-			err = fmt.Errorf("%s: %s is %s %v: use float32", path, e.Name, e.Tensor.DType(), e.Tensor.Shape())
 		}
 		state = append(state, e)
+		if e.Tensor.DType() != torch.Float32 {
+			err = fmt.Errorf("%s: %s is %s %v: use float32", path, e.Name, e.Tensor.DType(), e.Tensor.Shape())
+		}
 	}
 	if err != nil {
-		for _, e := range state {
-			e.Tensor.Close()
-		}
-		return nil, err
+		closeAll(state)
 	}
-	return state, nil
+	return state, err
+}
+
+func closeAll(entries []torch.Entry) {
+	for _, e := range entries {
+		e.Tensor.Close()
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/liebm/liebm/data"
@@ -94,13 +95,8 @@ func (v Values) MarshalJSON() ([]byte, error) {
 	out := map[string]any{}
 	for name, x := range v {
 		out[name] = x
-		switch {
-		case math.IsInf(x, 1):
-			out[name] = "Infinity"
-		case math.IsInf(x, -1):
-			out[name] = "-Infinity"
-		case math.IsNaN(x):
-			out[name] = "NaN"
+		if math.IsInf(x, 0) || math.IsNaN(x) { // "Infinity", "-Infinity" and "NaN"
+			out[name] = strings.TrimPrefix(strings.Replace(fmt.Sprint(x), "Inf", "Infinity", 1), "+")
 		}
 	}
 	return json.Marshal(out)
@@ -108,24 +104,17 @@ func (v Values) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (v *Values) UnmarshalJSON(text []byte) error {
-	var in map[string]any
+	var in map[string]json.RawMessage
 	if err := json.Unmarshal(text, &in); err != nil {
 		return err
 	}
 	*v = Values{}
 	for name, x := range in {
-		switch x := x.(type) {
-		case float64:
-			(*v)[name] = x
-		case string:
-			f, err := strconv.ParseFloat(x, 64)
-			if err != nil {
-				return fmt.Errorf("value %s: %w", name, err)
-			}
-			(*v)[name] = f
-		default:
-			return fmt.Errorf("value %s is no number", name)
+		f, err := strconv.ParseFloat(strings.Trim(string(x), `"`), 64)
+		if err != nil {
+			return fmt.Errorf("value %s is no number: %w", name, err)
 		}
+		(*v)[name] = f
 	}
 	return nil
 }
