@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/xrash/smetrics"
 )
 
 // keysOf lists the full paths of the keys of a group. The root is "".
@@ -65,34 +67,13 @@ func nearest(word string, known []string) string {
 		if len(a) > 2*len(b)+2 {
 			continue // too far, and perhaps too long to compare
 		}
-		if d := editDistance(a, b); d < best && d <= (max(len(a), len(b))+2)/3 {
+		if d := smetrics.WagnerFischer(a, b, 1, 1, 1); d < best && d <= (max(len(a), len(b))+2)/3 {
 			best, found = d, k
 		}
 	}
 	return found
 }
 
-func letters(s string) []rune {
-	return []rune(strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s)))
-}
-
-// editDistance is Levenshtein's distance. It keeps one row of the table.
-func editDistance(a, b []rune) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, x := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, y := range b {
-			replace := diagonal
-			if x != y {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+func letters(s string) string {
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s))
 }
