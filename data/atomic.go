@@ -2,6 +2,7 @@ package data
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +65,15 @@ func writeThrough(path string, write func(io.Writer) error) error {
 		err = errors.Join(write(file), file.Close())
 	}
 	return WriteError(path, err)
+}
+
+// WriteJSON is WriteAtomic of v as indented JSON.
+func WriteJSON(path string, v any) error {
+	return WriteAtomic(path, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	})
 }
 
 // syncFolder makes a rename in dir durable, unless the file system refuses to sync a folder, as some of networks do.

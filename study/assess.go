@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"time"
@@ -268,14 +267,11 @@ type RunOptions struct {
 // the run's results and leaves in dir summary.json (a [Summary] of the records), samples.png,
 // samples_no_mcmc.png and data.png.
 func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.Record, error) {
-	m, err := train.LoadModel(dir, s.Device)
+	m, err := s.LoadModel(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	for _, w := range m.Warnings {
-		s.logf("warning: %s", w)
-	}
 	samples, err := AssessSamples(ctx, m, o.Samples, s)
 	if err != nil {
 		return nil, err
@@ -298,9 +294,7 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 	if err := Keep(dir, records...); err != nil {
 		return nil, err
 	}
-	return records, data.WriteAtomic(filepath.Join(dir, "summary.json"), func(w io.Writer) error {
-		return writeJSON(w, Summarize(records))
-	})
+	return records, data.WriteJSON(filepath.Join(dir, "summary.json"), Summarize(records))
 }
 
 // WriteGrid draws images of a run in rows, as a PNG without the padding of training. The images of each set

@@ -158,8 +158,8 @@ const (
 // divergence is the metric of the record of a training that ended early for good.
 const divergence = "divergence"
 
-// isRun reports whether a run was begun in a folder.
-func isRun(dir string) bool { return exists(filepath.Join(dir, configFile)) }
+// IsRun reports whether a run was begun in a folder.
+func IsRun(dir string) bool { return exists(filepath.Join(dir, configFile)) }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)
@@ -170,7 +170,7 @@ func exists(path string) bool {
 // begun with other settings than the plan's. After a divergence, a run goes on with smaller steps.
 func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
 	dir := c.dir(seed)
-	if !isRun(dir) {
+	if !IsRun(dir) {
 		return cfg, false, nil
 	}
 	if cfg, err = train.ReadConfig(dir); err != nil {
@@ -290,20 +290,10 @@ func (w *work) train(ctx context.Context, c *cell, seed uint64) error {
 	if !found {
 		cfg = c.seeded(seed)
 	}
-	set, err := cfg.Open(data.Train)
-	if err != nil {
-		return err
-	}
-	defer set.Close()
-	o := w.options("training", c.dir(seed))
-	done, err := w.monitor(ctx, cfg, MonitorOptions{Encoder: encoder, Inception: c.folder.scale.Weights, Reference: c.folder.reference(),
-		Samples: c.folder.scale.Along}, &o)
-	if err != nil {
-		return err
-	}
-	defer done()
+	sc := c.folder.scale
+	err = Train(ctx, cfg, encoder, w.Options("training", c.dir(seed), found), MonitorOptions{Inception: sc.Weights, Reference: c.folder.reference(), Samples: sc.Along}, w.Setup)
 	var diverged *train.Diverged
-	if err := train.Run(ctx, cfg, set, encoder, o); !errors.As(err, &diverged) {
+	if !errors.As(err, &diverged) {
 		return err
 	}
 	r := eval.NewRecord(divergence, w.Versions)
@@ -318,7 +308,7 @@ func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
 	if err := w.run(ctx, under, seed); err != nil {
 		return err
 	}
-	m, err := train.LoadModel(under.dir(seed), w.Device)
+	m, err := w.LoadModel(under.dir(seed))
 	if err != nil {
 		return err
 	}
@@ -328,15 +318,15 @@ func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
 		return err
 	}
 	defer set.Close()
-	return train.TrainInference(ctx, m.Config, m, set, w.options("training q", c.dir(seed)))
+	return train.TrainInference(ctx, m.Config, m, set, w.Options("training q", c.dir(seed), IsRun(c.dir(seed))))
 }
 
 // open loads a seed's model, with the q that was trained over it. The caller closes it.
 func (w *work) open(c *cell, seed uint64) (*train.Model, error) {
 	if c.over == "" {
-		return train.LoadModel(c.dir(seed), w.Device)
+		return w.LoadModel(c.dir(seed))
 	}
-	m, err := train.LoadModel(c.folder.cell(c.over).dir(seed), w.Device)
+	m, err := w.LoadModel(c.folder.cell(c.over).dir(seed))
 	if err != nil {
 		return nil, err
 	}
@@ -361,17 +351,5 @@ func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 	if err != nil {
 		return "", err
 	}
-	set, err := cfg.Data.Open(data.Train, cfg.Encoder.Channels)
-	if err != nil {
-		return "", err
-	}
-	defer set.Close()
-	o := w.options("pretraining", dir)
-	probe, done := PretrainingProbe(set, cfg)
-	defer done()
-	o.Probe = probe
-	if err := train.Pretrain(ctx, cfg, set, o); err != nil {
-		return "", err
-	}
-	return train.EncoderPath(dir), nil
+	return train.EncoderPath(dir), Pretrain(ctx, cfg, w.Options("pretraining", dir, IsRun(dir)))
 }

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/train"
 )
@@ -77,18 +76,14 @@ func (w *work) assess(ctx context.Context, c *cell, seed uint64, what measuremen
 func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
 	sc := c.folder.scale
 	samples, err := AssessSamples(ctx, m, SampleOptions{N: sc.Samples, Inception: sc.Weights, Reference: c.folder.reference()}, w.Setup)
-	if err != nil || m.Config.Data.Size != 32 { // the paper detects outliers at 32×32 pixels only
-		return samples.records(), err
+	if err != nil {
+		return nil, err
+	}
+	if m.Config.Data.Size != 32 { // the paper detects outliers at 32×32 pixels only
+		return samples.Records, nil
 	}
 	outliers, err := AssessOutliers(ctx, m, OutlierOptions{Sets: sc.outliers(c.folder.data), Gamma: gamma(c.folder.data), SkipMissing: true}, w.Setup)
 	return append(samples.Records, outliers), err
-}
-
-func (p *Samples) records() []*eval.Record {
-	if p == nil {
-		return nil
-	}
-	return p.Records
 }
 
 // gamma is the γ of Eq. 15 (Table 12).
@@ -121,7 +116,7 @@ func (w *work) assessRestoration(ctx context.Context, c *cell, m *train.Model) (
 		return nil, err
 	}
 	defer unseen.Close()
-	last := tail(unseen, c.folder.scale.Restored)
+	last := unseen.Slice(max(0, unseen.N-c.folder.scale.Restored), unseen.N)
 	for _, name := range c.folder.scale.tasks() {
 		operator, err := Task(name, m.Config, nil)
 		if err != nil {
@@ -134,15 +129,6 @@ func (w *work) assessRestoration(ctx context.Context, c *cell, m *train.Model) (
 		records = append(records, r)
 	}
 	return records, nil
-}
-
-// tail is the last n images of a set.
-func tail(set *data.Set, n int) *data.Set {
-	var last []int
-	for i := max(0, set.N-n); i < set.N; i++ {
-		last = append(last, i)
-	}
-	return set.Subset(last)
 }
 
 // assessProbes measures the features of f and, where there is one, of h.

@@ -92,17 +92,3 @@ func (m *Monitor) Evaluate(ctx context.Context, samples *data.Set) ([]train.Metr
 	distance, err := eval.Frechet(stats, m.real)
 	return []train.Metric{{Name: m.features.Key, Value: distance}, {Name: m.features.Key + "_n", Value: float64(samples.N)}}, err
 }
-
-// monitor adds a monitor to the options of a training with cfg, if there are features for one. The caller
-// calls done in the end.
-func (s Setup) monitor(ctx context.Context, cfg train.Config, o MonitorOptions, options *train.Options) (done func(), err error) {
-	m, err := NewMonitor(ctx, cfg, o, s)
-	if errors.Is(err, ErrNoFeatures) {
-		return func() {}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	options.Evaluate = m.Evaluate
-	return m.Close, nil
-}

@@ -44,9 +44,8 @@ func fig7Picture(ctx context.Context, w *work, f *folder) ([]Picture, error) {
 // seed. There is none unless both are trained.
 func fig9Picture(ctx context.Context, w *work, f *folder) ([]Picture, error) {
 	const n = 16
-	var shape data.Shape
-	var pixels []byte
-	for i, row := range fig9().rows {
+	var rows []*data.Set
+	for _, row := range fig9().rows {
 		c, seed := f.cell(row.variant), w.plan.seeds[0]
 		if r, trained, err := c.read(seed); !trained || r.Diverged != "" || err != nil {
 			return nil, err
@@ -61,23 +60,14 @@ func fig9Picture(ctx context.Context, w *work, f *folder) ([]Picture, error) {
 			return nil, err
 		}
 		defer unseen.Close()
-		shown := unseen.Head(n)
-		drawn, err := m.Reconstruct(ctx, shown, train.ReconstructOptions{})
+		if rows == nil {
+			rows = append(rows, unseen.Head(n))
+		}
+		drawn, err := m.Reconstruct(ctx, unseen.Head(n), train.ReconstructOptions{})
 		if err != nil {
 			return nil, err
 		}
-		sets := []*data.Set{shown, drawn.Images}
-		for _, set := range sets[min(i, 1):] { // the images once, above
-			if set, err = m.Config.Crop(set); err != nil {
-				return nil, err
-			}
-			shape, pixels = set.Shape, append(pixels, set.Pixels()...)
-		}
+		rows = append(rows, drawn.Images)
 	}
-	shape.N *= 3
-	img, err := data.Grid(pixels, shape, n)
-	if err != nil {
-		return nil, err
-	}
-	return []Picture{{"fig9.png", "images, Eq. 26, ELBO"}}, data.WritePNG(filepath.Join(w.plan.out, "fig9.png"), img)
+	return []Picture{{"fig9.png", "images, Eq. 26, ELBO"}}, WriteGrid(filepath.Join(w.plan.out, "fig9.png"), f.cell("erm").config, n, rows...)
 }

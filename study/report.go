@@ -3,7 +3,6 @@ package study
 import (
 	_ "embed"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
@@ -38,21 +37,17 @@ type report struct {
 	Info      *train.RunInfo
 	Summary   *Summary
 	Measured  bool
-	Values    []Distance
-	Grids     []reportPicture // after MCMC, G alone, data
-	Progress  []reportPicture // some grids of the course of training
-	Charts    []reportChart
+	Grids     []figure // after MCMC, G alone, data
+	Progress  []figure // some grids of the course of training
+	Charts    []figure
 	Scores    template.HTML // histogram of the scores of outliers
 	Records   []eval.Record
 }
 
-type reportPicture struct {
+// A figure is a picture or a drawing.
+type figure struct {
 	Caption string
 	Src     template.URL
-}
-
-type reportChart struct {
-	Caption string
 	SVG     template.HTML
 }
 
@@ -69,17 +64,8 @@ func WriteReport(dir string) (string, error) {
 	return path, data.WriteAtomic(path, func(w io.Writer) error { return reportTemplate.Execute(w, p) })
 }
 
-// optional reads a file; nil if there is none.
-func optional(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return text, err
-}
-
 func (p *report) readConfig(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "config.yaml"))
+	text, err := os.ReadFile(filepath.Join(dir, configFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("it holds no run (no config.yaml): name a folder of liebm train")
 	}
@@ -93,15 +79,12 @@ func (p *report) readConfig(dir string) error {
 }
 
 func (p *report) readInfo(dir string) error {
-	text, err := optional(filepath.Join(dir, "run.json"))
-	if err != nil || text == nil {
-		return err
+	info, err := train.ReadInfo(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	p.Info = &train.RunInfo{}
-	if err := json.Unmarshal(text, p.Info); err != nil {
-		return fmt.Errorf("run.json: %w", err)
-	}
-	return nil
+	p.Info = &info
+	return err
 }
 
 func (p *report) readRecords(dir string) (err error) {
@@ -113,17 +96,7 @@ func (p *report) readRecords(dir string) (err error) {
 		records = append(records, &p.Records[i])
 	}
 	p.Summary = Summarize(records)
-	v := p.Summary.Values
-	for _, line := range []struct{ title, key, note string }{
-		{"IS", "is", "after MCMC"}, {"", "is_no_mcmc", "G alone"},
-		{"Seconds per sample", "seconds", "after MCMC"}, {"", "seconds_no_mcmc", "G alone"},
-		{"Seconds of pretraining", "seconds_to_pretrain", ""}, {"Seconds of training", "seconds_to_train", ""},
-	} {
-		if x, ok := v[line.key]; ok {
-			p.Values = append(p.Values, Distance{line.title, x, line.note})
-		}
-	}
-	p.Measured = len(p.Values)+len(p.Summary.Distances())+len(p.Summary.Outliers()) > 0
+	p.Measured = len(p.Summary.Lines())+len(p.Summary.Outliers()) > 0
 	for i := len(p.Records) - 1; i >= 0 && p.Scores == ""; i-- {
 		if h := p.Records[i].Histogram; h != nil {
 			if p.Scores, err = drawHistogram(h); err != nil {
@@ -175,21 +148,23 @@ func (p *report) readPictures(dir string) error {
 }
 
 // add embeds a PNG, if it is there.
-func (p *report) add(to *[]reportPicture, file, caption string) error {
-	bytes, err := optional(file)
-	if err != nil || bytes == nil {
+func (p *report) add(to *[]figure, file, caption string) error {
+	bytes, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	*to = append(*to, reportPicture{caption, template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(bytes))})
+	*to = append(*to, figure{Caption: caption, Src: template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(bytes))})
 	return nil
 }
 
 func (p *report) readMetrics(dir string) error {
-	path := filepath.Join(dir, "metrics.jsonl")
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	records, err := train.ReadMetrics(filepath.Join(dir, metricsFile))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	records, err := train.ReadMetrics(path)
 	if err != nil {
 		return err
 	}
@@ -225,7 +200,7 @@ func (p *report) readMetrics(dir string) error {
 			return err
 		}
 		if svg != "" {
-			p.Charts = append(p.Charts, reportChart{c.caption, svg})
+			p.Charts = append(p.Charts, figure{Caption: c.caption, SVG: svg})
 		}
 	}
 	return nil

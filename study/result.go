@@ -196,17 +196,14 @@ func (r *Result) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string]func(io.Writer) error{
-		".json": func(w io.Writer) error { return writeJSON(w, r) },
-		".md":   func(w io.Writer) error { _, err := io.WriteString(w, r.Markdown()); return err },
-	}
-	if svg != nil {
-		files[".svg"] = func(w io.Writer) error { _, err := w.Write(svg); return err }
-	}
-	for ending, write := range files {
-		if err := data.WriteAtomic(filepath.Join(dir, r.Name+ending), write); err != nil {
+	files := map[string][]byte{".md": []byte(r.Markdown()), ".svg": svg}
+	for ending, text := range files {
+		if text == nil {
+			continue
+		}
+		if err := data.WriteAtomic(filepath.Join(dir, r.Name+ending), func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
 			return err
 		}
 	}
-	return nil
+	return data.WriteJSON(filepath.Join(dir, r.Name+".json"), r)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"image"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -80,12 +81,12 @@ func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
 	em := filepath.Join(dir, "fmnist", "em-seed1")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	stopping := Setup{Training: func(task string) train.Watch {
+	stopping := Setup{Training: func(task string) (train.Watch, io.Writer) {
 		return func(now train.Progress) {
 			if task == "training" && now.Step == 3 {
 				cancel()
 			}
-		}
+		}, nil
 	}}
 	_, err := reproduce(ctx, t, sc, out, stopping, []string{"em"}, nil, "fig6")
 	require.ErrorIs(t, err, context.Canceled)

@@ -16,8 +16,9 @@ type Setup struct {
 	// Progress begins a task and returns a function that reports how much of it is done; nil: nobody watches.
 	Progress func(task string) func(done, total int)
 
-	// Training begins a training and returns what is told of each of its steps; nil: Progress counts them.
-	Training func(task string) train.Watch
+	// Training begins a training. It returns a function that is told of each step, and a writer for log lines; nil:
+	// Progress counts the steps, and lines go to Log.
+	Training func(task string) (train.Watch, io.Writer)
 
 	Log io.Writer // one line for each thing that a person should know; nil: nobody reads
 }
@@ -37,11 +38,11 @@ func (s Setup) logf(format string, args ...any) {
 	}
 }
 
-// options are those of a training in the run folder out, which goes on if it was begun.
-func (s Setup) options(task, out string) train.Options {
-	o := train.Options{Out: out, Resume: isRun(out), Device: s.Device, Version: s.Versions, Log: s.Log}
+// Options are those of a training in the run folder out. With resume it goes on.
+func (s Setup) Options(task, out string, resume bool) train.Options {
+	o := train.Options{Out: out, Resume: resume, Device: s.Device, Version: s.Versions, Log: s.Log}
 	if s.Training != nil {
-		o.Watch = s.Training(task)
+		o.Watch, o.Log = s.Training(task)
 		return o
 	}
 	report := s.progress(task)
@@ -52,4 +53,17 @@ func (s Setup) options(task, out string) train.Options {
 		report(now.Step, now.Steps)
 	}
 	return o
+}
+
+// LoadModel loads the run in a folder onto the device, and writes its warnings to Log. The caller closes the
+// model.
+func (s Setup) LoadModel(dir string) (*train.Model, error) {
+	m, err := train.LoadModel(dir, s.Device)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range m.Warnings {
+		s.logf("warning: %s", w)
+	}
+	return m, nil
 }

@@ -1,9 +1,8 @@
 package study
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -45,42 +44,49 @@ func (s *Summary) Of(key string) *eval.Record {
 	return nil
 }
 
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
-// A Distance is one line about a Fréchet distance: its name, or "" to continue the one above.
-type Distance struct {
+// A Line is one number of a summary: its title, or "" to continue the line above.
+type Line struct {
 	Title string
 	Value float64
 	Note  string
 }
 
-// Distances are the Fréchet distances of samples, of G alone and of training images, as far as they were
-// measured.
-func (s *Summary) Distances() (lines []Distance) {
+// Lines are the Fréchet distances of samples, of G alone and of training images, IS and times, as far as they
+// were measured.
+func (s *Summary) Lines() (lines []Line) {
+	values, title := maps.Clone(s.Values), ""
+	for _, end := range []string{"", "_no_mcmc"} {
+		if seconds, ok := values["seconds"+end]; ok {
+			values["speed"+end] = 1 / seconds
+		}
+	}
+	add := func(key, note string) {
+		if v, ok := values[key]; ok {
+			lines = append(lines, Line{title, v, note})
+			title = ""
+		}
+	}
 	for _, key := range []string{"fid", "fd", "fd_h"} {
-		r := s.Of(key)
-		if r == nil {
-			continue
-		}
-		n := 0
-		if len(r.Inputs) > 0 {
-			n = r.Inputs[0].N
-		}
-		title := r.Metric
-		for _, line := range []struct{ suffix, note string }{
-			{"", fmt.Sprintf("after MCMC, NFE %d, n %d, features %s", r.NFE, n, r.Network)},
-			{"_no_mcmc", "G alone, NFE 1"},
-			{"_floor", "training images, the floor"},
-		} {
-			if v, ok := s.Values[key+line.suffix]; ok {
-				lines = append(lines, Distance{title, v, line.note})
-				title = ""
+		if r := s.Of(key); r != nil {
+			n := 0
+			if len(r.Inputs) > 0 {
+				n = r.Inputs[0].N
 			}
+			title = r.Metric
+			add(key, fmt.Sprintf("after MCMC, NFE %d, n %d, features %s", r.NFE, n, r.Network))
+			add(key+"_no_mcmc", "G alone, NFE 1")
+			add(key+"_floor", "training images, the floor")
 		}
+	}
+	title = "IS"
+	add("is", fmt.Sprintf("± %.2f, after MCMC", s.Values["is_std"]))
+	add("is_no_mcmc", fmt.Sprintf("± %.2f, G alone", s.Values["is_std_no_mcmc"]))
+	title = "images per second"
+	add("speed", "after MCMC")
+	add("speed_no_mcmc", "G alone")
+	for _, stage := range []string{"pretrain", "train"} {
+		title = "seconds to " + stage
+		add("seconds_to_"+stage, "")
 	}
 	return lines
 }

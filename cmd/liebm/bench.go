@@ -15,8 +15,8 @@ import (
 func benchCommand() *cli.Command {
 	flags := func(more ...cli.Flag) []cli.Flag {
 		return append(append(configFlags("cifar10-em"), jsonFlag(), deviceFlag(),
-			&cli.IntFlag{Name: "batch", Usage: "images per step (default: the preset's)"},
-			&cli.IntFlag{Name: "iters", Value: 5, Usage: "iterations to measure, after one that is not counted"}), more...)
+			countFlag("batch", 0, 2, "images per step (default: the preset's)"),
+			countFlag("iters", 5, 1, "iterations to measure, after one that is not counted")), more...)
 	}
 	return &cli.Command{
 		Name:  "bench",
@@ -54,9 +54,6 @@ func benchConfig(c *cli.Context) (train.Config, torch.Device, error) {
 	if c.IsSet("batch") {
 		cfg.Batch = c.Int("batch")
 	}
-	if c.Int("iters") < 1 || cfg.Batch < 2 {
-		err = fmt.Errorf("--iters %d, --batch %d: give at least 1 and 2", c.Int("iters"), cfg.Batch)
-	}
 	return cfg, device, err
 }
 
@@ -72,12 +69,10 @@ func benchStep(c *cli.Context) error {
 			return err
 		}
 	}
-	if c.Bool("json") {
-		return printJSON(os.Stdout, seconds)
-	}
-	fmt.Printf("%s, batch %d, T %d, %s, %d threads: float32 %.4g s, bfloat16 %.4g s an iteration\n",
-		cfg.Preset, cfg.Batch, cfg.Chain.Steps, device, torch.Threads(), seconds["float32"], seconds["bfloat16"])
-	return nil
+	return show(c.Bool("json"), seconds, func(w io.Writer) {
+		fmt.Fprintf(w, "%s, batch %d, T %d, %s, %d threads: float32 %.4g s, bfloat16 %.4g s an iteration\n",
+			cfg.Preset, cfg.Batch, cfg.Chain.Steps, device, torch.Threads(), seconds["float32"], seconds["bfloat16"])
+	})
 }
 
 func benchProfile(c *cli.Context) error {

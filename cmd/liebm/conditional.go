@@ -24,19 +24,14 @@ augmented images, then --n samples. steps.png follows the first sample of each c
 	liebm conditional --run runs/em --q runs/q --out classes
 	liebm conditional --run runs/erm --n 16 --rounds 10 --weight 10 --out classes --json`,
 		Flags: outputFlags(10, qFlag(),
-			&cli.IntFlag{Name: "over", Usage: "training images to compute the classes' means from (default: all)"},
-			&cli.IntFlag{Name: "rounds", Value: 5, Usage: "how many times m is drawn from q"},
+			countFlag("over", 0, 1, "training images to compute the classes' means from (default: all)"),
+			countFlag("rounds", 5, 1, "how many times m is drawn from q"),
 			&cli.Float64Flag{Name: "weight", Value: 1, Usage: "of log p(z|x) in the chain; 1: the energy as it was trained"}),
-		Action: conditional,
+		Action: withOutput(conditional),
 	}
 }
 
-func conditional(c *cli.Context) error {
-	o, err := startOutput(c)
-	if err != nil {
-		return err
-	}
-	defer o.model.Close()
+func conditional(c *cli.Context, o *output) error {
 	set, err := o.model.Config.Open(data.Train)
 	if err != nil {
 		return err
@@ -74,9 +69,7 @@ func conditional(c *cli.Context) error {
 		}
 		steps = append(steps, data.Concat(path...))
 	}
-	err = o.write(func() {
-		fmt.Printf("%d images of each of %d classes, in %d rounds (class means of %d images); %s\n", o.n, r.Means.N, options.Rounds, over.N, o.folder)
-	})
+	err = o.write("%d images of each of %d classes, in %d rounds (class means of %d images); %s\n", o.n, r.Means.N, options.Rounds, over.N, o.folder)
 	if err != nil {
 		return err
 	}

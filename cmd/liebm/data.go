@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -39,7 +39,7 @@ file contains its own checksum.
 	liebm data verify celeba-train-64.liebm`},
 			prepareCommand(path, split),
 			{Name: "grid", Usage: "draw the first hundred images", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path,
-				&cli.StringFlag{Name: "out", Usage: "PNG `FILE` to write"}}, Action: gridData},
+				pictureFlag("out", "PNG `FILE` to write", "png")}, Action: gridData},
 		},
 	}
 }
@@ -56,7 +56,7 @@ func listData(c *cli.Context) error {
 		URL    string             `json:"url"`
 	}
 	var rows []row
-	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	var text strings.Builder
 	for _, name := range data.Names() {
 		known, err := data.Lookup(name)
 		if err != nil {
@@ -75,12 +75,9 @@ func listData(c *cli.Context) error {
 			where = "not on this machine; from " + known.URL
 		}
 		rows = append(rows, r)
-		fmt.Fprintf(t, "%s\t%s\t%d×%d×%d\t%s\t%s\n", name, known.Title, known.H, known.W, known.C, strings.Join(counts, ", "), where)
+		fmt.Fprintf(&text, "%s\t%s\t%d×%d×%d\t%s\t%s\n", name, known.Title, known.H, known.W, known.C, strings.Join(counts, ", "), where)
 	}
-	if c.Bool("json") {
-		return printJSON(os.Stdout, rows)
-	}
-	return t.Flush()
+	return show(c.Bool("json"), rows, func(w io.Writer) { fmt.Fprint(w, &text) })
 }
 
 func dataInfo(c *cli.Context) error {
@@ -97,19 +94,15 @@ func dataInfo(c *cli.Context) error {
 	info := map[string]any{"name": set.Name, "split": set.Split, "n": set.N, "height": set.H, "width": set.W, "channels": set.C,
 		"labels": set.Labels != nil, "classes": set.Classes, "files": set.Files, "sha256": set.SHA256(), "range": []int{int(low), int(high)},
 		"prepared": set.Prepared()}
-	if c.Bool("json") {
-		return printJSON(os.Stdout, info)
-	}
-	fmt.Println(set)
-	fmt.Printf("pixels %d…%d, %d classes\n", low, high, len(set.Classes))
-	fmt.Println("pixels' SHA-256", set.SHA256())
-	for _, f := range set.Files {
-		fmt.Println("from", f)
-	}
-	if r := set.Prepared(); r != nil {
-		fmt.Printf("prepared from %s%s\n", r.Source, describe(*r))
-	}
-	return nil
+	return show(c.Bool("json"), info, func(w io.Writer) {
+		fmt.Fprintf(w, "%v\npixels %d…%d, %d classes\npixels' SHA-256 %s\n", set, low, high, len(set.Classes), set.SHA256())
+		for _, f := range set.Files {
+			fmt.Fprintln(w, "from", f)
+		}
+		if r := set.Prepared(); r != nil {
+			fmt.Fprintf(w, "prepared from %s%s\n", r.Source, describe(*r))
+		}
+	})
 }
 
 func verifyData(c *cli.Context) error {
@@ -140,12 +133,6 @@ func verifyData(c *cli.Context) error {
 }
 
 func gridData(c *cli.Context) error {
-	if err := need(c, "out"); err != nil {
-		return err
-	}
-	if err := checkPicture(c, "out", "png"); err != nil {
-		return err
-	}
 	name, err := argument(c)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func demoCommand() *cli.Command {
 	open runs/demo/report.html`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Value: "runs/demo", Usage: "run `FOLDER` to make"},
-			&cli.Float64Flag{Name: "minutes", Value: 5.5, Usage: "training time, after pretraining"},
+			minutesFlag(5.5, "training time, after pretraining"),
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "seed of everything"},
 			deviceFlag(),
 		},
@@ -32,9 +32,6 @@ func demoCommand() *cli.Command {
 
 func demo(c *cli.Context) error {
 	out, minutes := c.String("out"), c.Float64("minutes")
-	if !(minutes > 0) {
-		return fmt.Errorf("--minutes %v: give a time above 0", minutes)
-	}
 	seed := fmt.Sprintf("seed=%d", c.Uint64("seed"))
 	ssl, err := train.Sources{Preset: "fmnist-simclr", Set: []string{seed}}.ResolveSSL()
 	if err != nil {
@@ -46,15 +43,15 @@ func demo(c *cli.Context) error {
 	}
 	// The encoder's folder moves into the run's at the end. A demo that was interrupted continues.
 	encoder, kept := filepath.Clean(out)+"-pretraining", filepath.Join(out, "pretraining")
-	if isRun(kept) {
+	if study.IsRun(kept) {
 		encoder = kept
 	}
-	if isRun(encoder) {
+	if study.IsRun(encoder) {
 		if ssl, err = train.ReadSSLConfig(encoder); err != nil {
 			return err
 		}
 	}
-	if isRun(out) {
+	if study.IsRun(out) {
 		minutes = 0 // its config has the number of steps
 		if cfg, err = train.ReadConfig(out); err != nil {
 			return err
@@ -66,13 +63,13 @@ func demo(c *cli.Context) error {
 	}
 	start := time.Now()
 	const again = "the same liebm demo command"
-	if err := runPretraining(c.Context, ssl, encoder, isRun(encoder), setup); err != nil {
+	if err := study.Pretrain(c.Context, ssl, setup.Options("pretraining", encoder, study.IsRun(encoder))); err != nil {
 		return explainStop(err, encoder, again)
 	}
 	pretrained := time.Now()
-	o := trainOptions("training", out, isRun(out), setup)
+	o := setup.Options("training", out, study.IsRun(out))
 	o.Minutes = minutes
-	if err := runTraining(c.Context, cfg, encoder, o, setup); err != nil {
+	if err := study.Train(c.Context, cfg, encoder, o, study.MonitorOptions{}, setup); err != nil {
 		return explainStop(err, out, again)
 	}
 	seconds := map[string]float64{"pretrain": pretrained.Sub(start).Seconds(), "train": time.Since(pretrained).Seconds()}
@@ -90,7 +87,7 @@ func demo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := printSummary(study.Summarize(records)); err != nil {
+	if err := printSummary(study.Summarize(records), false); err != nil {
 		return err
 	}
 	fmt.Printf("\nlook at %s and %s\n", filepath.Join(out, "samples.png"), page)

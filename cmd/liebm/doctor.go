@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/cpu"
@@ -27,39 +26,23 @@ func doctorCommand() *cli.Command {
 	liebm doctor --ops | grep conv2d`,
 		Action: func(c *cli.Context) error {
 			if c.Bool("ops") {
-				return listOperators(os.Stdout, c.Bool("json"))
+				schemas := torch.Operators()
+				return show(c.Bool("json"), schemas, func(w io.Writer) { fmt.Fprintln(w, strings.Join(schemas, "\n")) })
 			}
-			facts := diagnose()
-			if c.Bool("json") {
-				out := map[string]string{}
+			facts, named := diagnose(), map[string]string{}
+			for _, f := range facts {
+				named[f.name] = f.value
+			}
+			return show(c.Bool("json"), named, func(w io.Writer) {
 				for _, f := range facts {
-					out[f.name] = f.value
+					fmt.Fprintf(w, "%s\t%s\n", f.name, f.value)
 				}
-				return printJSON(os.Stdout, out)
-			}
-			err := printTable(func(t *tabwriter.Writer) {
-				for _, f := range facts {
-					fmt.Fprintf(t, "%s\t%s\n", f.name, f.value)
+				if c.Bool("verbose") {
+					fmt.Fprintln(w, torch.Config())
 				}
 			})
-			if err != nil {
-				return err
-			}
-			if c.Bool("verbose") {
-				fmt.Println(torch.Config())
-			}
-			return nil
 		},
 	}
-}
-
-func listOperators(w io.Writer, asJSON bool) error {
-	schemas := torch.Operators()
-	if asJSON {
-		return printJSON(w, schemas)
-	}
-	_, err := fmt.Fprintln(w, strings.Join(schemas, "\n"))
-	return err
 }
 
 type fact struct{ name, value string }

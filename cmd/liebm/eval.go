@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,22 +23,16 @@ the published Inception weights is a FID.
 	liebm eval --run runs/em --n 5000 --json`,
 		Flags: []cli.Flag{
 			runFlag(),
-			&cli.IntFlag{Name: "n", Value: 10_000, Usage: "how many samples to draw"},
+			countFlag("n", 10_000, 2, "how many samples to draw"),
 			&cli.Uint64Flag{Name: "seed", Usage: "of samples and outliers"},
 			gammaFlag(),
 			&cli.StringFlag{Name: "weights", Usage: "Inception's weights, for FID and IS: `FILE` pt_inception-2015-12-05-6726825d.pth"},
 			jsonFlag(), deviceFlag(),
 		},
 		Action: func(c *cli.Context) error {
-			if err := need(c, "run"); err != nil {
-				return err
-			}
 			setup, err := newSetup(c)
 			if err != nil {
 				return err
-			}
-			if n := c.Int("n"); n < 2 {
-				return fmt.Errorf("--n %d: a covariance needs at least 2 samples", n)
 			}
 			records, err := study.AssessRun(c.Context, c.String("run"), study.RunOptions{
 				Samples:  study.SampleOptions{N: c.Int("n"), Seed: c.Uint64("seed"), Inception: c.String("weights")},
@@ -49,34 +41,22 @@ the published Inception weights is a FID.
 			if err != nil {
 				return err
 			}
-			if c.Bool("json") {
-				return printJSON(os.Stdout, study.Summarize(records))
-			}
-			return printSummary(study.Summarize(records))
+			return printSummary(study.Summarize(records), c.Bool("json"))
 		},
 		Subcommands: []*cli.Command{featuresCommand()},
 	}
 }
 
-// printSummary prints distances, speed and areas.
-func printSummary(s *study.Summary) error {
+// printSummary prints distances, times and areas.
+func printSummary(s *study.Summary, asJSON bool) error {
 	v := s.Values
-	return printTable(func(t *tabwriter.Writer) {
-		for _, d := range s.Distances() {
-			fmt.Fprintf(t, "%s\t%.2f\t%s\n", d.Title, d.Value, d.Note)
+	return show(asJSON, s, func(t io.Writer) {
+		for _, l := range s.Lines() {
+			fmt.Fprintf(t, "%s\t%.4g\t%s\n", l.Title, l.Value, l.Note)
 		}
-		if is, ok := v["is"]; ok {
-			fmt.Fprintf(t, "IS\t%.2f ± %.2f\tG alone %.2f ± %.2f\n", is, v["is_std"], v["is_no_mcmc"], v["is_std_no_mcmc"])
-		}
-		fmt.Fprintf(t, "images per second\t%.0f\tG alone %.0f\n", 1/v["seconds"], 1/v["seconds_no_mcmc"])
 		fmt.Fprintf(t, "AUROC against\ts(x)\tenergy alone\tcosine alone\n")
 		for _, name := range s.Outliers() {
 			fmt.Fprintf(t, "  %s\t%.3f\t%.3f\t%.3f\n", name, v["auroc/"+name], v["auroc_energy/"+name], v["auroc_cosine/"+name])
-		}
-		for _, stage := range []string{"pretrain", "train"} {
-			if seconds, ok := v["seconds_to_"+stage]; ok {
-				fmt.Fprintf(t, "%s\t%.0f s\n", stage, seconds)
-			}
 		}
 	})
 }
@@ -89,14 +69,11 @@ func featuresCommand() *cli.Command {
 
 	liebm eval features --out eval/fashion.safetensors`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "out", Usage: "safetensors `FILE` to write"},
-			&cli.IntFlag{Name: "epochs", Value: 6},
-			&cli.Uint64Flag{Name: "seed", Value: 1},
+			&cli.StringFlag{Name: "out", Required: true, Usage: "safetensors `FILE` to write"},
+			countFlag("epochs", 6, 1, "passes over the training split"),
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of weights and data order"},
 		},
 		Action: func(c *cli.Context) error {
-			if err := need(c, "out"); err != nil {
-				return err
-			}
 			set, err := data.Open("fmnist", data.Options{})
 			if err != nil {
 				return err

@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/train"
 )
 
 func exportCommand() *cli.Command {
@@ -16,24 +19,16 @@ docs/weights.md lists every name and shows how to load them in PyTorch.
 
 	liebm export --run runs/em --out weights`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train or import"},
-			&cli.StringFlag{Name: "out", Usage: "`FOLDER` to write to"},
+			runFlag(),
+			&cli.StringFlag{Name: "out", Required: true, Usage: "`FOLDER` to write to"},
 			deviceFlag(),
 		},
-		Action: func(c *cli.Context) error {
-			if err := need(c, "run", "out"); err != nil {
-				return err
-			}
-			m, setup, err := openRun(c)
-			if err != nil {
-				return err
-			}
-			defer m.Close()
-			paths, err := m.Export(c.String("out"), setup.Versions)
+		Action: onRun(func(c *cli.Context, m *train.Model, s study.Setup) error {
+			paths, err := m.Export(c.String("out"), s.Versions)
 			for _, path := range paths {
 				fmt.Println(path)
 			}
 			return err
-		},
+		}),
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
@@ -25,7 +24,7 @@ func configFlags(preset string) []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "YAML `FILE` that names a preset and what differs from it"},
 		&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in chain.steps=60; may be repeated"},
 		&cli.Uint64Flag{Name: "seed", Usage: "seed of weights, data order and noise"},
-		&cli.IntFlag{Name: "steps", Usage: "training steps"},
+		countFlag("steps", 0, 0, "training steps"),
 		&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
 	}
 }
@@ -33,7 +32,7 @@ func configFlags(preset string) []cli.Flag {
 // runFlags place a run.
 func runFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "out", Usage: "run `FOLDER` to make"},
+		&cli.StringFlag{Name: "out", Required: true, Usage: "run `FOLDER` to make"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --out, with its own config"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the whole config and stop"},
 		deviceFlag(),
@@ -51,7 +50,7 @@ func skipFlag() cli.Flag {
 }
 
 func runFlag() cli.Flag {
-	return &cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"}
+	return &cli.StringFlag{Name: "run", Required: true, Usage: "run `FOLDER` of liebm train"}
 }
 
 func gammaFlag() cli.Flag {
@@ -64,6 +63,46 @@ func recordFlag() cli.Flag {
 
 func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"}
+}
+
+// countFlag is a flag of a whole number that is at least least.
+func countFlag(name string, value, least int, usage string) cli.Flag {
+	return &cli.IntFlag{Name: name, Value: value, Usage: usage, Action: func(_ *cli.Context, n int) error {
+		if n < least {
+			return fmt.Errorf("--%s %d: give at least %d", name, n, least)
+		}
+		return nil
+	}}
+}
+
+// minutesFlag is a flag of a time above 0.
+func minutesFlag(value float64, usage string) cli.Flag {
+	return &cli.Float64Flag{Name: "minutes", Value: value, Usage: usage, Action: func(_ *cli.Context, minutes float64) error {
+		if !(minutes > 0) {
+			return fmt.Errorf("--minutes %v: give a time above 0", minutes)
+		}
+		return nil
+	}}
+}
+
+// choiceFlag is a flag of one of these words.
+func choiceFlag(name, value, usage string, words ...string) *cli.StringFlag {
+	return &cli.StringFlag{Name: name, Value: value, Usage: usage, Action: func(_ *cli.Context, word string) error {
+		if !slices.Contains(words, word) {
+			return fmt.Errorf("--%s %s: use %s", name, word, strings.Join(words, " or "))
+		}
+		return nil
+	}}
+}
+
+// pictureFlag is a required flag of a file to write, whose ending is one of these formats.
+func pictureFlag(name, usage string, formats ...string) cli.Flag {
+	return &cli.StringFlag{Name: name, Required: true, Usage: usage, Action: func(_ *cli.Context, path string) error {
+		if format := strings.ToLower(strings.TrimPrefix(filepath.Ext(path), ".")); !slices.Contains(formats, format) {
+			return fmt.Errorf("--%s %s: the ending decides the format: name a file that ends in .%s", name, path, strings.Join(formats, " or ."))
+		}
+		return nil
+	}}
 }
 
 // sources reads configFlags; the flags with names of their own come after --set.
@@ -80,9 +119,24 @@ func sources(c *cli.Context) (train.Sources, error) {
 	return s, nil
 }
 
+// configOf reads configFlags or, with --resume, the config of the run in --out.
+func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve func(train.Sources) (C, error)) (cfg C, err error) {
+	if c.Bool("resume") {
+		if err := refuseWithResume(c); err != nil {
+			return cfg, err
+		}
+		return read(c.String("out"))
+	}
+	s, err := sources(c)
+	if err != nil {
+		return cfg, err
+	}
+	return resolve(s)
+}
+
 // refuseWithResume returns an error if a flag was given that a resumed run has in its own config.
-func refuseWithResume(c *cli.Context, names ...string) error {
-	for _, name := range names {
+func refuseWithResume(c *cli.Context) error {
+	for _, name := range []string{"preset", "config", "set", "seed", "steps", "data", "target", "encoder"} {
 		if c.IsSet(name) {
 			return fmt.Errorf("--resume goes on with the run's own config, so --%s cannot change it: leave it out, or start a new run", name)
 		}
@@ -110,28 +164,10 @@ func newSetup(c *cli.Context) (study.Setup, error) {
 	device, err := device(c)
 	return study.Setup{Device: device, Versions: versions(), Log: os.Stderr,
 		Progress: func(task string) func(done, total int) { return newProgress(task).count },
-		Training: func(task string) train.Watch { return newProgress(task).watch }}, err
-}
-
-// need returns an error that names the first flag that is missing. The cli package's own check prints the
-// whole help, and asks subcommands for their parent's flags.
-func need(c *cli.Context, names ...string) error {
-	for _, name := range names {
-		if !c.IsSet(name) {
-			return fmt.Errorf("--%s is missing: see liebm %s --help", name, c.Command.FullName())
-		}
-	}
-	return nil
-}
-
-// checkPicture returns an error unless the file that a flag names ends in one of the formats that the
-// command writes. Call it before work that takes long.
-func checkPicture(c *cli.Context, flag string, formats ...string) error {
-	path := c.String(flag)
-	if format := strings.ToLower(strings.TrimPrefix(filepath.Ext(path), ".")); slices.Contains(formats, format) {
-		return nil
-	}
-	return fmt.Errorf("--%s %s: the ending decides the format: name a file that ends in .%s", flag, path, strings.Join(formats, " or ."))
+		Training: func(task string) (train.Watch, io.Writer) {
+			p := newProgress(task)
+			return p.watch, p
+		}}, err
 }
 
 func printJSON(w io.Writer, v any) error {
@@ -140,14 +176,9 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// writeJSON writes v to a file, whole or not at all.
-func writeJSON(path string, v any) error {
-	return data.WriteAtomic(path, func(w io.Writer) error { return printJSON(w, v) })
-}
-
 // explainStop adds to err how to go on, if it left a run in out.
 func explainStop(err error, out, remedy string) error {
-	if err == nil || !isRun(out) {
+	if err == nil || !study.IsRun(out) {
 		return err
 	}
 	return fmt.Errorf("%w\n  to go on: %s", err, remedy)
@@ -158,32 +189,20 @@ func resuming(command, out string) string {
 	return fmt.Sprintf("liebm %s --out %s --resume", command, out)
 }
 
-// openRun loads the run that --run names onto --device. The caller closes the model.
-func openRun(c *cli.Context) (*train.Model, study.Setup, error) {
-	setup, err := newSetup(c)
-	if err != nil {
-		return nil, setup, err
+// onRun is the Action of a command that uses the run of --run on --device.
+func onRun(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		setup, err := newSetup(c)
+		if err != nil {
+			return err
+		}
+		m, err := setup.LoadModel(c.String("run"))
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		return use(c, m, setup)
 	}
-	m, err := loadRun(c.String("run"), setup)
-	return m, setup, err
-}
-
-// loadRun loads the run in a folder and prints warnings about it. The caller closes the model.
-func loadRun(dir string, setup study.Setup) (*train.Model, error) {
-	m, err := train.LoadModel(dir, setup.Device)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range m.Warnings {
-		fmt.Fprintln(setup.Log, "warning:", w)
-	}
-	return m, nil
-}
-
-// isRun reports whether a folder holds a run.
-func isRun(folder string) bool {
-	_, err := os.Stat(filepath.Join(folder, "config.yaml"))
-	return err == nil
 }
 
 // argument is the one argument of a command.

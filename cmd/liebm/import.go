@@ -20,8 +20,13 @@ executed. The networks give the same outputs as before; docs/weights.md lists th
 	liebm import --from dual-mcmc --out runs/dual --set chain.steps=70 --set chain.delta2=0.16 checkpoint.pth
 	liebm sample --run runs/dual --n 64 --out pictures/`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "from", Usage: "the layout of FILE: " + train.DualMCMC},
-			&cli.StringFlag{Name: "out", Usage: "run `FOLDER` to make"},
+			&cli.StringFlag{Name: "from", Required: true, Usage: "the layout of FILE: " + train.DualMCMC, Action: func(_ *cli.Context, from string) error {
+				if from != train.DualMCMC {
+					return fmt.Errorf("--from %s: the only known layout is %s", from, train.DualMCMC)
+				}
+				return nil
+			}},
+			&cli.StringFlag{Name: "out", Required: true, Usage: "run `FOLDER` to make"},
 			&cli.StringFlag{Name: "preset", Usage: "config for settings that the file lacks, such as the data (default: by image size)"},
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in chain.steps=70; may be repeated"},
 			&cli.BoolFlag{Name: "recalibrate", Usage: "recompute G's batch-norm statistics from latents of its prior: " +
@@ -32,15 +37,9 @@ executed. The networks give the same outputs as before; docs/weights.md lists th
 }
 
 func runImport(c *cli.Context) error {
-	if err := need(c, "from", "out"); err != nil {
-		return err
-	}
 	path, err := argument(c)
 	if err != nil {
 		return err
-	}
-	if from := c.String("from"); from != train.DualMCMC {
-		return fmt.Errorf("--from %s: the only known layout is %s", from, train.DualMCMC)
 	}
 	out := c.String("out")
 	cfg, err := train.ImportDualMCMC(path, train.ImportOptions{Out: out, Preset: c.String("preset"), Set: c.StringSlice("set"),

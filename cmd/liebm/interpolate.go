@@ -20,18 +20,13 @@ shows these images at both ends of a row. --n is the number of paths. Each path 
 	liebm interpolate --run runs/em --n 8 --frames 12 --refine --out walk
 	liebm interpolate --run runs/erm --images fmnist:test --out between`,
 		Flags: outputFlags(8, qFlag(), imagesFlag(),
-			&cli.IntFlag{Name: "frames", Value: 10, Usage: "images of a path, both ends included"},
+			countFlag("frames", 10, 2, "images of a path, both ends included"),
 			&cli.BoolFlag{Name: "refine", Usage: "follow G by the chain, as samples do"}),
-		Action: interpolate,
+		Action: withOutput(interpolate),
 	}
 }
 
-func interpolate(c *cli.Context) error {
-	o, err := startOutput(c)
-	if err != nil {
-		return err
-	}
-	defer o.model.Close()
+func interpolate(c *cli.Context, o *output) (err error) {
 	report := o.setup.Progress("paths")
 	n, options := o.n, train.InterpolateOptions{Seed: o.seed, Frames: c.Int("frames"), Refine: c.Bool("refine")}
 	options.Watch = func(done int) { report(done, n) }
@@ -58,9 +53,7 @@ func interpolate(c *cli.Context) error {
 	}
 	o.record.Settings["frames"], o.record.Settings["refine"] = fmt.Sprint(options.Frames), fmt.Sprint(options.Refine)
 	o.record.Values["paths"] = float64(n)
-	return o.write(func() {
-		fmt.Printf("%d paths of %d images; %s\n", n, options.Frames, o.folder)
-	})
+	return o.write("%d paths of %d images; %s\n", n, options.Frames, o.folder)
 }
 
 // pairs are images 0, 2, 4, … and 1, 3, 5, … of --images: n of each, or as many as there are.

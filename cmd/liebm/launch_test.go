@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/data/datatest"
+	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/torchtest"
 )
 
@@ -23,8 +24,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	torch.SetThreads(1) // tests of other packages run beside these
 	code := m.Run()
-	_ = os.RemoveAll(encoderOfTests)
+	_ = os.RemoveAll(sharedFolder)
 	os.Exit(code)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/data/datatest"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
@@ -39,37 +40,53 @@ func run(t *testing.T, args ...string) (string, error) {
 var small = []string{"--set", "energy.widths=[4,4]", "--set", "energy.downs=[true,true]", "--set", "generator.widths=[4,4,4,4]",
 	"--set", "energy.head_dim=16", "--set", "log.samples=4", "--set", "log.checkpoint=2", "--set", "batch=4"}
 
-// encoderOfTests is where pretrained keeps h; TestMain removes it.
-var encoderOfTests string
+// sharedFolder is where shared keeps runs; TestMain removes it.
+var sharedFolder string
 
-// pretrained is an encoder that two steps have trained, the same for all tests.
+// shared returns the folder of a run that liebm makes with these arguments when a test first asks for it. The
+// data are the first images of Fashion-MNIST. They have a name of their own, so nobody knows that they are padded.
+func shared(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	if sharedFolder == "" {
+		var err error
+		sharedFolder, err = os.MkdirTemp("", "liebm-cmd")
+		require.NoError(t, err)
+	}
+	dir, set := filepath.Join(sharedFolder, name), filepath.Join(sharedFolder, "data")
+	if _, err := os.Stat(set); err != nil {
+		require.NoError(t, os.Rename(datatest.FashionMNIST(t, 300, 120), set))
+	}
+	if _, err := os.Stat(dir); err != nil {
+		_, err := run(t, append(args, "--out", dir, "--set", "data.name="+set)...)
+		require.NoError(t, err)
+	}
+	return dir
+}
+
+// pretrained is an encoder that two steps have trained.
 func pretrained(t *testing.T) string {
 	t.Helper()
-	if encoderOfTests != "" {
-		return encoderOfTests
-	}
-	dir, err := os.MkdirTemp("", "liebm-encoder")
-	require.NoError(t, err)
-	_, err = run(t, "pretrain", "--preset", "fmnist-simclr", "--out", dir, "--steps", "2", "--set", "batch=8",
+	return shared(t, "encoder", "pretrain", "--preset", "fmnist-simclr", "--steps", "2", "--set", "batch=8",
 		"--set", "encoder.widths=[4]", "--set", "encoder.blocks=[1]", "--set", "encoder.head_dim=8")
-	require.NoError(t, err)
-	encoderOfTests = dir
-	return dir
+}
+
+// trained is a run of a few steps, with q.
+func trained(t *testing.T) string {
+	t.Helper()
+	return shared(t, "run", append([]string{"train", "--preset", "fmnist-erm", "--encoder", pretrained(t), "--steps", "4",
+		"--set", "inference.stem=4", "--set", "inference.widths=[4,4,4]"}, small...)...)
 }
 
 func TestFromPretrainingToReport(t *testing.T) {
 	if testing.Short() {
-		t.Skip("pretrains, trains and measures, 40 seconds")
+		t.Skip("pretrains, trains and measures")
 	}
-	h, out := pretrained(t), filepath.Join(t.TempDir(), "run")
+	h, out := pretrained(t), trained(t)
 	records, err := train.ReadMetrics(filepath.Join(h, "metrics.jsonl"))
 	require.NoError(t, err)
 	for _, probe := range []string{"knn5", "linear"} {
 		assert.Greater(t, records[len(records)-1].Values[probe], 0.1, "better than chance")
 	}
-
-	_, err = run(t, append([]string{"train", "--preset", "fmnist-em", "--encoder", h, "--out", out, "--steps", "4"}, small...)...)
-	require.NoError(t, err)
 
 	_, err = run(t, "train", "--preset", "fmnist-em", "--encoder", h, "--out", out)
 	assert.ErrorContains(t, err, "already holds a run")
@@ -81,7 +98,7 @@ func TestFromPretrainingToReport(t *testing.T) {
 	npz := filepath.Join(t.TempDir(), "x.npz")
 	text, err := run(t, "sample", "--run", out, "--n", "10", "--out", npz)
 	require.NoError(t, err)
-	assert.Contains(t, text, "10 images of 28×28×1")
+	assert.Contains(t, text, "10 images of 32×32×1")
 	folder := filepath.Join(t.TempDir(), "pictures") + "/"
 	_, err = run(t, "sample", "--run", out, "--n", "3", "--out", folder, "--no-mcmc")
 	require.NoError(t, err)
@@ -97,7 +114,7 @@ func TestFromPretrainingToReport(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(file, &kept))
 	assert.Equal(t, printed.Values, kept.Values)
-	assert.Greater(t, kept.Values["fd"], kept.Values["fd_floor"])
+	assert.Greater(t, kept.Values["fd_h"], kept.Values["fd_h_floor"])
 	assert.Len(t, kept.Outliers(), 3)
 
 	text, err = run(t, "report", "--run", out)

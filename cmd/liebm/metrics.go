@@ -29,16 +29,16 @@ it, --out appends it to a file, and liebm report shows those of a run.
 
 // metricFlags are those of every metric that reads images.
 func metricFlags(more ...cli.Flag) []cli.Flag {
-	return append(more, []cli.Flag{
+	return append(more,
 		skipFlag(),
-		&cli.IntFlag{Name: "n", Value: 50_000, Usage: "samples to draw from a run"},
+		countFlag("n", 50_000, 1, "samples to draw from a run"),
 		&cli.BoolFlag{Name: "no-mcmc", Usage: "draw from a run's G alone, without the chain"},
 		&cli.Uint64Flag{Name: "seed", Usage: "of samples, splits and subsets"},
 		recordFlag(), jsonFlag(), deviceFlag(),
-	}...)
+	)
 }
 
-// inceptionFlags choose network and mode.
+// inceptionFlags are metricFlags, and those of Inception.
 func inceptionFlags(mode eval.Mode, more ...cli.Flag) []cli.Flag {
 	return metricFlags(append([]cli.Flag{
 		&cli.StringFlag{Name: "weights", Usage: "Inception's weights: `FILE` pt_inception-2015-12-05-6726825d.pth"},
@@ -48,7 +48,7 @@ func inceptionFlags(mode eval.Mode, more ...cli.Flag) []cli.Flag {
 
 func newRecord(metric string) *eval.Record { return eval.NewRecord(metric, versions()) }
 
-// results says what becomes of a metric's record.
+// results says what becomes of a record.
 type results struct {
 	run  string // folder that keeps it; may be empty
 	out  string // file that it is appended to; may be empty
@@ -58,14 +58,14 @@ type results struct {
 // readResults reads --out, --json, and --run or the first argument that is a run.
 func readResults(c *cli.Context) results {
 	r := results{c.String("run"), c.String("out"), c.Bool("json")}
-	if i := slices.IndexFunc(c.Args().Slice(), isRun); r.run == "" && i >= 0 {
+	if i := slices.IndexFunc(c.Args().Slice(), study.IsRun); r.run == "" && i >= 0 {
 		r.run = c.Args().Get(i)
 	}
 	return r
 }
 
-// finish keeps and prints a record.
-func (to results) finish(r *eval.Record, print func()) error {
+// finish keeps a record, and prints its warnings and the record: as JSON, or as format says.
+func (to results) finish(r *eval.Record, format string, values ...any) error {
 	if to.run != "" {
 		if err := study.Keep(to.run, r); err != nil {
 			return err
@@ -76,29 +76,7 @@ func (to results) finish(r *eval.Record, print func()) error {
 			return err
 		}
 	}
-	return printRecord(r, to.json, print)
-}
-
-// imageMetric is the arguments and flags of a metric of images.
-type imageMetric struct {
-	results
-	command, usage string
-	args           []string
-	skip           bool
-	samples        sampleOptions // to draw from a run
-	weights, mode  string        // of Inception
-	setup          study.Setup
-}
-
-// readImages reads metricFlags and n arguments; any number for n < 0.
-func readImages(c *cli.Context, n int) (m imageMetric, err error) {
-	if n >= 0 && c.NArg() != n {
-		return m, fmt.Errorf("%d arguments instead of %d: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
-	}
-	m = imageMetric{results: readResults(c), command: c.Command.Name, args: c.Args().Slice(), skip: c.Bool("skip-unreadable"),
-		samples: sampleOptions{c.Int("n"), c.Uint64("seed"), c.Bool("no-mcmc")}, weights: c.String("weights"), mode: c.String("mode")}
-	m.setup, err = newSetup(c)
-	return m, err
+	return printRecord(r, to.json, format, values...)
 }
 
 func fidCommand() *cli.Command {
@@ -114,46 +92,29 @@ and A alone the command writes such a file. Use more images than the 2,048 featu
 	liebm metrics fid cifar10 --weights W.pth --stats-out cifar10-train.npz`,
 		Flags: inceptionFlags(eval.PyTorch, &cli.StringFlag{Name: "stats-out", Usage: "write A's statistics to this `FILE`.npz, in the format of pytorch-fid"}),
 		Action: func(c *cli.Context) error {
-			out := c.String("stats-out")
-			if c.NArg() != 2 && !(c.NArg() == 1 && out != "") {
-				return fmt.Errorf("%d arguments: name two sets, A and B (A alone with --stats-out)", c.NArg())
+			out, n := c.String("stats-out"), 2
+			if out != "" && c.NArg() == 1 {
+				n = 1
 			}
-			m, err := readImages(c, -1)
-			if err != nil {
-				return err
-			}
-			net, sources, err := m.networkAndSources(c.Context)
-			if err != nil {
-				return err
-			}
-			defer sources.close()
-			r := newRecord("FID")
-			if net != nil {
-				defer net.Close()
-				r.On(net)
-			}
-			stats, err := sources.measure(c.Context, net, r)
-			if err != nil {
-				return err
-			}
-			if out != "" {
-				if err := eval.WriteStats(out, stats[0], r.Inputs[0]); err != nil {
-					return err
+			return measureImages(c, fid, n, func(m *imageMetric, r *eval.Record) (string, error) {
+				stats, err := m.statistics(r)
+				if err != nil {
+					return "", err
 				}
-			}
-			r.Network = cmp.Or(r.Network, stats[0].Features, stats[len(stats)-1].Features, "unnamed features")
-			if len(stats) == 1 {
-				r.Metric = "statistics"
-				return m.finish(r, func() { fmt.Printf("statistics of %s images in %s (%s)\n", orUnstated(stats[0].N), out, r.Network) })
-			}
-			d, err := eval.Frechet(stats[0], stats[1])
-			if err != nil {
-				return err
-			}
-			r.Metric = eval.DistanceName(stats[0], stats[1])
-			r.Values["value"] = d
-			return m.finish(r, func() {
-				fmt.Printf("%s %.4f (%s, n %s and %s)\n", r.Metric, d, r.Network, orUnstated(stats[0].N), orUnstated(stats[1].N))
+				if out != "" {
+					if err := eval.WriteStats(out, stats[0], r.Inputs[0]); err != nil {
+						return "", err
+					}
+				}
+				r.Network = cmp.Or(r.Network, stats[0].Features, stats[n-1].Features, "unnamed features")
+				if n == 1 {
+					r.Metric = "statistics"
+					return fmt.Sprintf("statistics of %s images in %s (%s)\n", orUnstated(stats[0].N), out, r.Network), nil
+				}
+				r.Metric = eval.DistanceName(stats[0], stats[1])
+				d, err := eval.Frechet(stats[0], stats[1])
+				r.Values["value"] = d
+				return fmt.Sprintf("%s %.4f (%s, n %s and %s)\n", r.Metric, d, r.Network, orUnstated(stats[0].N), orUnstated(stats[1].N)), err
 			})
 		},
 	}
@@ -175,33 +136,19 @@ func isCommand() *cli.Command {
 mode is that of torch-fidelity and ADM.
 
 	liebm metrics is samples.npz --weights W.pth`,
-		Flags: inceptionFlags(eval.TF, &cli.IntFlag{Name: "splits", Value: 10}, &cli.BoolFlag{Name: "shuffle", Usage: "assign images to splits at random, by --seed"}),
+		Flags: inceptionFlags(eval.TF, countFlag("splits", 10, 1, "number of parts"), &cli.BoolFlag{Name: "shuffle", Usage: "assign images to splits at random, by --seed"}),
 		Action: func(c *cli.Context) error {
-			m, err := readImages(c, 1)
-			if err != nil {
-				return err
-			}
-			net, sources, err := m.networkAndImages(c.Context)
-			if err != nil {
-				return err
-			}
-			defer net.Close()
-			defer sources.close()
-			r := newRecord("IS")
-			r.On(net)
-			o := eval.ISOptions{Splits: c.Int("splits"), Shuffle: c.Bool("shuffle"), Seed: c.Uint64("seed")}
-			r.Settings = map[string]string{"splits": fmt.Sprint(o.Splits), "shuffle": fmt.Sprint(o.Shuffle), "logits": "1008, without bias"}
-			mean, std, input, err := eval.InceptionScore(c.Context, net, sources[0].Images, o, sources[0].progress())
-			if err != nil {
-				return err
-			}
-			if o.Shuffle {
-				r.Seed = &o.Seed
-			}
-			r.Of(sources[0].describe(input))
-			r.Values["mean"], r.Values["std"] = mean, std
-			return m.finish(r, func() {
-				fmt.Printf("IS %.4f ± %.4f (%d splits, shuffle %v, %s, n %d)\n", mean, std, o.Splits, o.Shuffle, r.Network, input.N)
+			return measureImages(c, "IS", 1, func(m *imageMetric, r *eval.Record) (string, error) {
+				o := eval.ISOptions{Splits: c.Int("splits"), Shuffle: c.Bool("shuffle"), Seed: c.Uint64("seed")}
+				r.Settings = map[string]string{"splits": fmt.Sprint(o.Splits), "shuffle": fmt.Sprint(o.Shuffle), "logits": "1008, without bias"}
+				if o.Shuffle {
+					r.Seed = &o.Seed
+				}
+				s := m.sources[0]
+				mean, std, input, err := eval.InceptionScore(c.Context, m.net, s.Images, o, s.progress())
+				r.Of(s.describe(input))
+				r.Values["mean"], r.Values["std"] = mean, std
+				return fmt.Sprintf("IS %.4f ± %.4f (%d splits, shuffle %v, %s, n %d)\n", mean, std, o.Splits, o.Shuffle, r.Network, input.N), err
 			})
 		},
 	}
@@ -215,31 +162,21 @@ func kidCommand() *cli.Command {
 		Description: `MMD² with the kernel (x·y/2048 + 1)³ over subsets drawn without replacement.
 
 	liebm metrics kid samples.npz cifar10 --weights W.pth`,
-		Flags: inceptionFlags(eval.TF, &cli.IntFlag{Name: "subsets", Value: 100}, &cli.IntFlag{Name: "subset-size", Value: 1000}),
+		Flags: inceptionFlags(eval.TF, countFlag("subsets", 100, 1, "number of subsets"), countFlag("subset-size", 1000, 2, "images of a subset")),
 		Action: func(c *cli.Context) error {
-			r := newRecord("KID")
-			m, err := readImages(c, 2)
-			if err != nil {
-				return err
-			}
-			a, b, err := m.embedBoth(c.Context, r)
-			if err != nil {
-				return err
-			}
-			defer a.Close()
-			defer b.Close()
-			p, seed := newProgress("subsets"), c.Uint64("seed")
-			mean, std, size, err := eval.KID(c.Context, a, b, eval.KIDOptions{Subsets: c.Int("subsets"), Size: c.Int("subset-size"), Seed: seed, Watch: p.count})
-			if err != nil {
-				return err
-			}
-			if size < c.Int("subset-size") {
-				r.Warn(fmt.Sprintf("subsets have %d images, since one set has no more", size))
-			}
-			r.Seed, r.Settings = &seed, map[string]string{"subsets": fmt.Sprint(c.Int("subsets")), "subset_size": fmt.Sprint(size), "kernel": "(x·y/d+1)^3"}
-			r.Values["mean"], r.Values["std"] = mean, std
-			return m.finish(r, func() {
-				fmt.Printf("KID %.6f ± %.6f (%d subsets of %d, %s, n %d and %d)\n", mean, std, c.Int("subsets"), size, r.Network, a.Len(), b.Len())
+			return measureImages(c, "KID", 2, func(m *imageMetric, r *eval.Record) (string, error) {
+				e, err := m.embed(r)
+				if err != nil {
+					return "", err
+				}
+				o := eval.KIDOptions{Subsets: c.Int("subsets"), Size: c.Int("subset-size"), Seed: c.Uint64("seed"), Watch: newProgress("subsets").count}
+				mean, std, size, err := eval.KID(c.Context, e[0], e[1], o)
+				if size < o.Size {
+					r.Warn(fmt.Sprintf("subsets have %d images, since one set has no more", size))
+				}
+				r.Seed, r.Settings = &o.Seed, map[string]string{"subsets": fmt.Sprint(o.Subsets), "subset_size": fmt.Sprint(size), "kernel": "(x·y/d+1)^3"}
+				r.Values["mean"], r.Values["std"] = mean, std
+				return fmt.Sprintf("KID %.6f ± %.6f (%d subsets of %d, %s, n %d and %d)\n", mean, std, o.Subsets, size, r.Network, e[0].Len(), e[1].Len()), err
 			})
 		},
 	}
@@ -254,27 +191,18 @@ func prCommand() *cli.Command {
 share of real images within such a ball of a generated one.
 
 	liebm metrics pr samples.npz cifar10 --weights W.pth`,
-		Flags: inceptionFlags(eval.TF, &cli.IntFlag{Name: "k", Value: 3}),
+		Flags: inceptionFlags(eval.TF, countFlag("k", 3, 1, "the k-th neighbour is on the ball")),
 		Action: func(c *cli.Context) error {
-			r := newRecord("precision and recall")
-			m, err := readImages(c, 2)
-			if err != nil {
-				return err
-			}
-			a, b, err := m.embedBoth(c.Context, r)
-			if err != nil {
-				return err
-			}
-			defer a.Close()
-			defer b.Close()
-			precision, recall, err := eval.PrecisionRecall(c.Context, a, b, c.Int("k"), newProgress("neighbours").count)
-			if err != nil {
-				return err
-			}
-			r.Settings = map[string]string{"k": fmt.Sprint(c.Int("k"))}
-			r.Values["precision"], r.Values["recall"] = precision, recall
-			return m.finish(r, func() {
-				fmt.Printf("precision %.4f  recall %.4f (k %d, %s, n %d and %d)\n", precision, recall, c.Int("k"), r.Network, a.Len(), b.Len())
+			return measureImages(c, "precision and recall", 2, func(m *imageMetric, r *eval.Record) (string, error) {
+				e, err := m.embed(r)
+				if err != nil {
+					return "", err
+				}
+				k := c.Int("k")
+				precision, recall, err := eval.PrecisionRecall(c.Context, e[0], e[1], k, newProgress("neighbours").count)
+				r.Settings = map[string]string{"k": fmt.Sprint(k)}
+				r.Values["precision"], r.Values["recall"] = precision, recall
+				return fmt.Sprintf("precision %.4f  recall %.4f (k %d, %s, n %d and %d)\n", precision, recall, k, r.Network, e[0].Len(), e[1].Len()), err
 			})
 		},
 	}

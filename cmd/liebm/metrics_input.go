@@ -5,93 +5,169 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
 
-// source is an argument of a metric: images or statistics.
+// fid is the metric that reads statistics too.
+const fid = "FID"
+
+// An imageMetric is what a metric of sets of images reads.
+type imageMetric struct {
+	ctx           context.Context
+	metric        string
+	net           *eval.Inception // nil if nothing is to be mapped to features
+	sources       []*source
+	skip          bool
+	n             int                 // samples to draw from a run
+	samples       train.SampleOptions // how
+	weights, mode string              // of Inception; without mode the metric compares pixels
+	setup         study.Setup
+	closers       []func()
+}
+
+// A source is an argument of a metric: images or statistics.
 type source struct {
 	*eval.Source
-	set   *data.Set
 	drawn eval.Input // how a run drew the images
 }
 
-type sourceList []*source
+// measureImages is the Action of a metric of n sets of images. It opens them, and Inception where the command
+// has its flags. measure fills the record and returns the lines to print.
+func measureImages(c *cli.Context, metric string, n int, measure func(m *imageMetric, r *eval.Record) (lines string, err error)) error {
+	if c.NArg() != n {
+		return fmt.Errorf("%d arguments instead of %d: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
+	}
+	setup, err := newSetup(c)
+	if err != nil {
+		return err
+	}
+	m := &imageMetric{ctx: c.Context, metric: metric, skip: c.Bool(skipUnreadable), weights: c.String("weights"), mode: c.String("mode"), setup: setup,
+		n: c.Int("n"), samples: train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc")}}
+	defer m.close()
+	if err := m.open(c.Args().Slice()); err != nil {
+		return err
+	}
+	r := newRecord(metric)
+	if m.net != nil {
+		r.On(m.net)
+	}
+	lines, err := measure(m, r)
+	if err != nil {
+		return err
+	}
+	return readResults(c).finish(r, "%s", lines)
+}
 
-func (l sourceList) close() {
-	for _, s := range l {
-		if s.set != nil {
-			s.set.Close()
-		}
+func (m *imageMetric) close() {
+	for _, f := range m.closers {
+		f()
 	}
 }
 
-// openSources opens every argument.
-func (m imageMetric) openSources(ctx context.Context) (sourceList, error) {
-	var list sourceList
-	for _, name := range m.args {
-		s, err := m.openSource(ctx, name)
+// open opens the sources, and Inception if some are images. Inception comes before the samples of a run, which
+// take long.
+func (m *imageMetric) open(names []string) error {
+	for _, name := range names {
+		if study.IsRun(name) {
+			if err := m.openInception(); err != nil {
+				return err
+			}
+		}
+		s, err := m.openSource(name)
 		if err != nil {
-			list.close()
-			return nil, err
+			return err
 		}
-		list = append(list, s)
+		if s.Images != nil {
+			err = m.openInception()
+		} else if m.metric != fid {
+			err = fmt.Errorf("%s holds statistics: liebm metrics %s needs the images themselves", name, strings.ToLower(m.metric))
+		}
+		if err != nil {
+			return err
+		}
+		m.sources = append(m.sources, s)
 	}
-	return list, nil
+	for _, s := range m.sources {
+		if s.Stats != nil && m.net != nil {
+			if err := s.Stats.CheckFeatures(m.net); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-func (m imageMetric) openSource(ctx context.Context, name string) (*source, error) {
-	if isRun(name) {
-		return m.drawSource(ctx, name)
+// openInception opens the network of a metric on its features, once.
+func (m *imageMetric) openInception() error {
+	if m.mode == "" || m.net != nil {
+		return nil
+	}
+	mode, err := eval.ParseMode(m.mode)
+	if err != nil {
+		return err
+	}
+	if m.weights == "" {
+		return fmt.Errorf("--weights is missing: fetch %s (SHA-256 %s) and name it", eval.InceptionURL, eval.InceptionSHA256)
+	}
+	if m.net, err = eval.OpenInception(m.weights, mode, m.setup.Device); err == nil {
+		m.closers = append(m.closers, m.net.Close)
+	}
+	return err
+}
+
+func (m *imageMetric) openSource(name string) (*source, error) {
+	if study.IsRun(name) {
+		return m.drawSource(name)
 	}
 	info, err := os.Stat(name)
 	if err == nil && (info.IsDir() || strings.EqualFold(filepath.Ext(name), ".npz")) {
 		s, err := eval.Open(name, eval.OpenOptions{Skip: m.skip})
 		return &source{Source: s}, err
 	}
-	var set *data.Set
+	known, split, _ := strings.Cut(name, ":")
 	if err == nil {
-		set, err = data.Open(name, data.Options{Skip: m.skip})
-	} else if set, err = openNamed(name); err != nil {
-		err = fmt.Errorf("%s: no such file or folder, and as a data set: %w", name, err)
+		known, split = name, ""
 	}
-	if err != nil {
-		return nil, err
+	set, openErr := data.Open(known, data.Options{Split: data.Split(split), Skip: m.skip})
+	if openErr != nil && err != nil {
+		return nil, fmt.Errorf("%s: no such file or folder, and as a data set: %w", name, openErr)
 	}
-	images := eval.FromSet(set)
-	images.Name = name
-	return &source{Source: &eval.Source{Images: images}, set: set}, nil
+	if openErr != nil {
+		return nil, openErr
+	}
+	return m.sourceOf(set, name), nil
 }
 
-// openNamed opens a known set, "cifar10" or "cifar10:test".
-func openNamed(name string) (*data.Set, error) {
-	known, split, _ := strings.Cut(name, ":")
-	return data.Open(known, data.Options{Split: data.Split(split)})
+// sourceOf is a set as a source. It is closed in the end.
+func (m *imageMetric) sourceOf(set *data.Set, name string) *source {
+	m.closers = append(m.closers, func() { _ = set.Close() })
+	images := eval.FromSet(set)
+	images.Name = name
+	return &source{Source: &eval.Source{Images: images}}
 }
 
 // drawSource draws samples from a run.
-func (m imageMetric) drawSource(ctx context.Context, dir string) (*source, error) {
-	o := m.samples
-	if o.n < 1 {
-		return nil, fmt.Errorf("--n %d: give at least 1", o.n)
-	}
-	model, err := loadRun(dir, m.setup)
+func (m *imageMetric) drawSource(dir string) (*source, error) {
+	model, err := m.setup.LoadModel(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer model.Close()
-	set, err := drawSamples(ctx, model, o, m.setup.Progress("sampling "+dir))
+	set, err := drawSamples(m.ctx, model, m.n, m.samples, m.setup.Progress("sampling "+dir))
 	if err != nil {
 		return nil, err
 	}
-	images := eval.FromSet(set)
-	images.Name, images.Kind = dir, "run"
-	return &source{Source: &eval.Source{Images: images}, set: set,
-		drawn: eval.Input{Seed: &o.seed, NFE: model.NFE(train.SampleOptions{NoMCMC: o.noMCMC}), WeightsSHA256: model.SHA256}}, nil
+	s := m.sourceOf(set, dir)
+	s.Images.Kind = "run"
+	s.drawn = eval.Input{Seed: &m.samples.Seed, NFE: model.NFE(m.samples), WeightsSHA256: model.SHA256}
+	return s, nil
 }
 
 // describe adds how a run drew the images that were read.
@@ -106,15 +182,13 @@ func (s *source) progress() func(done int) {
 	return func(done int) { p.count(done, s.Images.N) }
 }
 
-// measure returns the statistics of every source and adds the sources to the record.
-func (l sourceList) measure(ctx context.Context, net *eval.Inception, r *eval.Record) ([]*eval.Stats, error) {
-	var all []*eval.Stats
+// statistics returns those of every source and adds the sources to the record.
+func (m *imageMetric) statistics(r *eval.Record) (all []*eval.Stats, err error) {
 	var inputs []eval.Input
-	for _, s := range l {
+	for _, s := range m.sources {
 		stats, input := s.Stats, s.Input
 		if stats == nil {
-			var err error
-			if stats, input, err = eval.MeasureImages(ctx, net, s.Images, s.progress()); err != nil {
+			if stats, input, err = eval.MeasureImages(m.ctx, m.net, s.Images, s.progress()); err != nil {
 				return nil, err
 			}
 			input = s.describe(input)
@@ -126,99 +200,17 @@ func (l sourceList) measure(ctx context.Context, net *eval.Inception, r *eval.Re
 	return all, nil
 }
 
-func (m imageMetric) openInception() (*eval.Inception, error) {
-	mode, err := eval.ParseMode(m.mode)
-	if err != nil {
-		return nil, err
-	}
-	if m.weights == "" {
-		return nil, fmt.Errorf("--weights is missing: fetch %s (SHA-256 %s) and name it", eval.InceptionURL, eval.InceptionSHA256)
-	}
-	return eval.OpenInception(m.weights, mode, m.setup.Device)
-}
-
-// networkAndSources opens the arguments, and Inception unless all are statistics. It opens the weights
-// before it draws samples, which takes long.
-func (m imageMetric) networkAndSources(ctx context.Context) (net *eval.Inception, sources sourceList, err error) {
-	if m.weights != "" || slices.ContainsFunc(m.args, isRun) {
-		if net, err = m.openInception(); err != nil {
-			return nil, nil, err
-		}
-	}
-	sources, err = m.openSources(ctx)
-	images := slices.ContainsFunc(sources, func(s *source) bool { return s.Images != nil })
-	if err == nil && images && net == nil {
-		net, err = m.openInception()
-	}
-	for _, s := range sources {
-		if err == nil && images && s.Stats != nil {
-			err = s.Stats.CheckFeatures(net)
-		}
-	}
-	if net != nil && (err != nil || !images) {
-		net.Close()
-		net = nil
-	}
-	if err != nil {
-		sources.close()
-		return nil, nil, err
-	}
-	return net, sources, nil
-}
-
-// networkAndImages opens Inception, and the arguments, which must be images.
-func (m imageMetric) networkAndImages(ctx context.Context) (*eval.Inception, sourceList, error) {
-	net, sources, err := m.networkAndSources(ctx)
-	if err == nil {
-		err = sources.checkImages(m.command)
-	}
-	if err != nil && net != nil {
-		net.Close()
-	}
-	return net, sources, err
-}
-
-// openImages opens the arguments, which must be images.
-func (m imageMetric) openImages(ctx context.Context) (sourceList, error) {
-	sources, err := m.openSources(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return sources, sources.checkImages(m.command)
-}
-
-// checkImages returns an error, and closes the sources, unless all of them are images.
-func (l sourceList) checkImages(command string) error {
-	for _, s := range l {
-		if s.Images == nil {
-			l.close()
-			return fmt.Errorf("%s holds statistics: %s needs the images themselves", s.Input.Name, command)
-		}
-	}
-	return nil
-}
-
-// embedBoth computes the features of both arguments. The caller closes them.
-func (m imageMetric) embedBoth(ctx context.Context, r *eval.Record) (a, b *eval.Embedding, err error) {
-	net, sources, err := m.networkAndImages(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer net.Close()
-	defer sources.close()
-	r.On(net)
-	var both []*eval.Embedding
+// embed returns the features of every source and adds the sources to the record.
+func (m *imageMetric) embed(r *eval.Record) (all []*eval.Embedding, err error) {
 	var inputs []eval.Input
-	for _, s := range sources {
-		e, input, err := eval.Embed(ctx, net, s.Images, s.progress())
+	for _, s := range m.sources {
+		e, input, err := eval.Embed(m.ctx, m.net, s.Images, s.progress())
 		if err != nil {
-			for _, e := range both {
-				e.Close()
-			}
-			return nil, nil, err
+			return nil, err
 		}
-		both, inputs = append(both, e), append(inputs, s.describe(input))
+		m.closers = append(m.closers, e.Close)
+		all, inputs = append(all, e), append(inputs, s.describe(input))
 	}
 	r.Of(inputs...)
-	return both[0], both[1], nil
+	return all, nil
 }

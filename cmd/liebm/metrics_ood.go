@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,11 +31,11 @@ bootstrap intervals.
 	liebm metrics ood --run runs/em constant noise cifar100:test
 	liebm metrics ood --scores in.txt svhn.txt celeba.txt`,
 		Flags: []cli.Flag{
-			runFlag(),
+			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
 			&cli.StringFlag{Name: "inliers", Usage: "other inliers than the test split of the run's data"},
 			&cli.StringFlag{Name: "scores", Usage: "`FILE` of the inliers' scores, instead of a run"},
 			gammaFlag(),
-			&cli.IntFlag{Name: "resamples", Value: 1000, Usage: "of the bootstrap"},
+			countFlag("resamples", 1000, 0, "of the bootstrap"),
 			&cli.Uint64Flag{Name: "seed", Usage: "of constant and noise images, and of the bootstrap"},
 			skipFlag(), recordFlag(), jsonFlag(), deviceFlag(),
 		},
@@ -50,7 +48,7 @@ func ood(c *cli.Context) error {
 		return fmt.Errorf("name one or more sets of outliers, and either --run or --scores: see liebm metrics ood --help")
 	}
 	o := study.OutlierOptions{Sets: c.Args().Slice(), Inliers: c.String("inliers"), Gamma: c.Float64("gamma"), Seed: c.Uint64("seed"),
-		Resamples: c.Int("resamples"), Skip: c.Bool("skip-unreadable")}
+		Resamples: c.Int("resamples"), Skip: c.Bool(skipUnreadable)}
 	setup, err := newSetup(c)
 	if err != nil {
 		return err
@@ -63,23 +61,22 @@ func ood(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return readResults(c).finish(r, func() { _ = printTable(func(t *tabwriter.Writer) { printDetection(t, r.Values, rows, o.Sets) }) })
+	return readResults(c).finish(r, "%s", detectionTable(r.Values, rows, o.Sets))
 }
 
 // outliersOfRun measures the scores of a run.
 func outliersOfRun(ctx context.Context, run string, o study.OutlierOptions, setup study.Setup) (*eval.Record, error) {
 	for _, name := range o.Sets {
-		if isRun(name) {
+		if study.IsRun(name) {
 			return nil, fmt.Errorf("%s is a run: draw its samples first, by liebm sample --run %s --out samples.npz", name, name)
 		}
 	}
-	m, err := loadRun(run, setup)
+	m, err := setup.LoadModel(run)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	r, err := study.AssessOutliers(ctx, m, o, setup)
-	return r, err
+	return study.AssessOutliers(ctx, m, o, setup)
 }
 
 // outliersInFiles measures the scores in files. The sets get the names of the files without their endings.
@@ -131,18 +128,20 @@ type oodRow struct{ title, suffix string }
 
 var oodRows = []oodRow{{"s(x)", ""}, {"energy alone", "_energy"}, {"cosine alone", "_cosine"}}
 
-// printDetection prints AUROC as the paper's tables do, then the other measures.
-func printDetection(w io.Writer, v eval.Values, rows []oodRow, sets []string) {
+// detectionTable has AUROC as the paper's tables do, then the other measures.
+func detectionTable(v eval.Values, rows []oodRow, sets []string) string {
+	var b strings.Builder
 	for _, metric := range []struct{ key, title string }{{"auroc", "AUROC"}, {"aupr_in", "AUPR, inliers positive"}, {"aupr_out", "AUPR, outliers positive"},
 		{"fpr95_in", "FPR@95, inliers positive"}, {"fpr95_out", "FPR@95, outliers positive"}} {
-		fmt.Fprintf(w, "%s\t%s\n", metric.title, strings.Join(sets, "\t"))
+		fmt.Fprintf(&b, "%s\t%s\n", metric.title, strings.Join(sets, "\t"))
 		for _, row := range rows {
-			fmt.Fprintf(w, "  %s", row.title)
+			fmt.Fprintf(&b, "  %s", row.title)
 			for _, set := range sets {
 				key := metric.key + row.suffix + "/" + set
-				fmt.Fprintf(w, "\t%.3f [%.3f, %.3f]", v[key], v[key+"/low"], v[key+"/high"])
+				fmt.Fprintf(&b, "\t%.3f [%.3f, %.3f]", v[key], v[key+"/low"], v[key+"/high"])
 			}
-			fmt.Fprintln(w)
+			b.WriteByte('\n')
 		}
 	}
+	return b.String()
 }

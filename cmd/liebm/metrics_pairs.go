@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -22,16 +21,11 @@ to [0,1]. The result is the mean of the pairs' PSNR.
 	liebm metrics psnr restored.npz originals.npz`,
 		Flags: metricFlags(),
 		Action: func(c *cli.Context) error {
-			return comparePairs(c, "PSNR", func(r *eval.Record, a, b *data.Set) (print func(), err error) {
+			return comparePairs(c, "PSNR", func(r *eval.Record, a, b *data.Set) (string, error) {
 				psnr, mse, err := eval.PSNR(c.Context, a, b)
-				if err != nil {
-					return nil, err
-				}
 				r.Settings = map[string]string{"data_range": "1"}
 				r.Values["psnr"], r.Values["mse"] = stat.Mean(psnr, nil), stat.Mean(mse, nil)
-				return func() {
-					fmt.Printf("PSNR %.4f dB  MSE %.6g (data range 1, n %d)\n", r.Values["psnr"], r.Values["mse"], a.N)
-				}, nil
+				return fmt.Sprintf("PSNR %.4f dB  MSE %.6g (data range 1, n %d)\n", r.Values["psnr"], r.Values["mse"], a.N), err
 			})
 		},
 	}
@@ -49,57 +43,34 @@ The default window is Wang's Gaussian; box is scikit-image's default.
 	liebm metrics ssim restored/ originals/ --window box`,
 		Flags: metricFlags(&cli.StringFlag{Name: "window", Value: string(eval.Gauss), Usage: "gauss or box"}),
 		Action: func(c *cli.Context) error {
-			return comparePairs(c, "SSIM", func(r *eval.Record, a, b *data.Set) (print func(), err error) {
+			return comparePairs(c, "SSIM", func(r *eval.Record, a, b *data.Set) (string, error) {
 				window := eval.Window(c.String("window"))
 				ssim, err := eval.SSIM(c.Context, a, b, window)
-				if err != nil {
-					return nil, err
-				}
 				r.Settings = map[string]string{"window": window.String(), "data_range": "1", "K1": "0.01", "K2": "0.03"}
 				r.Values["ssim"] = stat.Mean(ssim, nil)
-				return func() { fmt.Printf("SSIM %.6f (%v, data range 1, n %d)\n", r.Values["ssim"], window, a.N) }, nil
+				return fmt.Sprintf("SSIM %.6f (%v, data range 1, n %d)\n", r.Values["ssim"], window, a.N), err
 			})
 		},
 	}
 }
 
-// comparePairs is the Action of a metric of pairs: measure fills the record of the two sets.
-func comparePairs(c *cli.Context, metric string, measure func(r *eval.Record, a, b *data.Set) (print func(), err error)) error {
-	m, err := readImages(c, 2)
-	if err != nil {
-		return err
-	}
-	r := newRecord(metric)
-	a, b, err := m.readPairs(c.Context, r)
-	if err != nil {
-		return err
-	}
-	print, err := measure(r, a, b)
-	if err != nil {
-		return err
-	}
-	return m.finish(r, print)
-}
-
-// readPairs reads both arguments into memory, as RGB.
-func (m imageMetric) readPairs(ctx context.Context, r *eval.Record) (a, b *data.Set, err error) {
-	sources, err := m.openImages(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer sources.close()
-	var sets []*data.Set
-	var inputs []eval.Input
-	for _, s := range sources {
-		set, input, err := s.Images.Set(ctx)
-		if err != nil {
-			return nil, nil, err
+// comparePairs is the Action of a metric of pairs: measure fills the record of the two sets, and returns the
+// line to print.
+func comparePairs(c *cli.Context, metric string, measure func(r *eval.Record, a, b *data.Set) (line string, err error)) error {
+	return measureImages(c, metric, 2, func(m *imageMetric, r *eval.Record) (string, error) {
+		var sets []*data.Set
+		var inputs []eval.Input
+		for _, s := range m.sources {
+			set, input, err := s.Images.Set(c.Context)
+			if err != nil {
+				return "", err
+			}
+			if len(input.Skipped) > 0 {
+				return "", fmt.Errorf("%s: %d files are unreadable, so pairs no longer match: %s", s.Images.Name, len(input.Skipped), input.Skipped[0])
+			}
+			sets, inputs = append(sets, set.RGB()), append(inputs, s.describe(input))
 		}
-		if len(input.Skipped) > 0 {
-			return nil, nil, fmt.Errorf("%s: %d files are unreadable, so pairs no longer match: %s", s.Images.Name, len(input.Skipped), input.Skipped[0])
-		}
-		sets, inputs = append(sets, set), append(inputs, s.describe(input))
-	}
-	r.Of(inputs...)
-	return sets[0].RGB(), sets[1].RGB(), nil
+		r.Of(inputs...)
+		return measure(r, sets[0], sets[1])
+	})
 }

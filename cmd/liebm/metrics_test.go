@@ -16,21 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/liebm/liebm/data/datatest"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/models/modelstest"
 )
-
-// trained is a run on the first images of Fashion-MNIST, a few steps long. It has a name of its own, so
-// nobody knows that its images are padded.
-func trained(t *testing.T, flags ...string) string {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "run")
-	flags = append(flags, "--set", "data.name="+datatest.FashionMNIST(t, 300, 120))
-	_, err := run(t, append(append([]string{"train", "--preset", "fmnist-em", "--encoder", pretrained(t), "--out", out, "--steps", "2"}, small...), flags...)...)
-	require.NoError(t, err)
-	return out
-}
 
 func record(t *testing.T, args ...string) (r eval.Record) {
 	t.Helper()

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -21,8 +23,8 @@ const gridColumns = 16
 func outputFlags(n int, more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		runFlag(),
-		&cli.StringFlag{Name: "out", Usage: "`FOLDER` for grid.png, images.npz and result.json"},
-		&cli.IntFlag{Name: "n", Value: n, Usage: "how many images"},
+		&cli.StringFlag{Name: "out", Required: true, Usage: "`FOLDER` for grid.png, images.npz and result.json"},
+		countFlag("n", n, 1, "how many images"),
 		&cli.Uint64Flag{Name: "seed", Usage: "of latents and noise"},
 		jsonFlag(), deviceFlag(),
 	}, more...)
@@ -39,12 +41,13 @@ func imagesFlag() cli.Flag {
 
 // An output is what a command that uses a run writes to --out.
 type output struct {
-	run, folder, q string
-	n              int
-	seed           uint64
-	json           bool
-	source         string // of images; empty: those that the run's data hold out
-	setup          study.Setup
+	results
+	folder, q string
+	n         int
+	seed      uint64
+	source    string    // of images; empty: those that the run's data hold out
+	opened    *data.Set // that read returns images of; nil: none
+	setup     study.Setup
 
 	model  *train.Model
 	record *eval.Record
@@ -52,28 +55,22 @@ type output struct {
 	rows   []*data.Set // grid.png, from the top
 }
 
-// startOutput reads outputFlags and opens the model with the q that --q names. The caller closes the model.
-func startOutput(c *cli.Context) (*output, error) {
-	if err := need(c, "run", "out"); err != nil {
-		return nil, err
-	}
-	if n := c.Int("n"); n < 1 {
-		return nil, fmt.Errorf("--n %d: give at least 1", n)
-	}
-	m, setup, err := openRun(c)
-	if err != nil {
-		return nil, err
-	}
-	o := &output{run: c.String("run"), folder: c.String("out"), q: c.String("q"), n: c.Int("n"), seed: c.Uint64("seed"),
-		json: c.Bool("json"), source: c.String("images"), setup: setup, model: m}
-	if o.q == "" {
-		return o, nil
-	}
-	if err := m.LoadInference(o.q, setup.Device); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return o, nil
+// withOutput is the Action of a command with outputFlags. The model has the q that --q names.
+func withOutput(use func(c *cli.Context, o *output) error) cli.ActionFunc {
+	return onRun(func(c *cli.Context, m *train.Model, s study.Setup) error {
+		o := &output{results: results{run: c.String("run"), json: c.Bool("json")}, folder: c.String("out"), q: c.String("q"), n: c.Int("n"),
+			seed: c.Uint64("seed"), source: c.String("images"), setup: s, model: m}
+		if o.q != "" {
+			if err := m.LoadInference(o.q, s.Device); err != nil {
+				return err
+			}
+		}
+		err := use(c, o)
+		if o.opened != nil {
+			err = errors.Join(err, o.opened.Close())
+		}
+		return err
+	})
 }
 
 // begin makes the record of a command that measures nothing.
@@ -101,21 +98,12 @@ func (o *output) read(n int, last bool) (*data.Set, error) {
 	} else if set, err = cfg.OpenImages(o.source, data.Options{}); err != nil {
 		return nil, err
 	}
-	defer set.Close()
-	part := set.Subset(indices(start, min(n, set.N-start))) // a copy
+	o.opened = set
+	part := set.Slice(start, min(start+n, set.N))
 	if o.source != "" {
 		part.Name, part.Split = o.source, "" // for the record
 	}
 	return part, nil
-}
-
-// indices are n numbers from start on.
-func indices(start, n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = start + i
-	}
-	return out
 }
 
 // show adds rows to the grid: the first images of each set.
@@ -125,8 +113,8 @@ func (o *output) show(sets ...*data.Set) {
 	}
 }
 
-// write writes the folder, keeps the record with the run, and prints it.
-func (o *output) write(print func()) error {
+// write writes the folder, keeps the record with the run, and prints it as finish does.
+func (o *output) write(format string, values ...any) error {
 	if o.q != "" {
 		o.record.Settings["q"] = o.q
 	}
@@ -143,30 +131,26 @@ func (o *output) write(print func()) error {
 	if err := data.WriteNPZ(filepath.Join(o.folder, "images.npz"), images); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(o.folder, "result.json"), o.record); err != nil {
+	if err := data.WriteJSON(filepath.Join(o.folder, "result.json"), o.record); err != nil {
 		return err
 	}
-	if err := study.Keep(o.run, o.record); err != nil {
-		return err
-	}
-	return printRecord(o.record, o.json, print)
+	return o.finish(o.record, format, values...)
 }
 
-// printRecord prints the warnings of a record, and the record as JSON or as print does.
-func printRecord(r *eval.Record, asJSON bool, print func()) error {
+// printRecord prints the warnings of a record, and the record as JSON or as format says.
+func printRecord(r *eval.Record, asJSON bool, format string, values ...any) error {
 	for _, w := range r.Warnings {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
-	if asJSON {
-		return printJSON(os.Stdout, r)
-	}
-	print()
-	return nil
+	return show(asJSON, r, func(w io.Writer) { fmt.Fprintf(w, format, values...) })
 }
 
-// printTable prints rows of cells, aligned.
-func printTable(rows func(t *tabwriter.Writer)) error {
+// show prints v as JSON, or as write does, with columns aligned at tabs.
+func show(asJSON bool, v any, write func(w io.Writer)) error {
+	if asJSON {
+		return printJSON(os.Stdout, v)
+	}
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	rows(t)
+	write(t)
 	return t.Flush()
 }

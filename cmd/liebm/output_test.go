@@ -38,9 +38,9 @@ func checkFolder(t *testing.T, dir string, rows, cols, n int) {
 
 func TestUsesOfARun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("trains a q, a minute")
+		t.Skip("trains a model with q")
 	}
-	dir := trained(t, "--set", "target=erm", "--set", "inference.stem=4", "--set", "inference.widths=[4,4,4]")
+	dir := trained(t)
 	for name, test := range map[string]func(*testing.T, string){"reconstruct": reconstructs, "restore": restores,
 		"conditional": samplesClasses, "interpolate": interpolates, "score": scores} {
 		t.Run(name, func(t *testing.T) { test(t, dir) })

@@ -2,8 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"text/tabwriter"
+	"io"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,10 +28,7 @@ func planCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if c.Bool("json") {
-				return printJSON(os.Stdout, p)
-			}
-			return printTable(func(t *tabwriter.Writer) {
+			return show(c.Bool("json"), p, func(t io.Writer) {
 				fmt.Fprintf(t, "parameters\tE %d, G %d, q %d, h %d\n", p.Params["E"], p.Params["G"], p.Params["q"], p.Params["h"])
 				fmt.Fprintf(t, "steps\t%d of %d images\n", p.Steps, p.Batch)
 				fmt.Fprintf(t, "per iteration\t%.3g TFLOP, about %.3g s at the %.0f GFLOP/s measured here (%s, %d threads, %s)\n",
@@ -45,11 +41,7 @@ func planCommand() *cli.Command {
 
 // configAndDevice reads configFlags and --device.
 func configAndDevice(c *cli.Context) (train.Config, torch.Device, error) {
-	s, err := sources(c)
-	if err != nil {
-		return train.Config{}, torch.Device{}, err
-	}
-	cfg, err := s.Resolve()
+	cfg, err := configOf(c, train.ReadConfig, train.Sources.Resolve)
 	if err != nil {
 		return cfg, torch.Device{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -20,8 +21,8 @@ func prepareCommand(path, split cli.Flag) *cli.Command {
 	return &cli.Command{
 		Name: "prepare", Usage: "decode, crop and resize a data set once, into one file that later runs map into memory", ArgsUsage: "NAME|PATH", Action: prepareData,
 		Flags: []cli.Flag{path, split,
-			&cli.StringFlag{Name: "out", Usage: "`FILE`.liebm to write"},
-			&cli.IntFlag{Name: "size", Usage: "side of the images in pixels (default: as stored)"},
+			&cli.StringFlag{Name: "out", Required: true, Usage: "`FILE`.liebm to write"},
+			countFlag("size", 0, 1, "side of the images in pixels (default: as stored)"),
 			&cli.StringFlag{Name: "crop", Usage: strings.Join(data.Crops(), ", ") + " (default: 148 for CelebA)"},
 			&cli.BoolFlag{Name: "scale", Usage: "resize sets such as MNIST to --size too, instead of padding them"},
 			&cli.BoolFlag{Name: "rgb", Usage: "repeat a gray channel three times"},
@@ -39,9 +40,6 @@ Train on the file by its path, as in --data celeba-train-64.liebm. If a folder h
 }
 
 func prepareData(c *cli.Context) error {
-	if err := need(c, "out"); err != nil {
-		return err
-	}
 	name, err := argument(c)
 	if err != nil {
 		return err
@@ -59,7 +57,7 @@ func prepareData(c *cli.Context) error {
 	bar := newProgress("prepare")
 	report, err := data.Prepare(c.Context, name, c.String("out"), data.PrepareOptions{
 		Options: data.Options{Split: data.Split(c.String("split")), Path: path, Size: c.Int("size"), Crop: c.String("crop"),
-			Scale: c.Bool("scale"), RGB: c.Bool("rgb"), Skip: c.Bool("skip-unreadable")},
+			Scale: c.Bool("scale"), RGB: c.Bool("rgb"), Skip: c.Bool(skipUnreadable)},
 		Watch: func(done, total int) { bar.count(done, cmp.Or(total, done+1)) },
 	})
 	if lookupErr == nil && errors.Is(err, fs.ErrNotExist) {
@@ -68,24 +66,20 @@ func prepareData(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		return printJSON(os.Stdout, report)
-	}
-	printReport(c.String("out"), report)
-	return nil
+	return show(c.Bool("json"), report, func(w io.Writer) { printReport(w, c.String("out"), report) })
 }
 
-func printReport(out string, r data.Report) {
+func printReport(w io.Writer, out string, r data.Report) {
 	switch {
 	case r.Done:
-		fmt.Printf("%s is complete already, with this source and these options\n", out)
+		fmt.Fprintf(w, "%s is complete already, with this source and these options\n", out)
 	case r.Resumed > 0:
-		fmt.Printf("%s: continued after %d images\n", out, r.Resumed)
+		fmt.Fprintf(w, "%s: continued after %d images\n", out, r.Resumed)
 	}
-	fmt.Printf("%s: %d images of %d×%d×%d%s\n", out, r.N, r.H, r.W, r.C, describe(r.Record))
-	fmt.Println("pixels' SHA-256", r.Pixels)
+	fmt.Fprintf(w, "%s: %d images of %d×%d×%d%s\n", out, r.N, r.H, r.W, r.C, describe(r.Record))
+	fmt.Fprintln(w, "pixels' SHA-256", r.Pixels)
 	for _, s := range r.Skipped {
-		fmt.Println("left out", s)
+		fmt.Fprintln(w, "left out", s)
 	}
 }
 

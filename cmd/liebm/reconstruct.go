@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/study"
@@ -21,18 +19,13 @@ above their reconstructions. mse is the error of pixels in the training range, m
 	liebm reconstruct --run runs/erm --out reconstructions
 	liebm reconstruct --run runs/em --q runs/q --n 1000 --l 10 --out reconstructions --json`,
 		Flags: outputFlags(1000, qFlag(), imagesFlag(),
-			&cli.IntFlag{Name: "l", Usage: "Langevin steps on the latents after q; 10 in Table 11"},
+			countFlag("l", 0, 0, "Langevin steps on the latents after q; 10 in Table 11"),
 			&cli.Float64Flag{Name: "delta2", Usage: "δ² of those steps (default: 10·tau2/(h·w·c))"}),
-		Action: reconstruct,
+		Action: withOutput(reconstruct),
 	}
 }
 
-func reconstruct(c *cli.Context) error {
-	o, err := startOutput(c)
-	if err != nil {
-		return err
-	}
-	defer o.model.Close()
+func reconstruct(c *cli.Context, o *output) error {
 	set, err := o.read(o.n, false)
 	if err != nil {
 		return err
@@ -43,8 +36,6 @@ func reconstruct(c *cli.Context) error {
 	}
 	o.record, o.images = r, out.Images
 	o.show(set, out.Images)
-	return o.write(func() {
-		v := r.Values
-		fmt.Printf("MSE %.4f (training range), %.4f ([0,1])  PSNR %.2f dB  SSIM %.3f  n %d; %s\n", v["mse"], v["mse_unit"], v["psnr"], v["ssim"], set.N, o.folder)
-	})
+	v := r.Values
+	return o.write("MSE %.4f (training range), %.4f ([0,1])  PSNR %.2f dB  SSIM %.3f  n %d; %s\n", v["mse"], v["mse_unit"], v["psnr"], v["ssim"], set.N, o.folder)
 }

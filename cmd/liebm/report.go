@@ -18,9 +18,6 @@ outlier detection.
 	liebm report --run runs/em`,
 		Flags: []cli.Flag{runFlag()},
 		Action: func(c *cli.Context) error {
-			if err := need(c, "run"); err != nil {
-				return err
-			}
 			path, err := study.WriteReport(c.String("run"))
 			if err == nil {
 				fmt.Println(path)

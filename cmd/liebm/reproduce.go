@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,12 +35,12 @@ own. Ctrl-C saves, and the same command goes on. Processes with the same --out s
 --scale mini is Fashion-MNIST with small networks. Its figures show which trends appear; do not compare
 them with published ones. --scale paper is the published setting (Table 12).`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "scale", Value: "mini", Usage: "mini or paper"},
+			choiceFlag("scale", "mini", "mini or paper", "mini", "paper"),
 			&cli.StringFlag{Name: "out", Value: "runs/reproduce", Usage: "`FOLDER` of models and results"},
 			&cli.StringFlag{Name: "seeds", Value: "1", Usage: "seeds, as in 1,2,3: each model is trained once for each, and tables show means and deviations"},
 			&cli.StringFlag{Name: "cells", Usage: "train only these models, as in em,erm (default: all that are compared)"},
-			&cli.IntFlag{Name: "steps", Usage: "training steps of each model (default: 2000 for mini, Table 12's for paper)"},
-			&cli.Float64Flag{Name: "minutes", Usage: "stop after this time, as Ctrl-C does (default: when all is done)"},
+			countFlag("steps", 0, 1, "training steps of each model (default: 2000 for mini, Table 12's for paper)"),
+			minutesFlag(0, "stop after this time, as Ctrl-C does (default: when all is done)"),
 			&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
 			&cli.StringFlag{Name: "weights", Usage: "pytorch-fid's Inception `FILE`, for FID and IS at --scale paper"},
 			&cli.StringFlag{Name: "pages", Usage: "train nothing: write the pages of the results in `FOLDER` again, from their JSON"},
@@ -83,16 +84,14 @@ func reproduce(c *cli.Context) error {
 	ctx := c.Context
 	minutes := c.Float64("minutes")
 	if c.IsSet("minutes") {
-		if !(minutes > 0) {
-			return fmt.Errorf("--minutes %v: give a time above 0", minutes)
-		}
 		timed, stop := context.WithTimeout(ctx, time.Duration(minutes*float64(time.Minute)))
 		defer stop()
 		ctx = timed
 	}
 	results, err := plan.Run(ctx, setup)
 	for _, r := range results {
-		if err := printResult(c.Bool("json"), filepath.Join(c.String("out"), r.Scale, r.Name), r); err != nil {
+		path := filepath.Join(c.String("out"), r.Scale, r.Name)
+		if err := show(c.Bool("json"), r, func(w io.Writer) { fmt.Fprintf(w, "\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path) }); err != nil {
 			return err
 		}
 	}
@@ -119,20 +118,12 @@ func studyPlan(c *cli.Context) (*study.Plan, error) {
 		studies = append(studies, s)
 	}
 	scale := study.Mini()
-	switch c.String("scale") {
-	case "mini":
-		if c.IsSet("weights") {
-			return nil, errors.New("--weights is for --scale paper: mini measures on features of Fashion-MNIST, and has no FID")
-		}
-	case "paper":
+	if c.String("scale") == "paper" {
 		scale = study.Paper(c.String("weights"))
-	default:
-		return nil, fmt.Errorf("--scale %s: give mini or paper", c.String("scale"))
+	} else if c.IsSet("weights") {
+		return nil, errors.New("--weights is for --scale paper: mini measures on features of Fashion-MNIST, and has no FID")
 	}
 	scale.Data, scale.Steps = c.String("data"), c.Int("steps")
-	if c.IsSet("steps") && scale.Steps < 1 {
-		return nil, fmt.Errorf("--steps %d: give at least 1", scale.Steps)
-	}
 	seeds, err := seedsOf(c.String("seeds"))
 	if err != nil {
 		return nil, err
@@ -156,12 +147,4 @@ func seedsOf(text string) (seeds []uint64, err error) {
 		}
 	}
 	return seeds, nil
-}
-
-func printResult(asJSON bool, path string, r *study.Result) error {
-	if asJSON {
-		return printJSON(os.Stdout, r)
-	}
-	_, err := fmt.Printf("\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path)
-	return err
 }

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"image"
-	"strconv"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -32,26 +28,18 @@ A model of gray images cannot colourise. PSNR and SSIM leave out the padding of 
 	liebm restore --run runs/em --q runs/q --task inpaint --mask 7,7,14,14 --n 256 --out hole --json
 	liebm restore --run runs/celeba --task colorize --images gray/ --out colour`,
 		Flags: outputFlags(64, qFlag(), imagesFlag(),
-			&cli.StringFlag{Name: "task", Usage: "colorize, sr8, sr4 or inpaint"},
+			&cli.StringFlag{Name: "task", Required: true, Usage: "colorize, sr8, sr4 or inpaint"},
 			&cli.StringFlag{Name: "mask", Usage: "X,Y,WIDTH,HEIGHT of the hole, or a `FILE` whose black pixels are the hole (default: the middle, half as wide and high)"},
 			&cli.Float64Flag{Name: "variance", Usage: "of p(A⁺y|A⁺Ax), per pixel (default: the run's tau2)"},
-			&cli.IntFlag{Name: "m-steps", Usage: "steps of the chain on m (default: 100)"},
+			countFlag("m-steps", 0, 0, "steps of the chain on m (default: 100)"),
 			&cli.Float64Flag{Name: "m-delta2", Usage: "δ² of the chain on m (default: 10·variance/(h·w·c))"},
-			&cli.IntFlag{Name: "y-steps", Usage: "steps of the chain on Y (default: 60)"},
+			countFlag("y-steps", 0, 0, "steps of the chain on Y (default: 60)"),
 			&cli.Float64Flag{Name: "y-delta2", Usage: "δ² of the chain on Y (default: the run's chain.delta2, at most 2·variance)"}),
-		Action: restore,
+		Action: withOutput(restore),
 	}
 }
 
-func restore(c *cli.Context) error {
-	if err := need(c, "run", "out", "task"); err != nil {
-		return err
-	}
-	o, err := startOutput(c)
-	if err != nil {
-		return err
-	}
-	defer o.model.Close()
+func restore(c *cli.Context, o *output) error {
 	task, mask := c.String("task"), c.String("mask")
 	a, err := operator(task, mask, o.model.Config)
 	if err != nil {
@@ -72,14 +60,11 @@ func restore(c *cli.Context) error {
 	o.show(out.Refined)
 	o.show(out.Image...)
 	o.show(out.Restored)
-	return o.write(func() {
-		_ = printTable(func(t *tabwriter.Writer) {
-			fmt.Fprintf(t, "%s, n %d\tPSNR\tSSIM\n", task, set.N)
-			for _, s := range study.Stages {
-				fmt.Fprintf(t, "%s\t%.2f\t%.3f\n", s.Title, r.Values["psnr/"+task+"/"+s.Name], r.Values["ssim/"+task+"/"+s.Name])
-			}
-		})
-	})
+	lines := fmt.Sprintf("%s, n %d\tPSNR\tSSIM\n", task, set.N)
+	for _, s := range study.Stages {
+		lines += fmt.Sprintf("%s\t%.2f\t%.3f\n", s.Title, r.Values["psnr/"+task+"/"+s.Name], r.Values["ssim/"+task+"/"+s.Name])
+	}
+	return o.write("%s", lines)
 }
 
 // restoreOptions are the defaults with the changes of the flags.
@@ -120,32 +105,16 @@ func operator(task, mask string, cfg train.Config) (mcmc.Operator, error) {
 
 // readHole reads --mask: a box, an image whose dark pixels are the hole, or nothing for the middle.
 func readHole(mask string, side int) (func(x, y int) bool, error) {
-	inside := func(x, y, w, h int) func(x, y int) bool {
-		box := image.Rect(x, y, x+w, y+h)
-		return func(x, y int) bool { return image.Pt(x, y).In(box) }
-	}
-	if mask == "" {
-		return inside(side/4, side/4, side/2, side/2), nil
-	}
-	if box, err := readBox(mask); err == nil {
-		return inside(box[0], box[1], box[2], box[3]), nil
-	}
-	hole, err := data.ReadMask(mask, side)
-	if err != nil {
-		return nil, fmt.Errorf("--mask %s: neither X,Y,WIDTH,HEIGHT nor a mask: %w", mask, err)
-	}
-	return hole, nil
-}
-
-func readBox(text string) (box [4]int, err error) {
-	parts := strings.Split(text, ",")
-	if len(parts) != 4 {
-		return box, errors.New("not four numbers")
-	}
-	for i, part := range parts {
-		if box[i], err = strconv.Atoi(strings.TrimSpace(part)); err != nil {
-			return box, err
+	x, y, w, h := side/4, side/4, side/2, side/2
+	if mask != "" {
+		if _, err := fmt.Sscanf(mask, "%d,%d,%d,%d\n", &x, &y, &w, &h); err != nil {
+			hole, err := data.ReadMask(mask, side)
+			if err != nil {
+				return nil, fmt.Errorf("--mask %s: neither X,Y,WIDTH,HEIGHT nor a mask: %w", mask, err)
+			}
+			return hole, nil
 		}
 	}
-	return box, nil
+	box := image.Rect(x, y, x+w, y+h)
+	return func(x, y int) bool { return image.Pt(x, y).In(box) }, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
 
@@ -23,38 +24,28 @@ func sampleCommand() *cli.Command {
 	liebm sample --run runs/em --n 64 --out pictures/ --no-mcmc --seed 7`,
 		Flags: []cli.Flag{
 			runFlag(),
-			&cli.IntFlag{Name: "n", Value: 64, Usage: "how many images"},
-			&cli.StringFlag{Name: "out", Usage: "`FILE`.npz, or FOLDER/ for PNG files"},
+			countFlag("n", 64, 1, "how many images"),
+			&cli.StringFlag{Name: "out", Required: true, Usage: "`FILE`.npz, or FOLDER/ for PNG files", Action: func(_ *cli.Context, out string) error {
+				if !strings.HasSuffix(out, "/") && filepath.Ext(out) != ".npz" {
+					return fmt.Errorf("--out %s: name a file that ends in .npz, or a folder that ends in / for PNG files", out)
+				}
+				return nil
+			}},
 			&cli.BoolFlag{Name: "no-mcmc", Usage: "sample from G alone, without the chain: one network evaluation"},
 			&cli.Uint64Flag{Name: "seed", Usage: "of latents and noise"},
 			deviceFlag(),
 		},
-		Action: sample,
+		Action: onRun(sample),
 	}
 }
 
-func sample(c *cli.Context) error {
-	if err := need(c, "run", "out"); err != nil {
-		return err
-	}
-	out, n := c.String("out"), c.Int("n")
-	folder := strings.HasSuffix(out, "/")
-	if n < 1 {
-		return fmt.Errorf("--n %d: give at least 1", n)
-	}
-	if !folder && filepath.Ext(out) != ".npz" {
-		return fmt.Errorf("--out %s: name a file that ends in .npz, or a folder that ends in / for PNG files", out)
-	}
-	m, setup, err := openRun(c)
+func sample(c *cli.Context, m *train.Model, s study.Setup) error {
+	out, n, o := c.String("out"), c.Int("n"), train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc")}
+	set, err := drawSamples(c.Context, m, n, o, s.Progress("sampling"))
 	if err != nil {
 		return err
 	}
-	defer m.Close()
-	set, err := drawSamples(c.Context, m, sampleOptions{n, c.Uint64("seed"), c.Bool("no-mcmc")}, setup.Progress("sampling"))
-	if err != nil {
-		return err
-	}
-	if folder {
+	if strings.HasSuffix(out, "/") {
 		err = data.WritePNGs(out, set)
 	} else {
 		err = data.WriteNPZ(out, set)
@@ -62,20 +53,14 @@ func sample(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d images of %d×%d×%d in %s (step %d, NFE %d)\n", n, set.H, set.W, set.C, out, m.Step, m.NFE(train.SampleOptions{NoMCMC: c.Bool("no-mcmc")}))
+	fmt.Printf("%d images of %d×%d×%d in %s (step %d, NFE %d)\n", n, set.H, set.W, set.C, out, m.Step, m.NFE(o))
 	return nil
 }
 
-// sampleOptions are the flags of samples that are drawn from a run.
-type sampleOptions struct {
-	n      int
-	seed   uint64
-	noMCMC bool
-}
-
-// drawSamples draws images without the padding of training.
-func drawSamples(ctx context.Context, m *train.Model, o sampleOptions, report func(done, total int)) (*data.Set, error) {
-	set, err := m.Sample(ctx, o.n, train.SampleOptions{Seed: o.seed, NoMCMC: o.noMCMC, Watch: func(done int) { report(done, o.n) }})
+// drawSamples draws n images without the padding of training.
+func drawSamples(ctx context.Context, m *train.Model, n int, o train.SampleOptions, report func(done, total int)) (*data.Set, error) {
+	o.Watch = func(done int) { report(done, n) }
+	set, err := m.Sample(ctx, n, o)
 	if err != nil {
 		return nil, err
 	}

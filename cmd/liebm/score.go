@@ -12,6 +12,8 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/train"
 )
 
 func scoreCommand() *cli.Command {
@@ -28,13 +30,13 @@ scores tell sets apart.
 	liebm score --run runs/em photos/ --gamma 1 --json`,
 		Flags: []cli.Flag{
 			runFlag(),
-			&cli.IntFlag{Name: "n", Usage: "images of each set (default: all)"},
+			countFlag("n", 0, 1, "images of each set (default: all)"),
 			gammaFlag(),
 			skipFlag(),
 			&cli.StringFlag{Name: "out", Usage: "`FILE` to write instead of the screen"},
 			jsonFlag(), deviceFlag(),
 		},
-		Action: score,
+		Action: onRun(score),
 	}
 }
 
@@ -47,26 +49,15 @@ type scored struct {
 	Cosine float64 `json:"cosine"`
 }
 
-func score(c *cli.Context) error {
-	if err := need(c, "run"); err != nil {
-		return err
-	}
+func score(c *cli.Context, m *train.Model, _ study.Setup) error {
 	if c.NArg() == 0 {
 		return fmt.Errorf("name one or more sets of images: see liebm score --help")
 	}
-	if c.IsSet("n") && c.Int("n") < 1 {
-		return fmt.Errorf("--n %d: give at least 1", c.Int("n"))
-	}
-	m, _, err := openRun(c)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
 	gamma, r := c.Float64("gamma"), newRecord("scores")
 	r.WeightsSHA256, r.Settings = m.SHA256, map[string]string{"gamma": fmt.Sprint(gamma)}
 	var all []scored
 	for _, name := range c.Args().Slice() {
-		set, err := m.Config.OpenImages(name, data.Options{Skip: c.Bool("skip-unreadable")})
+		set, err := m.Config.OpenImages(name, data.Options{Skip: c.Bool(skipUnreadable)})
 		if err != nil {
 			return err
 		}

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
@@ -31,22 +28,7 @@ func pretrainCommand() *cli.Command {
 }
 
 func pretrain(c *cli.Context) error {
-	if err := need(c, "out"); err != nil {
-		return err
-	}
-	var cfg train.SSLConfig
-	var err error
-	if c.Bool("resume") {
-		if err := refuseWithResume(c, "preset", "config", "set", "seed", "steps", "data", "target"); err != nil {
-			return err
-		}
-		cfg, err = train.ReadSSLConfig(c.String("out"))
-	} else {
-		var s train.Sources
-		if s, err = sources(c); err == nil {
-			cfg, err = s.ResolveSSL()
-		}
-	}
+	cfg, err := configOf(c, train.ReadSSLConfig, train.Sources.ResolveSSL)
 	if err != nil {
 		return err
 	}
@@ -61,26 +43,7 @@ func pretrain(c *cli.Context) error {
 		return err
 	}
 	out := c.String("out")
-	return explainStop(runPretraining(c.Context, cfg, out, c.Bool("resume"), setup), out, resuming("pretrain", out))
-}
-
-func runPretraining(ctx context.Context, cfg train.SSLConfig, out string, resume bool, setup study.Setup) error {
-	set, err := cfg.Data.Open(data.Train, cfg.Encoder.Channels)
-	if err != nil {
-		return err
-	}
-	defer set.Close()
-	probe, done := study.PretrainingProbe(set, cfg)
-	defer done()
-	o := trainOptions("pretraining", out, resume, setup)
-	o.Probe = probe
-	return train.Pretrain(ctx, cfg, set, o)
-}
-
-// trainOptions are those that the trainings of all commands share.
-func trainOptions(title, out string, resume bool, setup study.Setup) train.Options {
-	p := newProgress(title)
-	return train.Options{Out: out, Resume: resume, Device: setup.Device, Version: setup.Versions, Watch: p.watch, Log: p}
+	return explainStop(study.Pretrain(c.Context, cfg, setup.Options("pretraining", out, c.Bool("resume"))), out, resuming("pretrain", out))
 }
 
 func trainCommand() *cli.Command {
@@ -112,22 +75,19 @@ Several processes share every batch where torchrun, Slurm or Kubernetes starts t
 	torchrun --no_python --nproc_per_node 2 liebm train --preset fmnist-em --encoder runs/encoder --out runs/em`,
 		Flags: append(flags,
 			&cli.StringFlag{Name: "encoder", Usage: "`FOLDER` of liebm pretrain, or its encoder.safetensors"},
-			&cli.Float64Flag{Name: "minutes", Usage: "training time, instead of --steps"},
+			minutesFlag(0, "training time, instead of --steps"),
 		),
 		Action: runTrain,
 	}
 }
 
 func runTrain(c *cli.Context) error {
-	if err := need(c, "out"); err != nil {
-		return err
-	}
-	cfg, err := trainConfig(c)
+	cfg, err := configOf(c, train.ReadConfig, train.Sources.Resolve)
 	if err != nil {
 		return err
 	}
-	if c.IsSet("minutes") && (c.IsSet("steps") || !(c.Float64("minutes") > 0)) {
-		return fmt.Errorf("--minutes %v: give a time above 0, and not together with --steps", c.Float64("minutes"))
+	if c.IsSet("minutes") && c.IsSet("steps") {
+		return fmt.Errorf("--minutes and --steps exclude each other: leave one out")
 	}
 	if c.IsSet("minutes") && cfg.Schedule.Hold == 0 {
 		return fmt.Errorf("--minutes needs schedule.hold above 0: the number of steps is chosen while the rates are held; or use --steps")
@@ -154,51 +114,13 @@ func runTrain(c *cli.Context) error {
 		setup.Device.Index = g.LocalRank()
 	}
 	out := c.String("out")
-	o := trainOptions("training", out, c.Bool("resume"), setup)
+	o := setup.Options("training", out, c.Bool("resume"))
 	o.Minutes, o.Group = c.Float64("minutes"), g
-	err = runTraining(c.Context, cfg, c.String("encoder"), o, setup)
+	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{}, setup)
 	if g.Rank() > 0 {
 		return err // rank 0 says how to go on
 	}
 	return explainStop(err, out, resuming("train", out))
-}
-
-func trainConfig(c *cli.Context) (train.Config, error) {
-	if c.Bool("resume") {
-		if err := refuseWithResume(c, "preset", "config", "set", "seed", "steps", "data", "encoder"); err != nil {
-			return train.Config{}, err
-		}
-		return train.ReadConfig(c.String("out"))
-	}
-	s, err := sources(c)
-	if err != nil {
-		return train.Config{}, err
-	}
-	return s.Resolve()
-}
-
-func runTraining(ctx context.Context, cfg train.Config, encoder string, o train.Options, setup study.Setup) error {
-	set, err := cfg.Open(data.Train)
-	if err != nil {
-		return err
-	}
-	defer set.Close()
-	encoder = train.EncoderPath(encoder)
-	if o.Group.Rank() == 0 {
-		h := encoder
-		if o.Resume {
-			h = train.EncoderPath(o.Out)
-		}
-		monitor, err := study.NewMonitor(ctx, cfg, study.MonitorOptions{Encoder: h}, setup)
-		switch {
-		case err == nil:
-			defer monitor.Close()
-			o.Evaluate = monitor.Evaluate
-		case !errors.Is(err, study.ErrNoFeatures):
-			return err
-		}
-	}
-	return train.Run(ctx, cfg, set, encoder, o)
 }
 
 func printConfig(cfg any) error {

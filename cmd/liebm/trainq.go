@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
 
@@ -21,18 +22,15 @@ func trainQCommand() *cli.Command {
 		Flags: append(runFlags(),
 			runFlag(),
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in rho=10; may be repeated"},
-			&cli.IntFlag{Name: "steps", Usage: "training steps"}),
+			countFlag("steps", 0, 1, "training steps")),
 		Action: runTrainQ,
 	}
 }
 
 func runTrainQ(c *cli.Context) error {
-	if err := need(c, "run", "out"); err != nil {
-		return err
-	}
 	from, settings := c.String("run"), c.StringSlice("set")
 	if c.Bool("resume") {
-		if err := refuseWithResume(c, "set", "steps"); err != nil {
+		if err := refuseWithResume(c); err != nil {
 			return err
 		}
 		from = c.String("out")
@@ -50,16 +48,13 @@ func runTrainQ(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
-	m, setup, err := openRun(c)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	set, err := cfg.Open(data.Train)
-	if err != nil {
-		return err
-	}
-	defer set.Close()
-	o := trainOptions("training q", c.String("out"), c.Bool("resume"), setup)
-	return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+c.String("run"), o.Out))
+	return onRun(func(c *cli.Context, m *train.Model, setup study.Setup) error {
+		set, err := cfg.Open(data.Train)
+		if err != nil {
+			return err
+		}
+		defer set.Close()
+		o := setup.Options("training q", c.String("out"), c.Bool("resume"))
+		return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+c.String("run"), o.Out))
+	})(c)
 }

@@ -27,11 +27,32 @@ func answerPlainly(parent string, commands []*cli.Command) {
 		if len(c.Subcommands) > 0 && c.Action == nil {
 			c.Action = wrongCommand(path, c.Subcommands)
 		}
+		if names, action := required(c.Flags), c.Action; len(names) > 0 {
+			c.Action = func(c *cli.Context) error {
+				for _, name := range names {
+					if !c.IsSet(name) {
+						return fmt.Errorf("--%s is missing: see %s --help", name, path)
+					}
+				}
+				return action(c)
+			}
+		}
 		if action := c.Action; slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == skipUnreadable }) {
 			c.Action = func(c *cli.Context) error { return orSkip(action(c)) }
 		}
 		answerPlainly(path, c.Subcommands)
 	}
+}
+
+// required are the names of required flags, which it makes optional. The cli package's own check prints the
+// whole help, and asks subcommands for their parent's flags.
+func required(flags []cli.Flag) (names []string) {
+	for _, f := range flags {
+		if s, ok := f.(*cli.StringFlag); ok && s.Required {
+			names, s.Required, s.Usage = append(names, s.Name), false, s.Usage+" (required)"
+		}
+	}
+	return names
 }
 
 // orSkip adds the flag that leaves out the images of an error.

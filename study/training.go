@@ -1,0 +1,47 @@
+package study
+
+import (
+	"context"
+	"errors"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/train"
+)
+
+// Pretrain trains an encoder on the data of cfg, and measures it in the course of training where
+// [PretrainingProbe] can.
+func Pretrain(ctx context.Context, cfg train.SSLConfig, o train.Options) error {
+	set, err := cfg.Data.Open(data.Train, cfg.Encoder.Channels)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	probe, done := PretrainingProbe(set, cfg)
+	defer done()
+	o.Probe = probe
+	return train.Pretrain(ctx, cfg, set, o)
+}
+
+// Train trains a model on the data of cfg by Algorithm 1, and measures it in the course of training where a
+// [Monitor] can. The encoder is a file, or a folder that holds one; empty where cfg needs none, and for a
+// run that is resumed.
+func Train(ctx context.Context, cfg train.Config, encoder string, o train.Options, along MonitorOptions, s Setup) error {
+	set, err := cfg.Open(data.Train)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	if o.Group.Rank() == 0 && (o.Resume || !IsRun(o.Out)) { // train.Run refuses the folder of another run
+		if along.Encoder = encoder; o.Resume {
+			along.Encoder = o.Out
+		}
+		monitor, err := NewMonitor(ctx, cfg, along, s)
+		if err == nil {
+			defer monitor.Close()
+			o.Evaluate = monitor.Evaluate
+		} else if !errors.Is(err, ErrNoFeatures) {
+			return err
+		}
+	}
+	return train.Run(ctx, cfg, set, train.EncoderPath(encoder), o)
+}
