@@ -17,16 +17,17 @@ func conditionalCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "conditional",
 		Usage: "draw images of every class, by the classes' mean latents (Sec. 4.3)",
-		Description: `Needs labelled training data, an encoder, and q: of liebm train-q, or of a run with target=erm. The mean
-latents are computed from --over training images. The grid has a row for each class: the mean of its
-augmented images, then --n samples. steps.png follows the first sample of each class through the rounds.
+		Description: `Needs labelled training data, an encoder and the inference model q. A run with target=erm has a q; for other
+runs liebm train-q makes one. The mean latents are computed from --over training images. The grid has a row
+for each class: the mean of its augmented images, then --n samples. steps.png shows the first sample of each
+class after every round.
 
 	liebm conditional --run runs/em --q runs/q --out classes
 	liebm conditional --run runs/erm --n 16 --rounds 10 --weight 10 --out classes --json`,
 		Flags: outputFlags(10, qFlag(),
 			countFlag("over", 0, 1, "training images to compute the classes' means from (default: all)"),
 			countFlag("rounds", 5, 1, "how many times m is drawn from q"),
-			&cli.Float64Flag{Name: "weight", Value: 1, Usage: "of log p(z|x) in the chain; 1: the energy as it was trained"}),
+			&cli.Float64Flag{Name: "weight", Value: 1, Usage: "weight of log p(z|x) in the chain; 1 is its weight in training"}),
 		Action: withOutput(conditional),
 	}
 }

@@ -15,7 +15,7 @@ func evalCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "eval",
 		Usage: "measure a trained run: Fréchet distance and outlier detection",
-		Description: `Leaves summary.json, samples.png, samples_no_mcmc.png and data.png in the run folder, and adds the
+		Description: `Writes summary.json, samples.png, samples_no_mcmc.png and data.png to the run folder, and adds the
 results to its results.jsonl. The table names the features of the Fréchet distance. Only a distance on
 the published Inception weights is a FID.
 
@@ -24,7 +24,7 @@ the published Inception weights is a FID.
 		Flags: []cli.Flag{
 			runFlag(),
 			countFlag("n", 10_000, 2, "how many samples to draw"),
-			&cli.Uint64Flag{Name: "seed", Usage: "of samples and outliers"},
+			&cli.Uint64Flag{Name: "seed", Usage: "seed of samples and outliers"},
 			gammaFlag(),
 			&cli.StringFlag{Name: "weights", Usage: "Inception's weights, for FID and IS: `FILE` pt_inception-2015-12-05-6726825d.pth"},
 			jsonFlag(), deviceFlag(),

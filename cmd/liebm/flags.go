@@ -24,7 +24,7 @@ func configFlags(preset string) []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "YAML `FILE` that names a preset and what differs from it"},
 		&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in chain.steps=60; may be repeated"},
 		&cli.Uint64Flag{Name: "seed", Usage: "seed of weights, data order and noise"},
-		countFlag("steps", 0, 0, "training steps"),
+		countFlag("steps", 0, 1, "training steps (default: as the config says)"),
 		&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
 	}
 }
@@ -58,7 +58,7 @@ func gammaFlag() cli.Flag {
 }
 
 func recordFlag() cli.Flag {
-	return &cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, one JSON a line"}
+	return &cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, as one line of JSON"}
 }
 
 func jsonFlag() cli.Flag {

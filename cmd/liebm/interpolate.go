@@ -14,8 +14,8 @@ func interpolateCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "interpolate",
 		Usage: "walk between latents m on great circles",
-		Description: `Between random latents, or with --images between the latents q(x) of images 2i and 2i+1. The grid then
-shows these images at both ends of a row. --n is the number of paths. Each path is a row.
+		Description: `The paths join random latents. With --images they join the latents q(x) of images 0 and 1, 2 and 3, and so
+on, and the grid shows these images at both ends of a row. --n is the number of paths. Each path is a row.
 
 	liebm interpolate --run runs/em --n 8 --frames 12 --refine --out walk
 	liebm interpolate --run runs/erm --images fmnist:test --out between`,

@@ -212,7 +212,7 @@ func TestMistakesGetOneLineWithARemedy(t *testing.T) {
 		"h by a target's name":  {"train --preset fmnist-em --out x --set encoder=byol", "give pretrained, by whatever target, or joint"},
 		"a pretraining preset":  {"train --preset fmnist-byol --out x", "fmnist-byol is a preset of pretraining"},
 		"sizes that clash":      {"train --preset fmnist-em --out x --set data.size=64", "generator.widths"},
-		"steps and minutes":     {"train --preset fmnist-em --out x --encoder y --steps 3 --minutes 1", "not together"},
+		"steps and minutes":     {"train --preset fmnist-em --out x --encoder y --steps 3 --minutes 1", "exclude each other"},
 		"no such encoder":       {"train --preset fmnist-em --out DIR/a --encoder DIR/nowhere", "nowhere"},
 		"another width":         {"train --preset fmnist-em --out DIR/b --encoder ENC --set energy.latent_dim=32", "energy.latent_dim"},
 		"data that are missing": {"train --preset cifar10-em --out DIR/c --encoder ENC --data DIR/nothing", "DIR/nothing"},

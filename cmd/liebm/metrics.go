@@ -33,7 +33,7 @@ func metricFlags(more ...cli.Flag) []cli.Flag {
 		skipFlag(),
 		countFlag("n", 50_000, 1, "samples to draw from a run"),
 		&cli.BoolFlag{Name: "no-mcmc", Usage: "draw from a run's G alone, without the chain"},
-		&cli.Uint64Flag{Name: "seed", Usage: "of samples, splits and subsets"},
+		&cli.Uint64Flag{Name: "seed", Usage: "seed of samples, splits and subsets"},
 		recordFlag(), jsonFlag(), deviceFlag(),
 	)
 }

@@ -21,22 +21,22 @@ func oodCommand() *cli.Command {
 		Name:      "ood",
 		Usage:     "AUROC, AUPR and FPR@95 of a run's scores, or of scores in files",
 		ArgsUsage: "OUTLIERS...",
-		Description: `With --run, the run scores the test split of its data (valid if there is none), or --inliers, against each
-set of outliers: a known set (cifar100 is its test split), a folder, zip or .npz, constant, noise or inverted.
-Pictures are resized to the run's size. Arrays of images are resized or padded, as in liebm score.
-The table is that of Tables 6, 7 and 9: a row for each score, a column for each set. With --scores, the
-arguments and --scores are text files of one score a line. Inliers score high. The intervals are 95 %
-bootstrap intervals.
+		Description: `With --run, the run scores its inliers and each set of outliers. The inliers are --inliers, or the test split
+of the run's data (the valid split if there is no test split). Outliers are a known set (cifar100 is its test
+split), a folder, zip or .npz, or one of constant, noise and inverted, which liebm makes. Pictures are resized
+to the run's size. Arrays of images are resized or padded, as in liebm score. The table has a row for each
+score and a column for each set, as Tables 6, 7 and 9. With --scores, the arguments and --scores are text
+files with one score in each line. Inliers score high. The intervals are 95 % bootstrap intervals.
 
 	liebm metrics ood --run runs/em constant noise cifar100:test
 	liebm metrics ood --scores in.txt svhn.txt celeba.txt`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
-			&cli.StringFlag{Name: "inliers", Usage: "other inliers than the test split of the run's data"},
+			&cli.StringFlag{Name: "inliers", Usage: "`IMAGES` to use as inliers (default: the test split of the run's data)"},
 			&cli.StringFlag{Name: "scores", Usage: "`FILE` of the inliers' scores, instead of a run"},
 			gammaFlag(),
-			countFlag("resamples", 1000, 0, "of the bootstrap"),
-			&cli.Uint64Flag{Name: "seed", Usage: "of constant and noise images, and of the bootstrap"},
+			countFlag("resamples", 1000, 0, "number of bootstrap samples; 0: no intervals"),
+			&cli.Uint64Flag{Name: "seed", Usage: "seed of constant and noise images, and of the bootstrap"},
 			skipFlag(), recordFlag(), jsonFlag(), deviceFlag(),
 		},
 		Action: ood,

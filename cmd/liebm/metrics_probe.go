@@ -12,19 +12,20 @@ import (
 
 // probeFlags are those of the metrics of a run's features.
 func probeFlags(more ...cli.Flag) []cli.Flag {
-	return append(more, runFlag(), &cli.Uint64Flag{Name: "seed", Usage: "of orders and starts"}, recordFlag(), jsonFlag(), deviceFlag())
+	return append(more, runFlag(), &cli.Uint64Flag{Name: "seed", Usage: "seed of the order of images, and of the first positions of t-SNE"}, recordFlag(), jsonFlag(), deviceFlag())
 }
 
 func epochsFlag() cli.Flag {
-	return countFlag("epochs", 500, 1, "of the linear probe")
+	return countFlag("epochs", 500, 1, "epochs of the linear probe")
 }
 
 func probeCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "probe",
 		Usage: "5-NN and linear accuracy of a run's features",
-		Description: `W-MSE's protocol: Euclidean 5-NN, and a linear layer trained for 500 epochs by Adam, 1e-2 to 1e-6,
-in batches of 1,000, on the training split without augmentation. The accuracies are those on the test split.
+		Description: `The protocol is that of W-MSE: Euclidean 5-NN, and a linear layer, both on the training split without
+augmentation. Adam trains the layer for 500 epochs in batches of 1,000; its rate falls from 1e-2 to 1e-6.
+The accuracies are those on the test split.
 
 	liebm metrics probe --run runs/em --on h
 	liebm metrics probe --run runs/encoder    # of liebm pretrain
@@ -66,9 +67,9 @@ func tsneCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "tsne",
 		Usage: "a picture of a run's features in the plane (Fig. 1 and 7)",
-		Description: `Exact t-SNE of the first --n test images, coloured by class, as PNG, SVG or PDF: of h, of f, or of
-both side by side. With --probe, the titles show 5-NN and linear accuracies by the protocol of liebm
-metrics probe, learnt from that many training images. With all training images this takes minutes.
+		Description: `Draws exact t-SNE of the features of the first --n test images, coloured by class. --on both draws h and f
+side by side. With --probe, the titles show 5-NN and linear accuracies, measured as liebm metrics probe does
+from that many training images. With all training images this takes minutes.
 
 	liebm metrics tsne --run runs/em --on f --plot tsne.png
 	liebm metrics tsne --run runs/em --on both --probe 60000 --plot figure7.pdf`,
@@ -113,7 +114,7 @@ on the machine, so the record names device and threads.
 	liebm metrics time --run runs/em --n 1000`,
 		Flags: []cli.Flag{runFlag(),
 			countFlag("n", 1000, 1, "samples to time"),
-			&cli.Uint64Flag{Name: "seed", Usage: "of the samples"},
+			&cli.Uint64Flag{Name: "seed", Usage: "seed of the samples"},
 			recordFlag(), jsonFlag(), deviceFlag(),
 		},
 		Action: onRun(func(c *cli.Context, m *train.Model, s study.Setup) error {

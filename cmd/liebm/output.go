@@ -25,7 +25,7 @@ func outputFlags(n int, more ...cli.Flag) []cli.Flag {
 		runFlag(),
 		&cli.StringFlag{Name: "out", Required: true, Usage: "`FOLDER` for grid.png, images.npz and result.json"},
 		countFlag("n", n, 1, "how many images"),
-		&cli.Uint64Flag{Name: "seed", Usage: "of latents and noise"},
+		&cli.Uint64Flag{Name: "seed", Usage: "seed of latents and noise"},
 		jsonFlag(), deviceFlag(),
 	}, more...)
 }

@@ -11,10 +11,10 @@ func reconstructCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "reconstruct",
 		Usage: "pass images through q and G: G(q(x)), its MSE, PSNR and SSIM (Table 11)",
-		Description: `Needs the inference model q: of a run with target=erm, or of liebm train-q. With --l the latents then
-take Langevin steps on log p(m) + log p(x|m), as in the table's "Inf+L=10". The grid shows the images
-above their reconstructions. mse is the error of pixels in the training range, mse_unit of pixels in
-[0,1]. All errors leave out the padding of training.
+		Description: `Needs the inference model q. A run with target=erm has one; for other runs liebm train-q makes one. With --l
+the latents then take Langevin steps on log p(m) + log p(x|m), as in the table's "Inf+L=10". The grid shows
+the images above their reconstructions. mse is the error of pixels in the training range, mse_unit that of
+pixels in [0,1]. All errors leave out the padding of training.
 
 	liebm reconstruct --run runs/erm --out reconstructions
 	liebm reconstruct --run runs/em --q runs/q --n 1000 --l 10 --out reconstructions --json`,

@@ -21,9 +21,10 @@ func reproduceCommand() *cli.Command {
 		Name:      "reproduce",
 		Usage:     "train the models that a table or figure of the paper compares, and show our figures beside the published ones",
 		ArgsUsage: "NAME...",
-		Description: `NAME is table1 to table12, fig6 to fig9, or bfloat16. Each leaves NAME.md and NAME.json in --out, and plots
-or pictures where it has any; README.md lists what they show of the paper. A verdict needs three seeds. A model that several of them compare is trained once, in a run folder of its
-own. Ctrl-C saves, and the same command goes on. Processes with the same --out share the work.
+		Description: `NAME is table1 to table12, fig6 to fig9, or bfloat16. Each writes NAME.md and NAME.json to --out, and plots or
+pictures if it has any. README.md lists the results for the paper's claims. A verdict needs three seeds.
+A model that several of them compare is trained once, in a run folder of its own. Ctrl-C saves, and the same
+command goes on. Processes with the same --out share the work.
 
 	liebm reproduce fig6 --scale mini                        # Fashion-MNIST: minutes for each model on two CPU cores
 	liebm reproduce table9 table10 --seeds 1,2,3
@@ -40,7 +41,7 @@ them with published ones. --scale paper is the published setting (Table 12).`,
 			&cli.StringFlag{Name: "seeds", Value: "1", Usage: "seeds, as in 1,2,3: each model is trained once for each, and tables show means and deviations"},
 			&cli.StringFlag{Name: "cells", Usage: "train only these models, as in em,erm (default: all that are compared)"},
 			countFlag("steps", 0, 1, "training steps of each model (default: 2000 for mini, Table 12's for paper)"),
-			minutesFlag(0, "stop after this time, as Ctrl-C does (default: when all is done)"),
+			minutesFlag(0, "stop after this time, as Ctrl-C does (default: run to the end)"),
 			&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
 			&cli.StringFlag{Name: "weights", Usage: "pytorch-fid's Inception `FILE`, for FID and IS at --scale paper"},
 			&cli.StringFlag{Name: "pages", Usage: "train nothing: write the pages of the results in `FOLDER` again, from their JSON"},

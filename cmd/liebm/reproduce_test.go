@@ -18,7 +18,7 @@ func TestReproduceRefuses(t *testing.T) {
 	}{
 		{nil, "name a table or figure"},
 		{[]string{"tabel9"}, "did you mean table9?"},
-		{[]string{"table9", "--scale", "huge"}, "--scale huge: give mini or paper"},
+		{[]string{"table9", "--scale", "huge"}, "--scale huge: use mini or paper"},
 		{[]string{"table9", "--seeds", "1,x"}, "--seeds 1,x: give numbers"},
 		{[]string{"table9", "--cells", "em,er"}, `no model is called "er"`},
 		{[]string{"table9", "--weights", "w.pth"}, "--weights is for --scale paper"},

@@ -19,8 +19,8 @@ func restoreCommand() *cli.Command {
 		Description: `Each image x is degraded to y = Ax, and restored from A⁺y by q, a chain on m (Eq. 16) and a chain on Y
 (Eq. 17). The grid's rows are: the images, A⁺y, G(m⁰), two states of the chain on m, G(m), two states of
 the chain on Y, and G(m) + Y. The paper does not give the settings of the chains. The defaults were
-chosen on the first test images of Fashion-MNIST, with small models. Without --images the command
-restores the last --n images of the test split, which had no part in that choice.
+chosen on the first test images of Fashion-MNIST, with small models. Without --images the command therefore
+restores the last --n images of the test split.
 For inpainting --mask is a box in the images' pixels, or an image whose black pixels are filled in.
 A model of gray images cannot colourise. PSNR and SSIM leave out the padding of training.
 
@@ -30,7 +30,7 @@ A model of gray images cannot colourise. PSNR and SSIM leave out the padding of 
 		Flags: outputFlags(64, qFlag(), imagesFlag(),
 			&cli.StringFlag{Name: "task", Required: true, Usage: "colorize, sr8, sr4 or inpaint"},
 			&cli.StringFlag{Name: "mask", Usage: "X,Y,WIDTH,HEIGHT of the hole, or a `FILE` whose black pixels are the hole (default: the middle, half as wide and high)"},
-			&cli.Float64Flag{Name: "variance", Usage: "of p(A⁺y|A⁺Ax), per pixel (default: the run's tau2)"},
+			&cli.Float64Flag{Name: "variance", Usage: "variance of p(A⁺y|A⁺Ax), per pixel (default: the run's tau2)"},
 			countFlag("m-steps", 0, 0, "steps of the chain on m (default: 100)"),
 			&cli.Float64Flag{Name: "m-delta2", Usage: "δ² of the chain on m (default: 10·variance/(h·w·c))"},
 			countFlag("y-steps", 0, 0, "steps of the chain on Y (default: 60)"),

@@ -32,7 +32,7 @@ func sampleCommand() *cli.Command {
 				return nil
 			}},
 			&cli.BoolFlag{Name: "no-mcmc", Usage: "sample from G alone, without the chain: one network evaluation"},
-			&cli.Uint64Flag{Name: "seed", Usage: "of latents and noise"},
+			&cli.Uint64Flag{Name: "seed", Usage: "seed of latents and noise"},
 			deviceFlag(),
 		},
 		Action: onRun(sample),

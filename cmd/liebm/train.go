@@ -15,7 +15,7 @@ func pretrainCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "pretrain",
 		Usage: "train the latent encoder h by SimCLR, BYOL or W-MSE",
-		Description: `Leaves FOLDER/encoder.safetensors for liebm train.
+		Description: `Writes encoder.safetensors to the folder of --out. liebm train reads it.
 
 	liebm pretrain --preset fmnist-simclr --out runs/encoder
 	liebm pretrain --preset cifar10-wmse --out runs/encoder
@@ -51,15 +51,16 @@ func trainCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "train",
 		Usage: "train energy and generator together (Algorithm 1)",
-		Description: `Needs an encoder of liebm pretrain. Ctrl-C saves the run; --resume continues it bit for bit.
+		Description: `Needs an encoder of liebm pretrain. Ctrl-C saves the run, and --resume continues it bit for bit.
 
 	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --minutes 6
 	liebm train --preset cifar10-em --encoder runs/h --out runs/cifar --data cifar-10-binary.tar.gz --set precision=bfloat16
 	liebm train --out runs/em --resume
 
-The name of a preset is a data set (fmnist, cifar10, imagenet32, celeba64, celebahq256), a hyphen and the
-target of G: em, chains on E(x) (Eq. 9); ejm, chains on E(x,h(x)) (Eq. 10); erm, em and the data, with
-q trained along (Eq. 11). The paper's best are em at 32 pixels, and erm on CelebA and CelebA-HQ.
+The name of a preset is a data set (fmnist, cifar10, imagenet32, celeba64, celebahq256), a hyphen and what G
+learns from: em, the ends of chains on E(x) (Eq. 9); ejm, those of chains on E(x,h(x)) (Eq. 10); erm, em and
+the data, for which q is trained too (Eq. 11). The paper's best are em at 32 pixels, and erm on CelebA and
+CelebA-HQ.
 
 Variants and ablations are one setting away:
 
@@ -75,7 +76,7 @@ Several processes share every batch where torchrun, Slurm or Kubernetes starts t
 	torchrun --no_python --nproc_per_node 2 liebm train --preset fmnist-em --encoder runs/encoder --out runs/em`,
 		Flags: append(flags,
 			&cli.StringFlag{Name: "encoder", Usage: "`FOLDER` of liebm pretrain, or its encoder.safetensors"},
-			minutesFlag(0, "training time, instead of --steps"),
+			minutesFlag(0, "training time, instead of --steps (default: --steps decides)"),
 		),
 		Action: runTrain,
 	}

@@ -14,7 +14,7 @@ func trainQCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "train-q",
 		Usage: "train the inference model q over a trained, frozen generator (Eq. 26)",
-		Description: `Needs a run of liebm train, whose settings it uses; --set changes some.
+		Description: `Needs a run of liebm train. It uses the settings of that run, and --set changes some of them.
 
 	liebm train-q --run runs/em --out runs/q --steps 2000
 	liebm train-q --run runs/em --out runs/q --set rho=10 --set opt_q.lr=1e-4
@@ -22,7 +22,7 @@ func trainQCommand() *cli.Command {
 		Flags: append(runFlags(),
 			runFlag(),
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in rho=10; may be repeated"},
-			countFlag("steps", 0, 1, "training steps")),
+			countFlag("steps", 0, 1, "training steps (default: as many as the run had)")),
 		Action: runTrainQ,
 	}
 }

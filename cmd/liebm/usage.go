@@ -12,8 +12,23 @@ import (
 	"github.com/liebm/liebm/internal/config"
 )
 
+// flagHelp is a flag in the help: with two dashes, as in the examples, and with its default once.
+func flagHelp(f cli.Flag) string {
+	text := strings.TrimSuffix(plainFlagHelp(f), " (default: false)")
+	if strings.Count(text, "(default: ") > 1 {
+		text = strings.TrimSuffix(text, " (default: 0)")
+	}
+	if len(f.Names()[0]) == 1 {
+		text = "-" + text
+	}
+	return text
+}
+
+var plainFlagHelp = cli.FlagStringer
+
 // plainly makes a wrong flag or command one line that guesses what was meant, in place of the whole help.
 func plainly(a *cli.App) *cli.App {
+	cli.FlagStringer = flagHelp
 	a.OnUsageError = wrongFlag(a.Name)
 	a.Action = wrongCommand(a.Name, a.Commands)
 	answerPlainly(a.Name, a.Commands)
