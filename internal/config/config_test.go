@@ -211,6 +211,8 @@ func TestSetRefuses(t *testing.T) {
 		"=3":                   "sets nothing",
 		"chain.step=60":        "unknown key chain.step: did you mean chain.steps?",
 		"steps=60":             "unknown key steps: did you mean chain.steps?",
+		"batch_size=60":        "unknown key batch_size: did you mean batch?",
+		"mcmc_steps=60":        "unknown key mcmc_steps: did you mean chain.steps?",
 		"chain=1":              "chain is a group: set one of chain.steps, chain.delta2, chain.sigma",
 		"chain.steps=many":     "chain.steps wants a whole number (int), not many",
 		"chain.steps=":         "chain.steps wants a whole number (int), not nothing",

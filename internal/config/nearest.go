@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/xrash/smetrics"
@@ -25,20 +26,26 @@ func splitPath(path string) (group, last string) {
 	return path[:max(i, 0)], path[i+1:]
 }
 
-// unknownKey is the error for a key that no setting has. It names the same word in another group, else the
-// nearest path, else the keys of the group.
+// unknownKey is the error for a key that no setting has. It names the keys that end in the same word or a part of it, else
+// the nearest path, else the keys of the group.
 func unknownKey(path string, known []setting) error {
 	group, word := splitPath(path)
-	var paths, elsewhere []string
+	var paths []string
+	var elsewhere [3][]string // keys with this last word, those that it begins with, and those that it ends in
 	for _, s := range known {
 		paths = append(paths, s.path)
-		if _, last := splitPath(s.path); last == word {
-			elsewhere = append(elsewhere, s.path)
+		switch _, last := splitPath(s.path); {
+		case last == word:
+			elsewhere[0] = append(elsewhere[0], s.path)
+		case strings.HasPrefix(word, last+"_"):
+			elsewhere[1] = append(elsewhere[1], s.path)
+		case strings.HasSuffix(word, "_"+last):
+			elsewhere[2] = append(elsewhere[2], s.path)
 		}
 	}
 	near := nearest(path, paths)
-	if len(elsewhere) > 0 {
-		near = strings.Join(elsewhere, " or ")
+	if i := slices.IndexFunc(elsewhere[:], func(keys []string) bool { return len(keys) > 0 }); i >= 0 {
+		near = strings.Join(elsewhere[i], " or ")
 	}
 	if near != "" {
 		return fmt.Errorf("unknown key %s: did you mean %s?", show(path), near)
