@@ -35,7 +35,6 @@ type Langevin struct {
 
 	Low, High float64 `yaml:"-"` // the range that Clamp clamps to
 	Graph     bool    `yaml:"-"` // keep the graph of ∇ₓE, to differentiate through a step
-	NoiseRows int     `yaml:"-"` // draw noise for this many rows and use the first n, so that the noise of a row does not depend on n; 0: draw for n
 }
 
 // Clamp says when a chain clamps its state to the range of images.
@@ -77,7 +76,7 @@ func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 		grad := torch.Grad(e(x).Sum(), x, l.Graph)
 		next := x.AddScaled(l.clipped(grad), l.Delta2/2)
 		if sigma > 0 {
-			next = next.AddScaled(l.noise(x, rng), sigma)
+			next = next.AddScaled(rng.NormalLike(x), sigma)
 		}
 		if l.Clamp == ClampStep {
 			next = next.Clamp(l.Low, l.High)
@@ -100,17 +99,6 @@ func (l Langevin) clipped(grad torch.Tensor) torch.Tensor {
 	}
 	rms := torch.Call("aten::mean.dim", grad.Square(), dims, true).Tensor(0).Sqrt()
 	return grad.Mul(rms.Clamp(limit, math.Inf(1)).Pow(-1).MulScalar(limit)) // min(1, limit/rms), without a zero below
-}
-
-// noise returns ε in the shape of x: with l.NoiseRows, the first rows of that many.
-func (l Langevin) noise(x torch.Tensor, rng *torch.RNG) torch.Tensor {
-	if l.NoiseRows == 0 {
-		return rng.NormalLike(x)
-	}
-	shape := x.Shape()
-	n := shape[0]
-	shape[0] = max(n, l.NoiseRows)
-	return rng.NormalLike(torch.Empty(shape, x.DType()).ToDevice(x.Device())).Narrow(0, 0, n)
 }
 
 // Run makes l.Steps transitions from x0: [n,…]. The result carries no graph.

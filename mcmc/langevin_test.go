@@ -194,10 +194,10 @@ func ExampleLangevin_Run() {
 
 func TestNoiseOfARowDoesNotDependOnHowManyFollow(t *testing.T) {
 	torchtest.Scope(t, func() {
-		l := mcmc.Langevin{Steps: 3, Delta2: 0.1, Sigma: 1, NoiseRows: 9}
+		l := mcmc.Langevin{Steps: 3, Delta2: 0.1, Sigma: 1}
 		x0 := torch.Zeros([]int{9, 5}, torch.Float32)
-		all := l.Run(gaussian(0, 1), x0, torch.NewRNG(1, 0, "chain"))
-		head := l.Run(gaussian(0, 1), x0.Narrow(0, 0, 4), torch.NewRNG(1, 0, "chain"))
+		all := l.Run(gaussian(0, 1), x0, torch.NewRNG(1, 0, "chain").Rows(0))
+		head := l.Run(gaussian(0, 1), x0.Narrow(0, 0, 4), torch.NewRNG(1, 0, "chain").Rows(0))
 		torchtest.InDelta(t, all.Narrow(0, 0, 4), head, 1e-6)
 	})
 }

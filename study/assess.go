@@ -67,7 +67,7 @@ func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup
 	if o.N < 2 {
 		return nil, fmt.Errorf("%d samples: a covariance needs at least 2", o.N)
 	}
-	features, err := OpenFeatures(m.Config, FeatureOptions{Inception: o.Inception, Encoder: m.H, Device: deviceOf(m)})
+	features, err := OpenFeatures(m.Config, FeatureOptions{Inception: o.Inception, Encoder: m.H, Device: m.Device})
 	if err != nil && !errors.Is(err, ErrNoFeatures) {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func AssessTime(ctx context.Context, m *train.Model, n int, seed uint64, s Setup
 func (s Setup) times(m *train.Model, n int, seed uint64) *eval.Record {
 	r := s.record("time per sample", m, seed)
 	r.NFE = m.NFE(train.SampleOptions{})
-	r.Settings = map[string]string{"device": deviceOf(m).String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}
+	r.Settings = map[string]string{"device": m.Device.String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}
 	return r
 }
 
@@ -136,7 +136,7 @@ func suffix(noMCMC bool) string {
 // drawSamples draws samples and records their time.
 func drawSamples(ctx context.Context, m *train.Model, times *eval.Record, o SampleOptions, noMCMC bool, s Setup) (*data.Set, error) {
 	sampling := train.SampleOptions{Seed: o.Seed, NoMCMC: noMCMC}
-	if _, err := m.Sample(ctx, 1, sampling); err != nil { // libtorch prepares its kernels
+	if _, err := m.Sample(ctx, min(o.N, m.Batch()), sampling); err != nil { // libtorch prepares its kernels
 		return nil, err
 	}
 	task := "sampling"

@@ -101,10 +101,8 @@ func (f energyFeatures) Batch() int   { return featureBatch }
 
 // Forward maps images [n,c,h,w] in [0,1] to features [n,d].
 func (f energyFeatures) Forward(x torch.Tensor) torch.Tensor {
-	return f.bound.Features(f.m.Config.Data.Range.FromUnit(x).ToDevice(deviceOf(f.m)))
+	return f.bound.Features(f.m.Config.Data.Range.FromUnit(x).ToDevice(f.m.Device))
 }
 
 // featureBatch is how many images the networks of a run map to features at once.
 const featureBatch = 250
-
-func deviceOf(m *train.Model) torch.Device { return m.G.In.Weight.Device() }

@@ -57,8 +57,13 @@ func (s Setup) Options(task, out string, resume bool) train.Options {
 
 // LoadModel loads the run in a folder onto the device, and writes its warnings to Log. The caller closes the
 // model.
-func (s Setup) LoadModel(dir string) (*train.Model, error) {
-	m, err := train.LoadModel(dir, s.Device)
+func (s Setup) LoadModel(dir string) (*train.Model, error) { return s.load(dir, train.LoadModel) }
+
+// LoadScorer is LoadModel without G and q.
+func (s Setup) LoadScorer(dir string) (*train.Model, error) { return s.load(dir, train.LoadScorer) }
+
+func (s Setup) load(dir string, load func(string, torch.Device) (*train.Model, error)) (*train.Model, error) {
+	m, err := load(dir, s.Device)
 	if err != nil {
 		return nil, err
 	}

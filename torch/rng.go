@@ -7,6 +7,8 @@ type RNG struct {
 	key         uint64
 	draws       uint64
 	rank, world int // process whose rows are drawn, and number of processes; 0 means 1
+	byRow       bool
+	first       int // with byRow: the index of the first row
 }
 
 // NewRNG returns the source for one purpose at one step of a seeded run.
@@ -21,9 +23,18 @@ func NewRNG(seed uint64, step int, purpose string) *RNG {
 
 // Fork returns an independent source for a part of r's purpose. r stays as it is.
 func (r *RNG) Fork(part string) *RNG {
-	f := NewRNG(r.key, 0, part)
-	f.rank, f.world = r.rank, r.world
-	return f
+	f := *r
+	f.key, f.draws = NewRNG(r.key, 0, part).key, 0
+	return &f
+}
+
+// Rows returns a source that draws every row of a batch by itself; rows are the first dimension, and first is
+// the index of the first one. The numbers of a row depend on r and its index only, so an image gets the same
+// noise in a batch of any size. Perm returns the same permutation for all rows.
+func (r *RNG) Rows(first int) *RNG {
+	s := *r
+	s.byRow, s.first = true, first
+	return &s
 }
 
 // Share returns a source for one of several processes that share the rows of a batch. Normal, Uniform,
@@ -37,22 +48,31 @@ func (r *RNG) Share(rank, world int) *RNG {
 }
 
 // fill returns what f draws into a tensor of x's shape, dtype, device and memory format.
-func (r *RNG) fill(x Tensor, f func(Tensor) Tensor) Tensor {
+func (r *RNG) fill(x Tensor, f func(Tensor, *RNG) Tensor) Tensor {
 	return Tidy(func() Tensor {
-		if r.world <= 1 {
-			return f(x.Detach().EmptyLike())
+		if r.world <= 1 && !r.byRow {
+			return f(x.Detach().EmptyLike(), r)
 		}
 		shape, format := x.Shape(), Contiguous
 		if len(shape) == 0 {
-			panic(&Error{Op: "share", Shapes: "[]", Msg: "a tensor without dimensions has no rows to share"})
+			panic(&Error{Op: "share", Shapes: "[]", Msg: "a tensor without dimensions has no rows"})
 		}
 		if x.IsChannelsLast() {
 			format = ChannelsLast
 		}
 		rows := shape[0]
-		shape[0] *= r.world
-		all := call1("aten::empty.memory_format", shape, x.DType(), Named{"device", x.Device()}, Named{"memory_format", format})
-		return f(all).Narrow(0, r.rank*rows, rows)
+		empty := func(n int, format MemoryFormat) Tensor {
+			shape[0] = n
+			return call1("aten::empty.memory_format", shape, x.DType(), Named{"device", x.Device()}, Named{"memory_format", format})
+		}
+		if !r.byRow {
+			return f(empty(rows*r.world, format), r).Narrow(0, r.rank*rows, rows)
+		}
+		all, draw := empty(rows, Contiguous), r.next()
+		for i := range rows {
+			Tidy(func() Tensor { f(all.Narrow(0, i, 1), NewRNG(draw, r.first+i, "row")); return Tensor{} })
+		}
+		return all.Contiguous(format)
 	})
 }
 
@@ -77,7 +97,7 @@ func (r *RNG) Normal(shape ...int) Tensor {
 
 // NormalLike returns draws from N(0, 1) with x's shape, dtype, device and memory format.
 func (r *RNG) NormalLike(x Tensor) Tensor {
-	return r.fill(x, func(t Tensor) Tensor { return call1("aten::normal_", t, 0.0, 1.0, r) })
+	return r.fill(x, func(t Tensor, r *RNG) Tensor { return call1("aten::normal_", t, 0.0, 1.0, r) })
 }
 
 // Uniform returns float32 draws from U[lo, hi) on the CPU.
@@ -89,14 +109,14 @@ func (r *RNG) Uniform(lo, hi float64, shape ...int) Tensor {
 
 // UniformLike returns draws from U[lo, hi) with x's shape, dtype, device and memory format.
 func (r *RNG) UniformLike(x Tensor, lo, hi float64) Tensor {
-	return r.fill(x, func(t Tensor) Tensor { return call1("aten::uniform_", t, lo, hi, r) })
+	return r.fill(x, func(t Tensor, r *RNG) Tensor { return call1("aten::uniform_", t, lo, hi, r) })
 }
 
 // Bernoulli returns float32 zeros and ones on the CPU, one with probability p.
 func (r *RNG) Bernoulli(p float64, shape ...int) Tensor {
 	x := Empty(shape, Float32)
 	defer x.Close()
-	return r.fill(x, func(t Tensor) Tensor { return call1("aten::bernoulli_.float", t, p, r) })
+	return r.fill(x, func(t Tensor, r *RNG) Tensor { return call1("aten::bernoulli_.float", t, p, r) })
 }
 
 // Perm returns a random permutation of 0 … n−1 as int64, like torch.randperm.

@@ -24,7 +24,7 @@ type part struct {
 	net     any    // may be nil
 	average any    // its moving average, or nil
 	optName string
-	opt     **optim.Adam // points to nil if the network is not trained by an optimiser of its own
+	opt     **optim.Adam // points to nil if the network is not trained by an optimiser of its own; or nil
 }
 
 // state lists what training moves: weights and the optimiser's moments.
@@ -81,7 +81,7 @@ func readCheckpoint(path, format string, parts []part, check func(meta map[strin
 		if err == nil {
 			err = nn.Load(p.average, p.name+"_ema.", tensors)
 		}
-		if err == nil && *p.opt != nil {
+		if err == nil && p.opt != nil && *p.opt != nil {
 			err = (*p.opt).Load(p.optName+".", tensors, step)
 		}
 		if err != nil {

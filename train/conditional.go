@@ -64,7 +64,7 @@ func (m *Model) Conditional(ctx context.Context, set *data.Set, o ConditionalOpt
 	err = torch.Do(func() error {
 		w.energy = m.E.Frozen(m.dtype)
 		for class := range c.latents {
-			for start := 0; start < o.N; start += m.batch() {
+			for start := 0; start < o.N; start += m.Batch() {
 				err := torch.Do(func() error { return w.batch(ctx, c, class, start) })
 				if err != nil {
 					return err
@@ -109,11 +109,11 @@ type conditioning struct {
 
 // batch draws the images of one class from index start on.
 func (w *conditioning) batch(ctx context.Context, c *classes, class, start int) error {
-	m, n := w.m, min(w.m.batch(), w.o.N-start)
-	rng := torch.NewRNG(w.o.Seed, start/m.batch(), fmt.Sprintf("conditional %d", class))
+	m, n := w.m, min(w.m.Batch(), w.o.N-start)
+	rng := torch.NewRNG(w.o.Seed, start/m.Batch(), fmt.Sprintf("conditional %d", class)).Rows(0)
 	size, channels := m.Config.Data.Size, m.Config.Energy.Channels
 	row := func(v []float64) torch.Tensor {
-		return torch.FromSlice(v, 1, len(v)).To(torch.Float32).ToDevice(m.device()).Expand(n, -1)
+		return torch.FromSlice(v, 1, len(v)).To(torch.Float32).ToDevice(m.Device).Expand(n, -1)
 	}
 	mean := row(c.images[class]).Reshape(n, channels, size, size)
 	if start == 0 {
@@ -129,8 +129,7 @@ func (w *conditioning) batch(ctx context.Context, c *classes, class, start int) 
 		}
 		torch.NoGrad(func() {
 			mean, logVar := m.Q.Forward(x)
-			noise := rng.Fork(fmt.Sprintf("m %d", round)).Normal(m.batch(), mean.Size(1)).Narrow(0, 0, n).ToDevice(m.device())
-			gm = m.generate(reparameterize(mean, logVar, noise))
+			gm = m.generate(reparameterize(mean, logVar, rng.Fork(fmt.Sprintf("m %d", round)).NormalLike(mean)))
 		})
 		w.rounds[round].add(gm)
 	}

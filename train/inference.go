@@ -32,6 +32,9 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 	if err := check.Validate(); err != nil {
 		return nil, err
 	}
+	if err := m.needG("q"); err != nil {
+		return nil, err
+	}
 	if m.H == nil {
 		return nil, fmt.Errorf("q over a finished run learns from the encoder's latents (Eq. 26), and the run has no encoder: use a run with one, or train with target=%s and rho=0", ERM)
 	}
@@ -61,7 +64,7 @@ func (t *inferenceTrainer) close() { t.parts()[0].close() }
 func (t *inferenceTrainer) Step(unit torch.Tensor) (loss float64, err error) {
 	rng := torch.NewRNG(t.cfg.Seed, t.step, "train q")
 	err = torch.Do(func() error {
-		unit = unit.ToDevice(t.m.device())
+		unit = unit.ToDevice(t.m.Device)
 		var z torch.Tensor
 		torch.NoGrad(func() { z = t.m.H.Latent(t.cfg.view(unit, rng.Fork("view"))) })
 		mean, logVar := t.q.Forward(t.cfg.Data.Range.FromUnit(unit))

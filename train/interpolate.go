@@ -25,7 +25,7 @@ func (m *Model) Interpolate(ctx context.Context, n int, o InterpolateOptions) (*
 	}
 	return m.paths(ctx, n, o, func(start, n int, rng *torch.RNG) (from, to torch.Tensor) {
 		draw := func(end string) torch.Tensor {
-			return rng.Fork(end).Normal(m.batch(), m.Config.Generator.LatentDim).Narrow(0, 0, n).ToDevice(m.device())
+			return rng.Fork(end).Normal(n, m.Config.Generator.LatentDim).ToDevice(m.Device)
 		}
 		return draw("from"), draw("to")
 	})
@@ -53,7 +53,7 @@ func (m *Model) InterpolateImages(ctx context.Context, from, to *data.Set, o Int
 	return m.paths(ctx, from.N, o, func(start, n int, _ *torch.RNG) (from, to torch.Tensor) {
 		d := m.Config.Generator.LatentDim
 		rows := func(v []float32) torch.Tensor {
-			return torch.FromSlice(v[start*d:(start+n)*d], n, d).ToDevice(m.device())
+			return torch.FromSlice(v[start*d:(start+n)*d], n, d).ToDevice(m.Device)
 		}
 		return rows(ends[0]), rows(ends[1])
 	})
@@ -64,6 +64,9 @@ func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends fun
 	if o.Frames < 2 {
 		return nil, fmt.Errorf("interpolation in %d frames: give at least 2, the ends", o.Frames)
 	}
+	if err := m.needG("interpolation"); err != nil {
+		return nil, err
+	}
 	chain := m.Config.chain()
 	if !o.Refine {
 		chain.Steps = 0
@@ -71,10 +74,10 @@ func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends fun
 	images := m.Config.pictures()
 	err := torch.Do(func() error {
 		energy := m.E.Frozen(m.dtype)
-		for start := 0; start < n; start += m.batch() {
-			batch := min(m.batch(), n-start)
+		for start := 0; start < n; start += m.Batch() {
+			batch := min(m.Batch(), n-start)
 			err := torch.Do(func() error {
-				rng := torch.NewRNG(o.Seed, start/m.batch(), "interpolate")
+				rng := torch.NewRNG(o.Seed, start/m.Batch(), "interpolate").Rows(0)
 				from, to := ends(start, batch, rng)
 				var frames []torch.Tensor
 				for k := range o.Frames {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -13,10 +14,11 @@ import (
 // Model is a trained run, ready to use: the averaged networks and the encoder.
 type Model struct {
 	E      *models.Energy
-	G      *models.Generator
+	G      *models.Generator // nil in a model of LoadScorer
 	H      *models.Encoder   // nil if the run read no encoder
 	Q      *models.Inference // of ERM, as trained and not averaged, or of LoadInference; else nil
 	Config Config
+	Device torch.Device
 	Step   int
 	SHA256 string // of the checkpoint; empty for a model that does not come from one
 
@@ -26,8 +28,17 @@ type Model struct {
 	dtype torch.DType
 }
 
-// LoadModel reads the newest checkpoint of the run in dir that can be read. The caller closes the model.
-func LoadModel(dir string, device torch.Device) (*Model, error) {
+// LoadModel reads the newest checkpoint of the run in dir that can be read. The caller closes the model. The
+// first call computes the batch-norm statistics of the averaged G, and keeps this G beside the checkpoint if it
+// can write there. Later calls read it.
+func LoadModel(dir string, device torch.Device) (*Model, error) { return loadModel(dir, device, true) }
+
+// LoadScorer is LoadModel without G and q, for [Model.Scores] and other uses of E and h.
+func LoadScorer(dir string, device torch.Device) (*Model, error) {
+	return loadModel(dir, device, false)
+}
+
+func loadModel(dir string, device torch.Device, generates bool) (m *Model, err error) {
 	cfg, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err
@@ -43,23 +54,72 @@ func LoadModel(dir string, device torch.Device) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := loadTrainer(cfg, run.Path(encoderFile), device)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.Load(last.Path); err != nil {
-		t.Close()
-		return nil, err
-	}
-	m, err := t.Model()
-	if err != nil {
-		return nil, err
-	}
+	m = &Model{Config: cfg, Step: last.Step}
 	for _, s := range skipped {
 		m.Warnings = append(m.Warnings, s.Error())
 	}
-	m.SHA256, err = fileSHA256(last.Path)
-	return m, err
+	if err := m.load(run, last, device, generates); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// load reads the networks: E and h, and if the model generates G and q.
+func (m *Model) load(run *runDir, from savedCheckpoint, device torch.Device, generates bool) (err error) {
+	cfg := m.Config
+	if m.SHA256, err = fileSHA256(from.Path); err != nil {
+		return err
+	}
+	var errs [4]error
+	m.dtype, errs[0] = cfg.dtype()
+	m.E, errs[1] = models.NewEnergy(cfg.Energy, 0)
+	if m.H, errs[2] = cfg.loadEncoder(run.Path(encoderFile)); errs[2] != nil {
+		errs[2] = fmt.Errorf("read the encoder: %w", errs[2])
+	}
+	if generates && cfg.Target == ERM {
+		m.Q, errs[3] = models.NewInference(cfg.Inference, 0)
+	}
+	if err := cmp.Or(errors.Join(errs[:]...), cfg.checkEncoder(m.H)); err != nil {
+		return err
+	}
+	parts := []part{{name: "energy_ema", net: m.E}, {name: "inference", net: m.Q}}
+	if cfg.Encoder == Joint {
+		parts = append(parts, part{name: "encoder", net: m.H})
+	}
+	kept, fresh := run.Path(generatorFile(from.Step)), false
+	if generates {
+		if m.G, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, 0); err != nil {
+			return err
+		}
+		if !m.readGenerator(kept) {
+			parts, fresh = append(parts, part{name: "generator_ema", net: m.G}), from.Step > 0
+		}
+	}
+	if _, err := readCheckpoint(from.Path, trainerFormat, parts, anyMeta); err != nil {
+		return err
+	}
+	err = torch.Do(func() error {
+		m.place(device)
+		if fresh {
+			torch.NoGrad(func() {
+				m.G.Recalibrate(recalibration, sampleBatch, torch.NewRNG(cfg.Seed, 0, "recalibrate"))
+			})
+		}
+		return nil
+	})
+	if err == nil && fresh {
+		// The folder may be read-only. Then the next call computes them again.
+		_ = saveNetwork(kept, kindG, m.G, m.G.Config, map[string]string{checkpointKey: m.SHA256})
+	}
+	return err
+}
+
+// readGenerator reads the G that an earlier call kept, and reports whether it belongs to the checkpoint.
+func (m *Model) readGenerator(path string) bool {
+	tensors, meta, err := torch.ReadSafetensors(path)
+	defer closeAll(tensors)
+	return err == nil && meta[checkpointKey] == m.SHA256 && nn.Load(m.G, "", tensors) == nil
 }
 
 // LoadPretrained reads the encoder of the pretraining run in dir, as a model without E and G. The caller closes it.
@@ -75,8 +135,7 @@ func LoadPretrained(dir string, device torch.Device) (*Model, error) {
 	}
 	m := &Model{H: h, Config: Config{Data: c.Data, Energy: models.EnergyConfig{Channels: c.Encoder.Channels}}}
 	err = torch.Do(func() error {
-		nn.To(h, device, torch.Float32)
-		nn.Freeze(h)
+		m.place(device)
 		return nil
 	})
 	if err == nil {
@@ -105,39 +164,30 @@ func (c Config) loadEncoder(path string) (*models.Encoder, error) {
 	return LoadEncoder(path, c.Data.Range)
 }
 
-// recalibration is the number of batches of latents from which G's batch-norm statistics are computed for
-// the averaged weights. The average of the statistics lags behind these weights.
+// G's batch-norm statistics of the averaged weights are computed from this many batches of latents, of
+// sampleBatch each. The average of the statistics lags behind these weights. Before the first step the
+// statistics stay as they are, so those of an imported model do too.
 const recalibration = 40
 
-// Model ends training: it keeps the averaged networks, computes their batch-norm statistics, and frees the
-// rest. Before the first step the statistics stay as they are, so those of an imported model do too.
-func (t *Trainer) Model() (*Model, error) {
-	m := &Model{E: t.AvgE, G: t.AvgG, H: t.H, Q: t.Q, Config: t.cfg, Step: t.step, dtype: t.dtype}
-	for _, p := range t.parts() {
-		if p.average != nil {
-			nn.Close(p.net)
-		}
-		if *p.opt != nil {
-			(*p.opt).Close()
+// sampleBatch is how many images G draws, or h encodes, at once during training.
+const sampleBatch = 250
+
+func (m *Model) networks() []any { return []any{m.E, m.G, m.H, m.Q} }
+
+// place moves the networks to a device and makes their weights constants. It needs an open scope.
+func (m *Model) place(device torch.Device) {
+	for _, net := range m.networks() {
+		nn.To(net, device, torch.Float32)
+		nn.Freeze(net)
+		if all := nn.Params(net); len(all) > 0 {
+			m.Device = all[0].Device()
 		}
 	}
-	if t.step == 0 {
-		return m, nil
-	}
-	err := torch.Do(func() error {
-		torch.NoGrad(func() {
-			m.G.Recalibrate(recalibration, sampleBatch, torch.NewRNG(t.cfg.Seed, 0, "recalibrate"))
-		})
-		return nil
-	})
-	return m, err
 }
 
 // Close frees the model.
 func (m *Model) Close() {
-	for _, net := range []any{m.E, m.G, m.H, m.Q} {
+	for _, net := range m.networks() {
 		nn.Close(net)
 	}
 }
-
-func (m *Model) device() torch.Device { return m.G.In.Weight.Device() }

@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -200,9 +202,13 @@ func TestSamplesDependOnSeedAndIndexOnly(t *testing.T) {
 	require.NoError(t, err)
 	few, err := m.Sample(t.Context(), 3, SampleOptions{Seed: 5})
 	require.NoError(t, err)
-	many, err := m.Sample(t.Context(), sampleBatch+1, SampleOptions{Seed: 5})
-	require.NoError(t, err)
-	assert.Equal(t, few.Pixels(), many.Head(3).Pixels())
+	for n, batch := range map[int]int{m.Batch() + 1: 0, 3: 1, 5: 2} {
+		many, err := m.Sample(t.Context(), n, SampleOptions{Seed: 5, Batch: batch})
+		require.NoError(t, err)
+		assert.InDeltaSlice(t, few.Pixels(), many.Head(3).Pixels(), 1, "in batches of another size convolutions may round differently")
+	}
+	_, err = m.Sample(t.Context(), 3, SampleOptions{Batch: -1})
+	assert.ErrorContains(t, err, "batches of -1 images")
 	other, err := m.Sample(t.Context(), 3, SampleOptions{Seed: 6})
 	require.NoError(t, err)
 	assert.NotEqual(t, few.Pixels(), other.Pixels())
@@ -396,15 +402,83 @@ func TestTrainingTeachesEnergyAndGenerator(t *testing.T) {
 	assert.InDelta(t, mean(set), mean(samples), 30, "an untrained G paints grey: 127")
 }
 
-func TestModelKeepsTheAveragedWeights(t *testing.T) {
-	h, err := LoadEncoder(encoder(t), tiny().Data.Range)
-	require.NoError(t, err)
-	trainer, err := NewTrainer(tiny(), h, torch.Device{})
-	require.NoError(t, err)
-	avg := trainer.AvgE
-	m, err := trainer.Model()
+func TestModelHasTheAveragedWeights(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	require.NoError(t, Run(t.Context(), tiny(), bars(t), encoder(t), Options{Out: dir}))
+	m, err := LoadModel(dir, torch.Device{})
 	require.NoError(t, err)
 	defer m.Close()
-	assert.Same(t, avg, m.E)
-	assert.NotEmpty(t, nn.Params(m.G))
+	saved, _, err := torch.ReadSafetensors(filepath.Join(dir, "checkpoint-00000012.safetensors"))
+	require.NoError(t, err)
+	defer closeAll(saved)
+	for _, e := range append(nn.Entries("energy_ema.", m.E), nn.Entries("generator_ema.", m.G)...) {
+		if !strings.Contains(e.Name, "running") {
+			assert.Equal(t, torch.ToSlice[float32](saved[e.Name]), torch.ToSlice[float32](e.Tensor), e.Name)
+		}
+	}
+}
+
+func TestAModelKeepsItsStatisticsBesideTheCheckpoint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	cfg := tiny()
+	require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: dir}))
+	kept := filepath.Join(dir, generatorFile(cfg.Steps))
+	load := func() []byte {
+		before := torch.Live()
+		m, err := LoadModel(dir, torch.Device{})
+		require.NoError(t, err)
+		samples, err := m.Sample(t.Context(), 3, SampleOptions{Seed: 5})
+		require.NoError(t, err)
+		m.Close()
+		assert.Equal(t, before, torch.Live(), "the memory is given back")
+		return samples.Pixels()
+	}
+	require.NoError(t, os.Mkdir(kept, 0o777)) // so that nothing can be written there
+	first := load()
+	require.NoError(t, os.Remove(kept))
+	assert.Equal(t, first, load())
+	text, err := os.ReadFile(kept)
+	require.NoError(t, err)
+	long := time.Unix(1e9, 0)
+	require.NoError(t, os.Chtimes(kept, long, long))
+	assert.Equal(t, first, load())
+	info, err := os.Stat(kept)
+	require.NoError(t, err)
+	assert.Equal(t, long, info.ModTime(), "the second call computes nothing")
+
+	foreign := bytes.Clone(text)
+	foreign[bytes.Index(text, []byte(checkpointKey))+len(checkpointKey+`":"`)] ^= 1
+	require.NoError(t, os.WriteFile(kept, foreign, 0o666))
+	assert.Equal(t, first, load())
+	again, err := os.ReadFile(kept)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(text, again), "statistics of another checkpoint are replaced")
+
+	run, err := openRun(dir)
+	require.NoError(t, err)
+	run.Keep = 1
+	require.NoError(t, run.SaveCheckpoint(cfg.Steps+1, func(io.Writer) error { return nil }))
+	assert.NoFileExists(t, kept, "it is deleted with its checkpoint")
+}
+
+func TestAScorerHasNoGenerator(t *testing.T) {
+	dir, before := filepath.Join(t.TempDir(), "run"), torch.Live()
+	require.NoError(t, Run(t.Context(), tiny(), bars(t), encoder(t), Options{Out: dir}))
+	scorer, err := LoadScorer(dir, torch.Device{})
+	require.NoError(t, err)
+	assert.Nil(t, scorer.G)
+	assert.NoFileExists(t, filepath.Join(dir, generatorFile(scorer.Step)))
+	_, err = scorer.Sample(t.Context(), 1, SampleOptions{})
+	assert.ErrorContains(t, err, "use LoadModel")
+	got, _, _, err := scorer.Scores(t.Context(), bars(t), 0.5)
+	require.NoError(t, err)
+	scorer.Close()
+	assert.Equal(t, before, torch.Live())
+
+	m, err := LoadModel(dir, torch.Device{})
+	require.NoError(t, err)
+	defer m.Close()
+	want, _, _, err := m.Scores(t.Context(), bars(t), 0.5)
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
 }

@@ -69,6 +69,9 @@ type Resume struct {
 	Command []string  `json:"command"`
 }
 
+// generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it.
+func generatorFile(step int) string { return fmt.Sprintf("generator-%08d.safetensors", step) }
+
 // A savedCheckpoint is one saved state of a run.
 type savedCheckpoint struct {
 	Step int
@@ -177,6 +180,7 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 		if err := os.Remove(c.Path); err != nil {
 			return fmt.Errorf("delete an old checkpoint: %w", err)
 		}
+		_ = os.Remove(r.Path(generatorFile(c.Step))) // there may be none
 	}
 	return nil
 }

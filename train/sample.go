@@ -1,7 +1,9 @@
 package train
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
@@ -9,13 +11,10 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// sampleBatch is how many images are drawn at once. It does not change, since the noise of an image depends
-// on its batch: sample i of a seed is the same in a set of any length.
-const sampleBatch = 250
-
 // SampleOptions of [Model.Sample].
 type SampleOptions struct {
 	Seed   uint64
+	Batch  int            // images drawn at once; 0: Model.Batch
 	NoMCMC bool           // G(m) alone: one network evaluation
 	Watch  func(done int) // called after every batch; may be nil
 }
@@ -31,18 +30,23 @@ func (m *Model) NFE(o SampleOptions) int {
 // Sample draws n images at the training size: G(m), refined by the chain on E (Eq. 9) unless o.NoMCMC.
 // Sample i depends on the seed and i only.
 func (m *Model) Sample(ctx context.Context, n int, o SampleOptions) (*data.Set, error) {
-	images := m.Config.pictures()
+	if err := m.needG("sampling"); err != nil {
+		return nil, err
+	}
+	images, batch := m.Config.pictures(), cmp.Or(o.Batch, m.Batch())
+	if batch < 0 {
+		return nil, fmt.Errorf("batches of %d images: use 1 or more, or 0 for the default", batch)
+	}
+	rng := torch.NewRNG(o.Seed, 0, "sample")
 	err := torch.Do(func() error {
 		energy := m.E.Frozen(m.dtype)
-		for start := 0; start < n; start += sampleBatch {
+		for start := 0; start < n; start += batch {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			count := min(sampleBatch, n-start)
+			count := min(batch, n-start)
 			torch.Tidy(func() torch.Tensor {
-				rng := torch.NewRNG(o.Seed, start/sampleBatch, "sample")
-				x := drawSamples(m.G, energy, m.Config, nn.Eval, m.NFE(o)-1, rng, sampleBatch)
-				images.add(x.Narrow(0, 0, count))
+				images.add(drawSamples(m.G, energy, m.Config, nn.Eval, m.NFE(o)-1, rng.Rows(start), count))
 				return torch.Tensor{}
 			})
 			if o.Watch != nil {

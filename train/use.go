@@ -12,16 +12,28 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// useBatch is how many images of 32×32 pixels a model works on at once. Of larger images there are fewer,
-// since a chain keeps the activations of E, G and h.
+// useBatch is [Model.Batch] of images with 32×32 pixels.
 const useBatch = 128
 
-func (m *Model) batch() int {
+// Batch is how many images the model works on at once. Of larger images there are fewer, since a chain keeps
+// the activations of E, G and h.
+func (m *Model) Batch() int {
 	return max(1, useBatch*32*32/(m.Config.Data.Size*m.Config.Data.Size))
+}
+
+// needG returns an error if the model has no G.
+func (m *Model) needG(use string) error {
+	if m.G == nil {
+		return fmt.Errorf("%s needs the generator G, and LoadScorer leaves it out: use LoadModel", use)
+	}
+	return nil
 }
 
 // needQ returns an error if the model has no q.
 func (m *Model) needQ(use string) error {
+	if err := m.needG(use); err != nil {
+		return err
+	}
 	if m.Q == nil {
 		return fmt.Errorf("%s needs the inference model q, and the run has none: train one over it (liebm train-q) and load it, or train with target=%s", use, ERM)
 	}
@@ -64,19 +76,19 @@ type pass struct {
 }
 
 // each calls f with the images of set as [n,c,h,w] in the range. Each batch has a scope of its own. The size
-// of a batch depends on the model only, and chains draw noise for a whole batch, so that image i of a seed
-// gets the same noise in a set of any length.
+// of a batch depends on the model only, and every image has noise of its own, so that image i of a seed gets the
+// same noise in a set of any length.
 func (m *Model) each(ctx context.Context, set *data.Set, p pass, f func(x torch.Tensor, rng *torch.RNG) error) error {
 	if err := m.fits(set); err != nil {
 		return err
 	}
-	for start, batch := range set.Batches(m.batch()) {
+	for start, batch := range set.Batches(m.Batch()) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		err := torch.Do(func() error {
-			x := m.Config.Data.Range.FromUnit(batch.Floats().ToDevice(m.device()))
-			return f(x, torch.NewRNG(p.seed, start/m.batch(), p.purpose))
+			x := m.Config.Data.Range.FromUnit(batch.Floats().ToDevice(m.Device))
+			return f(x, torch.NewRNG(p.seed, start/m.Batch(), p.purpose).Rows(0))
 		})
 		if err != nil {
 			return err
@@ -91,11 +103,11 @@ func (m *Model) each(ctx context.Context, set *data.Set, p pass, f func(x torch.
 // generate is G(m) in eval mode.
 func (m *Model) generate(latent torch.Tensor) torch.Tensor { return m.G.Forward(latent, nn.Eval) }
 
-// climb runs the chain step by step. The noise depends on the image's index only. After each step it calls
+// climb runs the chain step by step. After each step it calls
 // show, which may be nil. It stops when ctx ends, and returns an error if the result is NaN or infinite.
 func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG, show func(step int, x torch.Tensor)) (torch.Tensor, error) {
 	one, x := l, x0.Detach()
-	one.Steps, one.NoiseRows = 1, m.batch()
+	one.Steps = 1
 	for step := range l.Steps {
 		if err := ctx.Err(); err != nil {
 			return x, err

@@ -25,11 +25,17 @@ const (
 	kindH = "encoder"
 )
 
+// checkpointKey is the metadata with the SHA-256 of the checkpoint that weights come from.
+const checkpointKey = "checkpoint_sha256"
+
 // Export writes the networks of the model to a folder, each with its config and its origin, and returns the
 // paths. The averaged E and G become energy.safetensors and generator.safetensors, and in TorchScript energy.pt
 // and generator.pt. q and h become inference.safetensors and encoder.safetensors if the model has them.
 // docs/weights.md has every name of a tensor. versions are those of the program.
 func (m *Model) Export(folder string, versions map[string]string) (paths []string, err error) {
+	if err := m.needG("an export"); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return nil, fmt.Errorf("make the folder of the export: %w", err)
 	}
@@ -90,7 +96,7 @@ func (m *Model) notes(versions map[string]string) (map[string]string, error) {
 	}
 	span, err := config.JSON(m.Config.Data.Range)
 	return map[string]string{"run": string(run), "range": string(span), "step": strconv.Itoa(m.Step), "versions": string(versionsJSON),
-		"seed": strconv.FormatUint(m.Config.Seed, 10), "checkpoint_sha256": m.SHA256}, err
+		"seed": strconv.FormatUint(m.Config.Seed, 10), checkpointKey: m.SHA256}, err
 }
 
 // saveNetwork writes a network with its config and further metadata.

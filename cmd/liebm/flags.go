@@ -191,12 +191,21 @@ func resuming(command, out string) string {
 
 // onRun is the Action of a command that uses the run of --run on --device.
 func onRun(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
+	return onLoaded(study.Setup.LoadModel, use)
+}
+
+// onScorer is onRun for a command that reads E and h only.
+func onScorer(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
+	return onLoaded(study.Setup.LoadScorer, use)
+}
+
+func onLoaded(load func(study.Setup, string) (*train.Model, error), use func(*cli.Context, *train.Model, study.Setup) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		setup, err := newSetup(c)
 		if err != nil {
 			return err
 		}
-		m, err := setup.LoadModel(c.String("run"))
+		m, err := load(setup, c.String("run"))
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func outliersOfRun(ctx context.Context, run string, o study.OutlierOptions, setu
 			return nil, fmt.Errorf("%s is a run: draw its samples first, by liebm sample --run %s --out samples.npz", name, name)
 		}
 	}
-	m, err := setup.LoadModel(run)
+	m, err := setup.LoadScorer(run)
 	if err != nil {
 		return nil, err
 	}

@@ -43,12 +43,12 @@ The accuracies are those on the test split.
 	}
 }
 
-// onProbed is onRun that also opens a pretraining run if h alone is read.
+// onProbed is onScorer that also opens a pretraining run if h alone is read.
 func onProbed(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		dir := c.String("run")
 		if _, err := train.ReadSSLConfig(dir); err != nil || c.String("on") != "h" {
-			return onRun(use)(c)
+			return onScorer(use)(c)
 		}
 		setup, err := newSetup(c)
 		if err != nil {

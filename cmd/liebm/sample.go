@@ -31,6 +31,7 @@ func sampleCommand() *cli.Command {
 				}
 				return nil
 			}},
+			countFlag("batch", 0, 1, "images drawn at once; the samples stay the same (default: 128 of 32×32 pixels, fewer of larger ones)"),
 			&cli.BoolFlag{Name: "no-mcmc", Usage: "sample from G alone, without the chain: one network evaluation"},
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of latents and noise"},
 			deviceFlag(),
@@ -40,7 +41,7 @@ func sampleCommand() *cli.Command {
 }
 
 func sample(c *cli.Context, m *train.Model, s study.Setup) error {
-	out, n, o := c.String("out"), c.Int("n"), train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc")}
+	out, n, o := c.String("out"), c.Int("n"), train.SampleOptions{Seed: c.Uint64("seed"), Batch: c.Int("batch"), NoMCMC: c.Bool("no-mcmc")}
 	set, err := drawSamples(c.Context, m, n, o, s.Progress("sampling"))
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ scores tell sets apart.
 			&cli.StringFlag{Name: "out", Usage: "`FILE` to write instead of the screen"},
 			jsonFlag(), deviceFlag(),
 		},
-		Action: onRun(score),
+		Action: onScorer(score),
 	}
 }
 
