@@ -98,7 +98,7 @@ The same in steps:
 		Commands: []*cli.Command{
 			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), sampleCommand(), evalCommand(),
 			reconstructCommand(), restoreCommand(), conditionalCommand(), interpolateCommand(), scoreCommand(),
-			metricsCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
+			metricsCommand(), compareCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
 			reproduceCommand(),
 		},
 		HideHelpCommand:           true,

@@ -257,6 +257,18 @@ energy:
 	assert.Equal(t, filled(), got)
 }
 
+func TestChangesAreAssignments(t *testing.T) {
+	before, after := filled(), filled()
+	after.Preset, after.Chain.Sigma, after.Energy.Down = "mnist", 0.5, []bool{false}
+	changes, err := Changes(before, after)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"preset=mnist", "chain.sigma=0.5", "energy.down=[false]"}, changes)
+	for _, c := range changes {
+		require.NoError(t, Set(&before, c))
+	}
+	assert.Equal(t, after.Energy, before.Energy)
+}
+
 func TestYAMLOfOddValues(t *testing.T) {
 	type odd struct {
 		Empty struct{}

@@ -72,6 +72,31 @@ func encodeValue(v reflect.Value) (string, error) {
 	return strconv.FormatBool(v.Bool()), nil
 }
 
+// Changes returns the settings of the struct b that differ from those of a, of the same type, as assignments for Set.
+func Changes(a, b any) (assignments []string, err error) {
+	before, err := settingsOf(reflect.Indirect(reflect.ValueOf(a)), "")
+	if err != nil {
+		return nil, err
+	}
+	after, err := settingsOf(reflect.Indirect(reflect.ValueOf(b)), "")
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range after {
+		if s.group || reflect.DeepEqual(s.value.Interface(), before[i].value.Interface()) {
+			continue
+		}
+		text := s.value.String()
+		if s.value.Kind() != reflect.String {
+			if text, err = encodeValue(s.value); err != nil {
+				return nil, fmt.Errorf("%s: %w", s.path, err)
+			}
+		}
+		assignments = append(assignments, s.path+"="+text)
+	}
+	return assignments, nil
+}
+
 // JSON returns the settings of the struct v as one line of JSON, with the keys of its YAML.
 func JSON(v any) ([]byte, error) {
 	all, err := settingsOf(reflect.Indirect(reflect.ValueOf(v)), "")

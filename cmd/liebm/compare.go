@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/study"
+)
+
+func compareCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "compare",
+		Usage:     "lay trainings beside each other: moves of chains, energy gaps, divergences",
+		ArgsUsage: "RUN...",
+		Description: `Writes FILE.md, FILE.json and two plots from the metrics of run folders. Folders that are named NAME-seedN
+are one row. Settings are shown where they differ from those of the first folder.
+
+	liebm compare --out results/clip runs/clipped-seed1 runs/clipped-seed2 runs/unclipped-seed1`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "out", Required: true, Usage: "`FILE` to write, without its ending"},
+			&cli.StringFlag{Name: "title", Value: "Trainings compared"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() == 0 {
+				return errors.New("no run is given: name run folders, as in liebm compare --out FILE runs/a runs/b")
+			}
+			dir, name := filepath.Split(c.String("out"))
+			command := "liebm compare --out " + name + " --title \"" + c.String("title") + "\" " + strings.Join(c.Args().Slice(), " ")
+			r, err := study.CompareRuns(c.String("title"), command, c.Args().Slice())
+			if err != nil {
+				return err
+			}
+			return r.Write(dir, name)
+		},
+	}
+}

@@ -1,0 +1,211 @@
+package study
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/plot/plotter"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/internal/config"
+	"github.com/liebm/liebm/train"
+)
+
+// A Comparison lays trainings beside each other: how far chains moved, how far E separated data from negative samples,
+// and how often training diverged. See [CompareRuns].
+type Comparison struct {
+	Title   string     `json:"title"`
+	Command string     `json:"command"` // that makes it again
+	Groups  []RunGroup `json:"groups"`
+	Trends  []Trend    `json:"trends,omitempty"` // the distances of every group against the first one's, seed by seed
+}
+
+// A RunGroup is the runs of one config from several seeds.
+type RunGroup struct {
+	Name     string        `json:"name"`
+	Settings []string      `json:"settings"` // that differ from the first group's
+	Runs     []ComparedRun `json:"runs"`
+}
+
+// A ComparedRun is what one run folder says of a training.
+type ComparedRun struct {
+	Seed        uint64          `json:"seed"`
+	Steps       int             `json:"steps"`       // that were made
+	Divergences []int           `json:"divergences"` // their steps
+	Last        eval.Values     `json:"last"`        // the metrics, and the energy gap, as means over the last fifth of the steps
+	Curve       []CurvePoint    `json:"curve"`
+	Config      json.RawMessage `json:"config"`
+}
+
+// A CurvePoint is one line of a run's metrics.
+type CurvePoint struct {
+	Step int     `json:"step"`
+	Move float64 `json:"move_rms"` // rms(x^T − x⁰) of G's chains
+	Gap  float64 `json:"gap"`      // mean energy of data less that of negative samples
+}
+
+// CompareRuns reads run folders. Folders that are named NAME-seedN are one group. Settings are those of a group's first
+// run, at its start: a run that diverged went on with a smaller δ² and a smaller rate of E.
+func CompareRuns(title, command string, dirs []string) (*Comparison, error) {
+	c := &Comparison{Title: title, Command: command}
+	var first train.Config
+	for i, dir := range dirs {
+		name, _, _ := strings.Cut(filepath.Base(dir), "-seed")
+		cfg, run, err := compared(dir)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			first = cfg
+		}
+		at := slices.IndexFunc(c.Groups, func(g RunGroup) bool { return g.Name == name })
+		if at < 0 {
+			cfg.Seed = first.Seed
+			changes, err := config.Changes(first, cfg)
+			if err != nil {
+				return nil, err
+			}
+			at, c.Groups = len(c.Groups), append(c.Groups, RunGroup{Name: name, Settings: changes})
+		}
+		c.Groups[at].Runs = append(c.Groups[at].Runs, run)
+	}
+	c.judge()
+	return c, nil
+}
+
+// judge compares the distance of every group with the first one's.
+func (c *Comparison) judge() {
+	cells := map[string][]Cell{}
+	for _, g := range c.Groups {
+		for _, r := range g.Runs {
+			cells[g.Name] = append(cells[g.Name], Cell{Seed: r.Seed, Values: r.Last})
+		}
+	}
+	first := c.Groups[0].Name
+	for _, g := range c.Groups[1:] {
+		t := claim{text: g.Name + " is better than " + first, better: reading{g.Name, "fd"}, worse: reading{first, "fd"}}.judge(Mini(), cells)
+		t.Others = nil // the first table has them
+		if t.Seeds > 0 {
+			c.Trends = append(c.Trends, t)
+		}
+	}
+}
+
+// compared reads one run folder, and its config at the start.
+func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
+	marks, err := filepath.Glob(filepath.Join(dir, "divergence-*.yaml"))
+	if err != nil {
+		return cfg, run, err
+	}
+	run.Divergences = []int{}
+	for _, mark := range marks {
+		step, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(mark), "divergence-"), ".yaml"))
+		run.Divergences = append(run.Divergences, step)
+	}
+	if len(marks) > 0 {
+		cfg, err = train.Sources{File: marks[0]}.Resolve()
+	} else {
+		cfg, err = train.ReadConfig(dir)
+	}
+	if err != nil {
+		return cfg, run, err
+	}
+	if run.Config, err = config.JSON(cfg); err != nil {
+		return cfg, run, err
+	}
+	lines, err := train.ReadMetrics(filepath.Join(dir, metricsFile))
+	if err != nil {
+		return cfg, run, err
+	}
+	run.Seed = cfg.Seed
+	for _, line := range lines {
+		if move, ok := line.Values["move_rms"]; ok {
+			line.Values["gap"] = line.Values["energy_real"] - line.Values["energy_fake"]
+			run.Curve = append(run.Curve, CurvePoint{line.Step, move, line.Values["gap"]})
+		}
+		run.Steps = max(run.Steps, line.Step)
+	}
+	run.Last = lastMeans(lines, run.Steps*4/5)
+	return cfg, run, nil
+}
+
+// lastMeans are means of every metric over the lines after a step.
+func lastMeans(lines []train.MetricsLine, after int) eval.Values {
+	sum, n := eval.Values{}, map[string]float64{}
+	for _, line := range lines {
+		for name, v := range line.Values {
+			if line.Step > after {
+				sum[name] += v
+				n[name]++
+			}
+		}
+	}
+	for name := range sum {
+		sum[name] /= n[name]
+	}
+	return sum
+}
+
+// Write leaves the comparison in a folder, as NAME.json, NAME.md and two plots.
+func (c *Comparison) Write(dir, name string) error {
+	move := chart{title: c.Title, x: "step", y: "rms(x^T − x⁰)", log: true, legend: topRight, width: 7, height: 4}
+	gap := chart{title: c.Title, x: "step", y: "energy gap", legend: topRight, width: 7, height: 4}
+	for _, g := range c.Groups {
+		var moves, gaps plotter.XYs
+		for _, at := range g.Runs[0].Curve {
+			moves = append(moves, plotter.XY{X: float64(at.Step), Y: at.Move})
+			gaps = append(gaps, plotter.XY{X: float64(at.Step), Y: at.Gap})
+		}
+		move.lines, gap.lines = append(move.lines, chartLine{g.Name, moves}), append(gap.lines, chartLine{g.Name, gaps})
+	}
+	text, err := json.MarshalIndent(c, "", " ")
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{name + ".json": append(text, '\n'), name + ".md": []byte(c.Markdown(name))}
+	for file, chart := range map[string]chart{name + "-move.svg": move, name + "-gap.svg": gap} {
+		if files[file], err = chart.svg(); err != nil {
+			return err
+		}
+	}
+	for file, content := range files {
+		if err := data.WriteAtomic(filepath.Join(dir, file), func(w io.Writer) error { _, err := w.Write(content); return err }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Markdown is the comparison as a page, whose files are called name.
+func (c *Comparison) Markdown(name string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n    %s\n\nMeans over the last fifth of the steps, and over seeds (± standard deviation). The move is rms(x^T − x⁰) of G's chains.\n"+
+		"The gap is the mean energy of data less that of negative samples. Settings are those that differ from the first row.\n\n", c.Title, c.Command)
+	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences | move | gap | distance |\n|---|---|---|---|---|---|---|---|\n")
+	for _, g := range c.Groups {
+		values, steps, divergences := map[string][]float64{}, math.MaxInt, 0
+		for _, r := range g.Runs {
+			for metric, v := range r.Last {
+				values[metric] = append(values[metric], v)
+			}
+			steps, divergences = min(steps, r.Steps), divergences+len(r.Divergences)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %s | %s | %s |\n", g.Name, strings.Join(g.Settings, ", "), len(g.Runs), steps, divergences,
+			spread(values["move_rms"]), spread(values["gap"]), spread(values["fd"]))
+	}
+	if len(c.Trends) > 0 {
+		fmt.Fprintf(&b, "\n%s\n\n| claim, of the distance | here | seeds | better | worse | gain | 95 %% interval | tie band |\n|%s\n", verdictNote, strings.Repeat("---|", 8))
+	}
+	for _, t := range c.Trends {
+		fmt.Fprintf(&b, "| %s | %s | %s | ± %.2g |\n", t.Text, t.verdict(), t.line(), t.Tie)
+	}
+	fmt.Fprintf(&b, "\n![Moves of chains](%s-move.svg)\n\n![Energy gaps](%s-gap.svg)\n", name, name)
+	return b.String()
+}

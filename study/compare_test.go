@@ -1,0 +1,66 @@
+package study
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/train"
+)
+
+// trained writes a run folder with two lines of metrics, and returns its path.
+func trained(t *testing.T, cfg train.Config, name string, distance float64) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), fmt.Sprintf("%s-seed%d", name, cfg.Seed))
+	require.NoError(t, os.Mkdir(dir, 0o777))
+	text, err := train.YAML(cfg)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o666))
+	lines := fmt.Sprintf("{\"step\":10,\"move_rms\":0.5,\"energy_real\":9,\"energy_fake\":9}\n"+
+		"{\"step\":100,\"move_rms\":0.05,\"energy_real\":-1,\"energy_fake\":-3,\"fd\":%g}\n", distance)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "metrics.jsonl"), []byte(lines), 0o666))
+	return dir
+}
+
+func TestRunsAreComparedSeedBySeed(t *testing.T) {
+	var dirs []string
+	for seed := range uint64(3) {
+		cfg := train.FashionMNIST()
+		cfg.Seed, cfg.Chain.Clip = seed, 0
+		dirs = append(dirs, trained(t, cfg, "unclipped", 20+float64(seed)))
+	}
+	for seed := range uint64(3) {
+		cfg := train.FashionMNIST()
+		cfg.Seed, cfg.Chain.Clip = seed, 0.5
+		dirs = append(dirs, trained(t, cfg, "clipped", 10+float64(seed)))
+	}
+	before := train.FashionMNIST()
+	before.Seed, before.Chain.Clip = 0, 0
+	text, err := train.YAML(before)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dirs[0], "divergence-00000042.yaml"), []byte(text), 0o666))
+
+	c, err := CompareRuns("Clips", "liebm compare …", dirs)
+	require.NoError(t, err)
+	require.Len(t, c.Groups, 2)
+	assert.Equal(t, []string{"chain.clip=0.5"}, c.Groups[1].Settings, "seeds are no difference")
+	run := c.Groups[0].Runs[0]
+	assert.Equal(t, []int{42}, run.Divergences)
+	assert.Equal(t, 100, run.Steps)
+	assert.Equal(t, 2.0, run.Last["gap"], "of the last fifth of the steps alone")
+	assert.Equal(t, []CurvePoint{{10, 0.5, 0}, {100, 0.05, 2}}, run.Curve)
+	require.Len(t, c.Trends, 1)
+	assert.Equal(t, Shows, c.Trends[0].Verdict)
+	assert.InDelta(t, 10, c.Trends[0].Gain, 1e-9)
+
+	out := t.TempDir()
+	require.NoError(t, c.Write(out, "clips"))
+	for _, file := range []string{"clips.md", "clips.json", "clips-move.svg", "clips-gap.svg"} {
+		assert.FileExists(t, filepath.Join(out, file))
+	}
+	assert.Contains(t, c.Markdown("clips"), "| clipped | chain.clip=0.5 | 3 | 100 | 0 | 0.05 ± 0 | 2 ± 0 | 11 ± 1 |")
+}
