@@ -1,10 +1,9 @@
-// Package inflate unpacks files of unknown origin. No allocation exceeds what the packed bytes can hold, nor twice what
-// they really hold.
+// Package inflate unpacks files of unknown origin. No allocation exceeds what the packed bytes can hold, nor what they
+// really hold.
 package inflate
 
 import (
 	"archive/zip"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -25,42 +24,20 @@ func Exactly(from io.Reader, want, packed uint64) ([]byte, error) {
 	if want > uint64(Limit(packed)) {
 		return nil, fmt.Errorf("its header declares %d bytes, more than its %d bytes can hold", want, packed)
 	}
-	data, err := UpTo(from, int(want))
-	if err != nil {
+	data, err := UpTo(from, int(want)+1)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(data) < int(want) {
+	case len(data) < int(want):
 		return nil, fmt.Errorf("it ends after %d of %d bytes", len(data), want)
-	}
-	var one [1]byte
-	if n, err := io.ReadFull(from, one[:]); n > 0 {
+	case len(data) > int(want):
 		return nil, fmt.Errorf("it goes on after the %d bytes that its header declares", want)
-	} else if !errors.Is(err, io.EOF) {
-		return nil, err
 	}
 	return data, nil
 }
 
-// UpTo reads n bytes, or fewer if there are fewer. Its buffer grows with the bytes that really come.
-func UpTo(from io.Reader, n int) ([]byte, error) {
-	buf := make([]byte, 0, min(n, 1<<20))
-	for len(buf) < n {
-		if len(buf) == cap(buf) {
-			bigger := make([]byte, len(buf), min(n, 2*cap(buf)))
-			copy(bigger, buf)
-			buf = bigger
-		}
-		k, err := from.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+k]
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return buf, nil
-}
+// UpTo reads n bytes, or fewer if there are fewer.
+func UpTo(from io.Reader, n int) ([]byte, error) { return io.ReadAll(io.LimitReader(from, int64(n))) }
 
 // Stored is the contents of a member of the zip in file that is not compressed: a view of the file, whose checksum was
 // compared.
