@@ -86,11 +86,12 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 		w.close()
 	}()
 	w.root = path
-	from, release, err := openStream(path, known, o)
+	r := &reader{raw: true, known: known}
+	defer r.release()
+	from, err := r.stream(path, o.Split)
 	if err != nil {
 		return Report{}, err
 	}
-	defer release()
 	if known != nil {
 		w.record.Classes = known.Classes
 		if err := known.checkStream(from, o.Split); err != nil {
@@ -163,57 +164,46 @@ func already(out string, record Record) (Report, bool) {
 	return Report{Shape: set.Shape, Record: *set.record, Done: true, Pixels: set.SHA256()}, true
 }
 
-// openStream finds the images of the split at path. If they are more than maxHeld, files are read one at a time.
-func openStream(path string, known *Known, o PrepareOptions) (from *stream, release func(), err error) {
-	r := &reader{raw: true, known: known}
-	err = r.scan(path, o.Split)
+// stream is the images of the split at path. If they are more than maxHeld, files are read one at a time.
+func (r *reader) stream(path string, split Split) (*stream, error) {
+	err := r.scan(path, split)
 	switch {
-	case errors.Is(err, errTooBig) && r.onPart == nil:
-		r.release()
-		return streamed(path, o.Split, r.of(cifar)), func() {}, nil
-	case err != nil:
-		r.release()
-		return nil, nil, err
-	case len(r.of(prepared)) > 0:
-		r.release()
-		return nil, nil, fmt.Errorf("%s is prepared already; give the files it was made from", path)
-	}
-	if len(r.parts) == 0 && len(r.images) > 0 {
-		if from, err = r.chosen(path); err != nil {
-			r.release()
-			return nil, nil, err
+	case errors.Is(err, errTooBig):
+		from := &stream{split: split}
+		for _, p := range r.of(cifar) {
+			from.name = cmp.Or(from.name, p.name)
 		}
-		return from, r.release, nil
+		from.each = func(yield func(chunk) error) error { return eachBatch(path, split, from.name, yield) }
+		r.release()
+		*r = reader{} // frees what was read
+		return from, nil
+	case err != nil:
+		return nil, err
+	case len(r.of(prepared)) > 0:
+		return nil, fmt.Errorf("%s is prepared already; give the files it was made from", path)
+	case len(r.parts) == 0 && len(r.images) > 0:
+		return r.chosen(path)
 	}
-	defer r.release()
 	set, err := r.assemble(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	from = &stream{name: cmp.Or(set.Name, stem(path)), split: set.Split, classes: set.Classes, total: set.N}
-	from.each = func(yield func(chunk) error) error { return setChunks(set, strings.Join(set.Files, " + "), yield) }
-	return from, func() { set.Close() }, nil
+	r.keep = append(r.keep, set.Close)
+	return &stream{name: cmp.Or(set.Name, stem(path)), split: set.Split, classes: set.Classes, total: set.N,
+		each: func(yield func(chunk) error) error { return setChunks(set, strings.Join(set.Files, " + "), yield) }}, nil
 }
 
-// streamed is a stream of a set of many large files, such as ImageNet 32's, of which it holds one at a time.
-func streamed(path string, split Split, first []*part) *stream {
-	from := &stream{split: split}
-	if len(first) > 0 {
-		from.name = first[0].name
-	}
-	from.each = func(yield func(chunk) error) error {
-		r := reader{raw: true}
-		defer r.release()
-		r.onPart = func(p *part) error {
-			if p.kind != cifar || p.name != from.name {
-				return fmt.Errorf("%s: not one of the batches of %s beside it; give the folder of the set itself", p.source, from.name)
-			}
-			set := newSet(p.Shape, p.pixels, p.labels)
-			return setChunks(set, p.source, yield)
+// eachBatch reads a set of many large files, such as ImageNet 32's, of which it holds one at a time.
+func eachBatch(path string, split Split, name string, yield func(chunk) error) error {
+	r := reader{raw: true}
+	defer r.release()
+	r.onPart = func(p *part) error {
+		if p.kind != cifar || p.name != name {
+			return fmt.Errorf("%s: not one of the batches of %s beside it; give the folder of the set itself", p.source, name)
 		}
-		return r.scan(path, split)
+		return setChunks(newSet(p.Shape, p.pixels, p.labels), p.source, yield)
 	}
-	return from
+	return r.scan(path, split)
 }
 
 func setChunks(set *Set, origin string, yield func(chunk) error) error {

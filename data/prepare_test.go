@@ -202,9 +202,8 @@ func TestPrepareArrays(t *testing.T) {
 	t.Run("a file at a time", func(t *testing.T) {
 		npz := photo(t, "train_data_batch_1.npz")
 		dir := folder(t, map[string][]byte{"train_data_batch_1.npz": npz, "train_data_batch_2.npz": npz, "val_data.npz": npz})
-		from := streamed(dir, Train, []*part{{name: "imagenet32"}})
 		n := 0
-		require.NoError(t, from.each(func(c chunk) error { n += c.n; return nil }))
+		require.NoError(t, eachBatch(dir, Train, "imagenet32", func(c chunk) error { n += c.n; return nil }))
 		assert.Equal(t, 6, n)
 	})
 	t.Run("Fashion-MNIST, padded and resized", func(t *testing.T) {
