@@ -58,14 +58,23 @@ func squaredDistances(x, y torch.Tensor) torch.Tensor {
 
 // blocks calls f for the rows of x, size at a time, each time in a scope of its own.
 func blocks(ctx context.Context, x torch.Tensor, size int, f func(start int, rows torch.Tensor)) error {
-	for start := 0; start < x.Size(0); start += size {
+	n := x.Size(0)
+	return steps(ctx, (n+size-1)/size, nil, func(i int) { f(i*size, x.Narrow(0, i*size, min(size, n-i*size))) })
+}
+
+// steps calls f(0) … f(n−1), each in a scope of its own, until ctx ends. It calls watch, which may be nil, after each.
+func steps(ctx context.Context, n int, watch func(done, total int), f func(i int)) error {
+	for i := range n {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		torch.Tidy(func() torch.Tensor {
-			f(start, x.Narrow(0, start, min(size, x.Size(0)-start)))
+			f(i)
 			return torch.Tensor{}
 		})
+		if watch != nil {
+			watch(i+1, n)
+		}
 	}
 	return nil
 }

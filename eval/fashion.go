@@ -102,33 +102,23 @@ func TrainClassifier(ctx context.Context, set *data.Set, epochs int, seed uint64
 	defer c.Close()
 	const batch = 128
 	sampler := data.NewSampler(seed, set.N)
-	steps := epochs * sampler.PerEpoch(batch)
+	n := epochs * sampler.PerEpoch(batch)
 	pixels, labels := make([]byte, batch*set.ImageBytes()), make([]int32, batch)
 	flip := data.Augment{FlipProb: 0.5}
 	err = torch.Do(func() error {
 		adam := optim.NewAdam(nn.Params(c), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-5})
 		defer adam.Close()
-		for step := range steps {
-			if err := ctx.Err(); err != nil {
-				return err
+		return steps(ctx, n, nil, func(step int) {
+			idx := sampler.Batch(step, batch)
+			set.Gather(pixels, idx)
+			set.GatherLabels(labels, idx)
+			x := flip.Apply(data.Floats(pixels, batch, set.H, set.W, set.C), torch.NewRNG(seed, step, "classifier"))
+			loss := c.Logits(x).CrossEntropy(torch.FromSlice(labels).To(torch.Int64))
+			adam.Step(loss, 1e-3*optim.Linear(step, n, 0.3, 0.01))
+			if watch != nil {
+				watch(step+1, n, loss.Item())
 			}
-			err := torch.Do(func() error {
-				idx := sampler.Batch(step, batch)
-				set.Gather(pixels, idx)
-				set.GatherLabels(labels, idx)
-				x := flip.Apply(data.Floats(pixels, batch, set.H, set.W, set.C), torch.NewRNG(seed, step, "classifier"))
-				loss := c.Logits(x).CrossEntropy(torch.FromSlice(labels).To(torch.Int64))
-				adam.Step(loss, 1e-3*optim.Linear(step, steps, 0.3, 0.01))
-				if watch != nil {
-					watch(step+1, steps, loss.Item())
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -37,19 +37,9 @@ func KID(ctx context.Context, a, b *Embedding, o KIDOptions) (mean, std float64,
 	}
 	var values []float64
 	err = torch.Do(func() error {
-		for i := range o.Subsets {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			torch.Tidy(func() torch.Tensor {
-				values = append(values, mmd2(subset(a, size, o.Seed, 2*i), subset(b, size, o.Seed, 2*i+1)).Item())
-				return torch.Tensor{}
-			})
-			if o.Watch != nil {
-				o.Watch(i+1, o.Subsets)
-			}
-		}
-		return nil
+		return steps(ctx, o.Subsets, o.Watch, func(i int) {
+			values = append(values, mmd2(subset(a, size, o.Seed, 2*i), subset(b, size, o.Seed, 2*i+1)).Item())
+		})
 	})
 	mean, std = stat.PopMeanStdDev(values, nil)
 	return mean, std, size, err

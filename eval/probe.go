@@ -117,10 +117,7 @@ func fitLinear(ctx context.Context, layer *nn.Linear, train Labelled, o LinearOp
 	adam := optim.NewAdam(nn.Params(layer), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 5e-6})
 	defer adam.Close()
 	labels := torch.FromSlice(train.Labels).To(torch.Int64)
-	for epoch := range o.Epochs {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	return steps(ctx, o.Epochs, o.Watch, func(epoch int) {
 		var order []int64
 		for _, i := range data.Permutation(o.Seed, epoch, train.Len()) {
 			order = append(order, int64(i))
@@ -133,9 +130,5 @@ func fitLinear(ctx context.Context, layer *nn.Linear, train Labelled, o LinearOp
 				return torch.Tensor{}
 			})
 		}
-		if o.Watch != nil {
-			o.Watch(epoch+1, o.Epochs)
-		}
-	}
-	return nil
+	})
 }

@@ -25,23 +25,14 @@ func pairs(ctx context.Context, a, b *data.Set, f func(x, y torch.Tensor)) error
 	if a.Shape != b.Shape {
 		return fmt.Errorf("%s has %v images and %s %v: use sets of the same shape", a.Name, a.Shape, b.Name, b.Shape)
 	}
-	double := func(pixels []byte, s data.Shape) torch.Tensor {
-		return torch.FromBytes(pixels, torch.Uint8, s.N, s.H, s.W, s.C).Permute(0, 3, 1, 2).To(torch.Float64).DivScalar(255)
+	double := func(s *data.Set) torch.Tensor {
+		return torch.FromBytes(s.Pixels(), torch.Uint8, s.N, s.H, s.W, s.C).Permute(0, 3, 1, 2).To(torch.Float64).DivScalar(255)
 	}
+	size := max(1, 1<<22/a.ImageBytes()) // 32 MB of float64 a tensor
 	return torch.Do(func() error {
-		rest := b.Pixels()
-		for _, batch := range a.Batches(max(1, 1<<22/a.ImageBytes())) { // 32 MB of float64 a tensor
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			left := batch.Pixels()
-			right := rest[:len(left)]
-			rest = rest[len(left):]
-			torch.Tidy(func() torch.Tensor {
-				f(double(left, batch.Shape), double(right, batch.Shape))
-				return torch.Tensor{}
-			})
-		}
-		return nil
+		return steps(ctx, (a.N+size-1)/size, nil, func(i int) {
+			first, last := i*size, min((i+1)*size, a.N)
+			f(double(a.Slice(first, last)), double(b.Slice(first, last)))
+		})
 	})
 }
