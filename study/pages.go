@@ -15,7 +15,7 @@ import (
 
 // ReadResults reads the results of studies in dir, in the order of [Names], and judges their trends again.
 func ReadResults(dir string) (all []*Result, err error) {
-	for _, s := range studies() {
+	for _, s := range studies {
 		path := filepath.Join(dir, s.Name+".json")
 		if !exists(path) {
 			continue

@@ -41,7 +41,9 @@ func TestThePapersScaleMeasuresFIDAndIS(t *testing.T) {
 	assert.Equal(t, []float64{r.Values["fid"]}, results["table1"].labelled(t, "LIEBM-EM").values("FID"))
 	require.Len(t, r.Curve, 1, "FID is measured in the course of training")
 
-	p, err := NewPlan(sc, []Study{fig6()}, PlanOptions{Out: out})
+	fig6, err := Named("fig6")
+	require.NoError(t, err)
+	p, err := NewPlan(sc, []Study{fig6}, PlanOptions{Out: out})
 	require.NoError(t, err)
 	_, err = p.Run(t.Context(), Setup{})
 	assert.ErrorContains(t, err, "the paper's scale trains on a GPU, and the device is cpu")

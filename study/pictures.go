@@ -10,9 +10,9 @@ import (
 )
 
 // fig7Picture is t-SNE of the rows of fig7 side by side, for the first seed.
-func fig7Picture(ctx context.Context, w *work, f *folder) ([]Picture, error) {
+func fig7Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
 	var panels []Panel
-	for _, row := range fig7().rows {
+	for _, row := range s.rows {
 		c, seed, on := f.cell(row.variant), w.plan.seeds[0], row.variation
 		r, trained, err := c.read(seed)
 		if err != nil {
@@ -42,10 +42,10 @@ func fig7Picture(ctx context.Context, w *work, f *folder) ([]Picture, error) {
 
 // fig9Picture is a grid of unseen images above their reconstructions by the rows of fig9, for the first
 // seed. There is none unless both are trained.
-func fig9Picture(ctx context.Context, w *work, f *folder) ([]Picture, error) {
+func fig9Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
 	const n = 16
 	var rows []*data.Set
-	for _, row := range fig9().rows {
+	for _, row := range s.rows {
 		c, seed := f.cell(row.variant), w.plan.seeds[0]
 		if r, trained, err := c.read(seed); !trained || r.Diverged != "" || err != nil {
 			return nil, err

@@ -7,17 +7,10 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// studies are the paper's tables and figures, with its figures. A row of another method has no cell.
+// studies are the paper's tables and figures, with its figures. A row of another method has no variant.
 // Rows of other methods are those that use an energy, and what the paper compares itself with most.
-func studies() []Study {
-	return []Study{
-		table1(), table2(), table3(), table4(), table5(), table6(), table7(), table8(), table9(), table10(), table11(), table12(),
-		fig6(), fig7(), fig8(), fig9(), precisionStudy(),
-	}
-}
-
-func table1() Study {
-	return Study{Name: "table1", Title: "Generative performance on CIFAR-10 (Table 1)", data: "cifar10",
+var studies = []Study{
+	{Name: "table1", Title: "Generative performance on CIFAR-10 (Table 1)", data: "cifar10",
 		published: []string{"NFE", "FID", "IS"}, ours: []quantity{nfe, distance, inceptionScore},
 		rows: []row{
 			{label: "VAEBM", figures: []string{"16", "12.19", "8.43"}},
@@ -34,16 +27,8 @@ func table1() Study {
 		},
 		claims: []claim{refinement("em"), refinement("erm"),
 			{text: "on data of many classes EM is better than ERM", better: reading{"em", "fd"}, worse: reading{"erm", "fd"}}},
-	}
-}
-
-// refinement is the claim that the chain improves on G alone.
-func refinement(variant string) claim {
-	return claim{text: "MCMC refinement improves on G alone (" + variantNamed(variant).label + ")", better: reading{variant, "fd"}, worse: reading{variant, "fd_no_mcmc"}}
-}
-
-func table2() Study {
-	return Study{Name: "table2", Title: "Generative performance on CelebA 64 (Table 2)", data: "celeba64",
+	},
+	{Name: "table2", Title: "Generative performance on CelebA 64 (Table 2)", data: "celeba64",
 		published: []string{"FID"}, ours: []quantity{distance},
 		rows: []row{
 			{label: "DRL", figures: []string{"5.98"}}, {label: "VAEBM", figures: []string{"5.31"}}, {label: "CLEL", figures: []string{"8.34"}},
@@ -52,11 +37,8 @@ func table2() Study {
 			{label: "LIEBM-ERM", figures: []string{"2.97"}, variant: "erm-linear"},
 		},
 		Note: "The paper's models of CelebA have a learnable linear F; so have these.",
-	}
-}
-
-func table3() Study {
-	return Study{Name: "table3", Title: "Generative performance on CelebA-HQ 256 (Table 3)", data: "celebahq256",
+	},
+	{Name: "table3", Title: "Generative performance on CelebA-HQ 256 (Table 3)", data: "celebahq256",
 		published: []string{"FID"}, ours: []quantity{distance},
 		rows: []row{
 			{label: "VAEBM", figures: []string{"20.38"}}, {label: "Dual-MCMC", figures: []string{"15.89"}}, {label: "CDRL", figures: []string{"10.74"}},
@@ -65,11 +47,8 @@ func table3() Study {
 			{label: "LIEBM-ERM", figures: []string{"8.76"}, variant: "erm-linear"},
 		},
 		Note: "The paper's models of CelebA-HQ have a learnable linear F; so have these.",
-	}
-}
-
-func table4() Study {
-	return Study{Name: "table4", Title: "Generative performance on ImageNet 32 (Table 4)", data: "imagenet32",
+	},
+	{Name: "table4", Title: "Generative performance on ImageNet 32 (Table 4)", data: "imagenet32",
 		published: []string{"FID"}, ours: []quantity{distance},
 		rows: []row{
 			{label: "CF-EBM", figures: []string{"26.31"}}, {label: "CLEL-Large", figures: []string{"15.47"}}, {label: "CDRL", figures: []string{"9.35"}},
@@ -77,11 +56,8 @@ func table4() Study {
 			{label: "LIEBM-EM", figures: []string{"4.54"}, variant: "em"},
 			{label: "LIEBM-ERM", figures: []string{"4.98"}, variant: "erm"},
 		},
-	}
-}
-
-func table5() Study {
-	return Study{Name: "table5", Title: "Inference time and FID on CIFAR-10 (Table 5)", data: "cifar10",
+	},
+	{Name: "table5", Title: "Inference time and FID on CIFAR-10 (Table 5)", data: "cifar10",
 		published: []string{"seconds", "FID", "GPU"}, ours: []quantity{seconds, distance},
 		rows: []row{
 			{label: "DDPM", figures: []string{"80.5", "3.17", "V100"}}, {label: "VAEBM", figures: []string{"8.79", "12.19", "V100"}},
@@ -91,11 +67,8 @@ func table5() Study {
 			{label: "LIEBM", figures: []string{"1.24", "4.26", "RTX 2080 Ti"}, variant: "em"},
 		},
 		Note: "The paper does not say for how many images its seconds are; ours are for one, drawn in batches of 250.",
-	}
-}
-
-func table6() Study {
-	return Study{Name: "table6", Title: "AUROC with CIFAR-10 as in-distribution (Table 6)", data: "cifar10",
+	},
+	{Name: "table6", Title: "AUROC with CIFAR-10 as in-distribution (Table 6)", data: "cifar10",
 		published: []string{"SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{areas},
 		rows: []row{
 			{label: "CLEL", figures: []string{"0.98", "–", "0.72", "0.77"}}, {label: "Dual-MCMC", figures: []string{"0.62", "0.32", "0.54", "0.59"}},
@@ -106,11 +79,8 @@ func table6() Study {
 			{label: "LIEBM-ERM", figures: []string{"0.95", "0.96", "0.82", "0.75"}, variant: "erm"},
 		},
 		claims: []claim{{text: "s(x) of Eq. 15 tells constant images apart better than F(f(x)) alone", better: reading{"em", "auroc/constant"}, worse: reading{"em", "auroc_energy/constant"}}},
-	}
-}
-
-func table7() Study {
-	return Study{Name: "table7", Title: "AUROC with ImageNet 32 as in-distribution (Table 7)", data: "imagenet32",
+	},
+	{Name: "table7", Title: "AUROC with ImageNet 32 as in-distribution (Table 7)", data: "imagenet32",
 		published: []string{"SVHN", "Constant", "FMNIST", "CelebA"}, ours: []quantity{areas},
 		rows: []row{
 			{label: "CLEL", figures: []string{"0.96", "0.83", "0.54", "0.74"}}, {label: "NAE", figures: []string{"0.985", "0.97", "0.994", "0.95"}},
@@ -119,11 +89,8 @@ func table7() Study {
 			{label: "LIEBM-ERM, F(f(x)) alone", figures: []string{"0.99", "0.93", "0.35", "0.45"}, variant: "erm", variation: "energy"},
 			{label: "LIEBM-ERM", figures: []string{"0.985", "0.99", "0.868", "0.54"}, variant: "erm"},
 		},
-	}
-}
-
-func table8() Study {
-	return Study{Name: "table8", Title: "Zero-shot image restoration (Table 8)", data: "celebahq256",
+	},
+	{Name: "table8", Title: "Zero-shot image restoration (Table 8)", data: "celebahq256",
 		published: []string{"colorization PSNR", "SSIM", "8× SR PSNR", "8× SR SSIM"}, ours: []quantity{restoration},
 		rows: []row{
 			{label: "G(m⁰)", figures: []string{"20.64", "0.66", "22.62", "0.67"}, variant: "erm", variation: "/start"},
@@ -135,11 +102,8 @@ func table8() Study {
 			{text: "refining Y improves it further", better: reading{"erm", "psnr/sr8/restored"}, worse: reading{"erm", "psnr/sr8/refined"}},
 		},
 		Note: "On the last 100 unseen images, which our settings of the chains were not chosen on; SSIM with Wang's Gaussian window. The paper gives neither the number of images nor the settings.",
-	}
-}
-
-func table9() Study {
-	return Study{Name: "table9", Title: "AUROC under different settings (Table 9)", data: "cifar10",
+	},
+	{Name: "table9", Title: "AUROC under different settings (Table 9)", data: "cifar10",
 		published: []string{"SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{areas},
 		rows: []row{
 			{label: "EM w/o pretrain", figures: []string{"0.97", "0.997", "0.75", "0.71"}, variant: "em-no-pretrain"},
@@ -154,11 +118,8 @@ func table9() Study {
 			{text: "an encoder that learns along is best against constant images", better: reading{"em-no-pretrain", "auroc/constant"}, worse: reading{"em", "auroc/constant"}},
 			{text: "s(x) of Eq. 15 tells constant images apart better than F(f(x)) alone", better: reading{"em", "auroc/constant"}, worse: reading{"em", "auroc_energy/constant"}},
 		},
-	}
-}
-
-func table10() Study {
-	return Study{Name: "table10", Title: "Self-supervised targets of the encoder (Table 10)", data: "cifar10",
+	},
+	{Name: "table10", Title: "Self-supervised targets of the encoder (Table 10)", data: "cifar10",
 		published: []string{"FID", "SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{distance, areas},
 		rows: []row{
 			{label: "BYOL", figures: []string{"5.23", "0.96", "0.98", "0.85", "0.81"}, variant: "em-byol"},
@@ -170,11 +131,8 @@ func table10() Study {
 			{text: "SimCLR generates better than W-MSE", better: reading{"em", "fd"}, worse: reading{"em-wmse", "fd"}},
 		},
 		Note: "The paper heads the third area FMNIST; its SimCLR row repeats Table 9's CIFAR-100 column, so the heading is taken for a slip.",
-	}
-}
-
-func table11() Study {
-	return Study{Name: "table11", Title: "Reconstruction, mean squared error per pixel (Table 11)", data: "cifar10",
+	},
+	{Name: "table11", Title: "Reconstruction, mean squared error per pixel (Table 11)", data: "cifar10",
 		published: []string{"CIFAR-10", "CelebA 64"}, ours: []quantity{reconstruction},
 		rows: []row{
 			{label: "Divergence Triangle", figures: []string{"0.028", "0.030"}},
@@ -190,11 +148,9 @@ func table11() Study {
 			{text: "ERM reconstructs better than the same without latents", better: reading{"erm", "mse"}, worse: reading{"none-erm", "mse"}},
 		},
 		Note: "Errors in the training range [−1, 1], and in [0, 1]; on unseen test images, by G(μ(x)) of q, without a chain.",
-	}
-}
-
-func fig6() Study {
-	return Study{Name: "fig6", Title: "Distance during training, by variant (Fig. 6)", data: "cifar10", ours: []quantity{distance},
+	},
+	{Name: "table12", Title: "Hyper-parameters for each data set (Table 12)", data: "cifar10", text: hyperparameterTable},
+	{Name: "fig6", Title: "Distance during training, by variant (Fig. 6)", data: "cifar10", ours: []quantity{distance},
 		rows: []row{
 			{label: "EBM without latents", variant: "none"}, {label: "EBM without latents, ERM", variant: "none-erm"}, {label: "EM w/o pretrain", variant: "em-no-pretrain"},
 			{label: "EM w/o Aug", variant: "em-no-aug"}, {label: "EM w/o MCMC", variant: "em", variation: "no_mcmc"}, {label: "EM", variant: "em"},
@@ -212,12 +168,9 @@ func fig6() Study {
 			{text: "EM ends ahead of ERM", better: reading{"em", "fd"}, worse: reading{"erm", "fd"}},
 		},
 		Note: "The paper prints the curves without numbers. Ours show G alone, 2,000 samples; the table's figures are of 10,000 samples at the end.",
-	}
-}
-
-// fig7 shows features of f and h as Fig. 1 and 7 do.
-func fig7() Study {
-	return Study{Name: "fig7", Title: "Features of the energy and of the encoder (Fig. 1 and 7)", data: "cifar10", ours: []quantity{accuracy},
+	},
+	// This shows features of f and h as Fig. 1 and 7 do.
+	{Name: "fig7", Title: "Features of the energy and of the encoder (Fig. 1 and 7)", data: "cifar10", ours: []quantity{accuracy},
 		rows: []row{
 			{label: "h, pretrained", variant: "em", variation: "h"}, {label: "h, learnt along", variant: "em-no-pretrain", variation: "h"},
 			{label: "f, EBM without latents", variant: "none", variation: "f"}, {label: "f, EM", variant: "em", variation: "f"},
@@ -228,11 +181,8 @@ func fig7() Study {
 		},
 		Note:     "Accuracies on the test split of a linear probe and of 5-NN, W-MSE's protocol, on features before the heads. The paper prints its own above the pictures only.",
 		pictures: fig7Picture,
-	}
-}
-
-func fig8() Study {
-	return Study{Name: "fig8", Title: "Choices of V and forms of the energy (Fig. 8)", data: "cifar10", ours: []quantity{distance},
+	},
+	{Name: "fig8", Title: "Choices of V and forms of the energy (Fig. 8)", data: "cifar10", ours: []quantity{distance},
 		rows: []row{
 			{label: "cosine, V augments", variant: "em"}, {label: "cosine, V adds noise", variant: "em-noise"},
 			{label: "Gaussian", variant: "em-gaussian"}, {label: "CEBM", variant: "em-cebm"},
@@ -244,26 +194,25 @@ func fig8() Study {
 			{text: "the cosine posterior is better than CEBM", better: reading{"em", "fd"}, worse: reading{"em-cebm", "fd"}},
 		},
 		Note: "The paper prints the curves without numbers.",
-	}
-}
-
-// fig9 shows reconstructions by q of Eq. 26 and by q of the ELBO.
-func fig9() Study {
-	return Study{Name: "fig9", Title: "Reconstruction with different training losses of q (Fig. 9)", data: "cifar10", ours: []quantity{reconstruction},
+	},
+	// This shows reconstructions by q of Eq. 26 and by q of the ELBO.
+	{Name: "fig9", Title: "Reconstruction with different training losses of q (Fig. 9)", data: "cifar10", ours: []quantity{reconstruction},
 		rows: []row{
 			{label: "Eq. 26 over EM", variant: "em-q"}, {label: "ELBO (ERM)", variant: "erm"},
 		},
 		claims: []claim{{text: "the ELBO is closer by pixels, which Eq. 26 does not ask for", better: reading{"erm", "mse"}, worse: reading{"em-q", "mse"}}},
 		Note:   "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO.", pictures: fig9Picture,
-	}
-}
-
-// precisionStudy is no table of the paper: it shows that chains in bfloat16 cost no quality.
-func precisionStudy() Study {
-	return Study{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance},
+	},
+	// No table of the paper: this shows that chains in bfloat16 cost no quality.
+	{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance},
 		rows:   []row{{label: "EM, float32", variant: "em"}, {label: "EM, bfloat16 chains", variant: "em-bfloat16"}},
 		curves: []string{"em", "em-bfloat16"},
-	}
+	},
+}
+
+// refinement is the claim that the chain improves on G alone.
+func refinement(variant string) claim {
+	return claim{text: "MCMC refinement improves on G alone (" + variantNamed(variant).label + ")", better: reading{variant, "fd"}, worse: reading{variant, "fd_no_mcmc"}}
 }
 
 // hyperparameters are the rows of Table 12: as published for CIFAR-10, ImageNet 32, CelebA 64 and
@@ -306,36 +255,32 @@ func rates(o train.OptimConfig) string {
 
 func millions(n int) string { return fmt.Sprintf("%.1fM", float64(n)/1e6) }
 
-// table12 lays the presets beside the published hyper-parameters; nothing is trained.
-func table12() Study {
-	s := Study{Name: "table12", Title: "Hyper-parameters for each data set (Table 12)", data: "cifar10"}
-	s.text = func() (string, error) {
-		presets := []string{"cifar10-em", "imagenet32-em", "celeba64-em", "celebahq256-em"}
-		var b strings.Builder
-		fmt.Fprintf(&b, "| |")
-		var configs []train.Config
-		var costs []*train.Cost
-		for _, name := range presets {
-			c, err := train.Preset(name)
-			if err != nil {
-				return "", err
-			}
-			p, err := train.CountCost(c, train.EncoderFor(c))
-			if err != nil {
-				return "", err
-			}
-			configs, costs = append(configs, c), append(costs, p)
-			fmt.Fprintf(&b, " published | %s |", name)
+// hyperparameterTable is the page of Table 12: the presets beside the published hyper-parameters.
+func hyperparameterTable() (string, error) {
+	presets := []string{"cifar10-em", "imagenet32-em", "celeba64-em", "celebahq256-em"}
+	var b strings.Builder
+	fmt.Fprintf(&b, "| |")
+	var configs []train.Config
+	var costs []*train.Cost
+	for _, name := range presets {
+		c, err := train.Preset(name)
+		if err != nil {
+			return "", err
 		}
-		fmt.Fprintf(&b, "\n|%s\n", strings.Repeat("---|", 1+2*len(presets)))
-		for _, h := range hyperparameters {
-			fmt.Fprintf(&b, "| %s |", h.name)
-			for i := range presets {
-				fmt.Fprintf(&b, " %s | %s |", h.published[i], h.ours(configs[i], costs[i]))
-			}
-			fmt.Fprintln(&b)
+		p, err := train.CountCost(c, train.EncoderFor(c))
+		if err != nil {
+			return "", err
 		}
-		return b.String(), nil
+		configs, costs = append(configs, c), append(costs, p)
+		fmt.Fprintf(&b, " published | %s |", name)
 	}
-	return s
+	fmt.Fprintf(&b, "\n|%s\n", strings.Repeat("---|", 1+2*len(presets)))
+	for _, h := range hyperparameters {
+		fmt.Fprintf(&b, "| %s |", h.name)
+		for i := range presets {
+			fmt.Fprintf(&b, " %s | %s |", h.published[i], h.ours(configs[i], costs[i]))
+		}
+		fmt.Fprintln(&b)
+	}
+	return b.String(), nil
 }

@@ -72,7 +72,7 @@ func (w *work) result(ctx context.Context, s Study) (*Result, error) {
 	r := s.lay(w.plan.scale, cells)
 	r.Command, r.Setting, r.Versions = w.plan.command(s), w.plan.scale.setting(len(w.plan.seeds)), w.versions()
 	if s.pictures != nil {
-		if r.Pictures, err = s.pictures(ctx, w, f); err != nil {
+		if r.Pictures, err = s.pictures(ctx, w, s, f); err != nil {
 			return nil, err
 		}
 	}

@@ -24,7 +24,7 @@ type Study struct {
 	curves    []string // variants whose distance in the course of training is drawn
 
 	// pictures draws beside the results; nil: there is nothing to draw.
-	pictures func(ctx context.Context, w *work, f *folder) ([]Picture, error)
+	pictures func(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error)
 
 	// text makes the whole page of a study that trains nothing; nil: the page is a table of rows.
 	text func() (string, error)
@@ -44,7 +44,7 @@ type row struct {
 
 // Names lists the studies that [Named] knows.
 func Names() (names []string) {
-	for _, s := range studies() {
+	for _, s := range studies {
 		names = append(names, s.Name)
 	}
 	return names
@@ -52,9 +52,8 @@ func Names() (names []string) {
 
 // Named returns a study by name: table1 to table12, fig6 to fig9, or bfloat16.
 func Named(name string) (Study, error) {
-	all := studies()
-	if i := slices.IndexFunc(all, func(s Study) bool { return s.Name == name }); i >= 0 {
-		return all[i], nil
+	if i := slices.IndexFunc(studies, func(s Study) bool { return s.Name == name }); i >= 0 {
+		return studies[i], nil
 	}
 	return Study{}, fmt.Errorf("no study is called %q: %sthere are %s", name, config.Guess(name, Names()), strings.Join(Names(), ", "))
 }
