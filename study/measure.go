@@ -35,25 +35,16 @@ func readings(records []eval.Record) eval.Values {
 	return values
 }
 
-// measure makes the measurements of a trained model that the plan needs and its folder lacks.
+// measure makes the measurements of a trained model that the plan needs and its folder lacks, and keeps
+// their records in the folder.
 func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
 	old, err := eval.ReadRecords(filepath.Join(c.dir(seed), ResultsFile))
-	if err != nil {
+	lacking := slices.DeleteFunc(slices.Clone(c.needs), func(what measurement) bool {
+		return slices.ContainsFunc(old, func(r eval.Record) bool { return r.Settings[studyKey] == string(what) })
+	})
+	if err != nil || len(lacking) == 0 {
 		return err
 	}
-	for _, what := range c.needs {
-		if slices.ContainsFunc(old, func(r eval.Record) bool { return r.Settings[studyKey] == string(what) }) {
-			continue
-		}
-		if err := w.assess(ctx, c, seed, what); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// assess makes one measurement of a model, and keeps its records in the run folder.
-func (w *work) assess(ctx context.Context, c *cell, seed uint64, what measurement) error {
 	m, err := w.open(c, seed)
 	if err != nil {
 		return err
@@ -62,14 +53,19 @@ func (w *work) assess(ctx context.Context, c *cell, seed uint64, what measuremen
 	assess := map[measurement]func(context.Context, *cell, *train.Model) ([]*eval.Record, error){
 		ofSamples: w.assessSamples, ofReconstruction: w.assessReconstruction, ofRestoration: w.assessRestoration, ofProbes: w.assessProbes,
 	}
-	records, err := assess[what](ctx, c, m)
-	if err != nil {
-		return err
+	for _, what := range lacking {
+		records, err := assess[what](ctx, c, m)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			r.Settings[studyKey] = string(what)
+		}
+		if err := Keep(c.dir(seed), records...); err != nil {
+			return err
+		}
 	}
-	for _, r := range records {
-		r.Settings[studyKey] = string(what)
-	}
-	return Keep(c.dir(seed), records...)
+	return nil
 }
 
 // assessSamples measures what a model draws and, at 32×32 pixels, which images it takes for its own.
