@@ -12,11 +12,15 @@ type Histogram struct {
 	Counts map[string][]int `json:"counts"` // by kind: one number fewer than edges
 }
 
-// NewHistogram counts finite numbers by kind in bins of equal width over their common range.
-func NewHistogram(numbers map[string][]float64, bins int) *Histogram {
+// NewHistogram counts numbers by kind in bins of equal width over their common range. It returns an error if a number is
+// infinite or NaN.
+func NewHistogram(numbers map[string][]float64, bins int) (*Histogram, error) {
 	lo, hi := math.Inf(1), math.Inf(-1)
 	for _, list := range numbers {
 		lo, hi = min(lo, slices.Min(list)), max(hi, slices.Max(list))
+	}
+	if width := hi - lo; math.IsInf(width, 0) || math.IsNaN(width) {
+		return nil, fmt.Errorf("a histogram of numbers from %v to %v: all must be finite", lo, hi)
 	}
 	h := &Histogram{Counts: map[string][]int{}}
 	for i := range bins + 1 {
@@ -29,7 +33,7 @@ func NewHistogram(numbers map[string][]float64, bins int) *Histogram {
 		}
 		h.Counts[kind] = counts
 	}
-	return h
+	return h, nil
 }
 
 // Check returns an error unless the edges ascend by steps that a plot can show and each kind has a count

@@ -10,14 +10,14 @@ import (
 
 // EncoderConfig is the shape of h.
 type EncoderConfig struct {
-	Channels  int       `yaml:"channels"`   // of the images: 1 or 3
-	Stem      string    `yaml:"stem"`       // "small": 3×3 stride 1 (32 pixels); "medium": the same and a max-pool (64); "large": 7×7 stride 2 and a max-pool (256)
-	Widths    []int     `yaml:"widths"`     // channels of each stage; ResNet-18 has 64, 128, 256, 512
-	Blocks    []int     `yaml:"blocks"`     // blocks of each stage; ResNet-18 has 2, 2, 2, 2
-	HeadDim   int       `yaml:"head_dim"`   // hidden width of the head: 1024
-	LatentDim int       `yaml:"latent_dim"` // d_z: 64
-	Mean      []float64 `yaml:"mean"`       // of each channel of images in [0,1]; empty: that of the images of pretraining, or ½ without pretraining
-	Std       []float64 `yaml:"std"`        // their standard deviation; empty: as for mean, or ¼
+	Channels  int       `yaml:"channels" min:"1"`   // of the images: 1 or 3
+	Stem      string    `yaml:"stem"`               // "small": 3×3 stride 1 (32 pixels); "medium": the same and a max-pool (64); "large": 7×7 stride 2 and a max-pool (256)
+	Widths    []int     `yaml:"widths" min:"1"`     // channels of each stage; ResNet-18 has 64, 128, 256, 512
+	Blocks    []int     `yaml:"blocks" min:"1"`     // blocks of each stage; ResNet-18 has 2, 2, 2, 2
+	HeadDim   int       `yaml:"head_dim" min:"1"`   // hidden width of the head: 1024
+	LatentDim int       `yaml:"latent_dim" min:"1"` // d_z: 64
+	Mean      []float64 `yaml:"mean"`               // of each channel of images in [0,1]; empty: that of the images of pretraining, or ½ without pretraining
+	Std       []float64 `yaml:"std" min:"1e-9"`     // their standard deviation; empty: as for mean, or ¼
 }
 
 // Encoder is h, a ResNet of basic blocks (He et al. 2016) with the head Linear–BN–ReLU–Linear, as

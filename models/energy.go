@@ -7,16 +7,16 @@ import (
 
 // EnergyConfig is the shape of E.
 type EnergyConfig struct {
-	Channels     int     `yaml:"channels"`      // of the images: 1 or 3
-	Widths       []int   `yaml:"widths"`        // output channels of each block (Table 12)
-	Downs        []bool  `yaml:"downs"`         // whether each block halves the image
-	FeatureDim   int     `yaml:"feature_dim"`   // of f(x): 512; 0: f(x) is the pooled output of the last block, as in Dual-MCMC
-	HeadDim      int     `yaml:"head_dim"`      // hidden width of g: 1024, as in the SSL head
-	LatentDim    int     `yaml:"latent_dim"`    // d_z, of z: 64
-	Bias         bool    `yaml:"bias"`          // biases in f; the paper's networks have none
-	SpectralNorm bool    `yaml:"spectral_norm"` // on every conv and linear layer of E
-	LinearF      bool    `yaml:"linear_f"`      // F is a learnable linear map instead of −½‖f‖²
-	Gamma        float64 `yaml:"gamma"`         // γ of Eq. 7: weight of the cosine; 0.01 (Table 12)
+	Channels     int     `yaml:"channels" min:"1"` // of the images: 1 or 3
+	Widths       []int   `yaml:"widths" min:"1"`   // output channels of each block (Table 12)
+	Downs        []bool  `yaml:"downs"`            // whether each block halves the image
+	FeatureDim   int     `yaml:"feature_dim"`      // of f(x): 512; 0: f(x) is the pooled output of the last block, as in Dual-MCMC
+	HeadDim      int     `yaml:"head_dim"`         // hidden width of g: 1024, as in the SSL head
+	LatentDim    int     `yaml:"latent_dim"`       // d_z, of z: 64
+	Bias         bool    `yaml:"bias"`             // biases in f; the paper's networks have none
+	SpectralNorm bool    `yaml:"spectral_norm"`    // on every conv and linear layer of E
+	LinearF      bool    `yaml:"linear_f"`         // F is a learnable linear map instead of −½‖f‖²
+	Gamma        float64 `yaml:"gamma"`            // γ of Eq. 7: weight of the cosine; 0.01 (Table 12)
 
 	Posterior Posterior `yaml:"posterior"` // log p(z|x): cosine (Eq. 7), gaussian, cebm (Fig. 8), or none
 }

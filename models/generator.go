@@ -31,13 +31,13 @@ func (r Range) ToUnit(x torch.Tensor) torch.Tensor {
 
 // GeneratorConfig is the shape of G.
 type GeneratorConfig struct {
-	Channels  int   `yaml:"channels"`   // of the images: 1 or 3
-	LatentDim int   `yaml:"latent_dim"` // d_m, of m: 128
-	Widths    []int `yaml:"widths"`     // channels at 4×4, then after each block; each block doubles the image
+	Channels  int   `yaml:"channels" min:"1"`   // of the images: 1 or 3
+	LatentDim int   `yaml:"latent_dim" min:"1"` // d_m, of m: 128
+	Widths    []int `yaml:"widths" min:"1"`     // channels at 4×4, then after each block; each block doubles the image
 }
 
 // Size is the height and width of the images that G makes.
-func (c GeneratorConfig) Size() int { return 4 << (len(c.Widths) - 1) }
+func (c GeneratorConfig) Size() int { return 4 << max(0, len(c.Widths)-1) }
 
 // Generator is G: m → x, which starts the chains (Table 12). The names of its fields, in this order, are those of
 // the weights.

@@ -34,8 +34,8 @@ func (c EnergyConfig) Validate() error {
 	default:
 		return fmt.Errorf("energy.posterior is %q: give cosine, gaussian, cebm or none", c.Posterior)
 	}
-	if c.FeatureDim < 0 {
-		return fmt.Errorf("energy.feature_dim is %d: give 0 (f is the pooled output of the last block) or more, such as 512", c.FeatureDim)
+	if c.Posterior != NoLatent && (c.HeadDim < 1 || c.LatentDim < 1) {
+		return fmt.Errorf("energy.head_dim is %d and latent_dim %d: use widths above 0, such as 1024 and 64", c.HeadDim, c.LatentDim)
 	}
 	if math.IsNaN(c.Gamma) || math.IsInf(c.Gamma, 0) || c.Gamma < 0 {
 		return fmt.Errorf("energy.gamma is %v: give a weight of 0 or more, such as 0.01", c.Gamma)

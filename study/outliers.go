@@ -98,7 +98,9 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 			}
 		}
 	}
-	r.Histogram = eval.NewHistogram(histogram, 60)
+	if r.Histogram, err = eval.NewHistogram(histogram, 60); err != nil {
+		return nil, fmt.Errorf("scores with gamma %v: %w", o.Gamma, err)
+	}
 	return r, nil
 }
 

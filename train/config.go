@@ -12,10 +12,10 @@ import (
 
 // DataConfig names the data of a run.
 type DataConfig struct {
-	Name  string       `yaml:"name"`  // fmnist, mnist, cifar10, cifar100, or any name for the data at path
-	Path  string       `yaml:"path"`  // file or folder; empty: where the named data set is usually installed
-	Size  int          `yaml:"size"`  // pixels; 28 is padded to 32 with zeros
-	Range models.Range `yaml:"range"` // of pixels in the networks (Table 12)
+	Name  string       `yaml:"name"`         // fmnist, mnist, cifar10, cifar100, or any name for the data at path
+	Path  string       `yaml:"path"`         // file or folder; empty: where the named data set is usually installed
+	Size  int          `yaml:"size" min:"1"` // pixels; 28 is padded to 32 with zeros
+	Range models.Range `yaml:"range"`        // of pixels in the networks (Table 12)
 }
 
 // OptimConfig is one network's Adam and its learning rate.
@@ -43,20 +43,20 @@ type Config struct {
 	Data        DataConfig             `yaml:"data"`
 	Energy      models.EnergyConfig    `yaml:"energy"`
 	Generator   models.GeneratorConfig `yaml:"generator"`
-	Inference   models.InferenceConfig `yaml:"inference"`   // q; read by target erm and by TrainInference
-	Views       data.Augment           `yaml:"views"`       // V of Sec. 3.1
-	Target      string                 `yaml:"target"`      // of G: em, chains on E(x) (Eq. 9); ejm, chains on E(x,h(x)) (Eq. 10); erm, em and the data (Eq. 11)
-	EMAfter     int                    `yaml:"em_after"`    // step at which ejm becomes em; 0: never
-	Encoder     string                 `yaml:"encoder"`     // h: pretrained (frozen), or joint (trained along, as in CLEL)
-	Temperature float64                `yaml:"temperature"` // τ of the joint encoder's NT-Xent; 0.5
+	Inference   models.InferenceConfig `yaml:"inference"`          // q; read by target erm and by TrainInference
+	Views       data.Augment           `yaml:"views"`              // V of Sec. 3.1
+	Target      string                 `yaml:"target"`             // of G: em, chains on E(x) (Eq. 9); ejm, chains on E(x,h(x)) (Eq. 10); erm, em and the data (Eq. 11)
+	EMAfter     int                    `yaml:"em_after" max:"1e9"` // step at which ejm becomes em; 0: never
+	Encoder     string                 `yaml:"encoder"`            // h: pretrained (frozen), or joint (trained along, as in CLEL)
+	Temperature float64                `yaml:"temperature"`        // τ of the joint encoder's NT-Xent; 0.5
 	Chain       mcmc.Langevin          `yaml:"chain"`
-	ReplaceProb float64                `yaml:"replace_prob"` // p, chance that a negative sample starts as a view of itself; 0.1
-	Tau2        float64                `yaml:"tau2"`         // τ², variance of p_g(x|m) (Eq. 8); ½
-	Omega1      float64                `yaml:"omega1"`       // ω₁, weight of Eq. 8 (Table 12); 0 with erm: a VAE
-	Omega2      float64                `yaml:"omega2"`       // ω₂, weight of Eq. 14 in erm (Table 12)
-	Rho         float64                `yaml:"rho"`          // ρ of Eq. 13; 1, and 50 on CelebA-HQ (Table 12)
-	Batch       int                    `yaml:"batch"`        // images per step; 256 (Table 12)
-	Steps       int                    `yaml:"steps"`        // of Algorithm 1
+	ReplaceProb float64                `yaml:"replace_prob"`            // p, chance that a negative sample starts as a view of itself; 0.1
+	Tau2        float64                `yaml:"tau2"`                    // τ², variance of p_g(x|m) (Eq. 8); ½
+	Omega1      float64                `yaml:"omega1"`                  // ω₁, weight of Eq. 8 (Table 12); 0 with erm: a VAE
+	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 in erm (Table 12)
+	Rho         float64                `yaml:"rho"`                     // ρ of Eq. 13; 1, and 50 on CelebA-HQ (Table 12)
+	Batch       int                    `yaml:"batch" min:"2"`           // images per step; 256 (Table 12)
+	Steps       int                    `yaml:"steps" min:"1" max:"1e9"` // of Algorithm 1
 	OptE        OptimConfig            `yaml:"opt_e"`
 	OptG        OptimConfig            `yaml:"opt_g"`
 	OptQ        OptimConfig            `yaml:"opt_q"` // of target erm and of TrainInference
@@ -69,10 +69,10 @@ type Config struct {
 
 // LogConfig is how often a run records itself: every so many steps.
 type LogConfig struct {
-	Metrics    int `yaml:"metrics"`    // a line of metrics.jsonl
-	Samples    int `yaml:"samples"`    // a grid of samples
-	Checkpoint int `yaml:"checkpoint"` // a checkpoint
-	Keep       int `yaml:"keep"`       // number of checkpoints to keep
+	Metrics    int `yaml:"metrics" min:"1" max:"1e9"`    // a line of metrics.jsonl
+	Samples    int `yaml:"samples" min:"1" max:"1e9"`    // a grid of samples
+	Checkpoint int `yaml:"checkpoint" min:"1" max:"1e9"` // a checkpoint
+	Keep       int `yaml:"keep" min:"1" max:"1e9"`       // number of checkpoints to keep
 }
 
 // The choices of Config.Target.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -24,16 +25,16 @@ type SSLConfig struct {
 	Seed        uint64               `yaml:"seed"`   // of weights, data order, views
 	Data        DataConfig           `yaml:"data"`
 	Encoder     models.EncoderConfig `yaml:"encoder"`
-	Views       data.Augment         `yaml:"views"`       // V, the distribution of both views of a pair
-	Target      string               `yaml:"target"`      // simclr, byol or wmse (Table 10)
-	Temperature float64              `yaml:"temperature"` // simclr: τ of NT-Xent, 0.5
-	Tau         float64              `yaml:"tau"`         // byol: first τ of the target's average, which rises to 1; 0.99
-	Whiten      int                  `yaml:"whiten"`      // wmse: images per whitened sub-batch; 128
-	Batch       int                  `yaml:"batch"`       // pairs per step; 512, 256 for wmse
-	Steps       int                  `yaml:"steps"`
-	Optim       OptimConfig          `yaml:"optim"`   // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
-	WarmUp      int                  `yaml:"warm_up"` // steps of linear warm-up; 500
-	Drops       []int                `yaml:"drops"`   // steps before the end at which the rate is multiplied by 0.2: 50 and 25 epochs
+	Views       data.Augment         `yaml:"views"`         // V, the distribution of both views of a pair
+	Target      string               `yaml:"target"`        // simclr, byol or wmse (Table 10)
+	Temperature float64              `yaml:"temperature"`   // simclr: τ of NT-Xent, 0.5
+	Tau         float64              `yaml:"tau"`           // byol: first τ of the target's average, which rises to 1; 0.99
+	Whiten      int                  `yaml:"whiten"`        // wmse: images per whitened sub-batch; 128
+	Batch       int                  `yaml:"batch" min:"2"` // pairs per step; 512, 256 for wmse
+	Steps       int                  `yaml:"steps" min:"1" max:"1e9"`
+	Optim       OptimConfig          `yaml:"optim"`             // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
+	WarmUp      int                  `yaml:"warm_up" max:"1e9"` // steps of linear warm-up; 500
+	Drops       []int                `yaml:"drops" max:"1e9"`   // steps before the end at which the rate is multiplied by 0.2: 50 and 25 epochs
 	Log         LogConfig            `yaml:"log"`
 }
 
@@ -99,14 +100,15 @@ func fashionSSL(target string) SSLConfig {
 
 // Validate returns an error that names every setting that is invalid or contradicts another one.
 func (c SSLConfig) Validate() error {
+	if err := config.Bounds(c); err != nil {
+		return err
+	}
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {
 		if wrong {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	bad(c.Batch < 2, "batch is %d: a contrast needs at least 2 images", c.Batch)
-	bad(c.Steps < 1, "steps is %d: give at least 1", c.Steps)
 	bad(c.Target != SimCLR && c.Target != BYOL && c.Target != WMSE, "target is %q: give simclr, byol or wmse", c.Target)
 	bad(c.Target == SimCLR && !positive(c.Temperature), "temperature is %v: give one above 0, such as 0.5", c.Temperature)
 	bad(c.Target == BYOL && !(c.Tau >= 0 && c.Tau <= 1), "tau is %v: give a decay from 0 to 1, such as 0.99", c.Tau)
@@ -114,7 +116,6 @@ func (c SSLConfig) Validate() error {
 		"whiten is %d, batch %d and encoder.latent_dim %d: wmse needs sub-batches larger than the latent that divide the batch", c.Whiten, c.Batch, c.Encoder.LatentDim)
 	c.Optim.check("optim", bad)
 	checkRange(c.Data.Range, bad)
-	c.Log.check(bad)
 	if err := c.Views.Validate(); err != nil {
 		errs = append(errs, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/models"
 )
 
@@ -17,8 +18,6 @@ func (c Config) Validate() error {
 		}
 	}
 	c.shapes(bad)
-	bad(c.Batch < 2, "batch is %d: batch norm needs at least 2 images", c.Batch)
-	bad(c.Steps < 1, "steps is %d: give at least 1", c.Steps)
 	bad(!(c.ReplaceProb >= 0 && c.ReplaceProb <= 1), "replace_prob is %v: give a probability", c.ReplaceProb)
 	bad(!(c.EMA >= 0 && c.EMA < 1), "ema is %v: give a decay of at least 0 and below 1", c.EMA)
 	bad(!positive(c.Tau2), "tau2 is %v: give a variance above 0", c.Tau2)
@@ -31,9 +30,8 @@ func (c Config) Validate() error {
 	}
 	c.OptG.check("opt_g", bad)
 	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0) || math.IsInf(c.Schedule.Floor, 0), "schedule is hold %v, floor %v: give a fraction and a factor", c.Schedule.Hold, c.Schedule.Floor)
-	c.Log.check(bad)
 	c.variant(bad)
-	for _, err := range []error{c.Energy.Validate(), c.Views.Validate(), c.Chain.Validate()} {
+	for _, err := range []error{config.Bounds(c), c.Energy.Validate(), c.Views.Validate(), c.Chain.Validate()} {
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -69,10 +67,6 @@ func (o OptimConfig) check(name string, bad func(wrong bool, format string, args
 	bad(!(o.Beta1 >= 0 && o.Beta1 < 1) || !(o.Beta2 >= 0 && o.Beta2 < 1), "%s.beta1 is %v and beta2 %v: give decays of at least 0 and below 1", name, o.Beta1, o.Beta2)
 	bad(!positive(o.Eps), "%s.eps is %v: give a number above 0, such as 1e-8", name, o.Eps)
 	bad(!(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 0) || !(o.Clip >= 0), "%s.weight_decay is %v and clip %v: give 0 or more", name, o.WeightDecay, o.Clip)
-}
-
-func (l LogConfig) check(bad func(wrong bool, format string, args ...any)) {
-	bad(l.Metrics < 1 || l.Samples < 1 || l.Checkpoint < 1 || l.Keep < 1, "log: every interval and keep must be at least 1, got %+v", l)
 }
 
 // positive reports whether v is a number above 0.

@@ -156,6 +156,9 @@ func loadNetwork[C, M any](path, kind string, build func(C, models.Range) (M, er
 	if err := config.Decode([]byte(meta[kind]), &shape); err != nil || meta[kind] == "" { // JSON is YAML
 		return none, fmt.Errorf("%s: no %s of liebm (its metadata has no readable config)", path, kind)
 	}
+	if err := config.Bounds(shape); err != nil {
+		return none, fmt.Errorf("%s: %s.%w", path, kind, err)
+	}
 	var r models.Range
 	if err := config.Decode([]byte(meta["range"]), &r); err != nil {
 		return none, fmt.Errorf("%s: the range in its metadata: %w", path, err)

@@ -107,6 +107,7 @@ type setting struct {
 	path  string // dotted, from the root
 	value reflect.Value
 	group bool // value is a struct; its settings follow in the list
+	tag   reflect.StructTag
 }
 
 // settingsOf lists the settings of the struct v in the order of its fields. A group comes before its members.
@@ -117,7 +118,7 @@ func settingsOf(v reflect.Value, prefix string) (all []setting, err error) {
 		if !field.IsExported() || name == "-" {
 			continue
 		}
-		s := setting{prefix + cmp.Or(name, strings.ToLower(field.Name)), v.Field(i), field.Type.Kind() == reflect.Struct}
+		s := setting{prefix + cmp.Or(name, strings.ToLower(field.Name)), v.Field(i), field.Type.Kind() == reflect.Struct, field.Tag}
 		below := s.path + "."
 		if s.group && option == "inline" {
 			below = prefix // its settings are those of v
