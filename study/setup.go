@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
@@ -20,7 +21,8 @@ type Setup struct {
 	// Progress counts the steps, and lines go to Log.
 	Training func(task string) (train.Watch, io.Writer)
 
-	Log io.Writer // one line for each thing that a person should know; nil: nobody reads
+	Save <-chan os.Signal // makes a training save; may be nil
+	Log  io.Writer        // one line for each thing that a person should know; nil: nobody reads
 }
 
 // progress is s.Progress, or a function that does nothing.
@@ -40,7 +42,7 @@ func (s Setup) logf(format string, args ...any) {
 
 // Options are those of a training in the run folder out. With resume it goes on.
 func (s Setup) Options(task, out string, resume bool) train.Options {
-	o := train.Options{Out: out, Resume: resume, Device: s.Device, Version: s.Versions, Log: s.Log}
+	o := train.Options{Out: out, Resume: resume, Device: s.Device, Version: s.Versions, Save: s.Save, Log: s.Log}
 	if s.Training != nil {
 		o.Watch, o.Log = s.Training(task)
 		return o

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/liebm/liebm/torch"
@@ -39,7 +40,8 @@ type loop struct {
 	picture func(path string) error                           // draws samples of the networks as a divergence left them; may be nil
 	warn    func(mean []Metric) string                        // a warning about the metrics, or ""; may be nil
 	watch   Watch
-	group   *torch.Group // its processes step together; rank 0 records and saves
+	saveNow <-chan os.Signal // makes the loop save; may be nil
+	group   *torch.Group     // its processes step together; rank 0 records and saves
 }
 
 // drive makes the remaining steps. If ctx ends it saves and returns ctx.Err(). If a step fails it returns the
@@ -102,13 +104,23 @@ func (l *loop) drive(ctx context.Context) (err error) {
 				}
 			}
 		}
-		if done%l.log.Checkpoint == 0 || done == l.steps() {
+		if done%l.log.Checkpoint == 0 || done == l.steps() || asked(l.saveNow) {
 			if err := l.run.SaveCheckpoint(done, l.save); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// asked reports whether somebody asked for a checkpoint.
+func asked(save <-chan os.Signal) bool {
+	select {
+	case <-save:
+		return true
+	default:
+		return false
+	}
 }
 
 // history is the number of steps before a divergence that a run keeps the metrics of, each on its own.

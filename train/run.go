@@ -26,6 +26,7 @@ type Options struct {
 	Device  torch.Device      // of the networks
 	Version map[string]string // recorded in run.json, besides the versions of Go and libtorch
 	Watch   Watch             // may be nil
+	Save    <-chan os.Signal  // a value makes the run save after the present step; may be nil
 	Log     io.Writer         // messages for a person; may be nil
 	Group   *torch.Group      // of Run: the processes that share every batch; nil: this process alone
 
@@ -129,7 +130,7 @@ func (t *Trainer) drive(ctx context.Context, run *runDir, set *data.Set, o Optio
 	batches := newBatches(set, t.cfg.Seed, t.cfg.Batch, o.Group)
 	budget := budget{minutes: o.Minutes, began: time.Now(), first: t.step}
 	l := loop{
-		run: run, log: t.cfg.Log, start: t.step, steps: func() int { return t.cfg.Steps }, watch: o.Watch, save: t.Save, group: o.Group,
+		run: run, log: t.cfg.Log, start: t.step, steps: func() int { return t.cfg.Steps }, watch: o.Watch, save: t.Save, saveNow: o.Save, group: o.Group,
 		step: func(i int) ([]Metric, error) {
 			var loss Losses
 			err := torch.Do(func() (err error) {

@@ -482,3 +482,18 @@ func TestAScorerHasNoGenerator(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 }
+
+func TestASignalMakesARunSaveAndGoOn(t *testing.T) {
+	cfg, save := tiny(), make(chan os.Signal, 1)
+	cfg.Steps, cfg.Log.Checkpoint, cfg.Log.Keep = 4, 100, 9
+	out := filepath.Join(t.TempDir(), "run")
+	watch := func(now Progress) {
+		if now.Step == 2 {
+			save <- os.Interrupt
+		}
+	}
+	require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: out, Watch: watch, Save: save}))
+	for _, step := range []int{2, 4} {
+		assert.FileExists(t, filepath.Join(out, checkpointFile(step)))
+	}
+}

@@ -169,7 +169,7 @@ func (s simpleTraining) run(ctx context.Context, run *runDir, set *data.Set, o O
 	}
 	batches := newBatches(set, s.seed, s.batch, nil)
 	l := loop{
-		run: run, log: s.log, start: *s.step, steps: func() int { return s.steps }, watch: o.Watch, save: s.save,
+		run: run, log: s.log, start: *s.step, steps: func() int { return s.steps }, watch: o.Watch, save: s.save, saveNow: o.Save,
 		step: func(i int) (metrics []Metric, err error) {
 			err = torch.Do(func() error {
 				loss, err := s.update(batches.at(i))

@@ -27,7 +27,7 @@ class after every round.
 		Flags: outputFlags(10, qFlag(),
 			countFlag("over", 0, 1, "training images to compute the classes' means from (default: all)"),
 			countFlag("rounds", 5, 1, "how many times m is drawn from q"),
-			&cli.Float64Flag{Name: "weight", Value: 1, Usage: "weight of log p(z|x) in the chain; 1 is its weight in training"}),
+			numberFlag("weight", 1, 1e-9, "weight of log p(z|x) in the chain; 1 is its weight in training")),
 		Action: withOutput(conditional),
 	}
 }

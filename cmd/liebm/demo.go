@@ -22,7 +22,7 @@ func demoCommand() *cli.Command {
 	open runs/demo/report.html`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Value: "runs/demo", Usage: "run `FOLDER` to make"},
-			minutesFlag(5.5, "training time, after pretraining"),
+			numberFlag("minutes", 5.5, 1e-6, "training time, after pretraining"),
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "seed of everything"},
 			deviceFlag(),
 		},

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -54,7 +56,7 @@ func runFlag() cli.Flag {
 }
 
 func gammaFlag() cli.Flag {
-	return &cli.Float64Flag{Name: "gamma", Value: 0.1, Usage: "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ"}
+	return numberFlag("gamma", 0.1, 0, "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ")
 }
 
 func recordFlag() cli.Flag {
@@ -65,21 +67,27 @@ func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "print JSON instead of a table"}
 }
 
-// countFlag is a flag of a whole number that is at least least.
+// The largest numbers of flags. Memory is allocated for some of them.
+const (
+	mostCount = 100_000_000
+	mostFloat = 1e9
+)
+
+// countFlag is a flag of a whole number from least to mostCount.
 func countFlag(name string, value, least int, usage string) cli.Flag {
 	return &cli.IntFlag{Name: name, Value: value, Usage: usage, Action: func(_ *cli.Context, n int) error {
-		if n < least {
-			return fmt.Errorf("--%s %d: give at least %d", name, n, least)
+		if n < least || n > mostCount {
+			return fmt.Errorf("--%s %d: use %d to %d", name, n, least, mostCount)
 		}
 		return nil
 	}}
 }
 
-// minutesFlag is a flag of a time above 0.
-func minutesFlag(value float64, usage string) cli.Flag {
-	return &cli.Float64Flag{Name: "minutes", Value: value, Usage: usage, Action: func(_ *cli.Context, minutes float64) error {
-		if !(minutes > 0) {
-			return fmt.Errorf("--minutes %v: give a time above 0", minutes)
+// numberFlag is a flag of a number from least to mostFloat.
+func numberFlag(name string, value, least float64, usage string) cli.Flag {
+	return &cli.Float64Flag{Name: name, Value: value, Usage: usage, Action: func(_ *cli.Context, x float64) error {
+		if !(x >= least && x <= mostFloat) { // also NaN
+			return fmt.Errorf("--%s %v: use %v to %.10g", name, x, least, mostFloat)
 		}
 		return nil
 	}}
@@ -162,11 +170,16 @@ var warnOfOneDNN = sync.OnceFunc(func() {
 // newSetup is the device that a command computes on, and the terminal that it reports to.
 func newSetup(c *cli.Context) (study.Setup, error) {
 	device, err := device(c)
-	return study.Setup{Device: device, Versions: versions(), Log: os.Stderr,
+	save := make(chan os.Signal, 1)
+	signal.Notify(save, syscall.SIGUSR1) // Slurm can send it before the time of a job is over
+	return study.Setup{Device: device, Versions: versions(), Log: os.Stderr, Save: save,
 		Progress: func(task string) func(done, total int) { return newProgress(task).count },
 		Training: func(task string) (train.Watch, io.Writer) {
 			p := newProgress(task)
-			return p.watch, p
+			return func(now train.Progress) {
+				isTraining(c.Context).Store(true)
+				p.watch(now)
+			}, p
 		}}, err
 }
 

@@ -6,12 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -49,8 +53,11 @@ func main() {
 	// All work is done on this goroutine. OpenMP keeps a pool of threads for each OS thread. If the pools
 	// together have more threads than there are CPUs, they stop spinning between operators: twice as slow.
 	runtime.LockOSThread()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := runApp(ctx, os.Args)
+	// After SIGPIPE, too, a run saves: its terminal is gone. nohup has SIGHUP ignored.
+	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE}, signal.Ignored)
+	ctx, stop := signal.NotifyContext(context.WithValue(context.Background(), trainingKey{}, new(atomic.Bool)), signals...)
+	context.AfterFunc(ctx, func() { endSoon(ctx) })
+	err := printing(func() error { return runApp(ctx, os.Args) })
 	stop()
 	if err == context.Canceled { // unwrapped: nothing is left to go on with
 		err = fmt.Errorf("stopped; nothing was written: %w", err)
@@ -59,6 +66,49 @@ func main() {
 		fmt.Fprintln(os.Stderr, "liebm:", err)
 		os.Exit(exitCode(err))
 	}
+}
+
+type trainingKey struct{}
+
+// isTraining is set when a training has made a step that it will save at the end.
+func isTraining(ctx context.Context) *atomic.Bool {
+	if set, ok := ctx.Value(trainingKey{}).(*atomic.Bool); ok {
+		return set
+	}
+	return new(atomic.Bool)
+}
+
+// endSoon ends the process if it is busy, as with opening a folder of pictures or reading a pipe, and has nothing to save.
+func endSoon(ctx context.Context) {
+	time.Sleep(700 * time.Millisecond)
+	if !isTraining(ctx).Load() {
+		fmt.Fprintln(os.Stderr, "liebm: stopped")
+		os.Exit(exitCode(context.Canceled))
+	}
+}
+
+// printing calls f and returns its error, or that of writing to the standard output, such as a full disk. Between f and the
+// standard output is a pipe, since fmt.Print does not look at errors.
+func printing(f func() error) error {
+	out := os.Stdout
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	os.Stdout = w
+	written := make(chan error)
+	go func() {
+		_, err := io.Copy(out, r)
+		_, _ = io.Copy(io.Discard, r) // so that f need not wait
+		written <- err
+	}()
+	err = f()
+	os.Stdout = out
+	w.Close()
+	if wrong := <-written; err == nil && wrong != nil {
+		err = fmt.Errorf("write the results: %w", wrong)
+	}
+	return err
 }
 
 // exitCode is 130 after Ctrl-C, as in shells, and 1 after any other failure.

@@ -219,7 +219,7 @@ func TestMistakesGetOneLineWithARemedy(t *testing.T) {
 		"no run":                {"sample --run DIR/none --out x.npz", "holds no run"},
 		"odd output":            {"sample --run DIR --out x.jpg", ".npz"},
 		"bad device":            {"eval --run DIR --device gpu", "use cpu, cuda"},
-		"one sample":            {"eval --run DIR --n 1", "at least 2"},
+		"one sample":            {"eval --run DIR --n 1", "--n 1: use 2 to"},
 		"resume of nothing":     {"train --out DIR/none --resume", "holds no run"},
 		"a misspelt command":    {"trian", ""},
 	} {

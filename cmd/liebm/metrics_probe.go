@@ -75,7 +75,7 @@ from that many training images. With all training images this takes minutes.
 	liebm metrics tsne --run runs/em --on both --probe 60000 --plot figure7.pdf`,
 		Flags: probeFlags(choiceFlag("on", "h", "features of f (the energy), h (the encoder), both before their heads, or both", "f", "h", "both"),
 			countFlag("n", 2000, 1, "how many images; memory grows with its square"),
-			&cli.Float64Flag{Name: "perplexity", Value: 30, Usage: "about how many neighbours a point has"},
+			numberFlag("perplexity", 30, 1e-9, "about how many neighbours a point has"),
 			pictureFlag("plot", "`FILE`.png, .svg or .pdf to write", "png", "svg", "pdf"),
 			countFlag("probe", 0, 0, "training images that the accuracies are learnt from; 0: show no accuracies"), epochsFlag()),
 		Action: onProbed(tsne),

@@ -22,8 +22,8 @@ func TestReproduceRefuses(t *testing.T) {
 		{[]string{"table9", "--seeds", "1,x"}, "--seeds 1,x: give numbers"},
 		{[]string{"table9", "--cells", "em,er"}, `no model is called "er"`},
 		{[]string{"table9", "--weights", "w.pth"}, "--weights is for --scale paper"},
-		{[]string{"table9", "--steps", "0"}, "--steps 0: give at least 1"},
-		{[]string{"table9", "--minutes", "-1"}, "--minutes -1: give a time above 0"},
+		{[]string{"table9", "--steps", "0"}, "--steps 0: use 1 to 100000000"},
+		{[]string{"table9", "--minutes", "-1"}, "--minutes -1: use 1e-06 to 1000000000"},
 		{[]string{"table1", "--scale", "paper", "--device", "cpu"}, "trains on a GPU"},
 	} {
 		_, err := run(t, append([]string{"reproduce", "--out", t.TempDir()}, c.args...)...)

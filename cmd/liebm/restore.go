@@ -30,11 +30,11 @@ A model of gray images cannot colourise. PSNR and SSIM leave out the padding of 
 		Flags: outputFlags(64, qFlag(), imagesFlag(),
 			&cli.StringFlag{Name: "task", Required: true, Usage: "colorize, sr8, sr4 or inpaint"},
 			&cli.StringFlag{Name: "mask", Usage: "X,Y,WIDTH,HEIGHT of the hole, or a `FILE` whose black pixels are the hole (default: the middle, half as wide and high)"},
-			&cli.Float64Flag{Name: "variance", Usage: "variance of p(A⁺y|A⁺Ax), per pixel (default: the run's tau2)"},
+			numberFlag("variance", 0, 0, "variance of p(A⁺y|A⁺Ax), per pixel (default: the run's tau2)"),
 			countFlag("m-steps", 0, 0, "steps of the chain on m (default: 100)"),
-			&cli.Float64Flag{Name: "m-delta2", Usage: "δ² of the chain on m (default: 10·variance/(h·w·c))"},
+			numberFlag("m-delta2", 0, 0, "δ² of the chain on m (default: 10·variance/(h·w·c))"),
 			countFlag("y-steps", 0, 0, "steps of the chain on Y (default: 60)"),
-			&cli.Float64Flag{Name: "y-delta2", Usage: "δ² of the chain on Y (default: the run's chain.delta2, at most 2·variance)"}),
+			numberFlag("y-delta2", 0, 0, "δ² of the chain on Y (default: the run's chain.delta2, at most 2·variance)")),
 		Action: withOutput(restore),
 	}
 }

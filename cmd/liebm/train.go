@@ -76,7 +76,7 @@ Several processes share every batch where torchrun, Slurm or Kubernetes starts t
 	torchrun --no_python --nproc_per_node 2 liebm train --preset fmnist-em --encoder runs/encoder --out runs/em`,
 		Flags: append(flags,
 			&cli.StringFlag{Name: "encoder", Usage: "`FOLDER` of liebm pretrain, or its encoder.safetensors"},
-			minutesFlag(0, "training time, instead of --steps (default: --steps decides)"),
+			numberFlag("minutes", 0, 1e-6, "training time, instead of --steps (default: --steps decides)"),
 		),
 		Action: runTrain,
 	}
@@ -107,6 +107,7 @@ func runTrain(c *cli.Context) error {
 		return err
 	}
 	defer g.Close()
+	isTraining(c.Context).Store(g != nil) // all processes stop after the same step
 	setup, err := newSetup(c)
 	if err != nil {
 		return err

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -52,11 +54,38 @@ func answerPlainly(parent string, commands []*cli.Command) {
 				return action(c)
 			}
 		}
+		if action := c.Action; action != nil {
+			c.Action = func(c *cli.Context) error {
+				if err := makeFolders(c); err != nil {
+					return err
+				}
+				return action(c)
+			}
+		}
 		if action := c.Action; slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == skipUnreadable }) {
 			c.Action = func(c *cli.Context) error { return orSkip(action(c)) }
 		}
 		answerPlainly(path, c.Subcommands)
 	}
+}
+
+// makeFolders makes the folders of the files that a command writes, before it works for hours.
+func makeFolders(c *cli.Context) error {
+	for _, f := range c.Command.Flags {
+		text, ok := f.(*cli.StringFlag)
+		if !ok || !slices.Contains([]string{"out", "plot", "stats-out"}, text.Name) || c.String(text.Name) == "" || c.Bool("dry-run") {
+			continue
+		}
+		path := c.String(text.Name)
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() && strings.Contains(text.Usage, "`FILE`") && !strings.HasSuffix(path, "/") {
+			return fmt.Errorf("--%s %s is a folder: name a file", text.Name, path)
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return fmt.Errorf("--%s %s: %w", text.Name, path, err)
+		}
+	}
+	return nil
 }
 
 // required are the names of required flags, which it makes optional. The cli package's own check prints the
