@@ -75,9 +75,7 @@ func DecodePicture(b []byte) (Picture, error) {
 	if err != nil {
 		return Picture{}, short(err)
 	}
-	p := flatten(img, format)
-	p.Format = format
-	return p, nil
+	return flatten(img, format), nil
 }
 
 func short(err error) error {
@@ -89,30 +87,27 @@ func short(err error) error {
 
 // flatten takes the bytes out of a decoded image.
 func flatten(img image.Image, format string) Picture {
-	b := img.Bounds()
-	p := Picture{H: b.Dy(), W: b.Dx(), C: 3}
+	p := Picture{H: img.Bounds().Dy(), W: img.Bounds().Dx(), C: 3, Format: format}
+	if o, ok := img.(interface{ Opaque() bool }); ok {
+		p.Alpha = !o.Opaque()
+	}
+	conversion := libjpeg
+	if format == "webp" {
+		conversion = libwebp
+	}
 	switch img := img.(type) {
 	case *image.Gray:
 		p.C = 1
 		for y := range p.H {
 			p.Pix = append(p.Pix, img.Pix[y*img.Stride:][:p.W]...)
 		}
-		return p
 	case *image.YCbCr:
-		conversion := libjpeg
-		if format == "webp" {
-			conversion = libwebp
-		}
 		p.Pix = conversion.frame(img).pix
-		return p
 	case *image.NYCbCrA: // lossy WebP
-		p.Pix, p.Alpha = libwebp.frame(&img.YCbCr).pix, !img.Opaque()
-		return p
+		p.Pix = conversion.frame(&img.YCbCr).pix
+	default:
+		p.Pix = colours(img, p.Alpha)
 	}
-	if o, ok := img.(interface{ Opaque() bool }); ok {
-		p.Alpha = !o.Opaque()
-	}
-	p.Pix = colours(img, p.Alpha)
 	return p
 }
 

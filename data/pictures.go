@@ -71,7 +71,10 @@ func (p *Pictures) Each(ctx context.Context, size int, f func(shape Shape, pixel
 		case r.W != shape.W || r.H != shape.H:
 			return read, fmt.Errorf("%s is %d×%d and %s %d×%d: all pictures must have one size, so resize or crop them first", p.Files[i], r.W, r.H, first, shape.W, shape.H)
 		}
-		read.count(r.Picture)
+		read.N++
+		read.Gray += one(r.C == 1)
+		read.JPEG += one(r.Format == "jpeg")
+		read.Transparent += one(r.Alpha)
 		pixels = append(pixels, frame{r.Pix, r.H, r.W, r.C}.rgb().pix...)
 		if shape.N++; shape.N == size {
 			if err := f(shape, pixels); err != nil {
@@ -86,15 +89,9 @@ func (p *Pictures) Each(ctx context.Context, size int, f func(shape Shape, pixel
 	return read, f(shape, pixels)
 }
 
-func (n *PicturesRead) count(p Picture) {
-	n.N++
-	if p.C == 1 {
-		n.Gray++
+func one(yes bool) int {
+	if yes {
+		return 1
 	}
-	if p.Format == "jpeg" {
-		n.JPEG++
-	}
-	if p.Alpha {
-		n.Transparent++
-	}
+	return 0
 }
