@@ -107,7 +107,7 @@ func partition(entries []entry, list []byte, split Split) ([]entry, error) {
 		}
 	}
 	if len(kept) == 0 {
-		return nil, fmt.Errorf("list_eval_partition has no %s images among those there", split)
+		return nil, missingSplit{fmt.Errorf("list_eval_partition has no %s images among those there", split)}
 	}
 	return kept, nil
 }

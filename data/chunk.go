@@ -156,6 +156,7 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	}
 	set := newSet(shape, pixels, labels)
 	set.Name, set.Split, set.Classes, set.Files, set.Skipped = stem(path), from.split, from.classes, []string{path}, skipped
+	set.measured = r.measured
 	if s.resized.Load() {
 		set.Fit = "resize"
 	}
@@ -179,6 +180,7 @@ func (r *reader) chosen(path string) (*stream, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	from := &stream{name: stem(path), split: split, classes: classes, files: true, total: len(entries)}
+	r.measured = r.measured || r.celeba != nil || slices.ContainsFunc(r.images, entry.measures)
 	if r.celeba != nil {
 		if entries, err = partition(entries, r.celeba, r.split); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)

@@ -80,7 +80,7 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 		dirs[i] = strings.Join(rest, "/")
 	}
 	if len(splits) > 0 && split != "" && !splits[split] {
-		return nil, nil, "", fmt.Errorf("no %s images there", split)
+		return nil, nil, "", missingSplit{fmt.Errorf("no %s images there", split)}
 	}
 	names := map[string]bool{}
 	var keptDirs []string
@@ -111,6 +111,14 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 		classes[i] = path.Base(classes[i])
 	}
 	return kept, classes, found, nil
+}
+
+// measures reports whether the folders of an image say that it is a test or validation image.
+func (e entry) measures() bool {
+	return slices.ContainsFunc(strings.Split(path.Dir(e.name), "/"), func(part string) bool {
+		s := folderSplit(part)
+		return s == Test || s == Valid
+	})
 }
 
 func folderSplit(name string) Split {

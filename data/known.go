@@ -25,6 +25,7 @@ type Known struct {
 	Package      string // name of its Debian package, or ""
 	Downloads    []Download
 
+	glyphs   bool     // digits, which have a left and a right
 	photos   bool     // files of one image each, resized when they are read
 	inOrder  bool     // see divide
 	crop     string   // default of Options.Crop
@@ -47,9 +48,9 @@ func (k Known) Splits() (splits []Split) {
 	return splits
 }
 
-// HeldOut is the split for measuring what was trained: test, or valid if the set at source is known to have no test split.
-func HeldOut(source string) Split {
-	if k, err := Lookup(source); err == nil && k.Test == 0 {
+// heldOut is the split for measuring what was trained: test, or valid if the set has no test split.
+func (k Known) heldOut() Split {
+	if k.Test == 0 {
 		return Valid
 	}
 	return Test
@@ -216,7 +217,7 @@ func fashionMNIST() Known {
 
 func mnist() Known {
 	return Known{
-		Name: "mnist", Title: "MNIST", H: 28, W: 28, C: 1, Train: 60000, Test: 10000,
+		Name: "mnist", Title: "MNIST", H: 28, W: 28, C: 1, Train: 60000, Test: 10000, glyphs: true,
 		URL:     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 		Classes: strings.Split("0123456789", ""),
 		places:  []string{"mnist", "MNIST/raw"},

@@ -10,7 +10,7 @@ const svhnURL = "http://ufldl.stanford.edu/housenumbers/"
 // svhn10 is SVHN's cropped digits. Labels are the digits. In the files, 10 stands for 0.
 func svhn10() Known {
 	return Known{
-		Name: "svhn", Title: "SVHN", H: 32, W: 32, C: 3, Train: 73257, Test: 26032, Extra: 531131, URL: svhnURL,
+		Name: "svhn", Title: "SVHN", H: 32, W: 32, C: 3, Train: 73257, Test: 26032, Extra: 531131, glyphs: true, URL: svhnURL,
 		Classes: strings.Split("0123456789", ""),
 		Downloads: []Download{
 			{URL: svhnURL + "train_32x32.mat", Size: 182040794, SHA256: svhnTrain},

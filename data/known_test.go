@@ -140,9 +140,9 @@ func TestOpenKnown(t *testing.T) {
 		require.ErrorContains(t, err, "apt install dataset-fashion-mnist")
 		require.ErrorContains(t, err, "nowhere")
 	})
-	t.Run("a path besides a path", func(t *testing.T) {
-		_, err := Open(root, Options{Path: root})
-		require.ErrorContains(t, err, "no known set")
+	t.Run("any name for a path", func(t *testing.T) {
+		set := mustOpen(t, "clothes", Options{Path: filepath.Join(root, "fashion-mnist")})
+		assert.Equal(t, "clothes", set.Name)
 	})
 	t.Run("unknown name", func(t *testing.T) {
 		_, err := Lookup("fmnst")

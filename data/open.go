@@ -21,6 +21,12 @@ type Options struct {
 	Crop  string // one of Crops; "" is 148 for CelebA; for other sets it keeps square images whole
 	RGB   bool   // repeat a gray channel three times
 	Skip  bool   // leave out image files that cannot be read or do not fit, and list them in Set.Skipped
+
+	// HoldOut is the share of images that training does not read, where neither the set nor its folders say which: of a
+	// source that is no known set and has no test or validation images. Then Split Train gives the other images, and
+	// Split [HeldOut] gives these under the name Test. Which images depends on their pixels and on Seed. 0: do not divide.
+	HoldOut float64
+	Seed    uint64
 }
 
 // Open reads the data set at source: a known name (see [Names]), or the path of a file, a folder or an archive. If a
@@ -36,6 +42,11 @@ func Open(source string, o Options) (*Set, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
+	return openPart(source, o)
+}
+
+// openWhole reads what the source has of a split, in the form that o asks for.
+func openWhole(source string, o Options) (*Set, error) {
 	set, err := open(source, o)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
@@ -55,8 +66,11 @@ func Open(source string, o Options) (*Set, error) {
 }
 
 func (o Options) check() error {
-	if !slices.Contains([]Split{"", Train, Test, Valid, Extra}, o.Split) {
+	if !slices.Contains([]Split{"", Train, Test, Valid, Extra, HeldOut}, o.Split) {
 		return fmt.Errorf("split %q: use %q, %q, %q or %q", o.Split, Train, Test, Valid, Extra)
+	}
+	if !(o.HoldOut >= 0 && o.HoldOut <= 0.5) {
+		return fmt.Errorf("hold out %v of the images: use a share of 0 to 0.5", o.HoldOut)
 	}
 	if o.Size < 0 || o.Size > maxSide {
 		return fmt.Errorf("size %d: use 0…%d", o.Size, maxSide)
@@ -87,6 +101,9 @@ func open(source string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	if known == nil && o.Path != "" {
+		set.Name = source
+	}
 	if known == nil {
 		return set, nil
 	}
@@ -101,9 +118,7 @@ func open(source string, o Options) (*Set, error) {
 func locate(source string, o Options) (string, *Known, error) {
 	known, err := Lookup(source)
 	if err != nil {
-		if o.Path != "" {
-			return "", nil, fmt.Errorf("%q is no known set, so it cannot have a path besides; known: %s", source, strings.Join(Names(), ", "))
-		}
+		source = cmp.Or(o.Path, source) // any name will do for the set at a path
 		if _, err := os.Stat(source); errors.Is(err, fs.ErrNotExist) {
 			return "", nil, fmt.Errorf("no file or folder %s; known sets are %s", source, strings.Join(Names(), ", "))
 		}
@@ -133,6 +148,7 @@ func load(path string, known *Known, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	set.measured = r.measured
 	if err := set.cropped(o.Crop); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), set.Close())
 	}
@@ -281,5 +297,9 @@ func (r *reader) nothing(path string, labels []*part) error {
 		more = fmt.Sprintf(", and %d more", len(saw)-3)
 		saw = saw[:3]
 	}
-	return fmt.Errorf("%s: no %s there, only %s%s; %s", path, want, strings.Join(saw, ", "), more, hint)
+	err := fmt.Errorf("%s: no %s there, only %s%s; %s", path, want, strings.Join(saw, ", "), more, hint)
+	if len(r.otherSplit) > 0 {
+		return missingSplit{err}
+	}
+	return err
 }

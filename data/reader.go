@@ -56,6 +56,7 @@ type reader struct {
 	root        string         // folder that the names of images are relative to
 	keep        []func() error // unmap the zips that images are read from
 	otherSplit  []string       // files of another split
+	measured    bool           // there are test or validation images, read or not
 	unread      []string       // files of other formats
 }
 
@@ -356,6 +357,7 @@ func (r *reader) member(name string, read func() ([]byte, error)) error {
 
 // inOther reports whether source is of another split than the reader's. It notes source then.
 func (r *reader) inOther(source string, split Split) bool {
+	r.measured = r.measured || split == Test || split == Valid
 	other := r.split != "" && split != "" && split != r.split
 	if other {
 		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, split))
@@ -369,7 +371,7 @@ func stem(path string) string {
 		path = full
 	}
 	name := filepath.Base(path)
-	for _, end := range []string{".gz", ".tar", ".tgz", ".bin", ".zip", ".mat", ".npy", ".npz"} {
+	for _, end := range []string{".gz", ".tar", ".tgz", ".bin", ".zip", ".mat", ".npy", ".npz", preparedEnding} {
 		name = strings.TrimSuffix(name, end)
 	}
 	return name

@@ -43,11 +43,15 @@ type Set struct {
 	Skipped []string // images that were left out, and why: see Options.Skip
 	Fit     string   // how images got their size: "pad", "resize", or "" if it is their own
 
+	Division *Division // of a set that Open divided; else nil
+
 	record *Record // of a prepared set
 	index  []byte  // of a prepared set: see Origin
 	pixels []byte  // n·h·w·c bytes, NHWC
 	unmap  func() error
 	sum    func() string
+
+	measured bool // the source has images for measuring too: test or validation images
 }
 
 // New makes a set of pixels, NHWC, and labels, which may be nil. The set keeps both slices.
@@ -73,7 +77,7 @@ func newSet(shape Shape, pixels []byte, labels []int32) *Set {
 func (s *Set) derive(shape Shape, pixels []byte) *Set {
 	out := newSet(shape, pixels, s.Labels)
 	out.Name, out.Split, out.Classes, out.Files, out.record = s.Name, s.Split, s.Classes, s.Files, s.record
-	out.Skipped, out.Fit = s.Skipped, s.Fit
+	out.Skipped, out.Fit, out.measured, out.Division = s.Skipped, s.Fit, s.measured, s.Division
 	return out
 }
 
@@ -151,8 +155,15 @@ func (s *Set) GatherLabels(dst []int32, idx []int) {
 	}
 }
 
-// Head is the first n images, or all if there are fewer: a view, usable until s is closed.
-func (s *Set) Head(n int) *Set { return s.Slice(0, min(max(n, 0), s.N)) }
+// Head is the first n images, or all if there are fewer: a view, usable until s is closed. A set that lies sorted by
+// class, as folders of classes do, gives a copy of n random images instead, always the same.
+func (s *Set) Head(n int) *Set {
+	n = min(max(n, 0), s.N)
+	if n < s.N && len(s.Labels) > 0 && s.Labels[0] != s.Labels[s.N-1] && slices.IsSorted(s.Labels) {
+		return s.Subset(Permutation(0, 0, s.N)[:n])
+	}
+	return s.Slice(0, n)
+}
 
 // Slice is the images from start to end, without end: a view, usable until s is closed. Bounds outside of
 // the set panic.

@@ -14,7 +14,7 @@ import (
 
 func small(t testing.TB) *Set {
 	t.Helper()
-	set, err := New(Shape{4, 2, 3, 1}, ramp(24), []int32{5, 6, 7, 8})
+	set, err := New(Shape{4, 2, 3, 1}, ramp(24), []int32{5, 7, 6, 8})
 	require.NoError(t, err)
 	set.Name, set.Split = "small", Train
 	return set
@@ -59,12 +59,12 @@ func TestHeadAndSubset(t *testing.T) {
 	set := small(t)
 	head := set.Head(2)
 	assert.Equal(t, set.Pixels()[:12], head.Pixels())
-	assert.Equal(t, []int32{5, 6}, head.Labels)
+	assert.Equal(t, []int32{5, 7}, head.Labels)
 	assert.Equal(t, 4, set.Head(9).Len(), "a head of more is all")
 
 	subset := set.Subset([]int{2, 0})
 	assert.Equal(t, append(append([]byte(nil), set.Image(2)...), set.Image(0)...), subset.Pixels())
-	assert.Equal(t, []int32{7, 5}, subset.Labels)
+	assert.Equal(t, []int32{6, 5}, subset.Labels)
 	assert.Equal(t, "small train: 2 images of 2×3×1", subset.String())
 }
 

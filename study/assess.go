@@ -280,7 +280,7 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 	if err != nil {
 		return nil, err
 	}
-	test, err := m.Config.OpenHeldOut()
+	test, err := m.Config.Open(data.HeldOut)
 	if err != nil {
 		return nil, err
 	}

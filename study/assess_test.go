@@ -197,7 +197,7 @@ func TestFeaturesFollowTheData(t *testing.T) {
 	require.NoError(t, err)
 	f, err := OpenFeatures(fashion, FeatureOptions{})
 	require.NoError(t, err)
-	assert.Equal(t, []string{"fd", "Fréchet distance", "test"}, []string{f.Key, f.Metric, string(f.Split)})
+	assert.Equal(t, []string{"fd", "Fréchet distance", "held out"}, []string{f.Key, f.Metric, string(f.Split)})
 	f.Close()
 	_, err = OpenFeatures(photos, FeatureOptions{})
 	assert.ErrorIs(t, err, ErrNoFeatures)

@@ -41,7 +41,6 @@ type FeatureOptions struct {
 // are held out. A distance on h compares runs with the same h only. The caller closes the features; the
 // encoder stays open. The error is [ErrNoFeatures] if nothing fits.
 func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
-	heldOut := data.HeldOut(cfg.Data.Name)
 	switch {
 	case o.Inception != "":
 		net, err := eval.OpenInception(o.Inception, eval.PyTorch, o.Device)
@@ -58,9 +57,9 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Features{Features: net, Metric: "Fréchet distance", Key: "fd", Split: heldOut, close: net.Close}, nil
+		return &Features{Features: net, Metric: "Fréchet distance", Key: "fd", Split: data.HeldOut, close: net.Close}, nil
 	case o.Encoder != nil && cfg.Encoder == train.Pretrained:
-		return &Features{Features: encoderFeatures{o.Encoder}, Metric: "Fréchet distance on h", Key: "fd_h", Split: heldOut,
+		return &Features{Features: encoderFeatures{o.Encoder}, Metric: "Fréchet distance on h", Key: "fd_h", Split: data.HeldOut,
 			padded: true, close: func() {}}, nil
 	}
 	return nil, ErrNoFeatures

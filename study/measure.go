@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/train"
 )
@@ -95,7 +96,7 @@ func (f *folder) reference() string { return filepath.Join(f.path, "reference.np
 
 // assessReconstruction measures G(μ(x)) on unseen images.
 func (w *work) assessReconstruction(ctx context.Context, _ *cell, m *train.Model) ([]*eval.Record, error) {
-	unseen, err := m.Config.OpenHeldOut()
+	unseen, err := m.Config.Open(data.HeldOut)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (w *work) assessReconstruction(ctx context.Context, _ *cell, m *train.Model
 // assessRestoration measures the tasks of Table 8 on the last unseen images: our settings of the chains were
 // chosen on the first.
 func (w *work) assessRestoration(ctx context.Context, c *cell, m *train.Model) (records []*eval.Record, err error) {
-	unseen, err := m.Config.OpenHeldOut()
+	unseen, err := m.Config.Open(data.HeldOut)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,8 @@ type OutlierOptions struct {
 var scoreSuffixes = []string{"", "_energy", "_cosine"}
 
 // AssessOutliers measures how well the scores of m tell inliers, which score high, from each set of
-// outliers. The scores are s(x) of Eq. 15 and its two terms. A known set without a split, as in svhn, is
-// read at the split that [data.HeldOut] names.
+// outliers. The scores are s(x) of Eq. 15 and its two terms. Of a known set without a split, as in svhn, the
+// images that it holds out are read.
 //
 // The values are auroc/SET, aupr_in/SET, aupr_out/SET, fpr95_in/SET and fpr95_out/SET for s(x). Those of
 // F(f(x)) alone are auroc_energy/SET and so on, those of the cosine alone auroc_cosine/SET. With resamples
@@ -47,7 +47,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	if o.Sets == nil {
 		o.Sets = MadeOutliers
 	}
-	test, err := m.Config.OpenHeldOut()
+	test, err := m.Config.Open(data.HeldOut)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func openOutliers(cfg train.Config, name string, test *data.Set, o OutlierOption
 	}
 	split := data.Split("")
 	if _, err := data.Lookup(name); err == nil {
-		split = data.HeldOut(name)
+		split = data.HeldOut
 	}
 	set, err := cfg.OpenImages(name, data.Options{Split: split, Skip: o.Skip})
 	if err == nil && set.Fit != "" {

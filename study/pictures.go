@@ -55,7 +55,7 @@ func fig9Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, e
 			return nil, err
 		}
 		defer m.Close()
-		unseen, err := m.Config.OpenHeldOut()
+		unseen, err := m.Config.Open(data.HeldOut)
 		if err != nil {
 			return nil, err
 		}

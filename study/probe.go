@@ -77,9 +77,6 @@ func (e embedder) embed(split data.Split, n int) (eval.Labelled, error) {
 	return eval.Labelled{Embedding: x, Labels: set.Labels}, err
 }
 
-// heldOut is the split that the run's data hold out.
-func (e embedder) heldOut() data.Split { return data.HeldOut(e.m.Config.Data.Name) }
-
 // probe adds both accuracies to the record.
 func (e embedder) probe(o ProbeOptions) error {
 	fit, err := e.embed(data.Train, o.N)
@@ -87,7 +84,7 @@ func (e embedder) probe(o ProbeOptions) error {
 		return err
 	}
 	defer fit.Close()
-	test, err := e.embed(e.heldOut(), 0)
+	test, err := e.embed(data.HeldOut, 0)
 	if err != nil {
 		return err
 	}
@@ -122,7 +119,7 @@ func accuracies(ctx context.Context, fit, test eval.Labelled, o ProbeOptions, s 
 // metrics knn5 and linear, from 2,000 training images for 500 that are held out, with a fifth of
 // AssessProbe's epochs. It is nil unless both splits have labels. The caller calls done in the end.
 func PretrainingProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Context, *models.Encoder) ([]train.Metric, error), done func()) {
-	test, err := cfg.Data.Open(data.HeldOut(cfg.Data.Name), cfg.Encoder.Channels)
+	test, err := cfg.Data.Open(data.HeldOut, cfg.Encoder.Channels)
 	if err != nil {
 		return nil, func() {} // one can learn from a data set without a test split
 	}

@@ -74,7 +74,7 @@ func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel,
 
 // plane lays out the held-out images.
 func (e embedder) plane(on string, o TSNEOptions) (Panel, error) {
-	test, err := e.embed(e.heldOut(), o.N)
+	test, err := e.embed(data.HeldOut, o.N)
 	if err != nil {
 		return Panel{}, err
 	}

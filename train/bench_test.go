@@ -162,7 +162,7 @@ func BenchmarkDataWait(b *testing.B) {
 				t, err := NewTrainer(cfg, h, torch.Device{})
 				require.NoError(b, err)
 				defer t.Close()
-				wait, whole := waits(b, t, newBatches(set, cfg.Seed, cfg.Batch, nil))
+				wait, whole := waits(b, t, newBatches(set, cfg.Seed, cfg.Batch, false, nil))
 				b.ReportMetric(1e3*wait/float64(b.N), "wait-ms")
 				b.ReportMetric(100*wait/whole, "wait-%")
 			})

@@ -12,10 +12,15 @@ import (
 
 // DataConfig names the data of a run.
 type DataConfig struct {
-	Name  string       `yaml:"name"`         // fmnist, mnist, cifar10, cifar100, or any name for the data at path
-	Path  string       `yaml:"path"`         // file or folder; empty: where the named data set is usually installed
-	Size  int          `yaml:"size" min:"1"` // pixels; 28 is padded to 32 with zeros
-	Range models.Range `yaml:"range"`        // of pixels in the networks (Table 12)
+	Name      string       `yaml:"name"`               // fmnist, mnist, cifar10, cifar100, or any name for the data at path
+	Path      string       `yaml:"path"`               // file or folder; empty: where the named data set is usually installed
+	Size      int          `yaml:"size" min:"1"`       // height and width in pixels; 28 is padded to 32 with zeros
+	Crop      string       `yaml:"crop"`               // of pictures, as in data.Crops; empty: 148 for CelebA, else pictures must be square
+	Scale     bool         `yaml:"scale"`              // resize arrays of another size too, instead of padding them
+	Range     models.Range `yaml:"range"`              // of pixels in the networks (Table 12)
+	Flip      bool         `yaml:"flip"`               // mirror every training image left-right with probability ½
+	HoldOut   float64      `yaml:"hold_out" max:"0.5"` // share of images that training does not read, in data without test or validation images; 0.1
+	SplitSeed uint64       `yaml:"split_seed"`         // of the images that hold_out chooses; an encoder and its runs need the same
 }
 
 // OptimConfig is one network's Adam and its learning rate.

@@ -19,7 +19,7 @@ func trained(t *testing.T, target string) *ssl {
 	s, err := newSSL(cfg, torch.Device{})
 	require.NoError(t, err)
 	t.Cleanup(s.close)
-	batches := newBatches(bars(t), cfg.Seed, cfg.Batch, nil)
+	batches := newBatches(bars(t), cfg.Seed, cfg.Batch, false, nil)
 	for i := range cfg.Steps {
 		require.NoError(t, torch.Do(func() error { _, err := s.Step(batches.at(i)); return err }))
 	}

@@ -62,7 +62,7 @@ func aPeerIsLostInAStep(t *testing.T, cfg Config) {
 		trainer.join(g)
 		step := func() error {
 			return torch.Do(func() error {
-				_, err := trainer.Step(newBatches(bars(t), 1, trainer.cfg.Batch, g).at(trainer.step))
+				_, err := trainer.Step(newBatches(bars(t), 1, trainer.cfg.Batch, false, g).at(trainer.step))
 				return err
 			})
 		}

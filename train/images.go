@@ -10,9 +10,14 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Open opens a split of the data in the configured size, with 1 or 3 channels. The caller closes it.
+// Open opens a split of the data in the configured size, with 1 or 3 channels. [data.HeldOut] is the split that training
+// does not read. The caller closes it.
 func (d DataConfig) Open(split data.Split, channels int) (*data.Set, error) {
-	set, err := data.Open(d.Name, data.Options{Split: split, Path: d.Path, Size: d.Size, RGB: channels == 3})
+	if d.Name == "" {
+		return nil, errors.New("no images are named: use --data FOLDER, or set data.name")
+	}
+	set, err := data.Open(d.Name, data.Options{Split: split, Path: d.Path, Size: d.Size, Crop: d.Crop, Scale: d.Scale, RGB: channels == 3,
+		HoldOut: d.HoldOut, Seed: d.SplitSeed})
 	if err != nil {
 		return nil, err
 	}
@@ -29,10 +34,6 @@ func (c Config) Open(split data.Split) (*data.Set, error) {
 	return c.Data.Open(split, c.Energy.Channels)
 }
 
-// OpenHeldOut opens the images that training does not read: the split that [data.HeldOut] names. The
-// caller closes it.
-func (c Config) OpenHeldOut() (*data.Set, error) { return c.Open(data.HeldOut(c.Data.Name)) }
-
 // OpenImages opens other images in the size and with the channels that the config's networks read. The
 // source is a file, a folder, or a known data set with or without its split, as in cifar10:test. Arrays
 // of images of another size are resized if the run's data are a known set that needs no padding, such as
@@ -46,7 +47,7 @@ func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
 		}
 	}
 	known, err := data.Lookup(c.Data.Name)
-	o.Size, o.Scale, o.RGB = c.Data.Size, err == nil && known.H >= c.Data.Size, c.Energy.Channels == 3
+	o.Size, o.Scale, o.RGB = c.Data.Size, c.Data.Scale || err == nil && known.H >= c.Data.Size, c.Energy.Channels == 3
 	set, err := data.Open(name, o)
 	if err != nil {
 		return nil, err

@@ -13,8 +13,12 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// presets are complete configs by data set, for target em: those of Table 12, and one for a laptop.
+// presets are complete configs by data set, for target em: those of Table 12, one for a laptop, and the ladder for
+// other images.
 var presets = map[string]func() Config{
+	"small":       func() Config { return forImages("small", 32) },
+	"medium":      func() Config { return forImages("medium", 64) },
+	"large":       func() Config { return forImages("large", 128) },
 	"fmnist":      FashionMNIST,
 	"cifar10":     CIFAR10,
 	"imagenet32":  ImageNet32,
@@ -84,7 +88,7 @@ func (c Config) Epochs() float64 {
 func CIFAR10() Config {
 	c := Config{
 		Preset: "cifar10-em", Seed: 1,
-		Data: DataConfig{Name: "cifar10", Size: 32, Range: models.Range{Low: 0, High: 1}},
+		Data: DataConfig{Name: "cifar10", Size: 32, Range: models.Range{Low: 0, High: 1}, HoldOut: 0.1},
 		Energy: models.EnergyConfig{Channels: 3, Widths: []int{256, 256, 256, 256}, Downs: []bool{true, true, false, false},
 			FeatureDim: 512, HeadDim: 1024, LatentDim: 64, SpectralNorm: true, Gamma: 0.01, Posterior: models.Cosine},
 		Generator: models.GeneratorConfig{Channels: 3, LatentDim: 128, Widths: []int{256, 256, 256, 256}},
@@ -113,7 +117,7 @@ func ImageNet32() Config {
 // CelebA64 is Table 12's third column: 300 epochs of 635 batches.
 func CelebA64() Config {
 	c := CIFAR10()
-	c.Preset, c.Data = "celeba64-em", DataConfig{Name: "celeba", Size: 64, Range: models.Range{Low: -1, High: 1}}
+	c.Preset, c.Data = "celeba64-em", DataConfig{Name: "celeba", Size: 64, Range: models.Range{Low: -1, High: 1}, HoldOut: 0.1}
 	c.Energy.Widths, c.Energy.Downs = []int{64, 128, 256, 512, 1024}, []bool{true, true, true, true, true}
 	c.Energy.LinearF = true
 	c.Generator.Widths = []int{1024, 512, 256, 128, 64}
@@ -146,7 +150,7 @@ func CelebAHQ256() Config {
 func FashionMNIST() Config {
 	return Config{
 		Preset: "fmnist-em", Seed: 1,
-		Data: DataConfig{Name: "fmnist", Size: 32, Range: models.Range{Low: -1, High: 1}},
+		Data: DataConfig{Name: "fmnist", Size: 32, Range: models.Range{Low: -1, High: 1}, HoldOut: 0.1},
 		Energy: models.EnergyConfig{Channels: 1, Widths: []int{16, 32, 64, 128}, Downs: []bool{true, true, true, true},
 			FeatureDim: 512, HeadDim: 1024, LatentDim: 64, Bias: true, Gamma: 0.1, Posterior: models.Cosine},
 		Generator: models.GeneratorConfig{Channels: 1, LatentDim: 128, Widths: []int{64, 64, 32, 16}},
@@ -158,4 +162,55 @@ func FashionMNIST() Config {
 		EMA: 0.99, Precision: "float32",
 		Log: LogConfig{Metrics: 20, Samples: 1000, Checkpoint: 250, Keep: 2},
 	}
+}
+
+// forImages is a rung of the ladder: networks in the proportions of FashionMNIST for RGB images of a size.
+func forImages(name string, size int) Config {
+	c := FashionMNIST()
+	c.Preset, c.Data.Name = name+"-em", ""
+	c.Energy.Channels, c.Generator.Channels, c.Inference.Channels = 3, 3, 3
+	c.ladder(size)
+	return c
+}
+
+// ladder makes the networks fit images of a size: a level of E, G and q for each halving down to 2×2 or 4×4 pixels. E
+// averages over all pixels, so the gradient in each shrinks with their number, and δ² grows with it.
+func (c *Config) ladder(size int) {
+	c.Data.Size = size
+	c.Energy.Widths, c.Energy.Downs, c.Generator.Widths, c.Inference.Widths = nil, nil, nil, nil
+	for side, i := size, 0; side >= 4; side, i = side/2, i+1 {
+		c.Energy.Widths, c.Energy.Downs = append(c.Energy.Widths, min(128, 16<<i)), append(c.Energy.Downs, true)
+		c.Generator.Widths = append([]int{min(64, 16<<i)}, c.Generator.Widths...)
+		if side > 4 {
+			c.Inference.Widths = append(c.Inference.Widths, min(256, 64<<i))
+		}
+	}
+	c.Chain.Delta2 = 25 * float64(size*size) / (32 * 32)
+}
+
+// isRung reports whether a preset is of the ladder.
+func isRung(preset string) bool {
+	name, _, _ := strings.Cut(preset, "-")
+	return name == "small" || name == "medium" || name == "large"
+}
+
+// rung is the name of the ladder's networks for a size.
+func rung(size int) string {
+	switch {
+	case size <= 32:
+		return "small"
+	case size <= 64:
+		return "medium"
+	}
+	return "large"
+}
+
+// rungSize is the size of the ladder to which images with this side are brought: the largest that does not enlarge them
+// by more than an eighth.
+func rungSize(side int) int {
+	size := 32
+	for size < 256 && 2*size <= side+side/8 {
+		size *= 2
+	}
+	return size
 }

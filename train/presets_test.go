@@ -53,7 +53,9 @@ func TestPresetsAreWholeAndValid(t *testing.T) {
 		assert.NoError(t, ssl.Validate(), ssl.Preset)
 		assert.Equal(t, cfg.Energy.LatentDim, ssl.Encoder.LatentDim)
 		assert.Equal(t, cfg.Data, ssl.Data)
-		assert.Contains(t, data.Names(), cfg.Data.Name, "a preset's data can be opened by name")
+		if !isRung(name) {
+			assert.Contains(t, data.Names(), cfg.Data.Name, "a preset's data can be opened by name")
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		cfg, err = ReadConfig(o.Out)
 	}
 	if err == nil {
-		err = divides(cfg.Batch, o.Group)
+		err = errors.Join(enough(set, cfg.Batch), divides(cfg.Batch, o.Group))
 	}
 	var run *runDir
 	if o.Group.Rank() > 0 {
@@ -127,7 +127,7 @@ func (t *Trainer) begin(run *runDir, set *data.Set, o Options) error {
 }
 
 func (t *Trainer) drive(ctx context.Context, run *runDir, set *data.Set, o Options) error {
-	batches := newBatches(set, t.cfg.Seed, t.cfg.Batch, o.Group)
+	batches := newBatches(set, t.cfg.Seed, t.cfg.Batch, t.cfg.Data.Flip, o.Group)
 	budget := budget{minutes: o.Minutes, began: time.Now(), first: t.step}
 	l := loop{
 		run: run, log: t.cfg.Log, start: t.step, steps: func() int { return t.cfg.Steps }, watch: o.Watch, save: t.Save, saveNow: o.Save, group: o.Group,

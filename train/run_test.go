@@ -35,7 +35,7 @@ func tiny() Config {
 }
 
 func tinySSL() SSLConfig {
-	c := fashionSSL(SimCLR)
+	c := quickSSL(FashionMNIST(), SimCLR)
 	c.Data, c.Batch, c.Steps, c.WarmUp, c.Drops = tiny().Data, 4, 6, 2, []int{2}
 	c.Encoder = models.EncoderConfig{Channels: 1, Stem: "small", Widths: []int{4, 8}, Blocks: []int{1, 1}, HeadDim: 8, LatentDim: 4, Mean: []float64{0.5}, Std: []float64{0.25}}
 	c.Log = LogConfig{Metrics: 2, Samples: 100, Checkpoint: 2, Keep: 2}
@@ -332,7 +332,7 @@ func TestATrainingStepLeavesItsNetworksMomentsAndNothingElse(t *testing.T) {
 			cfg.Target = target
 			trainer, err := loadTrainer(cfg, encoder(t), torch.Device{})
 			require.NoError(t, err)
-			batches := newBatches(bars(t), 1, cfg.Batch, nil)
+			batches := newBatches(bars(t), 1, cfg.Batch, false, nil)
 			for step := range 100 {
 				require.NoError(t, torch.Do(func() error {
 					_, err := trainer.Step(batches.at(step))

@@ -58,6 +58,7 @@ type RunInfo struct {
 	Processes int               `json:"processes,omitempty"` // that shared each batch at the first start
 	Versions  map[string]string `json:"versions"`            // of liebm, Go, libtorch
 	Data      map[string]string `json:"data"`                // file name → SHA-256
+	HeldOut   *data.Division    `json:"held_out,omitempty"`  // images that training did not read, if liebm chose them
 	Imported  *Imported         `json:"imported,omitempty"`  // weights that were not trained here
 }
 

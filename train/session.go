@@ -35,11 +35,24 @@ func (s session) begin(run *runDir, set *data.Set, o Options) error {
 	if err := writeInfo(run, *s.step, s.seed, set, o); err != nil {
 		return err
 	}
+	o.printf("%s", trainingImages(set))
 	if err := writeConfig(run, s.cfg); err != nil {
 		return err
 	}
 	run.Keep = s.log.Keep
 	return nil
+}
+
+// trainingImages describes the images that training reads.
+func trainingImages(set *data.Set) string {
+	text := set.String()
+	if set.Fit != "" {
+		text += ", brought to that size (" + set.Fit + ")"
+	}
+	if d := set.Division; d != nil {
+		text += fmt.Sprintf("; %d others are held out", d.N)
+	}
+	return text
 }
 
 // resume loads the newest checkpoint that can be read. A run without checkpoints starts over.
@@ -78,7 +91,7 @@ func writeInfo(run *runDir, step int, seed uint64, set *data.Set, o Options) err
 		return run.WriteInfo(info)
 	}
 	info := newInfo(seed, o)
-	info.Data = map[string]string{set.Name: set.SHA256()}
+	info.Data, info.HeldOut = map[string]string{set.Name: set.SHA256()}, set.Division
 	return run.WriteInfo(info)
 }
 
@@ -156,6 +169,7 @@ func EncoderPath(path string) string {
 type simpleTraining struct {
 	session
 	batch, steps int
+	flip         bool                                  // data.flip
 	loss         string                                // name of its metric
 	update       func(x torch.Tensor) (float64, error) // one step on x: [n,c,h,w] in [0,1]
 	save         func(w io.Writer) error
@@ -164,10 +178,13 @@ type simpleTraining struct {
 
 // run makes the remaining steps.
 func (s simpleTraining) run(ctx context.Context, run *runDir, set *data.Set, o Options) error {
+	if err := enough(set, s.batch); err != nil {
+		return err
+	}
 	if err := s.begin(run, set, o); err != nil {
 		return err
 	}
-	batches := newBatches(set, s.seed, s.batch, nil)
+	batches := newBatches(set, s.seed, s.batch, s.flip, nil)
 	l := loop{
 		run: run, log: s.log, start: *s.step, steps: func() int { return s.steps }, watch: o.Watch, save: s.save, saveNow: o.Save,
 		step: func(i int) (metrics []Metric, err error) {
@@ -190,18 +207,34 @@ func (s simpleTraining) run(ctx context.Context, run *runDir, set *data.Set, o O
 type batches struct {
 	set        *data.Set
 	sampler    *data.Sampler
+	seed       uint64
+	flip       bool
 	n          int
 	first, own int
 	pixels     []byte
+	group      *torch.Group
 }
 
-func newBatches(set *data.Set, seed uint64, n int, g *torch.Group) *batches {
+func newBatches(set *data.Set, seed uint64, n int, flip bool, g *torch.Group) *batches {
 	own := n / g.World()
-	return &batches{set: set, sampler: data.NewSampler(seed, set.Len()), n: n, first: g.Rank() * own, own: own, pixels: make([]byte, own*set.ImageBytes())}
+	return &batches{set, data.NewSampler(seed, set.N), seed, flip, n, g.Rank() * own, own, make([]byte, own*set.ImageBytes()), g}
+}
+
+// enough returns an error if the set has no whole batch.
+func enough(set *data.Set, batch int) error {
+	if batch > set.N {
+		return fmt.Errorf("batch is %d, and there are %d training images: use a batch of at most that, or more images", batch, set.N)
+	}
+	return nil
 }
 
 // at returns step i's images: [own,c,h,w] in [0,1].
 func (b *batches) at(i int) torch.Tensor {
 	b.set.Gather(b.pixels, b.sampler.Batch(i, b.n)[b.first:b.first+b.own])
-	return data.Floats(b.pixels, b.own, b.set.H, b.set.W, b.set.C)
+	x := data.Floats(b.pixels, b.own, b.set.H, b.set.W, b.set.C)
+	if !b.flip {
+		return x
+	}
+	mirrored := torch.NewRNG(b.seed, i, "flip").Share(b.group.Rank(), b.group.World()).Bernoulli(0.5, b.own, 1, 1, 1)
+	return torch.Where(mirrored.To(torch.Bool), x.Flip(3), x)
 }

@@ -46,7 +46,10 @@ const (
 )
 
 var sslPresets = map[string]func(target string) SSLConfig{
-	"fmnist":      fashionSSL,
+	"small":       func(target string) SSLConfig { return quickSSL(presets["small"](), target) },
+	"medium":      func(target string) SSLConfig { return quickSSL(presets["medium"](), target) },
+	"large":       func(target string) SSLConfig { return quickSSL(presets["large"](), target) },
+	"fmnist":      func(target string) SSLConfig { return quickSSL(FashionMNIST(), target) },
 	"cifar10":     func(target string) SSLConfig { return sslFor(CIFAR10(), target, 1000) },
 	"imagenet32":  func(target string) SSLConfig { return sslFor(ImageNet32(), target, 100) },
 	"celeba64":    func(target string) SSLConfig { return sslFor(CelebA64(), target, 200) },
@@ -90,9 +93,9 @@ func sslFor(c Config, target string, epochs int) SSLConfig {
 	}
 }
 
-// fashionSSL trains in minutes on two CPU cores.
-func fashionSSL(target string) SSLConfig {
-	c := sslFor(FashionMNIST(), target, 1)
+// quickSSL trains in minutes on two CPU cores.
+func quickSSL(of Config, target string) SSLConfig {
+	c := sslFor(of, target, 1)
 	c.Batch, c.Steps, c.WarmUp, c.Drops = 128, 400, 50, []int{100, 50}
 	c.Log.Metrics, c.Log.Checkpoint = 20, 200
 	return c
@@ -322,7 +325,7 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 	defer s.close()
 	training := simpleTraining{
 		session: session{cfg: cfg, seed: cfg.Seed, log: cfg.Log, step: &s.step, load: s.load},
-		batch:   cfg.Batch, steps: cfg.Steps, loss: "loss", save: s.save, update: s.Step,
+		batch:   cfg.Batch, steps: cfg.Steps, flip: cfg.Data.Flip, loss: "loss", save: s.save, update: s.Step,
 	}
 	if o.Probe != nil {
 		training.probe = func(ctx context.Context) ([]Metric, error) { return o.Probe(ctx, s.H) }

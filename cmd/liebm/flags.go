@@ -27,7 +27,8 @@ func configFlags(preset string) []cli.Flag {
 		&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in chain.steps=60; may be repeated"},
 		&cli.Uint64Flag{Name: "seed", Usage: "seed of weights, data order and noise"},
 		countFlag("steps", 0, 1, "training steps (default: as the config says)"),
-		&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
+		&cli.StringFlag{Name: "data", Usage: "a folder, archive or file of images, or a known set (default: the preset's)"},
+		countFlag("size", 0, 4, "height and width to which images are resized (default: near their own)"),
 	}
 }
 
@@ -115,11 +116,11 @@ func pictureFlag(name, usage string, formats ...string) cli.Flag {
 
 // sources reads configFlags; the flags with names of their own come after --set.
 func sources(c *cli.Context) (train.Sources, error) {
-	s := train.Sources{Preset: c.String("preset"), File: c.String("config"), Set: c.StringSlice("set")}
-	if s.Preset == "" && s.File == "" {
-		return s, fmt.Errorf("name a config: --preset NAME or --config FILE; training presets are %v, pretraining presets %v", train.Presets(), train.SSLPresets())
+	s := train.Sources{Preset: c.String("preset"), File: c.String("config"), Data: c.String("data"), Size: c.Int("size"), Set: c.StringSlice("set")}
+	if s.Preset == "" && s.File == "" && s.Data == "" {
+		return s, fmt.Errorf("name images or a config: --data FOLDER, --preset NAME or --config FILE; training presets are %v, pretraining presets %v", train.Presets(), train.SSLPresets())
 	}
-	for flag, key := range map[string]string{"seed": "seed", "steps": "steps", "data": "data.path", "target": "target"} {
+	for flag, key := range map[string]string{"seed": "seed", "steps": "steps", "target": "target"} {
 		if c.IsSet(flag) {
 			s.Set = append(s.Set, fmt.Sprintf("%s=%v", key, c.Value(flag)))
 		}
@@ -144,7 +145,7 @@ func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve f
 
 // refuseWithResume returns an error if a flag was given that a resumed run has in its own config.
 func refuseWithResume(c *cli.Context) error {
-	for _, name := range []string{"preset", "config", "set", "seed", "steps", "data", "target", "encoder"} {
+	for _, name := range []string{"preset", "config", "set", "seed", "steps", "data", "size", "target", "encoder"} {
 		if c.IsSet(name) {
 			return fmt.Errorf("--resume goes on with the run's own config, so --%s cannot change it: leave it out, or start a new run", name)
 		}

@@ -89,8 +89,8 @@ func (o *output) read(n int, last bool) (*data.Set, error) {
 	var set *data.Set
 	var err error
 	if o.source == "" {
-		if set, err = cfg.OpenHeldOut(); err != nil {
-			return nil, fmt.Errorf("the %s split of the run's data: %w; --images names other images", data.HeldOut(cfg.Data.Name), err)
+		if set, err = cfg.Open(data.HeldOut); err != nil {
+			return nil, fmt.Errorf("the images that the run's data hold out: %w; --images names other images", err)
 		}
 		if last {
 			start = max(0, set.N-n)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/study"
@@ -79,7 +80,7 @@ func restores(t *testing.T, dir string) {
 	m, err := train.LoadModel(dir, torch.Device{})
 	require.NoError(t, err)
 	defer m.Close()
-	set, err := m.Config.OpenHeldOut()
+	set, err := m.Config.Open(data.HeldOut)
 	require.NoError(t, err)
 	o := train.RestoreDefaults(m.Config)
 	o.Latent.Steps, o.Image.Steps = 3, 3

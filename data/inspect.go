@@ -1,0 +1,106 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Info says what the training images of a source are, before anything is read in full.
+type Info struct {
+	Shape           // of files of one image each: sides and channels that fit most of them
+	Name     string // of the known set, or of the file or folder
+	Known    bool   // it is a known set, and Open finds its splits by its name
+	Pictures bool   // files of one image each, which may differ in size
+	Glyphs   bool   // the known set has digits or letters, which should not be flipped
+	Measured bool   // it has test or validation images; else Open can hold some out
+}
+
+// enough is the number of files that Inspect decodes.
+const enough = 32
+
+var errEnough = errors.New("enough")
+
+// Inspect describes the training images at source: a known name or a path. The images at a path may be the known set as,
+// which is recognised by its content or its number of pictures.
+func Inspect(source, as string) (info Info, err error) {
+	if k, err := Lookup(source); err == nil {
+		return k.info(), nil
+	}
+	path, _, err := locate(source, Options{})
+	if err != nil {
+		return info, fmt.Errorf("data: %w", err)
+	}
+	r := reader{}
+	defer r.release()
+	if k, err := Lookup(as); err == nil {
+		r.known = &k
+	}
+	if err := r.scan(path, Train); err != nil {
+		return info, fmt.Errorf("data: %w", err)
+	}
+	if r.only(prepared, 0) == 0 && len(r.parts) == 0 && len(r.images) > 0 {
+		info, err = r.inspectPictures(path)
+	} else {
+		info, err = r.inspectArrays(path)
+	}
+	if err != nil {
+		return info, fmt.Errorf("data: %w", err)
+	}
+	info.Measured = info.Measured || r.measured
+	return info, nil
+}
+
+func (k Known) info() Info {
+	return Info{Shape{k.Train, k.H, k.W, k.C}, k.Name, true, k.photos, k.glyphs, true}
+}
+
+func (r *reader) inspectArrays(path string) (Info, error) {
+	set, err := r.assemble(path)
+	if err != nil {
+		return Info{}, err
+	}
+	defer set.Close()
+	k, err := Lookup(set.Name)
+	if err == nil && (set.record == nil && set.N == k.Train || set.record != nil && r.measured) {
+		info := k.info()
+		info.Shape = set.Shape
+		return info, nil
+	}
+	return Info{Shape: set.Shape, Name: stem(path)}, nil
+}
+
+// inspectPictures decodes a few of the pictures.
+func (r *reader) inspectPictures(path string) (Info, error) {
+	from, err := r.chosen(path)
+	if err != nil {
+		return Info{}, err
+	}
+	if r.known != nil && r.known.photos && r.known.checkStream(from, Train) == nil {
+		return r.known.info(), nil
+	}
+	info := Info{Shape: Shape{N: from.total, C: 1}, Name: from.name, Pictures: true}
+	var sides []int
+	var bad error
+	err = from.each(func(c chunk) error {
+		for i := 0; i < c.n; i += c.n/4 + 1 {
+			f, _, err := c.frame(i)
+			if err != nil {
+				bad = fmt.Errorf("%s: %w", c.origin(i), err)
+				continue
+			}
+			sides, info.C = append(sides, min(f.h, f.w)), max(info.C, f.c)
+			if len(sides) == enough {
+				return errEnough
+			}
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) || len(sides) == 0 {
+		return Info{}, errors.Join(err, bad)
+	}
+	slices.Sort(sides)
+	info.H = sides[len(sides)/2]
+	info.W = info.H
+	return info, nil
+}
