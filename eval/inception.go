@@ -9,6 +9,7 @@ import (
 
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
 )
 
 // The weights that define FID: the file of pytorch-fid and torch-fidelity.
@@ -51,7 +52,8 @@ func OpenInception(path string, mode Mode, device torch.Device) (*Inception, err
 		return nil, fmt.Errorf("%s: %w; fetch %s", path, err, InceptionURL)
 	}
 	n := &Inception{Mode: mode, SHA256: sum, Published: sum == InceptionSHA256, net: net}
-	if err := net.To(device); err != nil {
+	err = torch.Do(func() error { nn.To(net, device, torch.Float32); return nil })
+	if err != nil {
 		n.Close()
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func hashFile(path string) (sum string, size int64, err error) {
 }
 
 // Close frees the weights.
-func (n *Inception) Close() { n.net.Close() }
+func (n *Inception) Close() { nn.Close(n.net) }
 
 // Name names network, weights and mode. Statistics with different names cannot be compared.
 func (n *Inception) Name() string { return fmt.Sprintf("inception-v3 %s %s", n.SHA256[:8], n.Mode) }

@@ -19,11 +19,7 @@ type DualMCMC struct {
 }
 
 // Close frees the networks.
-func (d *DualMCMC) Close() {
-	nn.Close(d.E)
-	nn.Close(d.G)
-	nn.Close(d.Q)
-}
+func (d *DualMCMC) Close() { nn.Close(d) }
 
 // ReadDualMCMC reads a checkpoint of Dual-MCMC's training: netG, netE with its spectral norms, and netI. It takes
 // widths, depths and image size from the shapes in the file. It skips the optimisers and executes nothing. It
@@ -57,24 +53,20 @@ func importDualMCMC(entries []torch.Entry) (*DualMCMC, error) {
 		return nil, err
 	}
 	d := &DualMCMC{}
-	for _, make := range []func() (err error){
-		func() (err error) { d.E, err = NewEnergy(ec, 0); return },
-		func() (err error) { d.G, err = NewGenerator(gc, Range{-1, 1}, 0); return },
-		func() (err error) { d.Q, err = NewInference(qc, 0); return },
-	} {
-		if err := make(); err != nil {
-			d.Close()
-			return nil, err
-		}
+	var errs [3]error
+	d.E, errs[0] = NewEnergy(ec, 0)
+	d.G, errs[1] = NewGenerator(gc, Range{-1, 1}, 0)
+	d.Q, errs[2] = NewInference(qc, 0)
+	if err = errors.Join(errs[:]...); err == nil {
+		err = torch.Do(func() error {
+			f.load("netE.", d.E, dualEnergyNames(len(ec.Widths)))
+			f.load("netG.", d.G, dualGeneratorNames(len(gc.Widths)-1))
+			f.load("netI.", d.Q, dualInferenceNames(len(qc.Widths), qc.Stem > 0))
+			f.refuseUnknown(entries)
+			d.negate()
+			return f.err()
+		})
 	}
-	err = torch.Do(func() error {
-		f.load("netE.", d.E, dualEnergyLayers(len(ec.Widths)))
-		f.load("netG.", d.G, dualGeneratorLayers(len(gc.Widths)-1))
-		f.load("netI.", d.Q, dualInferenceLayers(len(qc.Widths), qc.Stem > 0))
-		f.refuseUnknown(entries)
-		d.negate()
-		return f.err()
-	})
 	if err != nil {
 		d.Close()
 		return nil, err
@@ -179,15 +171,11 @@ func (f *dualFile) expect(name string, shape ...int) {
 	}
 }
 
-// load copies a network of the file into module. layers has the file's name of each layer.
-func (f *dualFile) load(net string, module any, layers map[string]string) {
+// load copies a network of the file into module. names turns our names of tensors into the file's.
+func (f *dualFile) load(net string, module any, names []string) {
+	replacer := strings.NewReplacer(names...)
 	for _, l := range nn.State(module) {
-		at := strings.LastIndex(l.Name, ".")
-		tensor := l.Name[at+1:]
-		if net == "netE." && tensor == "weight" {
-			tensor = "weight_orig" // the name that torch.nn.utils.spectral_norm uses
-		}
-		name := net + layers[l.Name[:at]] + "." + tensor
+		name := net + replacer.Replace(l.Name)
 		f.used[name] = true
 		f.expect(name, l.Tensor.Shape()...)
 		if f.err() == nil {
@@ -219,40 +207,34 @@ func (f *dualFile) err() error {
 	return errors.New(strings.Join(f.wrong, "; "))
 }
 
-// dualEnergyLayers are netE's names of the layers of E.
-func dualEnergyLayers(blocks int) map[string]string {
-	names := map[string]string{"f": fmt.Sprintf("lin_%d", blocks+1)}
-	for i := range blocks {
-		block := "conv_1"
-		if i > 0 {
-			block = fmt.Sprintf("block%d", i+1)
-		}
-		for ours, theirs := range map[string]string{"conv1": "conv1", "conv2": "conv2", "skip": "sc"} {
-			names[fmt.Sprintf("blocks.%d.%s", i, ours)] = block + "." + theirs
-		}
-	}
-	return names
+// dualEnergyNames are pairs of a part of our names in E and of netE's, for [strings.NewReplacer]. weight_orig is
+// the name that torch.nn.utils.spectral_norm uses.
+func dualEnergyNames(blocks int) []string {
+	names := []string{"weight_u", "weight_u", "weight_v", "weight_v", "weight", "weight_orig",
+		"f.", fmt.Sprintf("lin_%d.", blocks+1), "blocks.0.", "conv_1.", "skip.", "sc."}
+	return append(names, numbered("blocks.%d.", 1, "block%d.", 2, 1, blocks-1)...)
 }
 
-// dualGeneratorLayers are netG's names of the layers of G.
-func dualGeneratorLayers(blocks int) map[string]string {
-	names := map[string]string{"in": "lin_1", "bn": fmt.Sprintf("bn_%d", blocks+2), "out": fmt.Sprintf("conv%d", blocks+2)}
-	for i := range blocks {
-		for ours, theirs := range map[string]string{"bn1": "bn_1", "conv1": "conv1", "bn2": "bn_2", "conv2": "conv2", "skip": "sc"} {
-			names[fmt.Sprintf("blocks.%d.%s", i, ours)] = fmt.Sprintf("block%d.%s", i+2, theirs)
-		}
-	}
-	return names
+// dualGeneratorNames are the pairs of G and netG.
+func dualGeneratorNames(blocks int) []string {
+	names := []string{"in.", "lin_1.", "bn.", fmt.Sprintf("bn_%d.", blocks+2), "out.", fmt.Sprintf("conv%d.", blocks+2),
+		"bn1.", "bn_1.", "bn2.", "bn_2.", "skip.", "sc."}
+	return append(names, numbered("blocks.%d.", 0, "block%d.", 2, 1, blocks)...)
 }
 
-// dualInferenceLayers are netI's names of the layers of q: convolutions alternate with LeakyReLU.
-func dualInferenceLayers(convs int, stem bool) map[string]string {
-	names, at := map[string]string{"mean": "conv51", "log_var": "conv52"}, 0
+// dualInferenceNames are the pairs of q and netI, whose convolutions alternate with LeakyReLU.
+func dualInferenceNames(convs int, stem bool) []string {
+	names, first := []string{"mean.", "conv51.", "log_var.", "conv52.", "stem.", "main.0."}, 0
 	if stem {
-		names["stem"], at = "main.0", 2
+		first = 2
 	}
-	for i := range convs {
-		names[fmt.Sprintf("convs.%d", i)] = fmt.Sprintf("main.%d", at+2*i)
+	return append(names, numbered("convs.%d.", 0, "main.%d.", first, 2, convs)...)
+}
+
+// numbered returns n pairs of names: ours count from one number, theirs from another one in steps.
+func numbered(ours string, our int, theirs string, their, step, n int) (pairs []string) {
+	for i := range n {
+		pairs = append(pairs, fmt.Sprintf(ours, our+i), fmt.Sprintf(theirs, their+step*i))
 	}
-	return names
+	return pairs
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/models/modelstest"
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/torch/torchtest"
 )
 
@@ -19,9 +20,9 @@ func TestInceptionMatchesItsPlainForm(t *testing.T) {
 	}
 	golden := torchtest.Load(t, "testdata/inception.npz")
 	torchtest.Scope(t, func() {
-		net, err := models.NewInception(modelstest.InceptionState(t))
+		net, err := models.NewInception(modelstest.InceptionState())
 		require.NoError(t, err)
-		defer net.Close()
+		defer nn.Close(net)
 		images := golden.Tensor("images")
 		x := data.Floats(images.Bytes(), images.Size(0), 40, 40, 3)
 		x = torch.Call("aten::upsample_bilinear2d", x, []int{299, 299}, false).Tensor(0).MulScalar(2).AddScalar(-1)
@@ -39,9 +40,8 @@ func TestInceptionNamesWeightsThatDoNotFit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes the whole network")
 	}
-	layout, err := models.InceptionLayout()
-	require.NoError(t, err)
-	assert.Len(t, layout, 94*5+2, "94 convolutions with their batch norms, and fc")
+	shapes := modelstest.InceptionShapes()
+	assert.Len(t, shapes, 94*5+2, "94 convolutions with their batch norms, and fc")
 	for name, c := range map[string]struct {
 		change func(state map[string]torch.Tensor)
 		want   string
@@ -56,8 +56,8 @@ func TestInceptionNamesWeightsThatDoNotFit(t *testing.T) {
 	} {
 		torchtest.Run(t, name, func(t *testing.T) {
 			state := map[string]torch.Tensor{}
-			for _, w := range layout {
-				state[w.Name] = torch.Zeros(w.Shape, torch.Float32)
+			for name, shape := range shapes {
+				state[name] = torch.Zeros(shape, torch.Float32)
 			}
 			c.change(state)
 			var entries []torch.Entry

@@ -32,7 +32,8 @@ func CountCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	params := map[string]int{"E": cfg.Energy.Params(), "G": cfg.Generator.Params(), "q": cfg.Inference.Params(), "h": h.Params()}
+	size := cfg.Data.Size
+	params := map[string]int{"E": cfg.Energy.Count(size).Params, "G": cfg.Generator.Count().Params, "q": cfg.Inference.Count(size).Params, "h": h.Count(size).Params}
 	// Weights, their averages and Adam's two moments. q and a joint h have no averages.
 	floats := 4 * (params["E"] + params["G"])
 	if cfg.Target == ERM {
@@ -66,15 +67,14 @@ func MeasureCost(ctx context.Context, cfg Config, h models.EncoderConfig, device
 // flops is the number of operations of one iteration of Algorithm 1. A gradient in the input counts as one more
 // forward pass, and a gradient in the weights as another one.
 func (c Config) flops(h models.EncoderConfig) float64 {
-	e, g := c.Energy.FLOPs(c.Data.Size), c.Generator.FLOPs()
-	latent := h.FLOPs(c.Data.Size)
+	e, g, latent := c.Energy.Count(c.Data.Size).FLOPs, c.Generator.Count().FLOPs, h.Count(c.Data.Size).FLOPs
 	chains := 2 * float64(c.Chain.Steps) * 2 * e
 	if c.Target == EJM {
 		chains += float64(c.Chain.Steps) * 2 * latent
 	}
 	perImage := latent + chains + 3*g + g + 2*3*e
 	if c.Target == ERM {
-		perImage += 3*c.Inference.FLOPs(c.Data.Size) + 3*g + 2*latent
+		perImage += 3*c.Inference.Count(c.Data.Size).FLOPs + 3*g + 2*latent
 	}
 	if c.Encoder == Joint {
 		perImage += 2 * 3 * latent

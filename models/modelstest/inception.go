@@ -3,6 +3,8 @@
 package modelstest
 
 import (
+	_ "embed"
+	"fmt"
 	"hash/fnv"
 	"math"
 	"os"
@@ -16,34 +18,50 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
+// convolutions has the name and the shape [out,in,kh,kw] of every convolution of torchvision's inception_v3.
+//
+//go:embed inception.txt
+var convolutions string
+
+// InceptionShapes are the shapes of the tensors in an Inception's state dict, by name.
+func InceptionShapes() map[string][]int {
+	shapes := map[string][]int{"fc.weight": {models.InceptionClasses, models.InceptionFeatures}, "fc.bias": {models.InceptionClasses}}
+	for line := range strings.Lines(convolutions) {
+		var name string
+		var out, in, kh, kw int
+		fmt.Sscan(line, &name, &out, &in, &kh, &kw)
+		shapes[name+".conv.weight"] = []int{out, in, kh, kw}
+		for _, part := range []string{"weight", "bias", "running_mean", "running_var"} {
+			shapes[name+".bn."+part] = []int{out}
+		}
+	}
+	return shapes
+}
+
 // InceptionState is the state dict of an Inception whose weights are drawn by a formula of their
 // names and indices, the one of models/testdata/inception.py, so that both sides have the same
 // without a file of 95 MB. It needs an open scope.
-func InceptionState(t testing.TB) []torch.Entry {
-	t.Helper()
-	layout, err := models.InceptionLayout()
-	require.NoError(t, err)
-	var state []torch.Entry
-	for _, w := range layout {
+func InceptionState() (state []torch.Entry) {
+	for name, shape := range InceptionShapes() {
 		n := 1
-		for _, s := range w.Shape {
+		for _, s := range shape {
 			n *= s
 		}
 		scale, shift := 0.4, -0.2
 		switch {
-		case len(w.Shape) > 1:
-			scale = 2 * math.Sqrt(6/float64(n/w.Shape[0]))
+		case len(shape) > 1:
+			scale = 2 * math.Sqrt(6/float64(n/shape[0]))
 			shift = -scale / 2
-		case strings.HasSuffix(w.Name, "bn.weight"):
+		case strings.HasSuffix(name, "bn.weight"):
 			scale, shift = 0.4, 0.8
-		case strings.HasSuffix(w.Name, "running_var"):
+		case strings.HasSuffix(name, "running_var"):
 			scale, shift = 0.8, 0.6
 		}
 		values := make([]float32, n)
-		for i, u := range uniform(w.Name, n) {
+		for i, u := range uniform(name, n) {
 			values[i] = float32(scale*u + shift)
 		}
-		state = append(state, torch.Entry{Name: w.Name, Tensor: torch.FromSlice(values, w.Shape...)})
+		state = append(state, torch.Entry{Name: name, Tensor: torch.FromSlice(values, shape...)})
 	}
 	return state
 }
@@ -72,7 +90,7 @@ func InceptionFile(t testing.TB) string {
 		f, err := os.Create(path)
 		require.NoError(t, err)
 		defer f.Close()
-		return torch.WriteSafetensors(f, InceptionState(t), nil)
+		return torch.WriteSafetensors(f, InceptionState(), nil)
 	}))
 	return path
 }

@@ -30,26 +30,26 @@ func TestParamsAreThoseOfTheNetworksThatAreMade(t *testing.T) {
 	} {
 		e, err := NewEnergy(c, 1)
 		require.NoError(t, err)
-		assert.Equal(t, nn.CountParams(e), c.Params(), name)
+		assert.Equal(t, nn.CountParams(e), c.Count(32).Params, name)
 		nn.Close(e)
 	}
 	for _, c := range []GeneratorConfig{{Channels: 3, LatentDim: 5, Widths: []int{6, 4, 4}}, {Channels: 1, LatentDim: 2, Widths: []int{3, 3}}} {
 		g, err := NewGenerator(c, Range{0, 1}, 1)
 		require.NoError(t, err)
-		assert.Equal(t, nn.CountParams(g), c.Params(), "%+v", c)
+		assert.Equal(t, nn.CountParams(g), c.Count().Params, "%+v", c)
 		nn.Close(g)
 	}
 	for _, c := range []InferenceConfig{{Channels: 3, Stem: 5, Widths: []int{4, 6}, LatentDim: 3}, {Channels: 1, Widths: []int{4}, LatentDim: 2}} {
 		q, err := NewInference(c, 1)
 		require.NoError(t, err)
-		assert.Equal(t, nn.CountParams(q), c.Params(), "%+v", c)
+		assert.Equal(t, nn.CountParams(q), c.Count(32).Params, "%+v", c)
 		nn.Close(q)
 	}
 	for _, stem := range []string{"small", "medium", "large"} {
 		c := EncoderConfig{Channels: 1, Stem: stem, Widths: []int{4, 4, 6}, Blocks: []int{2, 1, 1}, HeadDim: 8, LatentDim: 3, Mean: []float64{0}, Std: []float64{1}}
 		h, err := NewEncoder(c, Range{0, 1}, 1)
 		require.NoError(t, err)
-		assert.Equal(t, nn.CountParams(h), c.Params(), stem)
+		assert.Equal(t, nn.CountParams(h), c.Count(32).Params, stem)
 		nn.Close(h)
 	}
 }
