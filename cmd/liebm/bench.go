@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,7 +32,7 @@ a large convolution. Without --preset it uses cifar10-em with --batch 16.
 		Flags: flags(&cli.BoolFlag{Name: "profile", Usage: "measure the time of each part and operator"}),
 		Action: func(c *cli.Context) error {
 			if !c.Bool("profile") {
-				return fmt.Errorf("choose liebm bench --profile, or liebm bench step --preset NAME")
+				return errors.New("choose liebm bench --profile, or liebm bench step --preset NAME")
 			}
 			return benchProfile(c)
 		},
@@ -77,14 +78,12 @@ func benchStep(c *cli.Context) error {
 
 func benchProfile(c *cli.Context) error {
 	if !c.IsSet("preset") && !c.IsSet("config") {
-		defaults := map[string]string{"preset": "cifar10-em", "batch": "16"}
-		for flag, value := range defaults {
-			if c.IsSet(flag) {
-				continue
-			}
-			if err := c.Set(flag, value); err != nil {
-				return err
-			}
+		err := c.Set("preset", "cifar10-em")
+		if !c.IsSet("batch") {
+			err = errors.Join(err, c.Set("batch", "16"))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	cfg, device, err := benchConfig(c)

@@ -16,12 +16,12 @@ func compareCommand() *cli.Command {
 		Usage:     "lay trainings beside each other: moves of chains, energy gaps, divergences",
 		ArgsUsage: "RUN...",
 		Description: `Writes FILE.md, FILE.json and two plots from the metrics of run folders. Folders that are named NAME-seedN
-are one row. Settings are shown where they differ from those of the first folder.
+make one row for each NAME. Settings are shown where they differ from those of the first folder.
 
 	liebm compare --out results/clip runs/clipped-seed1 runs/clipped-seed2 runs/unclipped-seed1`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Required: true, Usage: "`FILE` to write, without its ending"},
-			&cli.StringFlag{Name: "title", Value: "Trainings compared"},
+			&cli.StringFlag{Name: "title", Value: "Trainings compared", Usage: "title of the page"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() == 0 {
