@@ -1,6 +1,8 @@
 package train
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/liebm/liebm/models"
@@ -26,4 +28,13 @@ func stem(size int) string {
 		return "medium"
 	}
 	return "small"
+}
+
+// EncoderPath returns the path of the encoder in the folder of a pretraining run. It returns path itself if
+// that is a file.
+func EncoderPath(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return filepath.Join(path, encoderFile)
+	}
+	return path
 }

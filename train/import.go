@@ -80,7 +80,7 @@ func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 	if err := run.SaveCheckpoint(0, t.Save); err != nil {
 		return cfg, err
 	}
-	return cfg, writeConfig(run, cfg)
+	return cfg, run.WriteConfig(cfg)
 }
 
 // dualMCMCConfig is a preset with the networks of a file and the settings of its authors' configs: chains of 30

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
@@ -61,7 +60,7 @@ func (t *inferenceTrainer) parts() []part { return []part{{"inference", t.q, nil
 func (t *inferenceTrainer) close() { t.parts()[0].close() }
 
 // Step is one update of q on images in [0,1]: [n,c,h,w].
-func (t *inferenceTrainer) Step(unit torch.Tensor) (loss float64, err error) {
+func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 	rng := torch.NewRNG(t.cfg.Seed, t.step, "train q")
 	err = torch.Do(func() error {
 		unit = unit.ToDevice(t.m.Device)
@@ -72,10 +71,8 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss float64, err error) {
 		latent := t.m.H.Forward(t.m.G.Forward(m, nn.Eval), nn.Eval)
 		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.Rho)
 		t.opt.Step(l, t.cfg.OptQ.LR*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))
-		if loss = l.Item(); math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return &Diverged{t.step, "loss_q", loss}
-		}
-		return nil
+		loss, err = oneLoss(t.step, "loss_q", l)
+		return err
 	})
 	t.step++
 	return loss, err
@@ -114,14 +111,11 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 		return err
 	}
 	defer t.close()
-	training := simpleTraining{
-		session: session{cfg: cfg, seed: cfg.Seed, log: cfg.Log, step: &t.step, load: t.load},
-		batch:   cfg.Batch, steps: cfg.Steps, loss: "loss_q", save: t.save, update: t.Step,
-	}
-	if err := training.run(ctx, run, set, o); err != nil {
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step, save: t.save, load: t.load}
+	if err := l.run(ctx, run, set, o); err != nil {
 		return err
 	}
-	return finished(run)
+	return run.finish()
 }
 
 // LoadInference loads the q that [TrainInference] wrote to dir into the model. It returns an error if q was

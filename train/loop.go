@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -28,87 +29,160 @@ type Progress struct {
 // Watch receives the progress after every step. The next step waits until it returns.
 type Watch func(Progress)
 
-// loop runs a training step by step, records its metrics and saves it.
+// loop is a training in a run folder: of E and G, of an encoder, or of q over a trained generator. It runs the
+// training step by step, records its metrics and saves it.
 type loop struct {
-	run     *runDir
-	log     LogConfig
-	start   int // first step to make
-	steps   func() int
-	step    func(i int) ([]Metric, error)
-	save    func(w io.Writer) error
-	samples func(step int, tb *tensorBoard) ([]Metric, error) // called every log.samples steps; may be nil
-	picture func(path string) error                           // draws samples of the networks as a divergence left them; may be nil
-	warn    func(mean []Metric) string                        // a warning about the metrics, or ""; may be nil
-	watch   Watch
-	saveNow <-chan os.Signal // makes the loop save; may be nil
-	group   *torch.Group     // its processes step together; rank 0 records and saves
+	cfg         any // config.yaml
+	seed        uint64
+	batch       int
+	flip        bool // data.flip
+	log         LogConfig
+	made, steps *int                                    // numbers of steps: made so far, and at the end
+	step        func(x torch.Tensor) ([]Metric, error)  // one step on x: [n,c,h,w] in [0,1]
+	save        func(w io.Writer) error                 // writes a checkpoint
+	load        func(path string) error                 // reads one and sets made
+	samples     func(tb *tensorBoard) ([]Metric, error) // called every log.samples steps; may be nil
+	picture     func(path string) error                 // draws samples of the networks as a divergence left them; may be nil
+	warn        func(mean []Metric) string              // a warning about the metrics, or ""; may be nil
+}
+
+// begin loads the newest checkpoint of a resumed run that can be read; without checkpoints the run starts over.
+// Then it writes the files that a run folder has before the first step.
+func (l *loop) begin(run *runDir, set *data.Set, o Options) error {
+	if o.Resume {
+		last, skipped, err := run.LastCheckpoint(verifyCheckpoint)
+		for _, s := range skipped {
+			o.printf("warning: %v", s)
+		}
+		switch {
+		case errors.Is(err, ErrNoCheckpoint):
+			o.printf("no checkpoint yet: starting at step 0")
+		case err != nil:
+			return err
+		default:
+			o.printf("resuming from step %d", last.Step)
+			if err := l.load(last.Path); err != nil {
+				return err
+			}
+		}
+	}
+	if err := run.writeStart(*l.made, l.seed, set, o); err != nil {
+		return err
+	}
+	o.printf("%s", trainingImages(set))
+	run.Keep = l.log.Keep
+	return run.WriteConfig(l.cfg)
+}
+
+// trainingImages describes the images that training reads.
+func trainingImages(set *data.Set) string {
+	text := set.String()
+	if set.Fit != "" {
+		text += ", brought to that size (" + set.Fit + ")"
+	}
+	if d := set.Division; d != nil {
+		text += fmt.Sprintf("; %d others are held out", d.N)
+	}
+	return text
 }
 
 // drive makes the remaining steps. If ctx ends it saves and returns ctx.Err(). If a step fails it returns the
-// error and does not save.
-func (l *loop) drive(ctx context.Context) (err error) {
-	if err := truncateAfter(l.run.Path(metricsFile), l.start); err != nil {
-		return err
+// error and does not save. run is nil in a process that neither records nor saves.
+func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options) (err error) {
+	var r *recorder
+	first := *l.made
+	if run != nil {
+		if r, err = openRecorder(run, first); err != nil {
+			return err
+		}
+		defer closing(r, &err)
 	}
-	metrics, err := openMetrics(l.run.Path(metricsFile))
+	batches := newBatches(set, l.seed, l.batch, l.flip, o.Group)
+	for i := first; i < *l.steps; i++ {
+		if err := ended(ctx, o.Group); err != nil {
+			return l.stop(run, i, i > first, err)
+		}
+		var values []Metric
+		err := torch.Do(func() (err error) {
+			values, err = l.step(batches.at(i))
+			return err
+		})
+		if errors.Is(err, torch.ErrPeerLost) {
+			return l.stop(run, i, i > first, err)
+		}
+		switch {
+		case run == nil && err != nil:
+			return err
+		case run == nil:
+			continue
+		}
+		r.recent = append(r.recent[max(0, len(r.recent)-history+1):], MetricsLine{i + 1, byName(values)})
+		if err != nil {
+			return l.explain(run, err, r.recent)
+		}
+		if err := l.record(run, r, i+1, values, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// history is the number of steps before a divergence that a run keeps the metrics of, each on its own.
+const history = 50
+
+// explain leaves the metrics of the last steps and a picture in the run folder if training diverged. It returns the
+// failure, joined with errors of its own.
+func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err error) {
+	var d *Diverged
+	if !errors.As(failure, &d) {
+		return failure
+	}
+	defer func() { err = errors.Join(failure, err) }()
+	name := fmt.Sprintf("divergence-%08d", d.Step+1)
+	metrics, err := openMetrics(run.Path(name + ".jsonl"))
 	if err != nil {
 		return err
 	}
 	defer closing(metrics, &err)
-	tb, err := openTensorBoard(l.run.Path(), l.start)
-	if err != nil {
-		return err
+	for _, line := range recent {
+		if err := metrics.Write(line.Step, line.Values); err != nil {
+			return err
+		}
 	}
-	defer closing(tb, &err)
+	if l.picture == nil {
+		return nil
+	}
+	return l.picture(run.Path(samplesFolder, name+".png"))
+}
 
-	r := recorder{metrics: metrics, tb: tb, began: time.Now()}
-	warned := map[string]bool{}
-	var recent []MetricsLine
-	for i := l.start; i < l.steps(); i++ {
-		if err := l.ended(ctx); err != nil {
-			return l.stop(err, i)
+// record reports a step, and writes what is due after it: metrics, samples, a checkpoint.
+func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Options) error {
+	r.add(values)
+	last := done == *l.steps
+	p := Progress{Step: done, Steps: *l.steps, Metrics: values, Rate: float64(done-r.first) / time.Since(r.began).Seconds()}
+	if done%l.log.Metrics == 0 || last {
+		mean := r.mean()
+		if err := r.write(done, append(mean, Metric{"steps_per_second", p.Rate})); err != nil {
+			return err
 		}
-		values, err := l.step(i)
-		if errors.Is(err, torch.ErrPeerLost) {
-			return l.stop(err, i)
+		if l.warn != nil {
+			p.Warning = r.once(l.warn(mean))
 		}
-		recent = append(recent[max(0, len(recent)-history+1):], MetricsLine{i + 1, byName(values)})
+	}
+	if o.Watch != nil {
+		o.Watch(p)
+	}
+	if l.samples != nil && (done%l.log.Samples == 0 || last) {
+		values, err := l.samples(r.tb)
+		if err == nil && len(values) > 0 {
+			err = r.write(done, values)
+		}
 		if err != nil {
-			return l.explain(err, recent)
+			return err
 		}
-		r.add(values)
-		done, p := i+1, Progress{Step: i + 1, Steps: l.steps(), Metrics: values}
-		p.Rate = float64(done-l.start) / time.Since(r.began).Seconds()
-		if done%l.log.Metrics == 0 || done == l.steps() {
-			mean := r.mean()
-			if err := r.write(done, append(mean, Metric{"steps_per_second", p.Rate})); err != nil {
-				return err
-			}
-			if l.warn != nil {
-				if w := l.warn(mean); w != "" && !warned[w] {
-					warned[w], p.Warning = true, w
-				}
-			}
-		}
-		if l.watch != nil {
-			l.watch(p)
-		}
-		if l.samples != nil && (done%l.log.Samples == 0 || done == l.steps()) {
-			values, err := l.samples(done, tb)
-			if err != nil {
-				return err
-			}
-			if len(values) > 0 {
-				if err := r.write(done, values); err != nil {
-					return err
-				}
-			}
-		}
-		if done%l.log.Checkpoint == 0 || done == l.steps() || asked(l.saveNow) {
-			if err := l.run.SaveCheckpoint(done, l.save); err != nil {
-				return err
-			}
-		}
+	}
+	if done%l.log.Checkpoint == 0 || last || asked(o.Save) {
+		return run.SaveCheckpoint(done, l.save)
 	}
 	return nil
 }
@@ -123,54 +197,11 @@ func asked(save <-chan os.Signal) bool {
 	}
 }
 
-// history is the number of steps before a divergence that a run keeps the metrics of, each on its own.
-const history = 50
-
-// explain leaves the metrics of the last steps and a picture in the run folder if training diverged. It returns the
-// failure, joined with errors of its own.
-func (l *loop) explain(failure error, recent []MetricsLine) (err error) {
-	var d *Diverged
-	if !errors.As(failure, &d) {
-		return failure
-	}
-	defer func() { err = errors.Join(failure, err) }()
-	name := fmt.Sprintf("divergence-%08d", d.Step+1)
-	metrics, err := openMetrics(l.run.Path(name + ".jsonl"))
-	if err != nil {
-		return err
-	}
-	defer closing(metrics, &err)
-	for _, line := range recent {
-		if err := metrics.Write(line.Step, line.Values); err != nil {
-			return err
-		}
-	}
-	if l.picture == nil {
-		return nil
-	}
-	return l.picture(l.run.Path(samplesFolder, name+".png"))
-}
-
-// follow is drive on a process that neither records nor saves.
-func (l *loop) follow(ctx context.Context) error {
-	for i := l.start; i < l.steps(); i++ {
-		if err := l.ended(ctx); err != nil {
-			return l.stopped(err, i)
-		}
-		if _, err := l.step(i); errors.Is(err, torch.ErrPeerLost) {
-			return l.stopped(err, i)
-		} else if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // ended returns an error if no further step may be made: ctx ended in this process or another one, or a
 // process is lost.
-func (l *loop) ended(ctx context.Context) error {
+func ended(ctx context.Context, g *torch.Group) error {
 	cause := ctx.Err() // asked once, so that all processes act on the same answer
-	stop, err := anyOf(l.group, cause != nil)
+	stop, err := anyOf(g, cause != nil)
 	switch {
 	case err != nil:
 		return err
@@ -180,28 +211,57 @@ func (l *loop) ended(ctx context.Context) error {
 	return cause
 }
 
-// stop saves the state before step i and returns the cause.
-func (l *loop) stop(cause error, i int) error {
-	if i > l.start {
-		if err := l.run.SaveCheckpoint(i, l.save); err != nil {
+// stop saves the state before step i if it is new, and returns the cause.
+func (l *loop) stop(run *runDir, i int, isNew bool, cause error) error {
+	if run != nil && isNew {
+		if err := run.SaveCheckpoint(i, l.save); err != nil {
 			return fmt.Errorf("%w, and saving failed: %w", cause, err)
 		}
 	}
-	return l.stopped(cause, i)
+	return fmt.Errorf("stopped after step %d of %d: %w", i, *l.steps, cause)
 }
 
-func (l *loop) stopped(cause error, i int) error {
-	return fmt.Errorf("stopped after step %d of %d: %w", i, l.steps(), cause)
+// run makes the remaining steps of a training in one process.
+func (l *loop) run(ctx context.Context, run *runDir, set *data.Set, o Options) error {
+	if err := enough(set, l.batch); err != nil {
+		return err
+	}
+	if err := l.begin(run, set, o); err != nil {
+		return err
+	}
+	return torch.Do(func() error { return l.drive(ctx, run, set, o) }) // one scope, so one thread and its OpenMP pool
 }
 
-// recorder averages measurements between two lines of metrics.jsonl.
+// recorder writes metrics.jsonl and TensorBoard's file. It averages measurements between two lines.
 type recorder struct {
 	metrics *metricsWriter
 	tb      *tensorBoard
+	first   int // steps made before
 	began   time.Time
 	sum     []Metric
 	n       int
+	recent  []MetricsLine // of the last steps
+	warned  map[string]bool
 }
+
+// openRecorder continues the files after the first steps.
+func openRecorder(run *runDir, first int) (*recorder, error) {
+	if err := truncateAfter(run.Path(metricsFile), first); err != nil {
+		return nil, err
+	}
+	metrics, err := openMetrics(run.Path(metricsFile))
+	if err != nil {
+		return nil, err
+	}
+	tb, err := openTensorBoard(run.Path(), first)
+	if err != nil {
+		return nil, errors.Join(err, metrics.Close())
+	}
+	return &recorder{metrics: metrics, tb: tb, first: first, began: time.Now(), warned: map[string]bool{}}, nil
+}
+
+// Close closes the files.
+func (r *recorder) Close() error { return errors.Join(r.tb.Close(), r.metrics.Close()) }
 
 func (r *recorder) add(values []Metric) {
 	if r.n == 0 {
@@ -221,6 +281,15 @@ func (r *recorder) mean() []Metric {
 	}
 	r.n = 0
 	return out
+}
+
+// once returns a warning the first time, and then "".
+func (r *recorder) once(warning string) string {
+	if r.warned[warning] {
+		return ""
+	}
+	r.warned[warning] = true
+	return warning
 }
 
 func byName(values []Metric) map[string]float64 {
@@ -247,4 +316,41 @@ func closing(c io.Closer, err *error) {
 	if closeErr := c.Close(); *err == nil {
 		*err = closeErr
 	}
+}
+
+// batches are the images of every step. They depend on the seed and the step only. In a group each process
+// gathers its own share of n.
+type batches struct {
+	set        *data.Set
+	sampler    *data.Sampler
+	seed       uint64
+	flip       bool
+	n          int
+	first, own int
+	pixels     []byte
+	group      *torch.Group
+}
+
+func newBatches(set *data.Set, seed uint64, n int, flip bool, g *torch.Group) *batches {
+	own := n / g.World()
+	return &batches{set, data.NewSampler(seed, set.N), seed, flip, n, g.Rank() * own, own, make([]byte, own*set.ImageBytes()), g}
+}
+
+// enough returns an error if the set has no whole batch.
+func enough(set *data.Set, batch int) error {
+	if batch > set.N {
+		return fmt.Errorf("batch is %d, and there are %d training images: use a batch of at most that, or more images", batch, set.N)
+	}
+	return nil
+}
+
+// at returns step i's images: [own,c,h,w] in [0,1].
+func (b *batches) at(i int) torch.Tensor {
+	b.set.Gather(b.pixels, b.sampler.Batch(i, b.n)[b.first:b.first+b.own])
+	x := data.Floats(b.pixels, b.own, b.set.H, b.set.W, b.set.C)
+	if !b.flip {
+		return x
+	}
+	mirrored := torch.NewRNG(b.seed, i, "flip").Share(b.group.Rank(), b.group.World()).Bernoulli(0.5, b.own, 1, 1, 1)
+	return torch.Where(mirrored.To(torch.Bool), x.Flip(3), x)
 }

@@ -58,6 +58,15 @@ func (t *Trainer) metrics(l Losses) (out []Metric) {
 	return out
 }
 
+// oneLoss is the measurement of a step with one loss. The error is a *Diverged if the loss is not finite.
+func oneLoss(step int, name string, loss torch.Tensor) ([]Metric, error) {
+	values := []Metric{{name, loss.Item()}}
+	if v := values[0].Value; math.IsNaN(v) || math.IsInf(v, 0) {
+		return values, &Diverged{step, name, v}
+	}
+	return values, nil
+}
+
 // Check returns a *Diverged that names the first loss that is not finite, or the chains if they moved by
 // more than 0.4 of the range of pixels, whose width is given.
 func (l Losses) Check(step int, width float64) error {

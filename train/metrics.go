@@ -70,33 +70,34 @@ type MetricsLine struct {
 // ReadMetrics returns the lines of the metrics.jsonl at path, in order. It leaves out values that are not numbers, and a
 // last line that is incomplete, as a crash leaves it. Any other damage is an error with the number of the line.
 func ReadMetrics(path string) ([]MetricsLine, error) {
-	lines, err := readMetricLines(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, err // names the file
 	}
-	records := make([]MetricsLine, len(lines))
-	for i, l := range lines {
-		records[i] = l.record
-	}
-	return records, nil
+	lines, _, err := parseMetrics(path, text)
+	return lines, err
 }
 
 // truncateAfter removes the lines after a step from the metrics file at path, and an incomplete last line, so that a run
 // resumed at that step repeats none. A missing file counts as an empty one.
 func truncateAfter(path string, step int) error {
-	lines, err := readMetricLines(path)
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	lines, texts, err := parseMetrics(path, text)
+	if err != nil {
+		return err
+	}
 	return data.WriteAtomic(path, func(w io.Writer) error {
-		for _, l := range lines {
-			if l.record.Step > step {
+		for i, l := range lines {
+			if l.Step > step {
 				continue
 			}
-			if _, err := w.Write(append(slices.Clip(l.text), '\n')); err != nil {
+			if _, err := w.Write(append(slices.Clip(texts[i]), '\n')); err != nil {
 				return err
 			}
 		}
@@ -104,36 +105,23 @@ func truncateAfter(path string, step int) error {
 	})
 }
 
-type metricLine struct {
-	text   []byte
-	record MetricsLine
-}
-
-func readMetricLines(path string) ([]metricLine, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err // names the file
-	}
-	return parseMetrics(path, data)
-}
-
-func parseMetrics(path string, data []byte) ([]metricLine, error) {
-	var lines []metricLine
-	texts := bytes.Split(data, []byte("\n"))
-	for i, text := range texts {
+// parseMetrics returns the lines of a metrics file, and their texts.
+func parseMetrics(path string, file []byte) (lines []MetricsLine, texts [][]byte, err error) {
+	all := bytes.Split(file, []byte("\n"))
+	for i, text := range all {
 		if len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}
 		line, err := parseMetricLine(text)
-		if err != nil && i == len(texts)-1 {
+		if err != nil && i == len(all)-1 {
 			break // incomplete: nothing ends it
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: not a line of metrics (%w): remove that line", path, i+1, err)
+			return nil, nil, fmt.Errorf("%s:%d: not a line of metrics (%w): remove that line", path, i+1, err)
 		}
-		lines = append(lines, metricLine{text, line})
+		lines, texts = append(lines, line), append(texts, text)
 	}
-	return lines, nil
+	return lines, texts, nil
 }
 
 func parseMetricLine(text []byte) (MetricsLine, error) {

@@ -133,15 +133,15 @@ func TestTruncateAfter(t *testing.T) {
 func FuzzParseMetrics(f *testing.F) {
 	f.Add([]byte("{\"step\":1,\"a\":\"NaN\"}\n{\"step\":2,\"x\":1e300}\n{\"st"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		lines, err := parseMetrics("m", text)
+		lines, texts, err := parseMetrics("m", text)
 		if err != nil {
 			return
 		}
 		var kept []byte // as truncateAfter writes it
-		for _, l := range lines {
-			kept = append(append(kept, l.text...), '\n')
+		for _, text := range texts {
+			kept = append(append(kept, text...), '\n')
 		}
-		again, err := parseMetrics("m", kept)
+		again, _, err := parseMetrics("m", kept)
 		if err != nil || len(again) != len(lines) {
 			t.Fatalf("%d lines read back as %d: %v", len(lines), len(again), err)
 		}

@@ -36,6 +36,8 @@ type ProfileRow struct {
 	GFLOPPerSecond float64 `json:"gflop_per_second"`
 	GBPerSecond    float64 `json:"gb_per_second"` // of the tensors that went in and came out
 	OfRoofline     float64 `json:"of_roofline"`   // the least time by the roofline, as a share of the time taken
+
+	gigabytes, least float64 // of the tensors; the least time in milliseconds
 }
 
 // Roofline is the measured speed of this machine: of a 3×3 convolution of 256 channels at 32×32, NHWC, in
@@ -106,34 +108,35 @@ func (c *partClock) enter(name string) {
 
 func (p *Profile) fill(ops []torch.OpTime, clock *partClock) {
 	per := float64(p.Iterations)
-	parts, operators := map[string]*tally{}, map[string]*tally{}
-	for _, name := range clock.names {
-		parts[name] = &tally{}
-		p.Seconds += clock.spent[name].Seconds() / per
-	}
+	parts, operators := map[string]ProfileRow{}, map[string]ProfileRow{}
 	for _, op := range ops {
-		if parts[op.Part] == nil { // outside the iteration, where its images are made
+		if clock.spent[op.Part] == 0 { // outside the iteration, where its images are made
 			continue
 		}
-		one := &tally{calls: op.Calls, seconds: op.Time.Seconds(), flops: op.FLOPs, bytes: op.Bytes}
-		one.allowed = p.Roofline.allows(op, p.precision(op.Part))
-		if operators[op.Op] == nil {
-			operators[op.Op] = &tally{}
-		}
-		parts[op.Part].add(one)
-		operators[op.Op].add(one)
-		p.Detail = append(p.Detail, one.row(op.Part, op.Op, p))
+		row := ProfileRow{Part: op.Part, Operator: op.Op, Calls: float64(op.Calls) / per, Milliseconds: 1e3 * op.Time.Seconds() / per,
+			GFLOP: op.FLOPs / per / 1e9, gigabytes: op.Bytes / per / 1e9, least: 1e3 * p.Roofline.allows(op, p.precision(op.Part)) / per}
+		parts[op.Part] = parts[op.Part].plus(row)
+		operators[op.Op] = operators[op.Op].plus(row)
+		p.Detail = append(p.Detail, row)
 	}
 	for _, name := range clock.names {
-		parts[name].seconds = clock.spent[name].Seconds() // with the time between operators
-		p.Parts = append(p.Parts, parts[name].row(name, "", p))
+		row := parts[name]
+		row.Part, row.Milliseconds = name, 1e3*clock.spent[name].Seconds()/per // with the time between operators
+		p.Parts = append(p.Parts, row)
+		p.Seconds += row.Milliseconds / 1e3
 	}
-	for name, sum := range operators {
-		p.Operators = append(p.Operators, sum.row("", name, p))
+	for name, row := range operators {
+		row.Operator = name
+		p.Operators = append(p.Operators, row)
 	}
 	longest := func(a, b ProfileRow) int { return cmp.Compare(b.Milliseconds, a.Milliseconds) }
 	slices.SortFunc(p.Operators, longest)
 	slices.SortFunc(p.Detail, longest)
+	for _, rows := range [][]ProfileRow{p.Parts, p.Operators, p.Detail} {
+		for i := range rows {
+			rows[i].rate(1e3 * p.Seconds)
+		}
+	}
 }
 
 // precision is that of a part's convolutions.
@@ -144,25 +147,17 @@ func (p *Profile) precision(part string) string {
 	return "float32"
 }
 
-// tally sums up calls of operators.
-type tally struct {
-	calls                          int
-	seconds, allowed, flops, bytes float64
+// plus returns the sum of the costs of two rows.
+func (r ProfileRow) plus(o ProfileRow) ProfileRow {
+	return ProfileRow{Calls: r.Calls + o.Calls, Milliseconds: r.Milliseconds + o.Milliseconds, GFLOP: r.GFLOP + o.GFLOP,
+		gigabytes: r.gigabytes + o.gigabytes, least: r.least + o.least}
 }
 
-func (s *tally) add(t *tally) {
-	s.calls += t.calls
-	s.seconds += t.seconds
-	s.allowed += t.allowed
-	s.flops += t.flops
-	s.bytes += t.bytes
-}
-
-func (s *tally) row(part, op string, p *Profile) ProfileRow {
-	per, seconds := float64(p.Iterations), max(s.seconds, 1e-9)
-	return ProfileRow{Part: part, Operator: op, Calls: float64(s.calls) / per, Milliseconds: 1e3 * s.seconds / per,
-		Share: s.seconds / per / p.Seconds, GFLOP: s.flops / per / 1e9, GFLOPPerSecond: s.flops / seconds / 1e9,
-		GBPerSecond: s.bytes / seconds / 1e9, OfRoofline: s.allowed / seconds}
+// rate computes the speeds and shares of a row. whole is the time of an iteration in milliseconds.
+func (r *ProfileRow) rate(whole float64) {
+	ms := max(r.Milliseconds, 1e-6)
+	r.Share, r.OfRoofline = r.Milliseconds/whole, r.least/ms
+	r.GFLOPPerSecond, r.GBPerSecond = 1e3*r.GFLOP/ms, 1e3*r.gigabytes/ms
 }
 
 // allows is the least time, in seconds, of an operator's arithmetic or its memory traffic.

@@ -80,8 +80,10 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if err := agree(o.Group, err); err != nil {
 		return err
 	}
+	b := &budget{minutes: o.Minutes}
+	l := t.loop(ctx, run, b, o)
 	if run != nil {
-		err = t.begin(run, set, o)
+		err = t.begin(l, run, set, o)
 	}
 	if err := agree(o.Group, err); err != nil {
 		return err
@@ -91,7 +93,19 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		if err := t.spread(); err != nil {
 			return err
 		}
-		return t.drive(ctx, run, set, o)
+		b.began, b.first = time.Now(), t.step
+		for tries := 1; ; tries++ {
+			err := l.drive(ctx, run, set, o)
+			if err == nil && run != nil {
+				return run.finish()
+			}
+			if err == nil {
+				return nil
+			}
+			if err := t.goBack(run, err, tries, o); err != nil {
+				return err
+			}
+		}
 	})
 }
 
@@ -109,46 +123,25 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 	return t, nil
 }
 
-// begin loads the state of a resumed run, and writes the files that a run folder has before the first step.
-func (t *Trainer) begin(run *runDir, set *data.Set, o Options) error {
-	if !o.Resume && t.H != nil {
-		if err := saveEncoder(run.Path(encoderFile), t.H); err != nil {
-			return err
-		}
-	}
-	s := session{cfg: t.cfg, seed: t.cfg.Seed, log: t.cfg.Log, step: &t.step, load: t.Load}
-	if err := s.begin(run, set, o); err != nil {
-		return err
-	}
-	for _, w := range t.cfg.Warnings() {
-		o.printf("warning: %s", w)
-	}
-	return nil
-}
-
-func (t *Trainer) drive(ctx context.Context, run *runDir, set *data.Set, o Options) error {
-	batches := newBatches(set, t.cfg.Seed, t.cfg.Batch, t.cfg.Data.Flip, o.Group)
-	budget := budget{minutes: o.Minutes, began: time.Now(), first: t.step}
-	l := loop{
-		run: run, log: t.cfg.Log, start: t.step, steps: func() int { return t.cfg.Steps }, watch: o.Watch, save: t.Save, saveNow: o.Save, group: o.Group,
-		step: func(i int) ([]Metric, error) {
-			var loss Losses
-			err := torch.Do(func() (err error) {
-				loss, err = t.Step(batches.at(i))
-				return err
-			})
+// loop is Algorithm 1 in a run folder, which is nil in a process that writes none.
+func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *loop {
+	return &loop{
+		cfg: t.cfg, seed: t.cfg.Seed, batch: t.cfg.Batch, flip: t.cfg.Data.Flip, log: t.cfg.Log, made: &t.step, steps: &t.cfg.Steps,
+		save: t.Save, load: t.Load, picture: t.drawDiverged, warn: warnOfCollapse,
+		step: func(x torch.Tensor) ([]Metric, error) {
+			loss, err := t.Step(x)
 			if err != nil {
 				return t.metrics(loss), err
 			}
-			settled, err := budget.share(i+1, &t.cfg, o.Group)
+			settled, err := b.share(t.step, &t.cfg, o.Group)
 			if err == nil && settled && run != nil {
 				o.printf("%d steps fit into %.3g minutes", t.cfg.Steps, o.Minutes)
-				err = writeConfig(run, t.cfg)
+				err = run.WriteConfig(t.cfg)
 			}
 			return t.metrics(loss), err
 		},
-		samples: func(step int, tb *tensorBoard) ([]Metric, error) {
-			if err := t.drawGrid(run, step, tb); err != nil || o.Evaluate == nil {
+		samples: func(tb *tensorBoard) ([]Metric, error) {
+			if err := t.drawGrid(run, tb); err != nil || o.Evaluate == nil {
 				return nil, err
 			}
 			samples, err := t.quickSamples()
@@ -157,22 +150,23 @@ func (t *Trainer) drive(ctx context.Context, run *runDir, set *data.Set, o Optio
 			}
 			return o.Evaluate(ctx, samples)
 		},
-		picture: t.drawDiverged, warn: warnOfCollapse,
 	}
-	drive, finish := l.drive, func() error { return finished(run) }
-	if run == nil {
-		drive, finish = l.follow, func() error { return nil }
-	}
-	for tries := 1; ; tries++ {
-		err := drive(ctx)
-		if err == nil {
-			return finish()
-		}
-		if err := t.goBack(run, err, tries, o); err != nil {
+}
+
+// begin writes the files that a run folder has before the first step, and loads the state of a resumed run.
+func (t *Trainer) begin(l *loop, run *runDir, set *data.Set, o Options) error {
+	if !o.Resume && t.H != nil {
+		if err := saveEncoder(run.Path(encoderFile), t.H); err != nil {
 			return err
 		}
-		l.start = t.step
 	}
+	if err := l.begin(run, set, o); err != nil {
+		return err
+	}
+	for _, w := range t.cfg.Warnings() {
+		o.printf("warning: %s", w)
+	}
+	return nil
 }
 
 // After a divergence a run goes back to its last checkpoint and continues with a smaller chain step and a
@@ -204,7 +198,7 @@ func (t *Trainer) goBack(run *runDir, failure error, tries int, o Options) error
 	}
 	o.printf("warning: step %d: %s is %.3g: training diverged; going back to step %d with chain.delta2 %.3g and opt_e.lr %.3g (%d of %d)",
 		d.Step, d.Name, d.Value, t.step, t.cfg.Chain.Delta2, t.cfg.OptE.LR, tries, maxTries)
-	return writeConfig(run, t.cfg)
+	return run.WriteConfig(t.cfg)
 }
 
 func (t *Trainer) reload(run *runDir, failure error) error {
@@ -219,15 +213,15 @@ func (t *Trainer) reload(run *runDir, failure error) error {
 }
 
 // drawGrid writes samples of the averaged networks, from the same latents every time.
-func (t *Trainer) drawGrid(run *runDir, step int, tb *tensorBoard) error {
+func (t *Trainer) drawGrid(run *runDir, tb *tensorBoard) error {
 	picture, side, err := t.grid(t.AvgG, t.AvgE)
 	if err != nil {
 		return err
 	}
-	if err := writePicture(run.Path(samplesFolder, fmt.Sprintf("step-%08d.png", step)), picture); err != nil {
+	if err := writePicture(run.Path(samplesFolder, fmt.Sprintf("step-%08d.png", t.step)), picture); err != nil {
 		return err
 	}
-	return tb.Image(step, "samples", picture, side, side)
+	return tb.Image(t.step, "samples", picture, side, side)
 }
 
 // drawDiverged writes samples of the networks as a divergence left them.

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +20,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
+	"github.com/liebm/liebm/torch"
 )
 
 // The files of a run folder. Beside them lie checkpoint-00001234.safetensors and TensorBoard's event files.
@@ -125,10 +129,89 @@ func (r *runDir) Path(name ...string) string {
 }
 
 // WriteConfig writes config.yaml. A folder that has it can be resumed.
-func (r *runDir) WriteConfig(text []byte) error { return r.write(configFile, text) }
+func (r *runDir) WriteConfig(cfg any) error {
+	text, err := config.YAML(cfg)
+	if err != nil {
+		return err
+	}
+	return r.write(configFile, text)
+}
 
-// Config returns config.yaml.
-func (r *runDir) Config() ([]byte, error) { return os.ReadFile(r.Path(configFile)) }
+// ReadConfig reads the config of the training run in dir.
+func ReadConfig(dir string) (Config, error) { return readConfig[Config](dir) }
+
+// ReadSSLConfig reads the config of the pretraining run in dir.
+func ReadSSLConfig(dir string) (SSLConfig, error) { return readConfig[SSLConfig](dir) }
+
+func readConfig[C interface{ Validate() error }](dir string) (cfg C, err error) {
+	run, err := openRun(dir)
+	if err != nil {
+		return cfg, err
+	}
+	path := run.Path(configFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return cfg, err
+	}
+	if err := config.Decode(text, &cfg); err != nil {
+		return cfg, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := cfg.Validate(); err != nil {
+		return cfg, fmt.Errorf("%s: not the config of this kind of run: %w", path, err)
+	}
+	return cfg, nil
+}
+
+// newInfo returns a run.json without the data.
+func newInfo(seed uint64, o Options) RunInfo {
+	host, _ := os.Hostname()
+	versions := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
+	maps.Copy(versions, o.Version)
+	return RunInfo{Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(),
+		Processes: o.Group.World(), Versions: versions}
+}
+
+// writeStart writes run.json, or adds an entry to it when a run is resumed.
+func (r *runDir) writeStart(step int, seed uint64, set *data.Set, o Options) error {
+	own := map[string]string{set.Name: set.SHA256()}
+	if !o.Resume {
+		info := newInfo(seed, o)
+		info.Data, info.HeldOut = own, set.Division
+		return r.WriteInfo(info)
+	}
+	info, err := r.Info()
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	info.Resumed = append(info.Resumed, Resume{Step: step, Time: time.Now().UTC(), Host: host, Command: os.Args})
+	if info.Imported != nil && len(info.Data) == 0 { // an imported model does not name its data
+		info.Data = own
+	}
+	if sum := own[set.Name]; info.Data[set.Name] != sum {
+		return fmt.Errorf("the data changed since the run began: %s has SHA-256 %s, the run used %s: bring the old data back, or start a new run", set.Name, sum, info.Data[set.Name])
+	}
+	return r.WriteInfo(info)
+}
+
+// finish records the time in run.json.
+func (r *runDir) finish() error {
+	info, err := r.Info()
+	if err != nil {
+		return err
+	}
+	info.Finished = time.Now().UTC()
+	return r.WriteInfo(info)
+}
+
+// ReadInfo reads the run.json of the run in dir.
+func ReadInfo(dir string) (RunInfo, error) {
+	run, err := openRun(dir)
+	if err != nil {
+		return RunInfo{}, err
+	}
+	return run.Info()
+}
 
 // WriteInfo writes run.json.
 func (r *runDir) WriteInfo(info RunInfo) error {

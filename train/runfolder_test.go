@@ -18,7 +18,9 @@ func newRun(t *testing.T) *runDir {
 	r, err := createRun(filepath.Join(t.TempDir(), "runs", "a"), false)
 	require.NoError(t, err)
 	t.Cleanup(func() { r.Close() })
-	require.NoError(t, r.WriteConfig([]byte("batch: 1\n")))
+	require.NoError(t, r.WriteConfig(struct {
+		Batch int `yaml:"batch"`
+	}{1}))
 	return r
 }
 
@@ -103,7 +105,7 @@ func TestRunIsLocked(t *testing.T) {
 
 func TestRunConfigAndInfo(t *testing.T) {
 	r := newRun(t)
-	text, err := r.Config()
+	text, err := os.ReadFile(r.Path(configFile))
 	require.NoError(t, err)
 	assert.Equal(t, "batch: 1\n", string(text))
 

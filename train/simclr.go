@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -185,7 +184,7 @@ func (s *ssl) close() {
 }
 
 // Step is one update on x: [n,c,h,w] in [0,1].
-func (s *ssl) Step(x torch.Tensor) (loss float64, err error) {
+func (s *ssl) Step(x torch.Tensor) (loss []Metric, err error) {
 	rng := torch.NewRNG(s.cfg.Seed, s.step, "pretrain")
 	err = torch.Do(func() error {
 		x = x.ToDevice(s.device)
@@ -195,11 +194,8 @@ func (s *ssl) Step(x torch.Tensor) (loss float64, err error) {
 		if s.BYOL != nil {
 			s.BYOL.update(s.H, s.cfg.Tau, s.step, s.cfg.Steps)
 		}
-		loss = l.Item()
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return &Diverged{s.step, "loss", loss}
-		}
-		return nil
+		loss, err = oneLoss(s.step, "loss", l)
+		return err
 	})
 	s.step++
 	return loss, err
@@ -323,14 +319,11 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	defer s.close()
-	training := simpleTraining{
-		session: session{cfg: cfg, seed: cfg.Seed, log: cfg.Log, step: &s.step, load: s.load},
-		batch:   cfg.Batch, steps: cfg.Steps, flip: cfg.Data.Flip, loss: "loss", save: s.save, update: s.Step,
-	}
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &s.step, steps: &cfg.Steps, step: s.Step, save: s.save, load: s.load}
 	if o.Probe != nil {
-		training.probe = func(ctx context.Context) ([]Metric, error) { return o.Probe(ctx, s.H) }
+		l.samples = func(*tensorBoard) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}
-	if err := training.run(ctx, run, set, o); err != nil {
+	if err := l.run(ctx, run, set, o); err != nil {
 		return err
 	}
 	if err := s.finish(set); err != nil {
@@ -339,5 +332,5 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 	if err := saveEncoder(run.Path(encoderFile), s.H); err != nil {
 		return err
 	}
-	return finished(run)
+	return run.finish()
 }
