@@ -6,7 +6,6 @@ import (
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
-	"github.com/liebm/liebm/torch/optim"
 )
 
 // byol has the networks that BYOL (Grill et al. 2020) needs besides h, during pretraining only. The names of the
@@ -38,7 +37,7 @@ func newBYOL(cfg SSLConfig) (*byol, error) {
 
 // predictor lists the weights that the optimiser moves.
 func (b *byol) predictor() []torch.Tensor {
-	return append(append(nn.Params(b.Pred1), nn.Params(b.PredBN)...), nn.Params(b.Pred2)...)
+	return nn.Params([]any{b.Pred1, b.PredBN, b.Pred2})
 }
 
 // loss is the loss of BYOL. views: two of each image, [2n,c,h,w] in the range; out: h's outputs of them, [2n,d_z].
@@ -51,11 +50,6 @@ func (b *byol) loss(views, out torch.Tensor) torch.Tensor {
 		target = perView(views, func(x torch.Tensor) torch.Tensor { return b.Target.Forward(x, nn.BatchStats) })
 	})
 	return BYOLLoss(pred, target)
-}
-
-// update moves the target towards h after a step of total steps.
-func (b *byol) update(h *models.Encoder, tau float64, step, total int) {
-	optim.UpdateEMA(b.Target, h, byolTau(tau, step, total))
 }
 
 // byolTau rises from tau to 1 by a cosine (Grill et al. 2020, Sec. 3.2).

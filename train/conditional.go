@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
+
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/models"
@@ -64,11 +66,10 @@ func (m *Model) Conditional(ctx context.Context, set *data.Set, o ConditionalOpt
 	err = torch.Do(func() error {
 		w.energy = m.E.Frozen(m.dtype)
 		for class := range c.latents {
-			for start := 0; start < o.N; start += m.Batch() {
-				err := torch.Do(func() error { return w.batch(ctx, c, class, start) })
-				if err != nil {
-					return err
-				}
+			p := pass{seed: o.Seed, purpose: fmt.Sprintf("conditional %d", class)}
+			err := m.inBatches(ctx, o.N, p, func(start, n int, rng *torch.RNG) error { return w.batch(ctx, c, class, start, n, rng) })
+			if err != nil {
+				return err
 			}
 			drawn(class + 1)
 		}
@@ -107,10 +108,9 @@ type conditioning struct {
 	rounds        []*pictures
 }
 
-// batch draws the images of one class from index start on.
-func (w *conditioning) batch(ctx context.Context, c *classes, class, start int) error {
-	m, n := w.m, min(w.m.Batch(), w.o.N-start)
-	rng := torch.NewRNG(w.o.Seed, start/m.Batch(), fmt.Sprintf("conditional %d", class)).Rows(0)
+// batch draws n images of one class from index start on.
+func (w *conditioning) batch(ctx context.Context, c *classes, class, start, n int, rng *torch.RNG) error {
+	m := w.m
 	size, channels := m.Config.Data.Size, m.Config.Energy.Channels
 	row := func(v []float64) torch.Tensor {
 		return torch.FromSlice(v, 1, len(v)).To(torch.Float32).ToDevice(m.Device).Expand(n, -1)
@@ -152,10 +152,7 @@ func conditioned(e *models.Bound, z torch.Tensor, weight float64) mcmc.Energy {
 func (w *conditioning) result(classes int) (*Conditional, error) {
 	var of, labels []int32
 	for class := range int32(classes) {
-		of = append(of, class)
-		for range w.o.N {
-			labels = append(labels, class)
-		}
+		of, labels = append(of, class), append(labels, slices.Repeat([]int32{class}, w.o.N)...)
 	}
 	out := &Conditional{}
 	var errs [3]error
@@ -203,12 +200,8 @@ func (m *Model) classMeans(ctx context.Context, set *data.Set, seed uint64, watc
 		if n == 0 {
 			return nil, fmt.Errorf("%s has no image of class %d: give a larger set", set.Name, class)
 		}
-		scale(c.images[class], 1/n)
-		norm := 0.0
-		for _, v := range c.latents[class] {
-			norm += v * v
-		}
-		scale(c.latents[class], 1/math.Sqrt(norm))
+		floats.Scale(1/n, c.images[class])
+		floats.Scale(1/floats.Norm(c.latents[class], 2), c.latents[class])
 	}
 	return c, nil
 }
@@ -217,14 +210,6 @@ func (m *Model) classMeans(ctx context.Context, set *data.Set, seed uint64, watc
 func addRows(sums [][]float64, x torch.Tensor, labels []int32) {
 	rows, d := x.Float64s(), x.Size(1)
 	for i, l := range labels {
-		for j, v := range rows[i*d : (i+1)*d] {
-			sums[l][j] += v
-		}
-	}
-}
-
-func scale(v []float64, by float64) {
-	for i := range v {
-		v[i] *= by
+		floats.Add(sums[l], rows[i*d:(i+1)*d])
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -74,42 +73,26 @@ func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends fun
 	images := m.Config.pictures()
 	err := torch.Do(func() error {
 		energy := m.E.Frozen(m.dtype)
-		for start := 0; start < n; start += m.Batch() {
-			batch := min(m.Batch(), n-start)
-			err := torch.Do(func() error {
-				rng := torch.NewRNG(o.Seed, start/m.Batch(), "interpolate").Rows(0)
-				from, to := ends(start, batch, rng)
-				var frames []torch.Tensor
-				for k := range o.Frames {
-					x, err := m.frame(ctx, chain, energy.Marginal, slerp(from, to, float64(k)/float64(o.Frames-1)), rng.Fork("chain"))
-					if err != nil {
-						return err
-					}
-					frames = append(frames, x)
+		return m.inBatches(ctx, n, pass{o.Seed, "interpolate", o.Watch}, func(start, n int, rng *torch.RNG) error {
+			from, to := ends(start, n, rng)
+			var frames []torch.Tensor
+			for k := range o.Frames {
+				latent := slerp(from, to, float64(k)/float64(o.Frames-1))
+				// All frames of a path get the same noise, so that only their latents differ.
+				x, err := m.climb(ctx, chain, energy.Marginal, m.image(latent), rng.Fork("chain"), nil)
+				if err != nil {
+					return err
 				}
-				images.add(torch.Stack(frames, 1).Reshape(append([]int{batch * o.Frames}, frames[0].Shape()[1:]...)...))
-				return nil
-			})
-			if err != nil {
-				return err
+				frames = append(frames, x)
 			}
-			if o.Watch != nil {
-				o.Watch(start + batch)
-			}
-		}
-		return nil
+			images.add(torch.Cat(frames, 1).Reshape(append([]int{-1}, frames[0].Shape()[1:]...)...))
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
 	return images.set("interpolation", nil)
-}
-
-// frame is G(m), refined by the chain. All frames of a path get the same noise, so that only their latents
-// differ.
-func (m *Model) frame(ctx context.Context, chain mcmc.Langevin, e mcmc.Energy, latent torch.Tensor, rng *torch.RNG) (x torch.Tensor, err error) {
-	torch.NoGrad(func() { x = m.generate(latent) })
-	return m.climb(ctx, chain, e, x, rng, nil)
 }
 
 // slerp is spherical linear interpolation (Shoemake 1985): sin((1−t)ω)/sin ω·a + sin(tω)/sin ω·b, where ω is the

@@ -42,7 +42,7 @@ type loop struct {
 	save        func(w io.Writer) error                 // writes a checkpoint
 	load        func(path string) error                 // reads one and sets made
 	samples     func(tb *tensorBoard) ([]Metric, error) // called every log.samples steps; may be nil
-	picture     func(path string) error                 // draws samples of the networks as a divergence left them; may be nil
+	picture     func(name string) error                 // draws samples of the networks as a divergence left them; may be nil
 	warn        func(mean []Metric) string              // a warning about the metrics, or ""; may be nil
 }
 
@@ -152,7 +152,7 @@ func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err er
 	if l.picture == nil {
 		return nil
 	}
-	return l.picture(run.Path(samplesFolder, name+".png"))
+	return l.picture(name)
 }
 
 // record reports a step, and writes what is due after it: metrics, samples, a checkpoint.

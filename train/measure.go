@@ -67,8 +67,8 @@ func oneLoss(step int, name string, loss torch.Tensor) ([]Metric, error) {
 	return values, nil
 }
 
-// Check returns a *Diverged that names the first loss that is not finite, or the chains if they moved by
-// more than 0.4 of the range of pixels, whose width is given.
+// Check returns a *Diverged for the first loss that is not finite, or if the chains moved by more than 0.4 of
+// the range of pixels. width is the width of that range.
 func (l Losses) Check(step int, width float64) error {
 	for i, v := range l.values() {
 		if math.IsNaN(*v) || math.IsInf(*v, 0) {
@@ -81,8 +81,8 @@ func (l Losses) Check(step int, width float64) error {
 	return nil
 }
 
-// Diverged is the error of a training that diverged: a loss is not finite, or chains that moved by a few
-// hundredths before leap across the whole range, after which losses soon stop being finite.
+// Diverged is the error of a training that diverged: a loss is not finite, or the chains leap across the range
+// of pixels. They move by a few hundredths of it in a good run. Soon after a leap the losses are not finite.
 type Diverged struct {
 	Step  int
 	Name  string // of the metric

@@ -98,18 +98,14 @@ func (w *restoring) keep(stage string, x torch.Tensor) {
 func (w *restoring) batch(ctx context.Context, x torch.Tensor, rng *torch.RNG) error {
 	estimate := mcmc.Project(w.a, x) // A⁺y
 	r := mcmc.RestorationEnergies{A: w.a, Estimate: estimate, Variance: w.o.Variance, Energy: w.energy, Generate: w.m.generate}
-	image := func(latent torch.Tensor) (x torch.Tensor) {
-		torch.NoGrad(func() { x = w.m.generate(latent) })
-		return x
-	}
 	latent := w.m.infer(estimate) // m⁰
 	w.keep("degraded", estimate)
-	w.keep("start", image(latent))
-	latent, err := w.m.climb(ctx, w.o.Latent, r.Latent, latent, rng.Fork("m"), w.frames("latent", w.o.Latent.Steps, image))
+	w.keep("start", w.m.image(latent))
+	latent, err := w.m.climb(ctx, w.o.Latent, r.Latent, latent, rng.Fork("m"), w.frames("latent", w.o.Latent.Steps, w.m.image))
 	if err != nil {
 		return err
 	}
-	gm := image(latent)
+	gm := w.m.image(latent)
 	w.keep("refined", gm)
 	same := func(x torch.Tensor) torch.Tensor { return x }
 	restored, err := w.m.climb(ctx, w.o.Image, r.Image, gm, rng.Fork("Y"), w.frames("image", w.o.Image.Steps, same))

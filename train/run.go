@@ -17,8 +17,8 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// Options of [Run], [Pretrain] and [TrainInference]. The result of a run does not depend on them, but
-// for Minutes.
+// Options of [Run], [Pretrain] and [TrainInference]. The result of a run does not depend on them, except
+// on Minutes.
 type Options struct {
 	Out     string            // run folder
 	Resume  bool              // continue the run in Out
@@ -127,7 +127,7 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *loop {
 	return &loop{
 		cfg: t.cfg, seed: t.cfg.Seed, batch: t.cfg.Batch, flip: t.cfg.Data.Flip, log: t.cfg.Log, made: &t.step, steps: &t.cfg.Steps,
-		save: t.Save, load: t.Load, picture: t.drawDiverged, warn: warnOfCollapse,
+		save: t.Save, load: t.Load, warn: warnOfCollapse,
 		step: func(x torch.Tensor) ([]Metric, error) {
 			loss, err := t.Step(x)
 			if err != nil {
@@ -139,6 +139,10 @@ func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *
 				err = run.WriteConfig(t.cfg)
 			}
 			return t.metrics(loss), err
+		},
+		picture: func(name string) error {
+			_, _, err := t.draw(run, name, t.G, t.E)
+			return err
 		},
 		samples: func(tb *tensorBoard) ([]Metric, error) {
 			if err := t.drawGrid(run, tb); err != nil || o.Evaluate == nil {
@@ -214,27 +218,15 @@ func (t *Trainer) reload(run *runDir, failure error) error {
 
 // drawGrid writes samples of the averaged networks, from the same latents every time.
 func (t *Trainer) drawGrid(run *runDir, tb *tensorBoard) error {
-	picture, side, err := t.grid(t.AvgG, t.AvgE)
+	picture, side, err := t.draw(run, fmt.Sprintf("step-%08d", t.step), t.AvgG, t.AvgE)
 	if err != nil {
-		return err
-	}
-	if err := writePicture(run.Path(samplesFolder, fmt.Sprintf("step-%08d.png", t.step)), picture); err != nil {
 		return err
 	}
 	return tb.Image(t.step, "samples", picture, side, side)
 }
 
-// drawDiverged writes samples of the networks as a divergence left them.
-func (t *Trainer) drawDiverged(path string) error {
-	picture, _, err := t.grid(t.G, t.E)
-	if err != nil {
-		return err
-	}
-	return writePicture(path, picture)
-}
-
-// grid returns samples, 8×8, as a PNG, and its height and width.
-func (t *Trainer) grid(g *models.Generator, e *models.Energy) (picture []byte, side int, err error) {
+// draw writes samples, 8×8, as a PNG. It returns the file and its height and width.
+func (t *Trainer) draw(run *runDir, name string, g *models.Generator, e *models.Energy) (picture []byte, side int, err error) {
 	const n = 64
 	images := t.cfg.pictures()
 	err = torch.Do(func() error {
@@ -254,15 +246,13 @@ func (t *Trainer) grid(g *models.Generator, e *models.Energy) (picture []byte, s
 		return nil, 0, err
 	}
 	var buf bytes.Buffer
-	err = png.Encode(&buf, img)
-	return buf.Bytes(), img.Bounds().Dx(), err
-}
-
-func writePicture(path string, picture []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
+	if err := png.Encode(&buf, img); err != nil {
+		return nil, 0, err
 	}
-	return data.WriteAtomic(path, func(w io.Writer) error { _, err := w.Write(picture); return err })
+	if err := os.MkdirAll(run.Path(samplesFolder), 0o777); err != nil {
+		return nil, 0, err
+	}
+	return buf.Bytes(), img.Bounds().Dx(), run.write(filepath.Join(samplesFolder, name+".png"), buf.Bytes())
 }
 
 // quickSamples are images of the averaged G alone, normalised by the batch, for a measurement during

@@ -118,10 +118,7 @@ func (c SSLConfig) Validate() error {
 		"whiten is %d, batch %d and encoder.latent_dim %d: wmse needs sub-batches larger than the latent that divide the batch", c.Whiten, c.Batch, c.Encoder.LatentDim)
 	c.Optim.check("optim", bad)
 	checkRange(c.Data.Range, bad)
-	if err := c.Views.Validate(); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Views.Validate())...)
 }
 
 func (c SSLConfig) rate(step int) float64 {
@@ -164,11 +161,8 @@ func newSSL(cfg SSLConfig, device torch.Device) (*ssl, error) {
 			nn.Init(s.BN, torch.NewRNG(cfg.Seed, 0, "output bn"))
 		}
 		nn.To(s, device, torch.Float32)
-		params := nn.Params(s.H)
-		switch cfg.Target {
-		case SimCLR:
-			params = append(params, nn.Params(s.BN)...)
-		case BYOL:
+		params := append(nn.Params(s.H), nn.Params(s.BN)...)
+		if s.BYOL != nil {
 			nn.Freeze(s.BYOL.Target) // after nn.To, which makes parameters that learn
 			params = append(params, s.BYOL.predictor()...)
 		}
@@ -192,7 +186,7 @@ func (s *ssl) Step(x torch.Tensor) (loss []Metric, err error) {
 		l := s.loss(s.cfg.Data.Range.FromUnit(views), rng)
 		s.opt.Step(l, s.cfg.rate(s.step))
 		if s.BYOL != nil {
-			s.BYOL.update(s.H, s.cfg.Tau, s.step, s.cfg.Steps)
+			optim.UpdateEMA(s.BYOL.Target, s.H, byolTau(s.cfg.Tau, s.step, s.cfg.Steps))
 		}
 		loss, err = oneLoss(s.step, "loss", l)
 		return err

@@ -68,40 +68,51 @@ func checkChain(on string, l mcmc.Langevin) error {
 	return l.Validate()
 }
 
-// pass is one pass over a set, a batch at a time.
+// pass is work on images or latents, a batch at a time.
 type pass struct {
 	seed    uint64
 	purpose string         // of the noise
 	watch   func(done int) // called after every batch; may be nil
 }
 
-// each calls f with the images of set as [n,c,h,w] in the range. Each batch has a scope of its own. The size
-// of a batch depends on the model only, and every image has noise of its own, so that image i of a seed gets the
-// same noise in a set of any length.
-func (m *Model) each(ctx context.Context, set *data.Set, p pass, f func(x torch.Tensor, rng *torch.RNG) error) error {
-	if err := m.fits(set); err != nil {
-		return err
-	}
-	for start, batch := range set.Batches(m.Batch()) {
+// inBatches calls f for the numbers from 0 to total, n of them from start on at a time. Each batch has a scope
+// of its own. Its size depends on the model only, and every image has noise of its own, so that image i of a seed
+// gets the same noise in a set of any length.
+func (m *Model) inBatches(ctx context.Context, total int, p pass, f func(start, n int, rng *torch.RNG) error) error {
+	for start := 0; start < total; start += m.Batch() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := torch.Do(func() error {
-			x := m.Config.Data.Range.FromUnit(batch.Floats().ToDevice(m.Device))
-			return f(x, torch.NewRNG(p.seed, start/m.Batch(), p.purpose).Rows(0))
-		})
+		n := min(m.Batch(), total-start)
+		err := torch.Do(func() error { return f(start, n, torch.NewRNG(p.seed, start/m.Batch(), p.purpose).Rows(0)) })
 		if err != nil {
 			return err
 		}
 		if p.watch != nil {
-			p.watch(start + batch.N)
+			p.watch(start + n)
 		}
 	}
 	return nil
 }
 
+// each calls f with the images of set as [n,c,h,w] in the range.
+func (m *Model) each(ctx context.Context, set *data.Set, p pass, f func(x torch.Tensor, rng *torch.RNG) error) error {
+	if err := m.fits(set); err != nil {
+		return err
+	}
+	return m.inBatches(ctx, set.N, p, func(start, n int, rng *torch.RNG) error {
+		return f(m.Config.Data.Range.FromUnit(set.Slice(start, start+n).Floats().ToDevice(m.Device)), rng)
+	})
+}
+
 // generate is G(m) in eval mode.
 func (m *Model) generate(latent torch.Tensor) torch.Tensor { return m.G.Forward(latent, nn.Eval) }
+
+// image is G(m) in eval mode, without a graph.
+func (m *Model) image(latent torch.Tensor) (x torch.Tensor) {
+	torch.NoGrad(func() { x = m.generate(latent) })
+	return x
+}
 
 // climb runs the chain step by step. After each step it calls
 // show, which may be nil. It stops when ctx ends, and returns an error if the result is NaN or infinite.

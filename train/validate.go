@@ -23,23 +23,16 @@ func (c Config) Validate() error {
 	bad(!positive(c.Tau2), "tau2 is %v: give a variance above 0", c.Tau2)
 	// With target=erm, ω₁ = 0 leaves G and q a VAE, which Table 11 compares with.
 	bad(!positive(c.Omega1) && !(c.Omega1 == 0 && c.Target == ERM), "omega1 is %v: give a weight above 0, such as 1", c.Omega1)
-	if frozen := c.Energy.LinearF && c.OptE.LR == 0; frozen {
-		bad(frozen, "energy.linear_f=true learns F, and opt_e.lr=0 freezes it: set opt_e.lr=1e-4, or energy.linear_f=false")
+	if c.Energy.LinearF && c.OptE.LR == 0 {
+		bad(true, "energy.linear_f=true learns F, and opt_e.lr=0 freezes it: set opt_e.lr=1e-4, or energy.linear_f=false")
 	} else {
 		c.OptE.check("opt_e", bad)
 	}
 	c.OptG.check("opt_g", bad)
 	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0) || math.IsInf(c.Schedule.Floor, 0), "schedule is hold %v, floor %v: give a fraction and a factor", c.Schedule.Hold, c.Schedule.Floor)
 	c.variant(bad)
-	for _, err := range []error{config.Bounds(c), c.Energy.Validate(), c.Views.Validate(), c.Chain.Validate()} {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if _, err := c.dtype(); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	_, err := c.dtype()
+	return errors.Join(append(errs, config.Bounds(c), c.Energy.Validate(), c.Views.Validate(), c.Chain.Validate(), err)...)
 }
 
 // shapes checks that the networks fit the images and each other.
