@@ -156,6 +156,9 @@ var setUp = sync.OnceValue(func() error {
 	// OpenBLAS may have a pool of threads beside OpenMP's. In the small products of these networks the
 	// two pools slow each other down.
 	C.lt_blas_threads(1)
+	if text := C.lt_allow_tf32(0); text != nil {
+		return newError("allow_tf32", text)
+	}
 	var wrong C.int
 	if text := C.lt_check_onednn(&wrong); text != nil {
 		return newError("onednn", text)
@@ -275,8 +278,8 @@ func Synchronize(d Device) {
 }
 
 // AllowTF32 lets matrix products and convolutions on a GPU round their inputs to 10 bits of mantissa:
-// torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32 together. By default the
-// first is off and the second on.
+// torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32 together. Both are off until
+// it is called, so that float32 means the same on every device; PyTorch has the second on.
 func AllowTF32(allow bool) {
 	ready()
 	check("allow_tf32", C.lt_allow_tf32(C.int(boolWord(allow))))

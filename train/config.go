@@ -69,6 +69,7 @@ type Config struct {
 	Schedule    Schedule               `yaml:"schedule"`
 	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, warmed up; 0.9999 (Sec. 4)
 	Precision   string                 `yaml:"precision"` // of the chains' convolutions: float32 or bfloat16
+	TF32        bool                   `yaml:"tf32"`      // on a GPU, steps round the inputs of products and convolutions to TF32: faster, less exact
 	Log         LogConfig              `yaml:"log"`
 }
 

@@ -61,6 +61,8 @@ func (t *inferenceTrainer) close() { t.parts()[0].close() }
 
 // Step is one update of q on images in [0,1]: [n,c,h,w].
 func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
+	torch.AllowTF32(t.cfg.TF32)
+	defer torch.AllowTF32(false)
 	rng := torch.NewRNG(t.cfg.Seed, t.step, "train q")
 	err = torch.Do(func() error {
 		unit = unit.ToDevice(t.m.Device)

@@ -34,6 +34,7 @@ type SSLConfig struct {
 	Optim       OptimConfig          `yaml:"optim"`             // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
 	WarmUp      int                  `yaml:"warm_up" max:"1e9"` // steps of linear warm-up; 500
 	Drops       []int                `yaml:"drops" max:"1e9"`   // steps before the end at which the rate is multiplied by 0.2: 50 and 25 epochs
+	TF32        bool                 `yaml:"tf32"`              // as in Config
 	Log         LogConfig            `yaml:"log"`
 }
 
@@ -179,6 +180,8 @@ func (s *ssl) close() {
 
 // Step is one update on x: [n,c,h,w] in [0,1].
 func (s *ssl) Step(x torch.Tensor) (loss []Metric, err error) {
+	torch.AllowTF32(s.cfg.TF32)
+	defer torch.AllowTF32(false)
 	rng := torch.NewRNG(s.cfg.Seed, s.step, "pretrain")
 	err = torch.Do(func() error {
 		x = x.ToDevice(s.device)

@@ -121,6 +121,8 @@ func (t *Trainer) Close() {
 // In a group x is this process's share of the batch. If a peer is lost, rank 0 has the state before the
 // step.
 func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
+	torch.AllowTF32(t.cfg.TF32)
+	defer torch.AllowTF32(false)
 	err = torch.Do(func() (err error) {
 		undo := t.undo()
 		loss, err = t.update(x)
