@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime"
@@ -63,7 +64,7 @@ func main() {
 		err = fmt.Errorf("stopped; nothing was written: %w", err)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "liebm:", err)
+		fmt.Fprintln(os.Stderr, "liebm:", explainPermission(err))
 		os.Exit(exitCode(err))
 	}
 }
@@ -109,6 +110,15 @@ func printing(f func() error) error {
 		err = fmt.Errorf("write the results: %w", wrong)
 	}
 	return err
+}
+
+// explainPermission adds to a denied permission the user it was denied to and the remedy.
+func explainPermission(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w\n  liebm runs as user %d: give this user access to the path, or use another one; in a container, make the folder "+
+		`on the host first, and add --user "$(id -u):$(id -g)"`, err, os.Getuid())
 }
 
 // exitCode is 130 after Ctrl-C, as in shells, and 1 after any other failure.

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -298,4 +300,12 @@ func TestDoctorSaysWhatIsInForce(t *testing.T) {
 	for _, key := range []string{"libtorch", "library", "threads", "blas", "onednn", "bfloat16", "cuda"} {
 		assert.NotEmpty(t, facts[key], key)
 	}
+}
+
+func TestADeniedPermissionNamesTheUserAndTheRemedy(t *testing.T) {
+	err := explainPermission(fmt.Errorf("make the run folder: %w", &fs.PathError{Op: "mkdir", Path: "/runs/em", Err: fs.ErrPermission}))
+	assert.ErrorContains(t, err, "/runs/em")
+	assert.ErrorContains(t, err, fmt.Sprintf("user %d", os.Getuid()))
+	assert.ErrorContains(t, err, "--user")
+	assert.Equal(t, io.EOF, explainPermission(io.EOF), "other errors stay as they are")
 }
