@@ -130,8 +130,8 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 // history is the number of steps before a divergence that a run keeps the metrics of, each on its own.
 const history = 50
 
-// explain leaves the metrics of the last steps and a picture in the run folder if training diverged. It returns the
-// failure, joined with errors of its own.
+// explain leaves the config in force, the metrics of the last steps and a picture in the run folder if training
+// diverged. It returns the failure, joined with errors of its own.
 func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err error) {
 	var d *Diverged
 	if !errors.As(failure, &d) {
@@ -139,6 +139,13 @@ func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err er
 	}
 	defer func() { err = errors.Join(failure, err) }()
 	name := fmt.Sprintf("divergence-%08d", d.Step+1)
+	text, err := os.ReadFile(run.Path(configFile))
+	if err == nil {
+		err = run.write(name+".yaml", text)
+	}
+	if err != nil {
+		return err
+	}
 	metrics, err := openMetrics(run.Path(name + ".jsonl"))
 	if err != nil {
 		return err

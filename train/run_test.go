@@ -259,6 +259,9 @@ func TestADivergenceGoesBackToTheLastCheckpoint(t *testing.T) {
 	assert.Equal(t, diverged.Step+1, lines[len(lines)-1].Step)
 	assert.Contains(t, lines[len(lines)-1].Values, diverged.Name)
 	assert.FileExists(t, filepath.Join(dir, "samples", last+".png"))
+	cfg, err = Sources{File: filepath.Join(dir, last+".yaml")}.Resolve()
+	require.NoError(t, err)
+	assert.Equal(t, saved, cfg, "the config that diverged")
 }
 
 func TestWeightsThatAreNotFiniteAreNotSaved(t *testing.T) {
