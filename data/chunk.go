@@ -50,6 +50,9 @@ func (c chunk) decode(ctx context.Context, s shaper, skip bool, want *Shape, dst
 		raw.Write(f.sum[:])
 		if f.err == nil && want.H == 0 {
 			want.H, want.W, want.C = f.h, f.w, f.c
+			if len(d.pixels)+c.n*want.ImageBytes() > maxHeld {
+				return d, fmt.Errorf("%s: %d images of %d×%d: %w, or choose a smaller size", c.origin(i), c.n, f.w, f.h, errTooBig)
+			}
 			d.pixels = slices.Grow(d.pixels, c.n*want.ImageBytes())
 		}
 		if f.err == nil && (f.h != want.H || f.w != want.W || f.c != want.C) {

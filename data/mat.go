@@ -52,13 +52,15 @@ func parseMAT(b []byte) (*part, error) {
 		return nil, errNotMAT
 	}
 	variables := map[string]matVariable{}
+	held := 0
 	for rest, count := b[matHead:], 0; len(rest) > 0; count++ {
 		if count > matMaxVars {
 			return nil, errors.New("more variables than SVHN has; fetch it again")
 		}
 		kind, contents, after, err := matElement(rest)
 		if err == nil && kind == miCOMPRESSED {
-			kind, contents, err = matInflate(contents, inflate.Limit(uint64(len(b))))
+			kind, contents, err = matInflate(contents, min(inflate.Limit(uint64(len(b))), int64(maxHeld-held)))
+			held += len(contents)
 		} else if err == nil {
 			contents = bytes.Clone(contents) // a view of the file, which is not to be changed
 		}
@@ -118,7 +120,7 @@ func matInflate(packed []byte, limit int64) (kind int, contents []byte, err erro
 	}
 	size := int64(binary.LittleEndian.Uint32(tag[4:]))
 	if size > limit {
-		return 0, nil, fmt.Errorf("an element of %d bytes, more than the file can hold; fetch it again", size)
+		return 0, nil, fmt.Errorf("an element of %d bytes, where %d are the most that is read; fetch it again", size, limit)
 	}
 	contents, err = inflate.UpTo(z, int(size))
 	if err == nil && int64(len(contents)) < size {

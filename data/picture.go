@@ -42,6 +42,8 @@ type Picture struct {
 const (
 	pictureSlack = 1 << 24
 	pictureRatio = 1 << 13
+
+	maxScans = 100 // of a progressive JPEG, which usually has 10
 )
 
 // DecodePicture reads a PNG, JPEG, BMP, GIF, TIFF or WebP as Pillow's convert("RGB") does, which made the pixels of
@@ -70,6 +72,9 @@ func DecodePicture(b []byte) (Picture, error) {
 		return Picture{}, errors.New("16 bits a channel: convert it to 8, in the way the data were made")
 	case color.CMYKModel:
 		return Picture{}, errors.New("a CMYK image: convert it to RGB")
+	}
+	if scans := bytes.Count(b, []byte{0xff, 0xda}); format == "jpeg" && scans > maxScans { // each of a few bytes costs a pass over the image
+		return Picture{}, fmt.Errorf("a JPEG of %d scans, where %d are the most that is read: save it again", scans, maxScans)
 	}
 	img, _, err := image.Decode(bytes.NewReader(b))
 	if err != nil {

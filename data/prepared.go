@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"sort"
+	"strings"
 
 	"github.com/liebm/liebm/internal/inflate"
 )
@@ -146,6 +147,18 @@ func (s *Set) Origin(i int) string {
 		return "" // damaged: VerifyPrepared says so
 	}
 	return string(names[start:end])
+}
+
+// Verify compares every byte of the prepared file that the set was read from, if there is one, with the checksum in it.
+func (s *Set) Verify() error {
+	for _, path := range s.Files {
+		if strings.HasSuffix(path, preparedEnding) {
+			if err := VerifyPrepared(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // VerifyPrepared compares every byte of a prepared file with the checksum in it.

@@ -305,6 +305,9 @@ func (r *reader) gzip(source string, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
+	if header.total > maxHeld {
+		return fmt.Errorf("%s: its header declares %d bytes: %w", source, header.total, errTooBig)
+	}
 	data, err := inflate.Exactly(all, header.total, uint64(len(b)))
 	if err != nil {
 		return damaged(source, err)
