@@ -59,13 +59,13 @@ func writeCheckpoint(w io.Writer, format string, step int, parts []part, notes m
 	}
 	meta := map[string]string{"step": strconv.Itoa(step), "format": format}
 	maps.Copy(meta, notes)
-	return torch.WriteSafetensors(w, all, meta)
+	return writeSealed(w, all, meta)
 }
 
 // readCheckpoint restores parts from a checkpoint of that format and returns the step. check may refuse
 // the metadata.
 func readCheckpoint(path, format string, parts []part, check func(meta map[string]string) error) (step int, err error) {
-	tensors, meta, err := torch.ReadSafetensors(path)
+	tensors, meta, err := readSealed(path)
 	if err != nil {
 		return 0, err
 	}
@@ -100,19 +100,17 @@ func (t *Trainer) Save(w io.Writer) error {
 	return writeCheckpoint(w, trainerFormat, t.step, t.trained(), nil)
 }
 
+// saver is Save for a checkpoint in a run folder.
+func (t *Trainer) saver(run *runDir) func(io.Writer) error {
+	return func(w io.Writer) error { return writeCheckpoint(w, trainerFormat, t.step, t.trained(), run.note()) }
+}
+
 // Load restores what Save wrote.
 func (t *Trainer) Load(path string) error {
 	step, err := readCheckpoint(path, trainerFormat, t.trained(), anyMeta)
 	if err == nil {
 		t.step = step
 	}
-	return err
-}
-
-// verifyCheckpoint reads the whole of a checkpoint, to find damage.
-func verifyCheckpoint(path string) error {
-	tensors, _, err := torch.ReadSafetensors(path)
-	closeAll(tensors)
 	return err
 }
 

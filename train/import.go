@@ -74,10 +74,13 @@ func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 	}
 	info := newInfo(cfg.Seed, Options{Version: o.Version})
 	info.Imported, info.Finished = &Imported{DualMCMC, path, sum, d.Epoch}, time.Now().UTC()
+	if info.ID, err = run.identity(cfg, map[string]string{path: sum}); err != nil {
+		return cfg, err
+	}
 	if err := run.WriteInfo(info); err != nil {
 		return cfg, err
 	}
-	if err := run.SaveCheckpoint(0, t.Save); err != nil {
+	if err := run.SaveCheckpoint(0, t.saver(run)); err != nil {
 		return cfg, err
 	}
 	return cfg, run.WriteConfig(cfg)

@@ -80,8 +80,12 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 	return loss, err
 }
 
-func (t *inferenceTrainer) save(w io.Writer) error {
-	return writeCheckpoint(w, inferenceFormat, t.step, t.parts(), map[string]string{"weights": t.m.SHA256})
+func (t *inferenceTrainer) saver(run *runDir) func(io.Writer) error {
+	return func(w io.Writer) error {
+		notes := run.note()
+		notes["weights"] = t.m.SHA256
+		return writeCheckpoint(w, inferenceFormat, t.step, t.parts(), notes)
+	}
 }
 
 func (t *inferenceTrainer) load(path string) (err error) {
@@ -113,7 +117,7 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 		return err
 	}
 	defer t.close()
-	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step, save: t.save, load: t.load}
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step, save: t.saver(run), load: t.load}
 	if err := l.run(ctx, run, set, o); err != nil {
 		return err
 	}
@@ -131,7 +135,7 @@ func (m *Model) LoadInference(dir string, device torch.Device) error {
 	if err != nil {
 		return err
 	}
-	last, _, err := run.LastCheckpoint(verifyCheckpoint)
+	last, _, err := run.LastCheckpoint(run.verify)
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}

@@ -50,7 +50,7 @@ type loop struct {
 // Then it writes the files that a run folder has before the first step.
 func (l *loop) begin(run *runDir, set *data.Set, o Options) error {
 	if o.Resume {
-		last, skipped, err := run.LastCheckpoint(verifyCheckpoint)
+		last, skipped, err := run.LastCheckpoint(run.verify)
 		for _, s := range skipped {
 			o.printf("warning: %v", s)
 		}
@@ -66,7 +66,7 @@ func (l *loop) begin(run *runDir, set *data.Set, o Options) error {
 			}
 		}
 	}
-	if err := run.writeStart(*l.made, l.seed, set, o); err != nil {
+	if err := run.writeStart(*l.made, l.seed, l.cfg, set, o); err != nil {
 		return err
 	}
 	o.printf("%s", trainingImages(set))

@@ -47,7 +47,7 @@ func loadModel(dir string, device torch.Device, generates bool) (m *Model, err e
 	if err != nil {
 		return nil, err
 	}
-	last, skipped, err := run.LastCheckpoint(verifyCheckpoint)
+	last, skipped, err := run.LastCheckpoint(run.verify)
 	if errors.Is(err, ErrNoCheckpoint) {
 		return nil, fmt.Errorf("%s has no checkpoint yet: wait until training reaches the first one", dir)
 	}

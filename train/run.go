@@ -127,7 +127,7 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *loop {
 	return &loop{
 		cfg: t.cfg, seed: t.cfg.Seed, batch: t.cfg.Batch, flip: t.cfg.Data.Flip, log: t.cfg.Log, made: &t.step, steps: &t.cfg.Steps,
-		save: t.Save, load: t.Load, warn: warnOfCollapse,
+		save: t.saver(run), load: t.Load, warn: warnOfCollapse,
 		step: func(x torch.Tensor) ([]Metric, error) {
 			loss, err := t.Step(x)
 			if err != nil {
@@ -206,7 +206,7 @@ func (t *Trainer) goBack(run *runDir, failure error, tries int, o Options) error
 }
 
 func (t *Trainer) reload(run *runDir, failure error) error {
-	last, _, err := run.LastCheckpoint(verifyCheckpoint)
+	last, _, err := run.LastCheckpoint(run.verify)
 	if err != nil {
 		return failure // there is no checkpoint
 	}

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,6 +66,8 @@ type RunInfo struct {
 	Data      map[string]string `json:"data"`                // file name → SHA-256
 	HeldOut   *data.Division    `json:"held_out,omitempty"`  // images that training did not read, if liebm chose them
 	Imported  *Imported         `json:"imported,omitempty"`  // weights that were not trained here
+	ID        string            `json:"id,omitempty"`        // of config, data and encoder at the first start; checkpoints have it too
+	Seal      string            `json:"seal,omitempty"`      // checksum of the file, see seal.go
 }
 
 // A Resume is one time that a run was resumed.
@@ -134,7 +138,7 @@ func (r *runDir) WriteConfig(cfg any) error {
 	if err != nil {
 		return err
 	}
-	return r.write(configFile, text)
+	return r.write(configFile, seal(append(text, configMark+unsealed+"\n"...), configMark))
 }
 
 // ReadConfig reads the config of the training run in dir.
@@ -150,6 +154,9 @@ func readConfig[C interface{ Validate() error }](dir string) (cfg C, err error) 
 	}
 	path := run.Path(configFile)
 	text, err := os.ReadFile(path)
+	if err == nil {
+		err = checkSeal(path, configMark, text, len(text))
+	}
 	if err != nil {
 		return cfg, err
 	}
@@ -172,11 +179,17 @@ func newInfo(seed uint64, o Options) RunInfo {
 }
 
 // writeStart writes run.json, or adds an entry to it when a run is resumed.
-func (r *runDir) writeStart(step int, seed uint64, set *data.Set, o Options) error {
+func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Options) (err error) {
+	if err := set.Verify(); err != nil {
+		return err
+	}
 	own := map[string]string{set.Name: set.SHA256()}
 	if !o.Resume {
 		info := newInfo(seed, o)
 		info.Data, info.HeldOut = own, set.Division
+		if info.ID, err = r.identity(cfg, own); err != nil {
+			return err
+		}
 		return r.WriteInfo(info)
 	}
 	info, err := r.Info()
@@ -215,11 +228,12 @@ func ReadInfo(dir string) (RunInfo, error) {
 
 // WriteInfo writes run.json.
 func (r *runDir) WriteInfo(info RunInfo) error {
+	info.Seal = unsealed
 	text, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", r.Path(infoFile), err)
 	}
-	return r.write(infoFile, append(text, '\n'))
+	return r.write(infoFile, seal(append(text, '\n'), infoMark))
 }
 
 // Info returns run.json.
@@ -229,9 +243,10 @@ func (r *runDir) Info() (info RunInfo, err error) {
 		return info, err
 	}
 	if err := json.Unmarshal(text, &info); err != nil {
-		return info, fmt.Errorf("read %s: %w", r.Path(infoFile), err)
+		return info, fmt.Errorf("read %s: %w: restore it from a copy", r.Path(infoFile), err)
 	}
-	return info, nil
+	info.Seal = ""
+	return info, checkSeal(r.Path(infoFile), infoMark, text, len(text))
 }
 
 func (r *runDir) write(name string, text []byte) error {
@@ -289,6 +304,47 @@ func (r *runDir) Checkpoints() ([]savedCheckpoint, error) {
 	}
 	slices.SortFunc(all, func(a, b savedCheckpoint) int { return a.Step - b.Step })
 	return all, nil
+}
+
+// verify reads the whole of a checkpoint, to find damage. It also refuses one of another run or another step than its name
+// says.
+func (r *runDir) verify(path string) error {
+	info, err := r.Info()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	tensors, meta, err := readSealed(path)
+	closeAll(tensors)
+	switch name := filepath.Base(path); {
+	case err != nil:
+		return err
+	case info.ID != "" && meta["run"] != info.ID:
+		return fmt.Errorf("%s is of another run (%.40q, this run is %.40q): bring this run's own back", path, meta["run"], info.ID)
+	case info.ID != "" && (meta[sealKey] == "" || fmt.Sprintf("checkpoint-%08s.safetensors", meta["step"]) != name):
+		return fmt.Errorf("%s is of step %.20q: give it its own name back", path, meta["step"])
+	}
+	return nil
+}
+
+// note is the identity of the run, for the metadata of checkpoints.
+func (r *runDir) note() map[string]string {
+	info, err := r.Info()
+	if err != nil || info.ID == "" {
+		return map[string]string{}
+	}
+	return map[string]string{"run": info.ID}
+}
+
+// identity is a checksum of what a run depends on.
+func (r *runDir) identity(cfg any, sums map[string]string) (string, error) {
+	h := sha256.New()
+	text, err := config.YAML(cfg)
+	h.Write(text)
+	fmt.Fprintln(h, sums)
+	if encoder, err := os.ReadFile(r.Path(encoderFile)); err == nil {
+		h.Write(encoder)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32], err
 }
 
 // LastCheckpoint returns the newest checkpoint that verify accepts. skipped has an error for each newer one that verify

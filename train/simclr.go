@@ -288,7 +288,9 @@ func (s *ssl) parts() []part {
 	}
 }
 
-func (s *ssl) save(w io.Writer) error { return writeCheckpoint(w, sslFormat, s.step, s.parts(), nil) }
+func (s *ssl) saver(run *runDir) func(io.Writer) error {
+	return func(w io.Writer) error { return writeCheckpoint(w, sslFormat, s.step, s.parts(), run.note()) }
+}
 
 func (s *ssl) load(path string) (err error) {
 	s.step, err = readCheckpoint(path, sslFormat, s.parts(), anyMeta)
@@ -316,7 +318,7 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	defer s.close()
-	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &s.step, steps: &cfg.Steps, step: s.Step, save: s.save, load: s.load}
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &s.step, steps: &cfg.Steps, step: s.Step, save: s.saver(run), load: s.load}
 	if o.Probe != nil {
 		l.samples = func(*tensorBoard) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}

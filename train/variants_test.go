@@ -104,7 +104,7 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 		"τ² without bound":      {func(c *Config) { c.Tau2 = math.Inf(1) }, "tau2 is +Inf"},
 		"views that are none":   {func(c *Config) { c.Views.Crop[0] = math.NaN() }, "views.crop is [NaN 1]"},
 		"a range without end":   {func(c *Config) { c.Data.Range.Low = math.Inf(-1) }, "data.range is [-Inf, 1]"},
-		"E that halves too far": {func(c *Config) { c.Energy.Widths, c.Energy.Downs = make([]int, 4), []bool{true, true, true, true} }, "halve 8×8 images to nothing"},
+		"E that halves too far": {func(c *Config) { c.Energy.Widths, c.Energy.Downs = []int{4, 4, 4, 4}, []bool{true, true, true, true} }, "halve 8×8 images to nothing"},
 		"q of other latents":    {func(c *Config) { c.Target, c.Inference.LatentDim = ERM, 3 }, "inference.latent_dim is 3, generator.latent_dim 6"},
 		"cebm and linear F":     {func(c *Config) { c.Energy.Posterior, c.Energy.LinearF = models.CEBM, true }, "set energy.linear_f=false"},
 		"an unknown posterior":  {func(c *Config) { c.Energy.Posterior = "laplace" }, "give cosine, gaussian, cebm or none"},

@@ -111,7 +111,7 @@ func saveNetwork(path, kind string, module, shape any, notes map[string]string) 
 	}
 	meta := map[string]string{"format": "liebm-" + kind, kind: string(text)}
 	maps.Copy(meta, notes)
-	return data.WriteAtomic(path, func(w io.Writer) error { return torch.WriteSafetensors(w, entries, meta) })
+	return data.WriteAtomic(path, func(w io.Writer) error { return writeSealed(w, entries, meta) })
 }
 
 // saveEncoder writes h with its config.
@@ -147,7 +147,7 @@ func LoadInference(path string) (*models.Inference, error) {
 }
 
 func loadNetwork[C, M any](path, kind string, build func(C, models.Range) (M, error)) (none M, err error) {
-	tensors, meta, err := torch.ReadSafetensors(path)
+	tensors, meta, err := readSealed(path)
 	if err != nil {
 		return none, err
 	}

@@ -156,7 +156,7 @@ The same in steps:
 			return torch.Do(func() error { return nil }) // libtorch cannot be used, or OMP_NUM_THREADS is wrong
 		},
 		Commands: []*cli.Command{
-			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), sampleCommand(), evalCommand(),
+			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), checkCommand(), sampleCommand(), evalCommand(),
 			reconstructCommand(), restoreCommand(), conditionalCommand(), interpolateCommand(), scoreCommand(),
 			metricsCommand(), compareCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
 			reproduceCommand(),

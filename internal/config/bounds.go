@@ -40,7 +40,8 @@ func Bounds(cfg any) error {
 	return err
 }
 
-// within reports whether each number of v is from least to most. NaN is not.
+// within reports whether each number of v is from least to most. Decode and Set take neither NaN nor an infinity, and Go code
+// that sets one gets the error of the field's own check.
 func within(v reflect.Value, least, most float64) bool {
 	switch {
 	case isList(v):
@@ -52,7 +53,7 @@ func within(v reflect.Value, least, most float64) bool {
 	case v.CanInt():
 		return float64(v.Int()) >= least && float64(v.Int()) <= most
 	case v.CanFloat():
-		return v.Float() >= least && v.Float() <= most
+		return v.Float() >= least && v.Float() <= most || v.Float()-v.Float() != 0
 	}
 	return true
 }

@@ -1,0 +1,50 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Check reads every file of the run in dir and compares checksums and identities. It returns a line for each kind of file,
+// and an error that has one for each file that is damaged or not of this run.
+func Check(dir string) (lines []string, err error) {
+	run, err := openRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	note := func(what string, wrong error) {
+		if err = errors.Join(err, wrong); wrong == nil {
+			lines = append(lines, what)
+		}
+	}
+	_, wrong := ReadConfig(dir)
+	if _, ssl := ReadSSLConfig(dir); ssl == nil {
+		wrong = nil
+	}
+	note(configFile, wrong)
+	_, wrong = run.Info()
+	note(infoFile, wrong)
+	if _, missing := os.Stat(run.Path(encoderFile)); missing == nil {
+		tensors, _, wrong := readSealed(run.Path(encoderFile))
+		closeAll(tensors)
+		note(encoderFile, wrong)
+	}
+	all, wrong := run.Checkpoints()
+	for _, c := range all {
+		wrong = errors.Join(wrong, run.verify(c.Path))
+	}
+	note(fmt.Sprintf("%d checkpoints", len(all)), wrong)
+	metrics, wrong := ReadMetrics(run.Path(metricsFile))
+	for i := 1; i < len(metrics) && wrong == nil; i++ {
+		if metrics[i].Step < metrics[i-1].Step {
+			wrong = fmt.Errorf("%s: step %d comes after step %d", run.Path(metricsFile), metrics[i].Step, metrics[i-1].Step)
+		}
+	}
+	if errors.Is(wrong, fs.ErrNotExist) { // of an imported run
+		return lines, err
+	}
+	note(metricsFile, wrong)
+	return lines, err
+}
