@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/liebm/liebm/train"
@@ -16,70 +17,76 @@ import (
 type progress struct {
 	title    string
 	terminal bool
-	bar      *progressbar.ProgressBar
+	out      io.Writer
+	drawn    bool // a bar stands in the last line
 	last     time.Time
+	began    time.Time // of count
 }
 
-const lineEvery = 10 * time.Second
+const (
+	lineEvery = 10 * time.Second
+	barEvery  = 200 * time.Millisecond
+	lineWidth = 79 // of a terminal with 80 columns, since a full line would wrap
+)
 
 func newProgress(title string) *progress {
-	return &progress{title: title, terminal: term.IsTerminal(int(os.Stderr.Fd())), last: time.Now()}
+	return &progress{title: title, terminal: term.IsTerminal(int(os.Stderr.Fd())), out: os.Stderr, last: time.Now(), began: time.Now()}
 }
 
 // watch is a train.Watch.
 func (p *progress) watch(now train.Progress) {
-	if now.Warning != "" {
-		fmt.Fprintf(p, "warning: step %d: %s\n", now.Step, now.Warning)
-	}
 	var losses []string
 	for _, m := range now.Metrics {
-		if strings.HasPrefix(m.Name, "loss") || m.Name == "cosine" || m.Name == "move_rms" {
+		if strings.HasPrefix(m.Name, "loss") && len(losses) < 2 {
 			losses = append(losses, fmt.Sprintf("%s %.3g", m.Name, m.Value))
 		}
 	}
-	p.show(now.Step, now.Steps, now.Rate, strings.Join(losses, "  "))
+	p.show(now.Step, now.Steps, now.Rate, losses...)
 }
 
-// count is for work without losses.
-func (p *progress) count(done, total int) { p.show(done, total, 0, "") }
+// count is for work without losses that this process does from its beginning.
+func (p *progress) count(done, total int) {
+	p.show(done, total, float64(done)/time.Since(p.began).Seconds())
+}
 
-func (p *progress) show(done, total int, rate float64, text string) {
+func (p *progress) show(done, total int, rate float64, losses ...string) {
+	every := lineEvery
 	if p.terminal {
-		p.draw(done, total, text)
-		return
+		every = barEvery
 	}
-	if time.Since(p.last) < lineEvery && done != total {
+	if time.Since(p.last) < every && done != total {
 		return
 	}
 	p.last = time.Now()
-	line := fmt.Sprintf("%s %d/%d", p.title, done, total)
+	words := []string{fmt.Sprintf("%d/%d", done, total)}
 	if rate > 0 {
 		left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
-		line += fmt.Sprintf("  %.2f/s  %v left", rate, left)
+		words = append(words, fmt.Sprintf("%.3g/s", rate), fmt.Sprintf("%v left", left))
 	}
-	fmt.Fprintln(os.Stderr, strings.TrimSpace(line+"  "+text))
-}
-
-func (p *progress) draw(done, total int, text string) {
-	if p.bar == nil {
-		p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionShowIts(),
-			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond),
-			progressbar.OptionSetWidth(20), progressbar.OptionFullWidth(), progressbar.OptionOnCompletion(func() { fmt.Fprintln(os.Stderr) }))
+	text := strings.Join(append(words, losses...), "  ")
+	if !p.terminal {
+		fmt.Fprintln(p.out, p.title, text)
+		return
 	}
-	if p.bar.GetMax() != total {
-		p.bar.ChangeMax(total)
-	}
-	p.bar.Describe(strings.TrimSpace(p.title + "  " + text))
-	_ = p.bar.Set(done)
-	if done == total {
-		p.bar = nil
+	fmt.Fprint(p.out, "\r\x1b[K", bar(p.title, float64(done)/float64(max(total, 1)), text))
+	if p.drawn = done != total; !p.drawn {
+		fmt.Fprintln(p.out)
 	}
 }
 
-// Write prints lines beside the bar.
+// bar is a line of at most lineWidth columns. The bar gets the columns that the text leaves, from 4 to 20.
+func bar(title string, part float64, text string) string {
+	columns := min(max(lineWidth-utf8.RuneCountInString(title+text)-2, 4), 20)
+	full := min(int(part*float64(columns)), columns)
+	line := []rune(title + " " + strings.Repeat("█", full) + strings.Repeat("░", columns-full) + " " + text)
+	return string(line[:min(len(line), lineWidth)])
+}
+
+// Write prints lines in place of the bar, which comes back with the next step.
 func (p *progress) Write(text []byte) (int, error) {
-	if p.bar != nil {
-		_ = p.bar.Clear()
+	if p.drawn {
+		fmt.Fprint(p.out, "\r\x1b[K")
+		p.drawn = false
 	}
-	return os.Stderr.Write(text)
+	return p.out.Write(text)
 }
