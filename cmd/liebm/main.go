@@ -158,10 +158,11 @@ The same in steps:
 		Commands: []*cli.Command{
 			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), checkCommand(), sampleCommand(), evalCommand(),
 			reconstructCommand(), restoreCommand(), conditionalCommand(), interpolateCommand(), scoreCommand(),
-			metricsCommand(), compareCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), doctorCommand(),
+			metricsCommand(), compareCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), configCommand(), doctorCommand(), completionCommand(),
 			reproduceCommand(),
 		},
 		HideHelpCommand:           true,
+		EnableBashCompletion:      true,
 		DisableSliceFlagSeparator: true,                         // lists have commas: --set energy.widths=[16,32]
 		ExitErrHandler:            func(*cli.Context, error) {}, // main prints and exits
 	})
