@@ -48,12 +48,7 @@ func (s Setup) Options(task, out string, resume bool) train.Options {
 		return o
 	}
 	report := s.progress(task)
-	o.Watch = func(now train.Progress) {
-		if now.Warning != "" {
-			s.logf("warning: step %d: %s", now.Step, now.Warning)
-		}
-		report(now.Step, now.Steps)
-	}
+	o.Watch = func(now train.Progress) { report(now.Step, now.Steps) }
 	return o
 }
 

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,22 +107,25 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 		if cfg, err = ReadConfig(o.Out); err != nil {
 			return err
 		}
+		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
 	run, err := createRun(o.Out, o.Resume)
 	if err != nil {
 		return err
 	}
 	defer closing(run, &err)
+	o.Log = logger{run.Path(logFile), o.Log}
 	t, err := newInferenceTrainer(m, cfg, o.Device)
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step, save: t.saver(run), load: t.load}
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step, save: t.saver(run), load: t.load,
+		parts: t.parts(), rule: cfg.Schedule.rule(cfg.Steps)}
 	if err := l.run(ctx, run, set, o); err != nil {
 		return err
 	}
-	return run.finish()
+	return run.finish(cfg.Steps, o)
 }
 
 // LoadInference loads the q that [TrainInference] wrote to dir into the model. It returns an error if q was

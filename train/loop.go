@@ -23,7 +23,6 @@ type Progress struct {
 	Step, Steps int
 	Rate        float64 // steps per second since the start or resume
 	Metrics     []Metric
-	Warning     string // a sign of collapse; each is reported once
 }
 
 // Watch receives the progress after every step. The next step waits until it returns.
@@ -44,6 +43,9 @@ type loop struct {
 	samples     func(tb *tensorBoard) ([]Metric, error) // called every log.samples steps; may be nil
 	picture     func(name string) error                 // draws samples of the networks as a divergence left them; may be nil
 	warn        func(mean []Metric) string              // a warning about the metrics, or ""; may be nil
+	warned      bool                                    // it comes once
+	parts       []part                                  // networks
+	rule        string                                  // how the learning rate changes
 }
 
 // begin loads the newest checkpoint of a resumed run that can be read; without checkpoints the run starts over.
@@ -66,10 +68,13 @@ func (l *loop) begin(run *runDir, set *data.Set, o Options) error {
 			}
 		}
 	}
+	if *l.made > *l.steps {
+		return fmt.Errorf("%s made %d steps already: use a number of steps above that, not %d", run.Path(), *l.made, *l.steps)
+	}
 	if err := run.writeStart(*l.made, l.seed, l.cfg, set, o); err != nil {
 		return err
 	}
-	o.printf("%s", trainingImages(set))
+	l.summarize(run, set, o)
 	run.Keep = l.log.Keep
 	return run.WriteConfig(l.cfg)
 }
@@ -173,7 +178,10 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 			return err
 		}
 		if l.warn != nil {
-			p.Warning = r.once(l.warn(mean))
+			if text := l.warn(mean); text != "" && !l.warned {
+				l.warned = true
+				o.printf("warning: step %d: %s", done, text)
+			}
 		}
 	}
 	if o.Watch != nil {
@@ -248,7 +256,6 @@ type recorder struct {
 	sum     []Metric
 	n       int
 	recent  []MetricsLine // of the last steps
-	warned  map[string]bool
 }
 
 // openRecorder continues the files after the first steps.
@@ -264,7 +271,7 @@ func openRecorder(run *runDir, first int) (*recorder, error) {
 	if err != nil {
 		return nil, errors.Join(err, metrics.Close())
 	}
-	return &recorder{metrics: metrics, tb: tb, first: first, began: time.Now(), warned: map[string]bool{}}, nil
+	return &recorder{metrics: metrics, tb: tb, first: first, began: time.Now()}, nil
 }
 
 // Close closes the files.
@@ -288,15 +295,6 @@ func (r *recorder) mean() []Metric {
 	}
 	r.n = 0
 	return out
-}
-
-// once returns a warning the first time, and then "".
-func (r *recorder) once(warning string) string {
-	if r.warned[warning] {
-		return ""
-	}
-	r.warned[warning] = true
-	return warning
 }
 
 func byName(values []Metric) map[string]float64 {

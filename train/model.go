@@ -117,7 +117,7 @@ func (m *Model) load(run *runDir, from savedCheckpoint, device torch.Device, gen
 
 // readGenerator reads the G that an earlier call kept, and reports whether it belongs to the checkpoint.
 func (m *Model) readGenerator(path string) bool {
-	tensors, meta, err := torch.ReadSafetensors(path)
+	tensors, meta, err := readSealed(path)
 	defer closeAll(tensors)
 	return err == nil && meta[checkpointKey] == m.SHA256 && nn.Load(m.G, "", tensors) == nil
 }

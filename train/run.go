@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 type Options struct {
 	Out     string            // run folder
 	Resume  bool              // continue the run in Out
+	Steps   int               // with Resume: another number of steps; 0: the config's
 	Minutes float64           // budget of wall time that sets the number of steps; 0: the config's steps
 	Device  torch.Device      // of the networks
 	Version map[string]string // recorded in run.json, besides the versions of Go and libtorch
@@ -58,6 +60,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if o.Resume {
 		encoder = filepath.Join(o.Out, encoderFile)
 		cfg, err = ReadConfig(o.Out)
+		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
 	if err == nil {
 		err = errors.Join(enough(set, cfg.Batch), divides(cfg.Batch, o.Group))
@@ -68,6 +71,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	} else if err == nil {
 		if run, err = createRun(o.Out, o.Resume); err == nil {
 			defer closing(run, &err)
+			o.Log = logger{run.Path(logFile), o.Log}
 		}
 	}
 	if err := agree(o.Group, err); err != nil {
@@ -97,7 +101,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		for tries := 1; ; tries++ {
 			err := l.drive(ctx, run, set, o)
 			if err == nil && run != nil {
-				return run.finish()
+				return run.finish(t.cfg.Steps, o)
 			}
 			if err == nil {
 				return nil
@@ -127,7 +131,7 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *loop {
 	return &loop{
 		cfg: t.cfg, seed: t.cfg.Seed, batch: t.cfg.Batch, flip: t.cfg.Data.Flip, log: t.cfg.Log, made: &t.step, steps: &t.cfg.Steps,
-		save: t.saver(run), load: t.Load, warn: warnOfCollapse,
+		save: t.saver(run), load: t.Load, warn: warnOfCollapse, parts: t.parts(), rule: t.cfg.Schedule.rule(t.cfg.Steps),
 		step: func(x torch.Tensor) ([]Metric, error) {
 			loss, err := t.Step(x)
 			if err != nil {

@@ -227,6 +227,27 @@ func TestSamplesDependOnSeedAndIndexOnly(t *testing.T) {
 	assert.Equal(t, before, torch.Live())
 }
 
+func TestAFinishedRunGoesOnWithMoreSteps(t *testing.T) {
+	dir, h, cfg := filepath.Join(t.TempDir(), "run"), encoder(t), tiny()
+	require.NoError(t, Run(t.Context(), cfg, bars(t), h, Options{Out: dir}))
+	var log bytes.Buffer
+	require.NoError(t, Run(t.Context(), cfg, bars(t), h, Options{Out: dir, Resume: true, Log: &log}))
+	assert.Contains(t, log.String(), "the run is finished: use a larger number of steps to go on")
+	err := Run(t.Context(), cfg, bars(t), h, Options{Out: dir, Resume: true, Steps: 7})
+	assert.ErrorContains(t, err, "made 12 steps already: use a number of steps above that, not 7")
+	log.Reset()
+	require.NoError(t, Run(t.Context(), cfg, bars(t), h, Options{Out: dir, Resume: true, Steps: 16, Log: &log}))
+	assert.Contains(t, log.String(), "steps: from 12 to 16, in batches of 4; the learning rates stay until step 8, then fall linearly to 0.05 of themselves at step 16")
+	assert.NotEmpty(t, checkpointBytes(t, dir, 16))
+	saved, err := ReadConfig(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 16, saved.Steps)
+	kept, err := os.ReadFile(filepath.Join(dir, logFile))
+	require.NoError(t, err)
+	assert.Regexp(t, `^data: bars: \d+ images of 8×8×1\nparameters: energy \d+, generator \d+, encoder \d+\n`, string(kept))
+	assert.Contains(t, string(kept), log.String(), "the log has all that was said")
+}
+
 func TestANonFiniteLossStopsAndNamesItself(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	cfg := tiny()

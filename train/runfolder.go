@@ -207,13 +207,18 @@ func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Opt
 	return r.WriteInfo(info)
 }
 
-// finish records the time in run.json.
-func (r *runDir) finish() error {
+// finish records the time in run.json, and says that the run is finished.
+func (r *runDir) finish(steps int, o Options) error {
 	info, err := r.Info()
 	if err != nil {
 		return err
 	}
+	began := info.Started
+	if n := len(info.Resumed); n > 0 {
+		began = info.Resumed[n-1].Time
+	}
 	info.Finished = time.Now().UTC()
+	o.printf("finished step %d after %v: results in %s", steps, info.Finished.Sub(began).Round(time.Second), r.Path())
 	return r.WriteInfo(info)
 }
 

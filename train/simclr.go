@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,17 +25,17 @@ type SSLConfig struct {
 	Seed        uint64               `yaml:"seed"`   // of weights, data order, views
 	Data        DataConfig           `yaml:"data"`
 	Encoder     models.EncoderConfig `yaml:"encoder"`
-	Views       data.Augment         `yaml:"views"`         // V, the distribution of both views of a pair
-	Target      string               `yaml:"target"`        // simclr, byol or wmse (Table 10)
-	Temperature float64              `yaml:"temperature"`   // simclr: τ of NT-Xent, 0.5
-	Tau         float64              `yaml:"tau"`           // byol: first τ of the target's average, which rises to 1; 0.99
-	Whiten      int                  `yaml:"whiten"`        // wmse: images per whitened sub-batch; 128
-	Batch       int                  `yaml:"batch" min:"2"` // pairs per step; 512, 256 for wmse
-	Steps       int                  `yaml:"steps" min:"1" max:"1e9"`
-	Optim       OptimConfig          `yaml:"optim"`             // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
-	WarmUp      int                  `yaml:"warm_up" max:"1e9"` // steps of linear warm-up; 500
-	Drops       []int                `yaml:"drops" max:"1e9"`   // steps before the end at which the rate is multiplied by 0.2: 50 and 25 epochs
-	TF32        bool                 `yaml:"tf32"`              // as in Config
+	Views       data.Augment         `yaml:"views"`                   // V, the distribution of both views of a pair
+	Target      string               `yaml:"target"`                  // simclr, byol or wmse (Table 10)
+	Temperature float64              `yaml:"temperature"`             // simclr: τ of NT-Xent, 0.5
+	Tau         float64              `yaml:"tau"`                     // byol: first τ of the target's average, which rises to 1; 0.99
+	Whiten      int                  `yaml:"whiten"`                  // wmse: images per whitened sub-batch; 128
+	Batch       int                  `yaml:"batch" min:"2"`           // pairs per step; 512, 256 for wmse
+	Steps       int                  `yaml:"steps" min:"1" max:"1e9"` // training steps
+	Optim       OptimConfig          `yaml:"optim"`                   // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
+	WarmUp      int                  `yaml:"warm_up" max:"1e9"`       // steps of linear warm-up; 500
+	Drops       []int                `yaml:"drops" max:"1e9"`         // steps before the end at which the rate is multiplied by 0.2: 50 and 25 epochs
+	TF32        bool                 `yaml:"tf32"`                    // on a GPU, steps round the inputs of products and convolutions to TF32: faster, less exact
 	Log         LogConfig            `yaml:"log"`
 }
 
@@ -304,12 +305,14 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		if cfg, err = ReadSSLConfig(o.Out); err != nil {
 			return err
 		}
+		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
 	run, err := createRun(o.Out, o.Resume)
 	if err != nil {
 		return err
 	}
 	defer closing(run, &err)
+	o.Log = logger{run.Path(logFile), o.Log}
 	if len(cfg.Encoder.Mean) == 0 && len(cfg.Encoder.Std) == 0 {
 		cfg.Encoder.Mean, cfg.Encoder.Std = set.Moments()
 	}
@@ -318,7 +321,8 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	defer s.close()
-	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &s.step, steps: &cfg.Steps, step: s.Step, save: s.saver(run), load: s.load}
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &s.step, steps: &cfg.Steps, step: s.Step, save: s.saver(run), load: s.load,
+		parts: s.parts(), rule: cfg.rule()}
 	if o.Probe != nil {
 		l.samples = func(*tensorBoard) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}
@@ -331,5 +335,5 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 	if err := saveEncoder(run.Path(encoderFile), s.H); err != nil {
 		return err
 	}
-	return run.finish()
+	return run.finish(cfg.Steps, o)
 }

@@ -11,12 +11,18 @@ import (
 // runApp runs liebm with these arguments, the program's name first.
 func runApp(ctx context.Context, args []string) error {
 	a := app()
+	if args[len(args)-1] == "--generate-bash-completion" {
+		return a.RunContext(ctx, args) // the cli package looks for this word at the end
+	}
 	return a.RunContext(ctx, flagsFirst(a, args))
 }
 
 // flagsFirst puts a command's flags before its other arguments, since the cli package stops at the
 // first that is no flag: "fid A B --json" is what people type.
 func flagsFirst(a *cli.App, args []string) []string {
+	if i := slices.Index(args, "--resume"); i > 0 && i+1 < len(args) && args[i+1] == auto {
+		args = slices.Concat(args[:i], []string{"--resume=" + auto}, args[i+2:])
+	}
 	flags, commands, at := a.Flags, a.Commands, 1
 	for at < len(args) {
 		if n := flagWords(flags, args[at:]); n > 0 {
@@ -55,7 +61,8 @@ func flagWords(flags []cli.Flag, words []string) int {
 	}
 	name, _, whole := strings.Cut(strings.TrimPrefix(name, "-"), "=")
 	for _, f := range flags {
-		if _, isBool := f.(*cli.BoolFlag); !whole && !isBool && slices.Contains(f.Names(), name) {
+		_, isBool := f.(*cli.BoolFlag)
+		if isBool = isBool || f.Names()[0] == "resume"; !whole && !isBool && slices.Contains(f.Names(), name) {
 			return 2
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -172,11 +171,8 @@ func accepted(key string, of reflect.Type, check func(key, value string) error) 
 			whole = append(whole, n)
 		}
 	}
-	switch {
-	case len(whole) < 2:
+	if len(whole) < 2 {
 		return "as the other keys need"
-	case ok(math.MaxInt32) && whole[0] >= 0:
-		return fmt.Sprintf("at least %d", whole[0])
 	}
-	return "a whole number"
+	return fmt.Sprintf("at least %d", whole[0])
 }

@@ -36,10 +36,35 @@ func configFlags(preset string) []cli.Flag {
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "out", Required: true, Usage: "run `FOLDER` to make"},
-		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --out, with its own config"},
+		&cli.GenericFlag{Name: "resume", Value: new(resumption), Usage: "go on with the run in --out, with its own config; `[auto]`: start it, or go on if it is there"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the whole config and stop"},
 		deviceFlag(),
 	}
+}
+
+// resumption is the value of --resume: empty, true or auto.
+type resumption string
+
+const auto = "auto"
+
+// Set implements [cli.Generic].
+func (r *resumption) Set(s string) error {
+	if s != "true" && s != auto {
+		return fmt.Errorf("use --resume or --resume %s", auto)
+	}
+	*r = resumption(s)
+	return nil
+}
+
+func (r *resumption) String() string { return string(*r) }
+
+// IsBoolFlag tells the flag package that --resume needs no value.
+func (r *resumption) IsBoolFlag() bool { return true }
+
+// resumes reports whether a command goes on with the run in --out. automatic is false if --resume says so itself.
+func resumes(c *cli.Context) (yes, automatic bool) {
+	automatic = fmt.Sprint(c.Generic("resume")) == auto
+	return c.IsSet("resume") && (!automatic || study.IsRun(c.String("out"))), automatic
 }
 
 func deviceFlag() cli.Flag {
@@ -130,8 +155,8 @@ func sources(c *cli.Context) (train.Sources, error) {
 
 // configOf reads configFlags or, with --resume, the config of the run in --out.
 func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve func(train.Sources) (C, error)) (cfg C, err error) {
-	if c.Bool("resume") {
-		if err := refuseWithResume(c); err != nil {
+	if yes, automatic := resumes(c); yes {
+		if err := refuseWithResume(c); err != nil && !automatic {
 			return cfg, err
 		}
 		return read(c.String("out"))
@@ -145,7 +170,7 @@ func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve f
 
 // refuseWithResume returns an error if a flag was given that a resumed run has in its own config.
 func refuseWithResume(c *cli.Context) error {
-	for _, name := range []string{"preset", "config", "set", "seed", "steps", "data", "size", "target", "encoder"} {
+	for _, name := range []string{"preset", "config", "set", "seed", "data", "size", "target", "encoder"} {
 		if c.IsSet(name) {
 			return fmt.Errorf("--resume goes on with the run's own config, so --%s cannot change it: leave it out, or start a new run", name)
 		}
@@ -167,6 +192,16 @@ var warnOfOneDNN = sync.OnceFunc(func() {
 		fmt.Fprintln(os.Stderr, "warning:", why)
 	}
 })
+
+// trainingOptions are those of a training in --out.
+func trainingOptions(c *cli.Context, task string, s study.Setup) train.Options {
+	yes, _ := resumes(c)
+	o := s.Options(task, c.String("out"), yes)
+	if yes {
+		o.Steps = c.Int("steps")
+	}
+	return o
+}
 
 // newSetup is the device that a command computes on, and the terminal that it reports to.
 func newSetup(c *cli.Context) (study.Setup, error) {

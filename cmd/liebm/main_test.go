@@ -92,8 +92,8 @@ func TestFromPretrainingToReport(t *testing.T) {
 
 	_, err = run(t, "train", "--preset", "fmnist-em", "--encoder", h, "--out", out)
 	assert.ErrorContains(t, err, "already holds a run")
-	_, err = run(t, "train", "--out", out, "--resume", "--steps", "9")
-	assert.ErrorContains(t, err, "--steps cannot change")
+	_, err = run(t, "train", "--out", out, "--resume", "--seed", "9")
+	assert.ErrorContains(t, err, "--seed cannot change")
 	_, err = run(t, "train", "--out", out, "--resume")
 	assert.NoError(t, err, "resuming a finished run does nothing")
 

@@ -43,7 +43,7 @@ func pretrain(c *cli.Context) error {
 		return err
 	}
 	out := c.String("out")
-	return explainStop(study.Pretrain(c.Context, cfg, setup.Options("pretraining", out, c.Bool("resume"))), out, resuming("pretrain", out))
+	return explainStop(study.Pretrain(c.Context, cfg, trainingOptions(c, "pretraining", setup)), out, resuming("pretrain", out))
 }
 
 func trainCommand() *cli.Command {
@@ -51,11 +51,13 @@ func trainCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "train",
 		Usage: "train energy and generator together (Algorithm 1)",
-		Description: `Needs an encoder of liebm pretrain. Ctrl-C saves the run, and --resume continues it bit for bit.
+		Description: `Needs an encoder of liebm pretrain. Ctrl-C saves the run, and --resume continues it bit for bit. With a
+larger --steps it also continues a finished run. Jobs that may be stopped at any time take --resume auto.
 
 	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --minutes 6
 	liebm train --preset cifar10-em --encoder runs/h --out runs/cifar --data cifar-10-binary.tar.gz --set precision=bfloat16
-	liebm train --out runs/em --resume
+	liebm train --out runs/em --resume --steps 40000
+	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --resume auto
 
 The name of a preset is a data set (fmnist, cifar10, imagenet32, celeba64, celebahq256), a hyphen and what G
 learns from: em, the ends of chains on E(x) (Eq. 9); ejm, those of chains on E(x,h(x)) (Eq. 10); erm, em and
@@ -96,7 +98,8 @@ func runTrain(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
-	if !c.Bool("resume") && c.String("encoder") == "" && cfg.NeedsEncoder() && cfg.Encoder != train.Joint {
+	resumed, automatic := resumes(c)
+	if !resumed && c.String("encoder") == "" && cfg.NeedsEncoder() && cfg.Encoder != train.Joint {
 		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s --out FOLDER", train.EncoderPreset(cfg, train.SimCLR))
 	}
 	if c.String("encoder") != "" && !cfg.NeedsEncoder() {
@@ -116,11 +119,20 @@ func runTrain(c *cli.Context) error {
 		setup.Device.Index = g.LocalRank()
 	}
 	out := c.String("out")
-	o := setup.Options("training", out, c.Bool("resume"))
-	o.Minutes, o.Group = c.Float64("minutes"), g
+	o := trainingOptions(c, "training", setup)
+	if o.Group = g; !automatic || !resumed { // a run that goes on by itself has its number of steps
+		o.Minutes = c.Float64("minutes")
+	}
 	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{}, setup)
 	if g.Rank() > 0 {
 		return err // rank 0 says how to go on
+	}
+	if err == nil { // keeps the batch-norm statistics of G, so that the commands that use the run open it at once
+		m, err := setup.LoadModel(out)
+		if err != nil {
+			return err
+		}
+		m.Close()
 	}
 	return explainStop(err, out, resuming("train", out))
 }

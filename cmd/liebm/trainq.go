@@ -29,11 +29,11 @@ func trainQCommand() *cli.Command {
 
 func runTrainQ(c *cli.Context) error {
 	from, settings := c.String("run"), c.StringSlice("set")
-	if c.Bool("resume") {
-		if err := refuseWithResume(c); err != nil {
+	if yes, automatic := resumes(c); yes {
+		if err := refuseWithResume(c); err != nil && !automatic {
 			return err
 		}
-		from = c.String("out")
+		from, settings = c.String("out"), nil
 	}
 	if c.IsSet("steps") {
 		settings = append(settings, fmt.Sprintf("steps=%d", c.Int("steps")))
@@ -54,7 +54,7 @@ func runTrainQ(c *cli.Context) error {
 			return err
 		}
 		defer set.Close()
-		o := setup.Options("training q", c.String("out"), c.Bool("resume"))
+		o := trainingOptions(c, "training q", setup)
 		return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+c.String("run"), o.Out))
 	})(c)
 }

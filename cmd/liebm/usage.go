@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -69,7 +71,8 @@ func answerPlainly(parent string, commands []*cli.Command) {
 	}
 }
 
-// makeFolders makes the folders of the files that a command writes, before it works for hours.
+// makeFolders makes the folders of the files that a command writes, before it works for hours. It returns an error
+// if they cannot be written.
 func makeFolders(c *cli.Context) error {
 	for _, f := range c.Command.Flags {
 		text, ok := f.(*cli.StringFlag)
@@ -81,8 +84,13 @@ func makeFolders(c *cli.Context) error {
 		if err == nil && info.IsDir() && strings.Contains(text.Usage, "`FILE`") && !strings.HasSuffix(path, "/") {
 			return fmt.Errorf("--%s %s is a folder: name a file", text.Name, path)
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			return fmt.Errorf("--%s %s: %w", text.Name, path, err)
+		at := path
+		if err != nil {
+			at = filepath.Dir(filepath.Clean(path))
+		}
+		err = cmp.Or(os.MkdirAll(filepath.Dir(filepath.Clean(path)), 0o777), syscall.Access(at, 2)) // W_OK
+		if err != nil {
+			return fmt.Errorf("--%s %s: %w: use another path, or change the permissions of %s", text.Name, path, err, at)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -37,4 +38,29 @@ func TestHelpShowsDefaultsOnceAndWhatIsRequired(t *testing.T) {
 		"print JSON instead of a table\n", "(default: 0.1)"} {
 		assert.Contains(t, text, want)
 	}
+}
+
+func TestResumeAutoStartsWhatIsNotThere(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "new", "run")
+	_, err := run(t, "train", "--out", out, "--resume", "auto")
+	assert.ErrorContains(t, err, "name images or a config", "there is no run to go on with")
+	_, err = run(t, "train", "--out", out, "--resume")
+	assert.ErrorContains(t, err, "holds no run")
+	_, err = run(t, "train", "--out", out, "--resume=maybe")
+	assert.ErrorContains(t, err, "use --resume or --resume auto")
+}
+
+func TestOutputPathsAreCheckedBeforeTheWork(t *testing.T) {
+	dir := files(t, map[string]string{"file": ""})
+	_, err := run(t, "score", "--run", "runs/none", "--out", dir, "photos/")
+	assert.ErrorContains(t, err, "--out "+dir+" is a folder: name a file")
+	_, err = run(t, "sample", "--run", "runs/none", "--out", filepath.Join(dir, "file", "x.npz"))
+	assert.ErrorContains(t, err, "not a directory: use another path")
+}
+
+func TestCompletionNamesCommands(t *testing.T) {
+	script, err := run(t, "completion")
+	require.NoError(t, err)
+	assert.Contains(t, script, "--generate-bash-completion")
+	require.NoError(t, runApp(t.Context(), []string{"liebm", "metrics", "--generate-bash-completion"}))
 }
