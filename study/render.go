@@ -145,7 +145,7 @@ func (sc Scale) setting(seeds int) string {
 			"figures, not the figures themselves. %s; one encoder for all.", sc.steps(), sc.Samples, strings.ToUpper(n[:1])+n[1:])
 	}
 	if set := sc.settings(); len(set) > 0 {
-		return fmt.Sprintf("The published setting (Table 12) but for %s; %s.", strings.Join(set, ", "), n)
+		return fmt.Sprintf("The presets of Table 12 but for %s; %s.", strings.Join(set, ", "), n)
 	}
-	return fmt.Sprintf("The published setting (Table 12); %s.", n)
+	return fmt.Sprintf("The presets of Table 12; those of CIFAR-10 and ImageNet 32 add biases, images in [−1, 1] and clipped chains; %s.", n)
 }

@@ -32,7 +32,7 @@ func TestNamedKnowsEveryStudyAndGuesses(t *testing.T) {
 }
 
 func TestPresetsHaveTable12sHyperparameters(t *testing.T) {
-	for i, name := range []string{"cifar10-em", "imagenet32-em", "celeba64-em", "celebahq256-em"} {
+	for i, name := range []string{"cifar10-em-published", "imagenet32-em-published", "celeba64-em", "celebahq256-em"} {
 		cfg, err := train.Preset(name)
 		require.NoError(t, err)
 		for _, h := range hyperparameters {
