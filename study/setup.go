@@ -9,10 +9,11 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// Setup says where to compute and whom to tell. It changes no result.
+// Setup says where to compute and whom to tell. But for Checkpoint it changes no result.
 type Setup struct {
-	Device   torch.Device
-	Versions map[string]string // recorded with every result, besides those of Go and libtorch
+	Device     torch.Device
+	Checkpoint string            // of the runs that are opened, as in train.LoadCheckpoint; empty: the last
+	Versions   map[string]string // recorded with every result, besides those of Go and libtorch
 
 	// Progress begins a task and returns a function that reports how much of it is done; nil: nobody watches.
 	Progress func(task string) func(done, total int)
@@ -54,13 +55,13 @@ func (s Setup) Options(task, out string, resume bool) train.Options {
 
 // LoadModel loads the run in a folder onto the device, and writes its warnings to Log. The caller closes the
 // model.
-func (s Setup) LoadModel(dir string) (*train.Model, error) { return s.load(dir, train.LoadModel) }
+func (s Setup) LoadModel(dir string) (*train.Model, error) { return s.load(dir, true) }
 
 // LoadScorer is LoadModel without G and q.
-func (s Setup) LoadScorer(dir string) (*train.Model, error) { return s.load(dir, train.LoadScorer) }
+func (s Setup) LoadScorer(dir string) (*train.Model, error) { return s.load(dir, false) }
 
-func (s Setup) load(dir string, load func(string, torch.Device) (*train.Model, error)) (*train.Model, error) {
-	m, err := load(dir, s.Device)
+func (s Setup) load(dir string, generates bool) (*train.Model, error) {
+	m, err := train.LoadCheckpoint(dir, s.Checkpoint, s.Device, generates)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,8 @@ type LogConfig struct {
 	Metrics    int `yaml:"metrics" min:"1" max:"1e9"`    // a line of metrics.jsonl
 	Samples    int `yaml:"samples" min:"1" max:"1e9"`    // a grid of samples
 	Checkpoint int `yaml:"checkpoint" min:"1" max:"1e9"` // a checkpoint
-	Keep       int `yaml:"keep" min:"1" max:"1e9"`       // number of checkpoints to keep
+	Keep       int `yaml:"keep" min:"1" max:"1e9"`       // number of checkpoints to keep, beside milestones and the best by the distance
+	Milestones int `yaml:"milestones" max:"1e9"`         // a checkpoint that is never deleted; 0: none
 }
 
 // The choices of Config.Target.

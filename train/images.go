@@ -1,9 +1,11 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/liebm/liebm/data"
@@ -48,6 +50,9 @@ func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
 	}
 	known, err := data.Lookup(c.Data.Name)
 	o.Size, o.Scale, o.RGB = c.Data.Size, c.Data.Scale || err == nil && known.H >= c.Data.Size, c.Energy.Channels == 3
+	if _, err := data.Lookup(name); err != nil && filepath.Ext(name) != ".liebm" { // that is cropped already
+		o.Crop = cmp.Or(o.Crop, c.Data.Crop)
+	}
 	set, err := data.Open(name, o)
 	if err != nil {
 		return nil, err

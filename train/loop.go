@@ -75,7 +75,7 @@ func (l *loop) begin(run *runDir, set *data.Set, o Options) error {
 		return err
 	}
 	l.summarize(run, set, o)
-	run.Keep = l.log.Keep
+	run.Keep, run.Milestones = l.log.Keep, l.log.Milestones
 	return run.WriteConfig(l.cfg)
 }
 
@@ -196,7 +196,7 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 			return err
 		}
 	}
-	if done%l.log.Checkpoint == 0 || last || asked(o.Save) {
+	if done%l.log.Checkpoint == 0 || last || every(l.log.Milestones, done) || asked(o.Save) {
 		return run.SaveCheckpoint(done, l.save)
 	}
 	return nil

@@ -31,14 +31,18 @@ type Model struct {
 // LoadModel reads the newest checkpoint of the run in dir that can be read. The caller closes the model. The
 // first call computes the batch-norm statistics of the averaged G, and keeps this G beside the checkpoint if it
 // can write there. Later calls read it.
-func LoadModel(dir string, device torch.Device) (*Model, error) { return loadModel(dir, device, true) }
+func LoadModel(dir string, device torch.Device) (*Model, error) {
+	return LoadCheckpoint(dir, lastCheckpoint, device, true)
+}
 
 // LoadScorer is LoadModel without G and q, for [Model.Scores] and other uses of E and h.
 func LoadScorer(dir string, device torch.Device) (*Model, error) {
-	return loadModel(dir, device, false)
+	return LoadCheckpoint(dir, lastCheckpoint, device, false)
 }
 
-func loadModel(dir string, device torch.Device, generates bool) (m *Model, err error) {
+// LoadCheckpoint is LoadModel or, unless the model generates, LoadScorer of the checkpoint which: best, by the distance
+// that training measured, last, or a step such as "5000".
+func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *Model, err error) {
 	cfg, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err
@@ -47,7 +51,7 @@ func loadModel(dir string, device torch.Device, generates bool) (m *Model, err e
 	if err != nil {
 		return nil, err
 	}
-	last, skipped, err := run.LastCheckpoint(run.verify)
+	last, skipped, err := run.Checkpoint(which)
 	if errors.Is(err, ErrNoCheckpoint) {
 		return nil, fmt.Errorf("%s has no checkpoint yet: wait until training reaches the first one", dir)
 	}

@@ -37,7 +37,7 @@ type Options struct {
 	Probe func(ctx context.Context, h *models.Encoder) ([]Metric, error)
 
 	// Evaluate measures samples of G alone, whenever a grid of samples is drawn. Its metrics join the
-	// others. It may be nil.
+	// others. The first is a distance, by which the best checkpoint is kept. It may be nil.
 	Evaluate func(ctx context.Context, samples *data.Set) ([]Metric, error)
 }
 
@@ -76,6 +76,9 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	}
 	if err := agree(o.Group, err); err != nil {
 		return err
+	}
+	if info, err := ReadInfo(filepath.Dir(encoder)); err == nil && !o.Resume && info.HeldOut != nil && set.Division != nil && *info.HeldOut != *set.Division {
+		o.printf("warning: the encoder has seen images that this run holds out: use its data, size and data.split_seed")
 	}
 	t, err := loadTrainer(cfg, encoder, o.Device)
 	if t != nil {
@@ -156,7 +159,11 @@ func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *
 			if err != nil {
 				return nil, err
 			}
-			return o.Evaluate(ctx, samples)
+			values, err := o.Evaluate(ctx, samples)
+			if err != nil || len(values) == 0 {
+				return nil, err
+			}
+			return values, run.keepBest(values[0], t.saver(run))
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -520,4 +521,52 @@ func TestASignalMakesARunSaveAndGoOn(t *testing.T) {
 	for _, step := range []int{2, 4} {
 		assert.FileExists(t, filepath.Join(out, checkpointFile(step)))
 	}
+}
+
+func TestTheBestCheckpointAndMilestonesAreKept(t *testing.T) {
+	dir, cfg := filepath.Join(t.TempDir(), "run"), tiny()
+	cfg.Log = LogConfig{Metrics: 4, Samples: 2, Checkpoint: 2, Keep: 1, Milestones: 6}
+	distances := []float64{5, 4, math.NaN(), 1, 3, 2} // at steps 2 to 12
+	err := Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: dir, Evaluate: func(context.Context, *data.Set) ([]Metric, error) {
+		d := distances[0]
+		distances = distances[1:]
+		return []Metric{{Name: "fd_h", Value: d}}, nil
+	}})
+	require.NoError(t, err)
+	for which, step := range map[string]int{"best": 8, "last": 12, "6": 6} {
+		m, err := LoadCheckpoint(dir, which, torch.Device{}, false)
+		require.NoError(t, err, which)
+		assert.Equal(t, step, m.Step, which)
+		m.Close()
+	}
+	_, err = LoadCheckpoint(dir, "4", torch.Device{}, false)
+	assert.ErrorContains(t, err, "no checkpoint 4: use last, 6, 12")
+}
+
+func TestABatchThatTheDataCannotFillIsAnError(t *testing.T) {
+	cfg := tiny()
+	cfg.Batch = 50
+	err := Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: filepath.Join(t.TempDir(), "run")})
+	assert.ErrorContains(t, err, "batch is 50, and there are 40 training images")
+}
+
+func TestFlippedTrainingImagesDependOnTheStepOnly(t *testing.T) {
+	set := bars(t)
+	require.NoError(t, torch.Do(func() error {
+		plain, flipped, again := newBatches(set, 1, 20, false, nil).at(3), newBatches(set, 1, 20, true, nil).at(3), newBatches(set, 1, 20, true, nil).at(3)
+		assert.Equal(t, torch.ToSlice[float32](flipped), torch.ToSlice[float32](again))
+		same, mirrored := 0, 0
+		for i := range 20 {
+			x, y := plain.Select(0, i), flipped.Select(0, i)
+			if x.Sub(y).Abs().Sum().Item() == 0 {
+				same++
+			}
+			if x.Flip(2).Sub(y).Abs().Sum().Item() == 0 {
+				mirrored++
+			}
+		}
+		assert.Less(t, same, 20)
+		assert.Less(t, mirrored, 20)
+		return nil
+	}))
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,7 +45,8 @@ var ErrLocked = errors.New("in use by another training process")
 
 // A runDir is the folder of one run.
 type runDir struct {
-	Keep int // SaveCheckpoint keeps this many checkpoints; 0 keeps all
+	Keep       int // SaveCheckpoint keeps this many checkpoints; 0 keeps all
+	Milestones int // it keeps each of so many steps besides; 0: none
 
 	path    string
 	lock    *flock.Flock // nil when opened for reading
@@ -279,7 +281,9 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 		return err
 	}
 	// Checkpoints of later steps were saved before the run went back; they stay until it reaches their step.
-	older := slices.DeleteFunc(saved, func(c savedCheckpoint) bool { return c.Step >= step || r.damaged[c.Step] })
+	older := slices.DeleteFunc(saved, func(c savedCheckpoint) bool {
+		return c.Step >= step || r.damaged[c.Step] || every(r.Milestones, c.Step)
+	})
 	for _, c := range older[:max(0, len(older)-(r.Keep-1))] {
 		if err := os.Remove(c.Path); err != nil {
 			return fmt.Errorf("delete an old checkpoint: %w", err)
@@ -290,6 +294,58 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 }
 
 func checkpointFile(step int) string { return fmt.Sprintf("checkpoint-%08d.safetensors", step) }
+
+// every reports whether step is one of every so many; never for 0.
+func every(n, step int) bool { return n > 0 && step%n == 0 }
+
+// The checkpoints that are named by a word: the newest that can be read, and the one with the smallest distance.
+const (
+	lastCheckpoint = "last"
+	bestCheckpoint = "best"
+	bestFile       = "checkpoint-best.safetensors"
+)
+
+// keepBest saves a state as the best if metrics.jsonl has no smaller distance.
+func (r *runDir) keepBest(distance Metric, save func(io.Writer) error) error {
+	if math.IsNaN(distance.Value) {
+		return nil
+	}
+	lines, err := ReadMetrics(r.Path(metricsFile))
+	if err != nil || slices.ContainsFunc(lines, func(line MetricsLine) bool {
+		v, ok := line.Values[distance.Name]
+		return ok && v <= distance.Value
+	}) {
+		return err
+	}
+	return data.WriteAtomic(r.Path(bestFile), save)
+}
+
+// Checkpoint returns the checkpoint of a step or of one of the words, "" being the last. skipped is as of LastCheckpoint.
+func (r *runDir) Checkpoint(which string) (c savedCheckpoint, skipped []error, err error) {
+	if which == "" || which == lastCheckpoint {
+		return r.LastCheckpoint(r.verify)
+	}
+	all, err := r.Checkpoints()
+	if err != nil {
+		return c, nil, err
+	}
+	if _, err := os.Stat(r.Path(bestFile)); err == nil && which == bestCheckpoint {
+		if err := r.verify(r.Path(bestFile)); err != nil {
+			return c, nil, err
+		}
+		tensors, meta, err := readSealed(r.Path(bestFile))
+		closeAll(tensors)
+		step, _ := strconv.Atoi(meta["step"]) // readCheckpoint refuses another
+		return savedCheckpoint{step, r.Path(bestFile)}, nil, err
+	}
+	have := []string{lastCheckpoint}
+	for _, c := range all {
+		if have = append(have, strconv.Itoa(c.Step)); which == strconv.Itoa(c.Step) {
+			return c, nil, r.verify(c.Path)
+		}
+	}
+	return c, nil, fmt.Errorf("%s has no checkpoint %s: use %s; training keeps the best where it measures a distance", r.path, which, strings.Join(have, ", "))
+}
 
 var checkpointName = regexp.MustCompile(`^checkpoint-(\d{8,})\.safetensors$`)
 
@@ -325,7 +381,7 @@ func (r *runDir) verify(path string) error {
 		return err
 	case info.ID != "" && meta["run"] != info.ID:
 		return fmt.Errorf("%s is of another run (%.40q, this run is %.40q): bring this run's own back", path, meta["run"], info.ID)
-	case info.ID != "" && (meta[sealKey] == "" || fmt.Sprintf("checkpoint-%08s.safetensors", meta["step"]) != name):
+	case info.ID != "" && (meta[sealKey] == "" || name != bestFile && fmt.Sprintf("checkpoint-%08s.safetensors", meta["step"]) != name):
 		return fmt.Errorf("%s is of step %.20q: give it its own name back", path, meta["step"])
 	}
 	return nil

@@ -22,7 +22,7 @@ the published Inception weights is a FID.
 	liebm eval --run runs/em
 	liebm eval --run runs/em --n 5000 --json`,
 		Flags: []cli.Flag{
-			runFlag(),
+			runFlag(), checkpointFlag(),
 			countFlag("n", 10_000, 2, "how many samples to draw"),
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of samples and outliers"},
 			gammaFlag(),

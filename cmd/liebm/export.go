@@ -19,7 +19,7 @@ docs/weights.md lists every name and shows how to load them in PyTorch.
 
 	liebm export --run runs/em --out weights`,
 		Flags: []cli.Flag{
-			runFlag(),
+			runFlag(), checkpointFlag(),
 			&cli.StringFlag{Name: "out", Required: true, Usage: "`FOLDER` to write to"},
 			deviceFlag(),
 		},

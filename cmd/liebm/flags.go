@@ -81,6 +81,10 @@ func runFlag() cli.Flag {
 	return &cli.StringFlag{Name: "run", Required: true, Usage: "run `FOLDER` of liebm train"}
 }
 
+func checkpointFlag() cli.Flag {
+	return &cli.StringFlag{Name: "checkpoint", Value: "last", Usage: "best, by the distance measured in training, last, or a step"}
+}
+
 func gammaFlag() cli.Flag {
 	return numberFlag("gamma", 0.1, 0, "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ")
 }
@@ -208,7 +212,7 @@ func newSetup(c *cli.Context) (study.Setup, error) {
 	device, err := device(c)
 	save := make(chan os.Signal, 1)
 	signal.Notify(save, syscall.SIGUSR1) // Slurm can send it before the time of a job is over
-	return study.Setup{Device: device, Versions: versions(), Log: os.Stderr, Save: save,
+	return study.Setup{Device: device, Checkpoint: c.String("checkpoint"), Versions: versions(), Log: os.Stderr, Save: save,
 		Progress: func(task string) func(done, total int) { return newProgress(task).count },
 		Training: func(task string) (train.Watch, io.Writer) {
 			p := newProgress(task)

@@ -31,7 +31,7 @@ it, --out appends it to a file, and liebm report shows those of a run.
 func metricFlags(more ...cli.Flag) []cli.Flag {
 	return append(more,
 		skipFlag(),
-		countFlag("n", 50_000, 1, "samples to draw from a run"),
+		countFlag("n", 50_000, 1, "samples to draw from a run"), checkpointFlag(),
 		&cli.BoolFlag{Name: "no-mcmc", Usage: "draw from a run's G alone, without the chain"},
 		&cli.Uint64Flag{Name: "seed", Usage: "seed of samples, splits and subsets"},
 		recordFlag(), jsonFlag(), deviceFlag(),

@@ -31,7 +31,7 @@ files with one score in each line. Inliers score high. The intervals are 95 % bo
 	liebm metrics ood --run runs/em constant noise cifar100:test
 	liebm metrics ood --scores in.txt svhn.txt celeba.txt`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
+			checkpointFlag(), &cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
 			&cli.StringFlag{Name: "inliers", Usage: "`IMAGES` to use as inliers (default: the test split of the run's data)"},
 			&cli.StringFlag{Name: "scores", Usage: "`FILE` of the inliers' scores, instead of a run"},
 			gammaFlag(),

@@ -12,7 +12,7 @@ import (
 
 // probeFlags are those of the metrics of a run's features.
 func probeFlags(more ...cli.Flag) []cli.Flag {
-	return append(more, runFlag(), &cli.Uint64Flag{Name: "seed", Usage: "seed of the order of images, and of the first positions of t-SNE"}, recordFlag(), jsonFlag(), deviceFlag())
+	return append(more, runFlag(), checkpointFlag(), &cli.Uint64Flag{Name: "seed", Usage: "seed of the order of images, and of the first positions of t-SNE"}, recordFlag(), jsonFlag(), deviceFlag())
 }
 
 func epochsFlag() cli.Flag {
@@ -112,7 +112,7 @@ func timeCommand() *cli.Command {
 on the machine, so the record names device and threads.
 
 	liebm metrics time --run runs/em --n 1000`,
-		Flags: []cli.Flag{runFlag(),
+		Flags: []cli.Flag{runFlag(), checkpointFlag(),
 			countFlag("n", 1000, 1, "samples to time"),
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of the samples"},
 			recordFlag(), jsonFlag(), deviceFlag(),

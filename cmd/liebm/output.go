@@ -22,7 +22,7 @@ const gridColumns = 16
 // outputFlags are those of the commands that use a run and write a folder.
 func outputFlags(n int, more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		runFlag(),
+		runFlag(), checkpointFlag(),
 		&cli.StringFlag{Name: "out", Required: true, Usage: "`FOLDER` for grid.png, images.npz and result.json"},
 		countFlag("n", n, 1, "how many images"),
 		&cli.Uint64Flag{Name: "seed", Usage: "seed of latents and noise"},

@@ -23,7 +23,7 @@ func sampleCommand() *cli.Command {
 	liebm sample --run runs/em --n 10000 --out samples.npz
 	liebm sample --run runs/em --n 64 --out pictures/ --no-mcmc --seed 7`,
 		Flags: []cli.Flag{
-			runFlag(),
+			runFlag(), checkpointFlag(),
 			countFlag("n", 64, 1, "how many images"),
 			&cli.StringFlag{Name: "out", Required: true, Usage: "`FILE`.npz, or FOLDER/ for PNG files", Action: func(_ *cli.Context, out string) error {
 				if !strings.HasSuffix(out, "/") && filepath.Ext(out) != ".npz" {

@@ -29,7 +29,7 @@ scores tell sets apart.
 	liebm score --run runs/em fmnist:test --out scores.csv
 	liebm score --run runs/em photos/ --gamma 1 --json`,
 		Flags: []cli.Flag{
-			runFlag(),
+			runFlag(), checkpointFlag(),
 			countFlag("n", 0, 1, "images of each set (default: all)"),
 			gammaFlag(),
 			skipFlag(),

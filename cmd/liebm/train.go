@@ -17,6 +17,7 @@ func pretrainCommand() *cli.Command {
 		Usage: "train the latent encoder h by SimCLR, BYOL or W-MSE",
 		Description: `Writes encoder.safetensors to the folder of --out. liebm train reads it.
 
+	liebm pretrain --data photos/ --out runs/encoder
 	liebm pretrain --preset fmnist-simclr --out runs/encoder
 	liebm pretrain --preset cifar10-wmse --out runs/encoder
 	liebm pretrain --preset fmnist-simclr --target byol --out runs/encoder
@@ -54,15 +55,16 @@ func trainCommand() *cli.Command {
 		Description: `Needs an encoder of liebm pretrain. Ctrl-C saves the run, and --resume continues it bit for bit. With a
 larger --steps it also continues a finished run. Jobs that may be stopped at any time take --resume auto.
 
+	liebm train --data photos/ --encoder runs/encoder --out runs/em
 	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --minutes 6
 	liebm train --preset cifar10-em --encoder runs/h --out runs/cifar --data cifar-10-binary.tar.gz --set precision=bfloat16
 	liebm train --out runs/em --resume --steps 40000
 	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --resume auto
 
-The name of a preset is a data set (fmnist, cifar10, imagenet32, celeba64, celebahq256), a hyphen and what G
-learns from: em, the ends of chains on E(x) (Eq. 9); ejm, those of chains on E(x,h(x)) (Eq. 10); erm, em and
-the data, for which q is trained too (Eq. 11). The paper's best are em at 32 pixels, and erm on CelebA and
-CelebA-HQ.
+The name of a preset is a data set (fmnist, cifar10, imagenet32, celeba64, celebahq256), or small, medium or
+large for other images of up to 32, 64 or 256 pixels, a hyphen and what G learns from: em, the ends of
+chains on E(x) (Eq. 9); ejm, those of chains on E(x,h(x)) (Eq. 10); erm, em and the data, for which q is
+trained too (Eq. 11). The paper's best are em at 32 pixels, and erm on CelebA and CelebA-HQ.
 
 Variants and ablations are one setting away:
 
@@ -79,6 +81,7 @@ Several processes share every batch where torchrun, Slurm or Kubernetes starts t
 		Flags: append(flags,
 			&cli.StringFlag{Name: "encoder", Usage: "`FOLDER` of liebm pretrain, or its encoder.safetensors"},
 			numberFlag("minutes", 0, 1e-6, "training time, instead of --steps (default: --steps decides)"),
+			&cli.StringFlag{Name: "weights", Usage: "Inception's weights, for a FID in training: `FILE` pt_inception-2015-12-05-6726825d.pth"},
 		),
 		Action: runTrain,
 	}
@@ -100,7 +103,7 @@ func runTrain(c *cli.Context) error {
 	}
 	resumed, automatic := resumes(c)
 	if !resumed && c.String("encoder") == "" && cfg.NeedsEncoder() && cfg.Encoder != train.Joint {
-		return fmt.Errorf("--encoder is missing: make one with liebm pretrain --preset %s --out FOLDER", train.EncoderPreset(cfg, train.SimCLR))
+		return fmt.Errorf("--encoder is missing: make one with liebm pretrain %s--out FOLDER", pretraining(c, cfg))
 	}
 	if c.String("encoder") != "" && !cfg.NeedsEncoder() {
 		return fmt.Errorf("--encoder %s: this training reads no encoder (energy.posterior=none): leave it out", c.String("encoder"))
@@ -123,7 +126,7 @@ func runTrain(c *cli.Context) error {
 	if o.Group = g; !automatic || !resumed { // a run that goes on by itself has its number of steps
 		o.Minutes = c.Float64("minutes")
 	}
-	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{}, setup)
+	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{Inception: c.String("weights")}, setup)
 	if g.Rank() > 0 {
 		return err // rank 0 says how to go on
 	}
@@ -141,4 +144,18 @@ func printConfig(cfg any) error {
 	text, err := train.YAML(cfg)
 	fmt.Print(text)
 	return err
+}
+
+// pretraining is the arguments that pretrain an encoder for cfg.
+func pretraining(c *cli.Context, cfg train.Config) (args string) {
+	if c.IsSet("data") {
+		args = fmt.Sprintf("--data %s ", c.String("data"))
+	}
+	if c.IsSet("size") {
+		args += fmt.Sprintf("--size %d ", c.Int("size"))
+	}
+	if args == "" || c.IsSet("preset") || c.IsSet("config") {
+		args += fmt.Sprintf("--preset %s ", train.EncoderPreset(cfg, train.SimCLR))
+	}
+	return args
 }

@@ -20,7 +20,7 @@ func trainQCommand() *cli.Command {
 	liebm train-q --run runs/em --out runs/q --set rho=10 --set opt_q.lr=1e-4
 	liebm train-q --run runs/em --out runs/q --resume`,
 		Flags: append(runFlags(),
-			runFlag(),
+			runFlag(), checkpointFlag(),
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in rho=10; may be repeated"},
 			countFlag("steps", 0, 1, "training steps (default: as many as the run had)")),
 		Action: runTrainQ,

@@ -34,7 +34,7 @@ func TestWrongFlagsAndCommandsGetOneLine(t *testing.T) {
 func TestHelpShowsDefaultsOnceAndWhatIsRequired(t *testing.T) {
 	text, err := run(t, "score", "--help")
 	require.NoError(t, err)
-	for _, want := range []string{"--run FOLDER       run FOLDER of liebm train (required)\n", "--n value          images of each set (default: all)\n",
+	for _, want := range []string{"--run FOLDER        run FOLDER of liebm train (required)\n", "--n value           images of each set (default: all)\n",
 		"print JSON instead of a table\n", "(default: 0.1)"} {
 		assert.Contains(t, text, want)
 	}
