@@ -79,9 +79,9 @@ race: setup ## run the tests with the race detector
 asan: setup ## run the tests of package torch with the address sanitizer
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(GO) test -asan -short ./torch
 
-.PHONY: dockerfile
-dockerfile: ## run the steps of Dockerfile.cuda's CPU target in new Debian roots, as root
-	third_party/dockerfile.sh cpu
+.PHONY: image
+image: ## build the CPU target of Dockerfile.cuda and try it, without a Docker engine, as root
+	third_party/image.sh
 
 .PHONY: bench
 bench: setup ## run the benchmarks; BENCH=pattern for some of them

@@ -20,12 +20,6 @@ say() { printf 'fresh: %s\n' "$*"; }
 release=$1
 command=${2:-make test}
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-scripts=/usr/share/debootstrap/scripts
-
-command -v debootstrap >/dev/null || {
-	say "installing debootstrap"
-	apt-get install -q -y debootstrap >/dev/null || die "cannot install debootstrap: run 'apt-get update' and try again"
-}
 
 child=
 if [ -n "${KEEP-}" ]; then
@@ -38,22 +32,8 @@ fi
 trap '[ -z "$child" ] || { kill "$child"; wait "$child"; } 2>/dev/null; exit 130' INT TERM HUP
 
 if [ ! -e "$root/etc/debian_version" ]; then
-	mirror=${MIRROR-}
-	# shellcheck disable=SC2016 # apt expands it
-	[ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | awk '/\/debian\/*$/ && !n++')
-	[ -n "$mirror" ] || die "apt here has no Debian mirror: set MIRROR=url"
-	script=$scripts/$release
-	[ -e "$script" ] || script=$scripts/sid # releases younger than this debootstrap
 	say "making a bare $release in $root"
-	debootstrap --variant=minbase --include=git,make,ca-certificates "$release" "$root" "$mirror" "$script" >"$root.log" 2>&1 || {
-		tail -n 5 "$root.log" >&2
-		die "debootstrap failed, the whole log is $root.log"
-	}
-	rm -f "$root.log"
-	# What reaching the network takes here: apt's settings, the resolver, certificates.
-	apt-config dump | grep -E '^Acquire::(Check|http|https|Retries|ForceIPv[46])' >"$root/etc/apt/apt.conf.d/90host" || true
-	find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$root/usr/local/share/ca-certificates/" {} +
-	chroot "$root" update-ca-certificates >/dev/null 2>&1
+	"$repo/third_party/debian.sh" "$release" "$root" git,make,ca-certificates || exit 1
 fi
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 
