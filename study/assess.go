@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/liebm/liebm/data"
@@ -192,7 +193,7 @@ func (p *Samples) distances(ctx context.Context, m *train.Model, f *Features, o 
 	if err := errors.Join(distance(p.Refined, f.Key), distance(p.Plain, f.Key+suffix(true))); err != nil {
 		return nil, err
 	}
-	if f.Split == data.Train { // then training images are no floor
+	if f.Split == data.Train || strings.HasSuffix(input.Name, ":"+string(data.Train)) { // then training images are no floor
 		return r, nil
 	}
 	seen, err := m.Config.Open(data.Train)
@@ -272,6 +273,19 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 		return nil, err
 	}
 	defer m.Close()
+	test, err := m.Config.Open(data.HeldOut)
+	if err != nil {
+		return nil, err
+	}
+	defer test.Close()
+	info, err := train.ReadInfo(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	changed := splitChanged(info, test)
+	if changed != "" {
+		s.logf("warning: %s", changed)
+	}
 	samples, err := AssessSamples(ctx, m, o.Samples, s)
 	if err != nil {
 		return nil, err
@@ -280,21 +294,28 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 	if err != nil {
 		return nil, err
 	}
-	test, err := m.Config.Open(data.HeldOut)
-	if err != nil {
-		return nil, err
-	}
-	defer test.Close()
 	for file, set := range map[string]*data.Set{"samples.png": samples.Refined, "samples_no_mcmc.png": samples.Plain, "data.png": test} {
 		if err := WriteGrid(filepath.Join(dir, file), m.Config, 10, set.Head(100)); err != nil {
 			return nil, err
 		}
 	}
 	records := append(samples.Records, outliers)
+	for _, r := range records {
+		r.Warn(changed)
+	}
 	if err := Keep(dir, records...); err != nil {
 		return nil, err
 	}
 	return records, data.WriteJSON(filepath.Join(dir, "summary.json"), Summarize(records))
+}
+
+// splitChanged is a warning if the images that the data hold out are not those that training left out.
+func splitChanged(info train.RunInfo, test *data.Set) string {
+	if info.HeldOut == nil || test.Division != nil && *test.Division == *info.HeldOut {
+		return ""
+	}
+	return fmt.Sprintf("the data changed since training, which held out %d images: training may have read some of the %d that are measured now; bring the old data back",
+		info.HeldOut.N, test.N)
 }
 
 // WriteGrid draws images of a run in rows, as a PNG without the padding of training. The images of each set

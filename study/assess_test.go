@@ -218,3 +218,15 @@ func TestFeaturesFollowTheData(t *testing.T) {
 	_, err = OpenFeatures(photos, FeatureOptions{Encoder: m.H})
 	assert.ErrorIs(t, err, ErrNoFeatures, "an encoder that learns along is another one in each run")
 }
+
+func TestAnotherSplitThanThatOfTrainingIsWarnedOf(t *testing.T) {
+	test, err := data.New(data.Shape{N: 2, H: 1, W: 1, C: 1}, []byte{1, 2}, nil)
+	require.NoError(t, err)
+	test.Division = &data.Division{Share: 0.1, N: 2, SHA256: test.SHA256()}
+	same, other := *test.Division, data.Division{Share: 0.1, Seed: 1, N: 3}
+	assert.Empty(t, splitChanged(train.RunInfo{HeldOut: &same}, test))
+	assert.Empty(t, splitChanged(train.RunInfo{}, test), "a run whose data have splits of their own")
+	assert.Contains(t, splitChanged(train.RunInfo{HeldOut: &other}, test), "training may have read some of the 2")
+	test.Division = nil
+	assert.Contains(t, splitChanged(train.RunInfo{HeldOut: &same}, test), "the data changed since training")
+}
