@@ -173,7 +173,7 @@ func TestOnlyALostPeerIsOne(t *testing.T) {
 	assert.False(t, errors.Is(&torch.Error{Op: "c10d::grads", Msg: "a parameter is not dense"}, torch.ErrPeerLost))
 }
 
-func TestAShareOfTheDrawsIsThatOfTheWhole(t *testing.T) {
+func TestAShareOrARowOfTheDrawsIsThatOfTheWhole(t *testing.T) {
 	draws := map[string]func(r *torch.RNG, n int) torch.Tensor{
 		"normal":    func(r *torch.RNG, n int) torch.Tensor { return r.Normal(n, 5) },
 		"uniform":   func(r *torch.RNG, n int) torch.Tensor { return r.Uniform(2, 3, n, 1, 1) },
@@ -198,6 +198,11 @@ func TestAShareOfTheDrawsIsThatOfTheWhole(t *testing.T) {
 				}
 				assert.True(t, whole.Equal(torch.Cat(parts, 0)), "%d processes", world)
 			}
+			rows := draw(torch.NewRNG(1, 2, "x").Rows(0).Fork("y"), 12)
+			middle := draw(torch.NewRNG(1, 2, "x").Rows(5).Fork("y"), 3)
+			assert.True(t, rows.Narrow(0, 5, 3).Equal(middle), "a row depends on its index only")
+			assert.False(t, rows.Narrow(0, 4, 3).Equal(middle), "rows differ")
+			assert.Equal(t, whole.IsChannelsLast(), rows.IsChannelsLast())
 		})
 	}
 }
