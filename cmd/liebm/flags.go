@@ -25,7 +25,7 @@ func configFlags(preset string) []cli.Flag {
 		&cli.StringFlag{Name: "preset", Usage: "complete config to start from, such as " + preset},
 		&cli.StringFlag{Name: "config", Usage: "YAML `FILE` that names a preset and what differs from it"},
 		&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in chain.steps=60; may be repeated"},
-		&cli.Uint64Flag{Name: "seed", Usage: "seed of weights, data order and noise"},
+		&cli.Uint64Flag{Name: "seed", Usage: "seed of weights, data order and noise (default: as the config says)"},
 		countFlag("steps", 0, 1, "training steps (default: as the config says)"),
 		&cli.StringFlag{Name: "data", Usage: "a folder, archive or file of images, or a known set (default: the preset's)"},
 		countFlag("size", 0, 4, "height and width to which images are resized (default: near their own)"),
