@@ -234,6 +234,7 @@ func TestAFinishedRunGoesOnWithMoreSteps(t *testing.T) {
 	var log bytes.Buffer
 	require.NoError(t, Run(t.Context(), cfg, bars(t), h, Options{Out: dir, Resume: true, Log: &log}))
 	assert.Contains(t, log.String(), "the run is finished: use a larger number of steps to go on")
+	assert.NotContains(t, log.String(), "finished step", "nothing was done")
 	err := Run(t.Context(), cfg, bars(t), h, Options{Out: dir, Resume: true, Steps: 7})
 	assert.ErrorContains(t, err, "made 12 steps already: use a number of steps above that, not 7")
 	log.Reset()

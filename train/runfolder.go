@@ -215,12 +215,14 @@ func (r *runDir) finish(steps int, o Options) error {
 	if err != nil {
 		return err
 	}
-	began := info.Started
+	began, from := info.Started, 0
 	if n := len(info.Resumed); n > 0 {
-		began = info.Resumed[n-1].Time
+		began, from = info.Resumed[n-1].Time, info.Resumed[n-1].Step
 	}
 	info.Finished = time.Now().UTC()
-	o.printf("finished step %d after %v: results in %s", steps, info.Finished.Sub(began).Round(time.Second), r.Path())
+	if from < steps {
+		o.printf("finished step %d after %v: results in %s", steps, info.Finished.Sub(began).Round(time.Second), r.Path())
+	}
 	return r.WriteInfo(info)
 }
 

@@ -61,7 +61,11 @@ func (p *progress) show(done, total int, rate float64, losses ...string) {
 	words := []string{fmt.Sprintf("%d/%d", done, total)}
 	if rate > 0 {
 		left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
-		words = append(words, fmt.Sprintf("%.3g/s", rate), fmt.Sprintf("%v left", left))
+		perSecond := fmt.Sprintf("%.3g/s", rate)
+		if rate >= 1000 {
+			perSecond = fmt.Sprintf("%.0f/s", rate) // without an exponent
+		}
+		words = append(words, perSecond, fmt.Sprintf("%v left", left))
 	}
 	text := strings.Join(append(words, losses...), "  ")
 	if !p.terminal {
