@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -140,6 +141,9 @@ func (r *runDir) WriteConfig(cfg any) error {
 	if err != nil {
 		return err
 	}
+	if id := r.note()[runKey]; id != "" {
+		text = append(text, runMark+id+"\n"...)
+	}
 	return r.write(configFile, seal(append(text, configMark+unsealed+"\n"...), configMark))
 }
 
@@ -158,6 +162,9 @@ func readConfig[C interface{ Validate() error }](dir string) (cfg C, err error) 
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = checkSeal(path, configMark, text, len(text))
+	}
+	if id := run.note()[runKey]; err == nil && id != "" && bytes.Contains(text, []byte(runMark)) && !bytes.Contains(text, []byte(runMark+id)) {
+		err = fmt.Errorf("%s is of another run: bring this run's own back", path)
 	}
 	if err != nil {
 		return cfg, err
@@ -381,8 +388,8 @@ func (r *runDir) verify(path string) error {
 	switch name := filepath.Base(path); {
 	case err != nil:
 		return err
-	case info.ID != "" && meta["run"] != info.ID:
-		return fmt.Errorf("%s is of another run (%.40q, this run is %.40q): bring this run's own back", path, meta["run"], info.ID)
+	case info.ID != "" && meta[runKey] != info.ID:
+		return fmt.Errorf("%s is of another run (%.40q, this run is %.40q): bring this run's own back", path, meta[runKey], info.ID)
 	case info.ID != "" && (meta[sealKey] == "" || name != bestFile && fmt.Sprintf("checkpoint-%08s.safetensors", meta["step"]) != name):
 		return fmt.Errorf("%s is of step %.20q: give it its own name back", path, meta["step"])
 	}
@@ -395,7 +402,7 @@ func (r *runDir) note() map[string]string {
 	if err != nil || info.ID == "" {
 		return map[string]string{}
 	}
-	return map[string]string{"run": info.ID}
+	return map[string]string{runKey: info.ID}
 }
 
 // identity is a checksum of what a run depends on.

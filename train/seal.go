@@ -19,7 +19,10 @@ const (
 	infoMark   = `"seal": "`
 	tensorMark = `"seal":"`
 
+	runMark = "# run: " // before the identity of the run in config.yaml
+
 	sealKey  = "seal" // in the metadata of safetensors
+	runKey   = "run"  // the same; the identity of the run
 	unsealed = "0000000000000000000000000000000000000000000000000000000000000000"
 )
 
