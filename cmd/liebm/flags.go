@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -239,7 +240,15 @@ func explainStop(err error, out, remedy string) error {
 
 // resuming is the command line that goes on with the run in out.
 func resuming(command, out string) string {
-	return fmt.Sprintf("liebm %s --out %s --resume", command, out)
+	return fmt.Sprintf("liebm %s --out %s --resume", command, shellWord(out))
+}
+
+// shellWord quotes a word for the shell where it must be quoted.
+func shellWord(word string) string {
+	if regexp.MustCompile(`^[\w./:=@%+,-]+$`).MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // onRun is the Action of a command that uses the run of --run on --device.

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -64,9 +65,22 @@ func main() {
 		err = fmt.Errorf("stopped; nothing was written: %w", err)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "liebm:", explainPermission(err))
+		fmt.Fprintln(os.Stderr, "liebm:", printable(explainPermission(err).Error()))
 		os.Exit(exitCode(err))
 	}
+}
+
+// printable writes control characters out: a name or text from a file could change the terminal.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			fmt.Fprintf(&b, `\x%02x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 type trainingKey struct{}

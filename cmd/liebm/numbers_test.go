@@ -59,3 +59,9 @@ func TestAFullDiskUnderTheOutputIsAnError(t *testing.T) {
 	err = printing(func() error { _, err := os.Stdout.WriteString(strings.Repeat("x", 1<<20)); return err })
 	assert.ErrorContains(t, err, "write the results: write /dev/full: no space left on device")
 }
+
+func TestTextFromFilesIsHarmless(t *testing.T) {
+	assert.Equal(t, "a\\x1b[31m\nb\\x9b", printable("a\x1b[31m\nb\u009b"))
+	assert.Equal(t, `liebm train --out 'my run; rm '\''x'\''' --resume`, resuming("train", "my run; rm 'x'"))
+	assert.Equal(t, "liebm train --out runs/a-1 --resume", resuming("train", "runs/a-1"))
+}

@@ -55,6 +55,6 @@ func runTrainQ(c *cli.Context) error {
 		}
 		defer set.Close()
 		o := trainingOptions(c, "training q", setup)
-		return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+c.String("run"), o.Out))
+		return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+shellWord(c.String("run")), o.Out))
 	})(c)
 }
