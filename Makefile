@@ -4,6 +4,7 @@
 GO := sh third_party/env.sh go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PYTHON := /usr/bin/python3
 
 PKG ?= ./...
@@ -71,6 +72,14 @@ lint: setup ## gofmt, go vet, staticcheck
 		echo "staticcheck skipped: 'go run $(STATICCHECK)' could not fetch or build it"; \
 	fi
 
+.PHONY: vuln
+vuln: setup ## look for known vulnerabilities in the code that is called, where govulncheck finds its database
+	@if curl -fsS -m 10 -o /dev/null https://vuln.go.dev/index/db.json && go run $(GOVULNCHECK) -version >/dev/null; then \
+		$(GO) run $(GOVULNCHECK) ./...; \
+	else \
+		echo "govulncheck skipped: 'go run $(GOVULNCHECK)' or its database could not be fetched"; \
+	fi
+
 .PHONY: race
 race: setup ## run the tests with the race detector
 	$(GO) test -race $(PKG)
@@ -93,6 +102,10 @@ fuzz: setup ## run each fuzz target for FUZZTIME=10s
 		echo "$${file%/*} $${func#func }"; \
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$${file%/*}" </dev/null || exit 1; \
 	done
+
+.PHONY: faults
+faults: setup ## kill, starve and damage small trainings, an hour; FAULTS_EVERY=9 FAULTS_KILLS=20 for a sample
+	$(GO) test -tags faults -timeout 4h -count 1 -v -run Faults ./cmd/liebm
 
 .PHONY: golden
 golden: ## write the files in testdata again, with Debian's python3 and the scripts beside them
