@@ -115,17 +115,6 @@ func (l Langevin) Run(e Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
 	return x
 }
 
-// Trace is Run that returns every state, x0 first.
-func (l Langevin) Trace(e Energy, x0 torch.Tensor, rng *torch.RNG) []torch.Tensor {
-	one := l
-	one.Steps = 1
-	states := []torch.Tensor{x0.Detach()}
-	for range l.Steps {
-		states = append(states, one.Run(e, states[len(states)-1].Clone(), rng))
-	}
-	return states
-}
-
 // JointEnergy is an energy of image and latent together.
 type JointEnergy interface {
 	Joint(x, z torch.Tensor) torch.Tensor // [n,c,h,w], [n,d_z] → [n]

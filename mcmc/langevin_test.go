@@ -150,17 +150,6 @@ func TestChainKeepsOneStateAlive(t *testing.T) {
 	})
 }
 
-func TestTraceEndsWhereRunDoes(t *testing.T) {
-	torchtest.Scope(t, func() {
-		x0 := torch.Zeros([]int{2, 2}, torch.Float32)
-		l := mcmc.Langevin{Steps: 3, Delta2: 1, Sigma: 1}
-		trace := l.Trace(gaussian(1, 1), x0, torch.NewRNG(1, 0, "chain"))
-		assert.Len(t, trace, 4)
-		end := l.Run(gaussian(1, 1), x0, torch.NewRNG(1, 0, "chain"))
-		torchtest.InDelta(t, end, trace[3], 0)
-	})
-}
-
 func TestValidateNamesTheSetting(t *testing.T) {
 	good := mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3}
 	assert.NoError(t, good.Validate())

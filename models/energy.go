@@ -88,20 +88,7 @@ func (c EnergyConfig) Features() int {
 }
 
 // PowerIterate improves the estimate of every spectral norm by one iteration. Training calls it once per update.
-func (e *Energy) PowerIterate() {
-	for _, b := range e.Blocks {
-		b.Conv1.PowerIterate()
-		b.Conv2.PowerIterate()
-		if b.Skip != nil {
-			b.Skip.PowerIterate()
-		}
-	}
-	for _, l := range []*nn.Linear{e.Out, e.Head1, e.Head2, e.F} {
-		if l != nil {
-			l.PowerIterate()
-		}
-	}
-}
+func (e *Energy) PowerIterate() { nn.PowerIterate(e) }
 
 // Bound is E at the weights that it had when Bind or Frozen was called. It belongs to the open scope.
 type Bound struct {

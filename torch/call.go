@@ -88,14 +88,6 @@ func call1(op string, args ...any) Tensor {
 	return Tensor{out[2]}
 }
 
-// call2 returns the first two tensors of an operator's results.
-func call2(op string, args ...any) (Tensor, Tensor) {
-	var in [64]uint64
-	var out [8]uint64
-	cross(op, encodeAll(in[:0], op, args), out[:])
-	return Tensor{out[2]}, Tensor{out[4]}
-}
-
 // Operators lists the schemas of all operators of the loaded libtorch, sorted. [Call] takes their
 // names: "aten::relu(Tensor self) -> Tensor".
 func Operators() []string {
@@ -189,30 +181,10 @@ func newError(op string, text *C.char) *Error {
 	return &Error{Op: op, Shapes: shapes, Msg: msg}
 }
 
-// The tags of shim.h.
-const (
-	tagNone    = C.LT_NONE
-	tagTensor  = C.LT_TENSOR
-	tagInt     = C.LT_INT
-	tagFloat   = C.LT_FLOAT
-	tagBool    = C.LT_BOOL
-	tagString  = C.LT_STRING
-	tagDevice  = C.LT_DEVICE
-	tagSeed    = C.LT_SEED
-	tagTensors = C.LT_TENSORS
-	tagInts    = C.LT_INTS
-	tagFloats  = C.LT_FLOATS
-	tagBools   = C.LT_BOOLS
-	tagStrings = C.LT_STRINGS
-	tagNamed   = C.LT_NAMED
-	tagComplex = C.LT_COMPLEX
-	tagList    = C.LT_LIST
-)
-
 func encodeAll(buf []uint64, op string, args []any) []uint64 {
 	for _, a := range args {
 		if named, ok := a.(Named); ok {
-			buf, a = appendText(buf, tagNamed, named.Name), named.Value
+			buf, a = appendText(buf, C.LT_NAMED, named.Name), named.Value
 		}
 		buf = encode(buf, op, a)
 	}
@@ -223,77 +195,62 @@ func encodeAll(buf []uint64, op string, args []any) []uint64 {
 func encode(buf []uint64, op string, arg any) []uint64 {
 	switch v := arg.(type) {
 	case nil:
-		return append(buf, tagNone)
+		return append(buf, C.LT_NONE)
 	case Tensor:
-		return append(buf, tagTensor, v.h)
+		return append(buf, C.LT_TENSOR, v.h)
 	case int:
-		return append(buf, tagInt, uint64(v))
+		return append(buf, C.LT_INT, uint64(v))
 	case int64:
-		return append(buf, tagInt, uint64(v))
+		return append(buf, C.LT_INT, uint64(v))
 	case float64:
-		return append(buf, tagFloat, math.Float64bits(v))
+		return append(buf, C.LT_FLOAT, math.Float64bits(v))
 	case bool:
-		return append(buf, tagBool, boolWord(v))
+		return append(buf, C.LT_BOOL, boolWord(v))
 	case DType:
 		if uint8(v) >= dtypes() { // libtorch indexes a table with it
 			panic(&Error{Op: op, Shapes: shapes(buf), Msg: "libtorch has no " + v.String()})
 		}
-		return append(buf, tagInt, uint64(v))
+		return append(buf, C.LT_INT, uint64(v))
 	case MemoryFormat:
-		return append(buf, tagInt, uint64(v))
+		return append(buf, C.LT_INT, uint64(v))
 	case Layout:
-		return append(buf, tagInt, uint64(v))
+		return append(buf, C.LT_INT, uint64(v))
 	case Device:
-		return append(buf, tagDevice, v.word())
+		return append(buf, C.LT_DEVICE, v.word())
 	case *RNG:
 		if v == nil {
 			panic(&Error{Op: op, Shapes: shapes(buf), Msg: "the *RNG is nil"})
 		}
-		return append(buf, tagSeed, v.next())
+		return append(buf, C.LT_SEED, v.next())
 	case string:
-		return appendText(buf, tagString, v)
+		return appendText(buf, C.LT_STRING, v)
 	case complex128:
-		return append(buf, tagComplex, math.Float64bits(real(v)), math.Float64bits(imag(v)))
+		return append(buf, C.LT_COMPLEX, math.Float64bits(real(v)), math.Float64bits(imag(v)))
 	case []Tensor:
-		buf = append(buf, header(tagTensors, len(v)))
-		for _, t := range v {
-			buf = append(buf, t.h)
-		}
-		return buf
+		return appendList(buf, C.LT_TENSORS, v, func(t Tensor) uint64 { return t.h })
 	case []int:
-		buf = append(buf, header(tagInts, len(v)))
-		for _, n := range v {
-			buf = append(buf, uint64(n))
+		return appendList(buf, C.LT_INTS, v, func(n int) uint64 { return uint64(n) })
+	case []int64:
+		return appendList(buf, C.LT_INTS, v, func(n int64) uint64 { return uint64(n) })
+	case []float64:
+		return appendList(buf, C.LT_FLOATS, v, math.Float64bits)
+	case []bool:
+		return appendList(buf, C.LT_BOOLS, v, boolWord)
+	case []string:
+		buf = append(buf, header(C.LT_STRINGS, len(v)))
+		for _, s := range v {
+			buf = appendText(buf, C.LT_STRING, s)
 		}
 		return buf
 	}
-	return encodeRare(buf, op, arg)
+	panic(&Error{Op: op, Shapes: shapes(buf), Msg: "no operator takes a Go value of type " + reflect.TypeOf(arg).String()})
 }
 
-func encodeRare(buf []uint64, op string, arg any) []uint64 {
-	switch v := arg.(type) {
-	case []int64:
-		buf = append(buf, header(tagInts, len(v)))
-		for _, n := range v {
-			buf = append(buf, uint64(n))
-		}
-	case []float64:
-		buf = append(buf, header(tagFloats, len(v)))
-		for _, f := range v {
-			buf = append(buf, math.Float64bits(f))
-		}
-	case []bool:
-		buf = append(buf, header(tagBools, len(v)))
-		for _, b := range v {
-			buf = append(buf, boolWord(b))
-		}
-	case []string:
-		buf = append(buf, header(tagStrings, len(v)))
-		for _, s := range v {
-			buf = appendText(buf, tagString, s)
-		}
-	default:
-		panic(&Error{Op: op, Shapes: shapes(buf), Msg: "no operator takes a Go value of type " + reflect.TypeOf(arg).String()})
+// appendList appends a list whose elements have one word each.
+func appendList[T any](buf []uint64, tag int, list []T, word func(T) uint64) []uint64 {
+	buf = append(buf, header(tag, len(list)))
+	for _, v := range list {
+		buf = append(buf, word(v))
 	}
 	return buf
 }
@@ -335,27 +292,27 @@ func decode(w []uint64) (any, []uint64) {
 	tag, n := int(w[0]&0xff), int(w[0]>>8)
 	w = w[1:]
 	switch tag {
-	case tagNone:
+	case C.LT_NONE:
 		return nil, w
-	case tagTensor:
+	case C.LT_TENSOR:
 		return Tensor{w[0]}, w[1:]
-	case tagInt:
+	case C.LT_INT:
 		return int64(w[0]), w[1:]
-	case tagFloat:
+	case C.LT_FLOAT:
 		return math.Float64frombits(w[0]), w[1:]
-	case tagBool:
+	case C.LT_BOOL:
 		return w[0] != 0, w[1:]
-	case tagDevice:
+	case C.LT_DEVICE:
 		return deviceOf(w[0]), w[1:]
-	case tagComplex:
+	case C.LT_COMPLEX:
 		return complex(math.Float64frombits(w[0]), math.Float64frombits(w[1])), w[2:]
-	case tagString:
+	case C.LT_STRING:
 		size := (n + 7) / 8
 		if n == 0 {
 			return "", w
 		}
 		return string(unsafe.Slice((*byte)(unsafe.Pointer(&w[0])), n)), w[size:]
-	case tagList:
+	case C.LT_LIST:
 		list := make(Values, n)
 		for i := range list {
 			list[i], w = decode(w)

@@ -6,6 +6,7 @@ package torch
 import "C"
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func JoinGroup(ctx context.Context, o GroupOptions) (*Group, error) {
 }
 
 func join(o GroupOptions) (*Group, error) {
-	o.JoinTimeout, o.Timeout = orElse(o.JoinTimeout, 5*time.Minute), orElse(o.Timeout, 30*time.Minute)
+	o.JoinTimeout, o.Timeout = cmp.Or(o.JoinTimeout, 5*time.Minute), cmp.Or(o.Timeout, 30*time.Minute)
 	host, prefix := C.CString(o.Host), C.CString("liebm/"+o.Agent)
 	defer C.free(unsafe.Pointer(host))
 	defer C.free(unsafe.Pointer(prefix))
@@ -102,13 +103,6 @@ func join(o GroupOptions) (*Group, error) {
 	return &Group{uint64(handle), o}, nil
 }
 
-func orElse(d, otherwise time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return otherwise
-}
-
 // Close leaves the group. Closing a nil Group is harmless.
 func (g *Group) Close() {
 	if g != nil {
@@ -116,29 +110,22 @@ func (g *Group) Close() {
 	}
 }
 
-// Rank is this process's number, from 0.
-func (g *Group) Rank() int {
+// options are g's options; those of a nil Group are of one process.
+func (g *Group) options() GroupOptions {
 	if g == nil {
-		return 0
+		return GroupOptions{World: 1}
 	}
-	return g.o.Rank
+	return g.o
 }
+
+// Rank is this process's number, from 0.
+func (g *Group) Rank() int { return g.options().Rank }
 
 // LocalRank is this process's number among those of its machine, from 0.
-func (g *Group) LocalRank() int {
-	if g == nil {
-		return 0
-	}
-	return g.o.LocalRank
-}
+func (g *Group) LocalRank() int { return g.options().LocalRank }
 
 // World is the number of processes.
-func (g *Group) World() int {
-	if g == nil {
-		return 1
-	}
-	return g.o.World
-}
+func (g *Group) World() int { return g.options().World }
 
 // ReduceOp is the reduction that [Group.AllReduce] computes.
 type ReduceOp int

@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -56,10 +57,7 @@ func (e *environment) torchrun() GroupOptions {
 		return o
 	}
 	o.Rank = e.number("RANK", -1)
-	o.Host, o.Port = e.getenv("MASTER_ADDR"), e.number("MASTER_PORT", 29500)
-	if o.Host == "" {
-		o.Host = "localhost"
-	}
+	o.Host, o.Port = cmp.Or(e.getenv("MASTER_ADDR"), "localhost"), e.number("MASTER_PORT", 29500)
 	together, rank := 1, 0
 	if o.Host == "localhost" || strings.HasPrefix(o.Host, "127.") {
 		together, rank = o.World, o.Rank
@@ -81,13 +79,7 @@ func (e *environment) slurm() GroupOptions {
 	perNode, _, _ = strings.Cut(perNode, ",")
 	o.LocalWorld, _ = strconv.Atoi(perNode)
 	o.LocalWorld = max(o.LocalWorld, 1)
-	o.Host = e.getenv("MASTER_ADDR")
-	if o.Host == "" {
-		o.Host = firstHost(e.getenv("SLURM_STEP_NODELIST"))
-	}
-	if o.Host == "" {
-		o.Host = firstHost(e.getenv("SLURM_JOB_NODELIST"))
-	}
+	o.Host = cmp.Or(e.getenv("MASTER_ADDR"), firstHost(e.getenv("SLURM_STEP_NODELIST")), firstHost(e.getenv("SLURM_JOB_NODELIST")))
 	if o.Host == "" && e.err == nil {
 		e.err = fmt.Errorf("SLURM_JOB_NODELIST is not set: start the processes with srun, or set MASTER_ADDR to the first node")
 	}

@@ -77,7 +77,7 @@ func TestBadInputIsOneLineWithOperatorShapesAndReason(t *testing.T) {
 		"result is no list":    {func() { torch.Call("aten::neg", x()).Tensors(0) }, "values", "", "result 0 is a torch.Tensor, not a torch.Values"},
 		"element of a list":    {func() { torch.Values{torch.Values{int64(1)}}.Tensors(0) }, "values", "", "result 0 is a int64, not a torch.Tensor"},
 		"no RNG":               {func() { x().NormalInPlace(1, nil) }, "aten::normal_", "[2,3]", "the *RNG is nil"},
-		"rows of a scalar":     {func() { torch.NewRNG(1, 0, "").Share(0, 2).NormalLike(torch.Scalar(1)) }, "share", "[]", "has no rows to share"},
+		"rows of a scalar":     {func() { torch.NewRNG(1, 0, "").Share(0, 2).NormalLike(torch.Scalar(1)) }, "share", "[]", "has no rows"},
 		"singular matrix":      {func() { torch.Call("aten::linalg_cholesky", ones(torch.Float32, 2, 2).Neg()) }, "aten::linalg_cholesky", "[2,2]", "not positive-definite"},
 	} {
 		t.Run(name, func(t *testing.T) {

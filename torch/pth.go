@@ -176,7 +176,7 @@ func (p *pth) legacy(file []byte) (any, error) {
 			return nil, errors.New("a pickle, but none of torch.save; save it with torch.save(model.state_dict(), path)")
 		}
 		if i == 1 && value != 1001 {
-			return nil, fmt.Errorf("version %.20s of the older form of torch.save, want 1001; fetch it again", fmt.Sprint(value))
+			return nil, fmt.Errorf("damaged: its version of torch.save is %.20s, not 1001; fetch it again", fmt.Sprint(value))
 		}
 	}
 	keys, ok := values[4].(*types.List)

@@ -17,21 +17,21 @@
 // reference of its own, so that neither needs to know when the other lets go.
 //
 // gotorch itself frees too early: a finalizer may run while an operator still reads a temporary, and
-// relu(mul(a, b)) then crashes. Importing this package mends that for code that runs inside [Run],
-// [Module.Forward] or [Module.Energy]: what Go's collector finds there is freed after they returned.
-// gotorch also frees too late, because that collector does not see what tensors weigh. When the
-// memory that C holds has doubled, and grown by 64 MB, they start a collection (with glibc 2.33 or
-// newer, and on the CPU only).
+// relu(mul(a, b)) then crashes. This package prevents that inside [Run], [Module.Forward] and
+// [Module.Energy]: the tensors that Go's collector finds meanwhile are freed after these functions return.
+// gotorch also frees too late, because the collector does not see the memory of tensors. The three
+// functions start a collection when C's memory has doubled and grown by 64 MB (with glibc 2.33 or newer,
+// and on the CPU only).
 //
 // # Other effects on the process
 //
-// gotorch's init asks for half as many threads as there are CPUs, or ends the process where that is
-// none: mended here, and the first torch.Do sets the count anyway. It also locks the main goroutine to
-// its thread for good. That stays, since gotorch.GC relies on it; it costs microseconds when the main
-// goroutine exchanges values with others.
+// gotorch's init sets half as many threads as there are CPUs, and ends the process if there is one CPU. This
+// package prevents that, and the first torch.Do sets the number of threads. gotorch's init also locks the main
+// goroutine to its thread for good, because gotorch.GC relies on it. So the main goroutine needs microseconds
+// more to exchange values with others.
 //
-// gotorch has no guard around Backward and its optimisers: there a C++ exception ends the process. Use
-// From(loss).Backward() and package optim. Its Parameters() come in random order, so that its own
-// optimisers are not reproducible; nn.Params of a wrapped module has the order of the fields. Modules
-// start in training mode: call Train(false) on one with batch norm before it serves as an energy.
+// A C++ exception in gotorch's Backward or its optimisers ends the process. Use From(loss).Backward() and
+// package optim. gotorch's Parameters() have a random order, so its own optimisers are not reproducible;
+// nn.Params of a wrapped module has the order of the fields. Modules start in training mode: call Train(false)
+// on a module with batch norm before you use it as an energy.
 package gotorch

@@ -31,8 +31,8 @@ type Module struct {
 // struct for each module.
 type Tensors any
 
-// Wrap makes a gotorch network ours. It has Forward(gotorch.Tensor) gotorch.Tensor, or Sequential's.
-// Wrap needs an open scope.
+// Wrap wraps a gotorch network. It must have Forward(gotorch.Tensor) gotorch.Tensor, like Linear, or
+// Forward(...any) any, like Sequential. Wrap needs an open scope.
 func Wrap(net nn.IModule) *Module {
 	m := &Module{name: fmt.Sprintf("%T.Forward", net)}
 	switch net := net.(type) {
@@ -64,8 +64,7 @@ func (m *Module) Forward(x torch.Tensor) (y torch.Tensor) {
 	return y
 }
 
-// Energy is Forward with its result as energies: one number for each of x, whatever further
-// dimensions of length 1 it came with. x: [n,…] → [n].
+// Energy is Forward as an energy. The network must return one number for each row of x. x: [n,…] → [n].
 func (m *Module) Energy(x torch.Tensor) torch.Tensor { return m.Forward(x).Reshape(x.Size(0)) }
 
 var (

@@ -17,9 +17,9 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// From makes a gotorch tensor one of ours, in the open scope: the same storage, autograd history and
-// gradient. t may be collected afterwards. A gotorch tensor without content, as Grad returns where
-// there is none, is the zero Tensor.
+// From returns a gotorch tensor as a torch.Tensor of the open scope, with the same storage, autograd history
+// and gradient. t may be collected afterwards. For a gotorch tensor without content, such as a missing Grad,
+// the result is the zero Tensor.
 func From(t upstream.Tensor) torch.Tensor {
 	if t.T == nil {
 		return torch.FromPointer(nil)
@@ -28,9 +28,9 @@ func From(t upstream.Tensor) torch.Tensor {
 	return torch.FromPointer(*t.T)
 }
 
-// To makes one of our tensors a gotorch tensor: the same storage, autograd history and gradient. The
-// scope of t may close before the result is used, and the result keeps t's memory until Go's
-// collector finds it. The zero Tensor is gotorch's nil.
+// To returns t as a gotorch tensor, with the same storage, autograd history and gradient. The scope of t may
+// close before the result is used. The result keeps t's memory until Go's collector finds it. For the zero
+// Tensor the result is gotorch's nil.
 func To(t torch.Tensor) upstream.Tensor {
 	p := t.NewPointer()
 	if p == nil {
@@ -42,9 +42,9 @@ func To(t torch.Tensor) upstream.Tensor {
 	return upstream.Tensor{T: cell}
 }
 
-// Run runs f, which may call anything of gotorch's: no tensor that f uses is freed before f has
-// returned, and an error of libtorch's, which gotorch panics with as a string, becomes a panic
-// with *torch.Error. When the memory that C holds has grown much, Run collects garbage.
+// Run runs f, which may call any function of gotorch. No tensor that f uses is freed before f returns.
+// gotorch panics with the text of libtorch's error, and Run panics with a *torch.Error instead. Run collects
+// garbage when C's memory has grown much.
 func Run(f func()) { run("gotorch", torch.Tensor{}, f) }
 
 // run names op and the shape of x in errors.

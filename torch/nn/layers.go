@@ -33,6 +33,31 @@ const (
 	XavierNormal                  // N(0, 2/(fan_in+fan_out)); biases zero
 )
 
+// Weighted is a weight with its bias and its spectral norm, which Linear and Conv2d share.
+type Weighted struct {
+	Weight torch.Tensor // [out,in] or [out,in,k,k], NHWC in memory
+	Bias   torch.Tensor // [out], or none
+	Spectral
+	weights Weights
+}
+
+func newWeighted(o LinearOptions, shape ...int) Weighted {
+	w := Weighted{Weight: param(shape...), weights: o.Weights}
+	if o.SpectralNorm {
+		w.Spectral = newSpectral(shape[0], w.Weight.Numel()/shape[0])
+	}
+	if !o.NoBias {
+		w.Bias = param(shape[0])
+	}
+	return w
+}
+
+// Normalized is the weight that Forward uses. With spectral norm that is Weight divided by its norm.
+func (w *Weighted) Normalized() torch.Tensor { return w.apply(w.Weight) }
+
+// PowerIterate improves the estimate of the spectral norm by one power iteration.
+func (w *Weighted) PowerIterate() { w.iterate(w.Weight) }
+
 // LinearOptions of [NewLinear]. The zero value is PyTorch's default.
 type LinearOptions struct {
 	NoBias       bool
@@ -41,32 +66,15 @@ type LinearOptions struct {
 }
 
 // Linear is torch.nn.Linear.
-type Linear struct {
-	Weight torch.Tensor // [out,in]
-	Bias   torch.Tensor // [out], or none
-	Spectral
-	weights Weights
-}
+type Linear struct{ Weighted }
 
 // NewLinear makes a layer from in to out features. It needs an open scope.
 func NewLinear(in, out int, o LinearOptions) *Linear {
-	l := &Linear{Weight: param(out, in), Spectral: newSpectral(o.SpectralNorm, out, in), weights: o.Weights}
-	if !o.NoBias {
-		l.Bias = param(out)
-	}
-	return l
+	return &Linear{newWeighted(o, out, in)}
 }
 
 // Forward maps [n,in] to [n,out].
 func (l *Linear) Forward(x torch.Tensor) torch.Tensor { return x.Linear(l.Normalized(), l.Bias) }
-
-// Normalized is the weight that Forward uses. With spectral norm that is Weight divided by its norm.
-func (l *Linear) Normalized() torch.Tensor { return l.apply(l.Weight) }
-
-// PowerIterate improves the estimate of the spectral norm by one power iteration.
-func (l *Linear) PowerIterate() { l.iterate(l.Weight) }
-
-func (l *Linear) reset(rng *torch.RNG) { initWeight(l.weights, l.Weight, l.Bias, l.Spectral, rng) }
 
 // Conv2dOptions of [NewConv2d]. The zero value is PyTorch's default.
 type Conv2dOptions struct {
@@ -79,53 +87,39 @@ type Conv2dOptions struct {
 
 // Conv2d is torch.nn.Conv2d with a square kernel.
 type Conv2d struct {
-	Weight torch.Tensor // [out,in,k,k], NHWC in memory
-	Bias   torch.Tensor // [out], or none
-	Spectral
-	opt Conv2dOptions
+	Weighted
+	opt torch.Conv2dOptions
 }
 
 // NewConv2d makes a k×k convolution. It needs an open scope.
 func NewConv2d(in, out, k int, o Conv2dOptions) *Conv2d {
-	c := &Conv2d{Weight: param(out, in, k, k), Spectral: newSpectral(o.SpectralNorm, out, in*k*k), opt: o}
-	if !o.NoBias {
-		c.Bias = param(out)
-	}
-	return c
+	return &Conv2d{newWeighted(LinearOptions{o.NoBias, o.SpectralNorm, o.Weights}, out, in, k, k), torch.Conv2dOptions{Stride: o.Stride, Padding: o.Padding}}
 }
 
 // Forward maps [n,in,h,w] to [n,out,h',w'].
 func (c *Conv2d) Forward(x torch.Tensor) torch.Tensor {
-	return x.Conv2d(c.Normalized(), c.Bias, torch.Conv2dOptions{Stride: c.opt.Stride, Padding: c.opt.Padding})
+	return x.Conv2d(c.Normalized(), c.Bias, c.opt)
 }
 
-// Normalized is the weight that Forward uses. With spectral norm that is Weight divided by its norm.
-func (c *Conv2d) Normalized() torch.Tensor { return c.apply(c.Weight) }
-
-// PowerIterate improves the estimate of the spectral norm by one power iteration.
-func (c *Conv2d) PowerIterate() { c.iterate(c.Weight) }
-
-func (c *Conv2d) reset(rng *torch.RNG) { initWeight(c.opt.Weights, c.Weight, c.Bias, c.Spectral, rng) }
-
-// initWeight draws a weight [out,in,…], a bias and the vectors of its spectral norm.
-func initWeight(kind Weights, weight, bias torch.Tensor, s Spectral, rng *torch.RNG) {
-	shape := weight.Shape()
+// reset draws the weight, the bias and the vectors of the spectral norm.
+func (w *Weighted) reset(rng *torch.RNG) {
+	shape := w.Weight.Shape()
 	receptive := 1
 	for _, n := range shape[2:] {
 		receptive *= n
 	}
 	fanIn, fanOut := float64(shape[1]*receptive), float64(shape[0]*receptive)
-	switch kind {
+	switch w.weights {
 	case XavierNormal:
-		weight.NormalInPlace(math.Sqrt(2/(fanIn+fanOut)), rng)
+		w.Weight.NormalInPlace(math.Sqrt(2/(fanIn+fanOut)), rng)
 	default:
 		bound := 1 / math.Sqrt(fanIn)
-		weight.UniformInPlace(-bound, bound, rng)
-		if bias.Defined() {
-			bias.UniformInPlace(-bound, bound, rng)
+		w.Weight.UniformInPlace(-bound, bound, rng)
+		if w.Bias.Defined() {
+			w.Bias.UniformInPlace(-bound, bound, rng)
 		}
 	}
-	s.start(weight, rng)
+	w.start(w.Weight, rng)
 }
 
 // BatchNorm is torch.nn.BatchNorm1d on [n,c] and torch.nn.BatchNorm2d on [n,c,h,w]: momentum 0.1,

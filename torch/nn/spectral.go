@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/liebm/liebm/torch"
+import (
+	"reflect"
+
+	"github.com/liebm/liebm/torch"
+)
 
 // Spectral is the state of torch.nn.utils.spectral_norm for one weight W, seen as a matrix
 // [out, rest]: the estimates u and v of its first singular vectors. Without spectral norm it is
@@ -10,10 +14,7 @@ type Spectral struct {
 	WeightV torch.Tensor `nn:"carried"` // [rest]
 }
 
-func newSpectral(on bool, out, rest int) Spectral {
-	if !on {
-		return Spectral{}
-	}
+func newSpectral(out, rest int) Spectral {
 	vector := func(n int) torch.Tensor { return keep(torch.Zeros([]int{n}, torch.Float32), false) }
 	return Spectral{WeightU: vector(out), WeightV: vector(rest)}
 }
@@ -56,3 +57,14 @@ func (s Spectral) start(w torch.Tensor, rng *torch.RNG) {
 }
 
 func unit(v torch.Tensor) torch.Tensor { return v.Unsqueeze(0).Normalize().Squeeze(0) }
+
+// PowerIterate improves the estimate of every spectral norm of a module by one power iteration.
+func PowerIterate(module any) {
+	layers(reflect.ValueOf(module), "", func(w weighted, _ string) { w.PowerIterate() })
+}
+
+// weighted is a layer with a Weighted in it.
+type weighted interface {
+	initialiser
+	PowerIterate()
+}

@@ -118,17 +118,22 @@ func Close(module any) {
 // Load copies the tensors named prefix+name into the module. Every tensor of the module must be in from with
 // its shape. The error names the first three that are not.
 func Load(module any, prefix string, from map[string]torch.Tensor) error {
+	return LoadEntries(Entries(prefix, module), from)
+}
+
+// LoadEntries is Load into tensors that are not a module's, such as an optimiser's state.
+func LoadEntries(to []torch.Entry, from map[string]torch.Tensor) error {
 	return torch.Do(func() error {
 		var wrong []string
-		for _, l := range State(module) {
-			src, ok := from[prefix+l.Name]
+		for _, e := range to {
+			src, ok := from[e.Name]
 			switch {
 			case !ok:
-				wrong = append(wrong, fmt.Sprintf("%s%s is missing", prefix, l.Name))
-			case !slices.Equal(src.Shape(), l.Tensor.Shape()):
-				wrong = append(wrong, fmt.Sprintf("%s%s is %v, the network's %v", prefix, l.Name, src.Shape(), l.Tensor.Shape()))
+				wrong = append(wrong, e.Name+" is missing")
+			case !slices.Equal(src.Shape(), e.Tensor.Shape()):
+				wrong = append(wrong, fmt.Sprintf("%s is %v, it must be %v", e.Name, src.Shape(), e.Tensor.Shape()))
 			default:
-				torch.NoGrad(func() { l.Tensor.CopyFrom(src) })
+				torch.NoGrad(func() { e.Tensor.CopyFrom(src) })
 			}
 		}
 		if len(wrong) == 0 {

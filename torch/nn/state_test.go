@@ -139,9 +139,9 @@ func TestLoadNamesWhatDoesNotFit(t *testing.T) {
 		}{
 			"missing": {func(m map[string]torch.Tensor) { delete(m, "head2.bias") }, []string{"1 weights", "head2.bias is missing"}},
 			"wrong shape": {func(m map[string]torch.Tensor) { m["head2.weight"] = torch.Zeros([]int{4, 3}, torch.Float32) },
-				[]string{"head2.weight is [4 3], the network's [3 4]"}},
+				[]string{"head2.weight is [4 3], it must be [3 4]"}},
 			"a shape that would broadcast": {func(m map[string]torch.Tensor) { m["scale"] = torch.Zeros([]int{1}, torch.Float32) },
-				[]string{"scale is [1], the network's [2]"}},
+				[]string{"scale is [1], it must be [2]"}},
 			"missing buffer": {func(m map[string]torch.Tensor) { delete(m, "blocks.0.conv1.weight_u") }, []string{"blocks.0.conv1.weight_u is missing"}},
 			"everything":     {func(m map[string]torch.Tensor) { clear(m) }, []string{"14 weights", "blocks.0.conv1.weight is missing"}},
 		} {

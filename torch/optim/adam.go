@@ -19,9 +19,9 @@ package optim
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
 )
 
 // AdamOptions are options of [NewAdam]. Set every field: zero is not a default but a value, as in Beta1 = 0.
@@ -153,18 +153,9 @@ func (a *Adam) Entries(prefix string) []torch.Entry {
 
 // Load restores the state that Entries listed after the given number of updates.
 func (a *Adam) Load(prefix string, from map[string]torch.Tensor, steps int) error {
-	return torch.Do(func() error {
-		for _, e := range a.Entries(prefix) {
-			src, ok := from[e.Name]
-			if !ok {
-				return fmt.Errorf("optimiser state %s is missing", e.Name)
-			}
-			if !slices.Equal(src.Shape(), e.Tensor.Shape()) {
-				return fmt.Errorf("optimiser state %s is %v, the parameter %v", e.Name, src.Shape(), e.Tensor.Shape())
-			}
-			e.Tensor.CopyFrom(src)
-		}
-		a.steps = steps
-		return nil
-	})
+	if err := nn.LoadEntries(a.Entries(prefix), from); err != nil {
+		return fmt.Errorf("optimiser state: %w", err)
+	}
+	a.steps = steps
+	return nil
 }
