@@ -197,6 +197,9 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 		}
 	}
 	if done%l.log.Checkpoint == 0 || last || every(l.log.Milestones, done) || asked(o.Save) {
+		if err := r.metrics.file.Sync(); err != nil { // a checkpoint must not outlive the metrics before it
+			return data.WriteError(r.metrics.path, err)
+		}
 		return run.SaveCheckpoint(done, l.save)
 	}
 	return nil

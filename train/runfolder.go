@@ -205,6 +205,9 @@ func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Opt
 	if err != nil {
 		return err
 	}
+	if now := torch.Threads(); now != info.Threads {
+		o.printf("warning: %d threads, where the run began with %d: it goes on, but not bit for bit", now, info.Threads)
+	}
 	host, _ := os.Hostname()
 	info.Resumed = append(info.Resumed, Resume{Step: step, Time: time.Now().UTC(), Host: host, Command: os.Args})
 	if info.Imported != nil && len(info.Data) == 0 { // an imported model does not name its data

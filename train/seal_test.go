@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -84,4 +85,17 @@ func TestFilesOfEarlierVersionsHaveNoSeal(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(out, infoFile), text, 0o666))
 	_, err = Check(out)
 	require.NoError(t, err)
+}
+
+func TestAResumedRunSaysThatOtherThreadsChangeItsBits(t *testing.T) {
+	out := sealedRun(t, 1)
+	run, err := openRun(out)
+	require.NoError(t, err)
+	info, err := run.Info()
+	require.NoError(t, err)
+	info.Threads += 7
+	require.NoError(t, run.WriteInfo(info))
+	var log strings.Builder
+	require.NoError(t, Run(t.Context(), tiny(), bars(t), "", Options{Out: out, Resume: true, Log: &log}))
+	assert.Contains(t, log.String(), "it goes on, but not bit for bit")
 }
