@@ -23,6 +23,7 @@ import (
 type Comparison struct {
 	Title   string     `json:"title"`
 	Command string     `json:"command"` // that makes it again
+	Note    string     `json:"note,omitempty"`
 	Groups  []RunGroup `json:"groups"`
 	Trends  []Trend    `json:"trends,omitempty"` // the distances of every group against the first one's, seed by seed
 }
@@ -188,6 +189,9 @@ func (c *Comparison) Markdown(name string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n    %s\n\nMeans over the last fifth of the steps, and over seeds (± standard deviation). The move is rms(x^T − x⁰) of G's chains.\n"+
 		"The gap is the mean energy of data less that of negative samples. Settings are those that differ from the first row.\n\n", c.Title, c.Command)
+	if c.Note != "" {
+		fmt.Fprintf(&b, "%s\n\n", c.Note)
+	}
 	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences | move | gap | distance |\n|---|---|---|---|---|---|---|---|\n")
 	for _, g := range c.Groups {
 		values, steps, divergences := map[string][]float64{}, math.MaxInt, 0

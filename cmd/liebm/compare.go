@@ -22,6 +22,7 @@ make one row for each NAME. Settings are shown where they differ from those of t
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Required: true, Usage: "`FILE` to write, without its ending"},
 			&cli.StringFlag{Name: "title", Value: "Trainings compared", Usage: "title of the page"},
+			&cli.StringFlag{Name: "note", Usage: "a paragraph for the page"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() == 0 {
@@ -33,6 +34,7 @@ make one row for each NAME. Settings are shown where they differ from those of t
 			if err != nil {
 				return err
 			}
+			r.Note = c.String("note")
 			return r.Write(dir, name)
 		},
 	}
