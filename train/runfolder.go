@@ -471,7 +471,7 @@ func fit(path string, resume bool) error {
 
 // beforeConfig names the files that may be written before config.yaml. A folder with nothing else is that of a run that
 // was killed at its start, and a new run may use it.
-func beforeConfig() []string { return []string{encoderFile, infoFile, checkpointFile(0)} }
+func beforeConfig() []string { return []string{encoderFile, infoFile, logFile, checkpointFile(0)} }
 
 // clean removes the files that a killed process left and that no start writes again: temporaries and, for a new run, the
 // checkpoint of an import.

@@ -43,7 +43,7 @@ func TestCreateRun(t *testing.T) {
 	}{
 		"new, empty folder":         {nil, false, ""},
 		"new, died before config":   {[]string{".lock", ".config.yaml.tmp-1-a"}, false, ""},
-		"new, died after h":         {[]string{".lock", "encoder.safetensors", "run.json"}, false, ""},
+		"new, died after h":         {[]string{".lock", "encoder.safetensors", "log.txt", "run.json"}, false, ""},
 		"new, died while importing": {[]string{".lock", "run.json", "checkpoint-00000000.safetensors"}, false, ""},
 		"new, lost its config":      {[]string{".lock", "run.json", "checkpoint-00000007.safetensors"}, false, "is not empty (it has checkpoint-00000007.safetensors)"},
 		"new, folder with files":    {[]string{"thesis.tex"}, false, "is not empty (it has thesis.tex): choose another folder"},
