@@ -372,3 +372,15 @@ func FuzzEDMLabels(f *testing.F) {
 		}
 	})
 }
+
+func TestOnePictureIsASetOfOneImage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cat.PNG")
+	var b bytes.Buffer
+	require.NoError(t, png.Encode(&b, image.NewGray(image.Rect(0, 0, 4, 3))))
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o666))
+	set, err := Open(path, Options{Crop: "none", Size: 4})
+	require.NoError(t, err)
+	defer set.Close()
+	assert.Equal(t, 1, set.N)
+	assert.Equal(t, []string{path}, set.Files)
+}

@@ -177,10 +177,14 @@ func (r *reader) scan(path string, split Split) error {
 	if err != nil {
 		return err
 	}
-	if info.IsDir() {
+	switch {
+	case info.IsDir():
 		r.split, r.root = cmp.Or(split, Train), path
 		err = r.folder(path, 0)
-	} else {
+	case isPicture(path): // a set of one image
+		r.split, r.images = split, []entry{diskEntry(filepath.Dir(path), path, info)}
+		return nil
+	default:
 		r.split, r.single = split, true
 		err = r.file(path)
 		if err == nil {

@@ -72,6 +72,9 @@ func (s Schedule) rule(total int) string {
 func (c SSLConfig) rule() string {
 	text := fmt.Sprintf("the learning rate rises until step %d", c.WarmUp)
 	for _, drop := range c.Drops {
+		if drop >= c.Steps {
+			continue // the whole run has the smaller rate
+		}
 		text += fmt.Sprintf(", falls to 0.2 of itself at step %d", c.Steps-drop)
 	}
 	return text
