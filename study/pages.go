@@ -70,16 +70,17 @@ func WritePages(dir string) error {
 func contents(results []*Result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# The paper's comparisons\n\nMade by\n\n")
-	var settings []string
+	var versions []string
 	for _, r := range results {
 		if r.Command != "" {
 			fmt.Fprintf(&b, "    %s\n", r.Command)
 		}
-		if r.Setting != "" && !slices.Contains(settings, r.Setting) {
-			settings = append(settings, r.Setting)
+		if v := r.version(); !slices.Contains(versions, v) {
+			versions = append(versions, v)
 		}
 	}
-	fmt.Fprintf(&b, "\nand written by `liebm reproduce --pages FOLDER` from the JSON beside each page, which has the complete config and every\nnumber of every model.\n\n%s\n\n%s\n", strings.Join(settings, "\n\n"), verdictNote)
+	fmt.Fprintf(&b, "\nwith liebm %s, and written by `liebm reproduce --pages FOLDER` from the JSON beside each page. Each page says what its\nfigures can be compared with.\n\n%s\n",
+		strings.Join(versions, ", "), verdictNote)
 	fmt.Fprintf(&b, "\n| page | the paper's trend | here | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 9))
 	for _, r := range results {
 		link := fmt.Sprintf("[%s](%s.md)", r.Name, r.Name)

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -15,7 +16,7 @@ func (r *Result) Markdown() string {
 	if r.Text != "" {
 		return b.String() + r.Text
 	}
-	fmt.Fprintf(&b, "    %s\n\n%s\n", r.Command, r.Setting)
+	fmt.Fprintf(&b, "    %s\n\n%s\nMeasured with liebm %s.\n", r.Command, r.Setting, r.version())
 	if r.Note != "" {
 		fmt.Fprintf(&b, "%s\n", r.Note)
 	}
@@ -30,6 +31,9 @@ func (r *Result) Markdown() string {
 	r.trends(&b)
 	return b.String()
 }
+
+// version is that of the liebm which measured the result.
+func (r *Result) version() string { return cmp.Or(r.Versions["liebm"], "of an unknown version") }
 
 // trends writes what the models show of the paper's claims, and every other number of the models compared.
 func (r *Result) trends(b *strings.Builder) {
