@@ -130,7 +130,7 @@ func TestFromPretrainingToReport(t *testing.T) {
 }
 
 func TestPlanCountsThePapersParameters(t *testing.T) {
-	text, err := run(t, "plan", "--preset", "cifar10-em", "--set", "batch=2", "--set", "chain.steps=1", "--json")
+	text, err := run(t, "plan", "--preset", "cifar10-em-published", "--set", "batch=2", "--set", "chain.steps=1", "--json")
 	require.NoError(t, err)
 	var plan struct {
 		Params map[string]int
