@@ -67,8 +67,12 @@ func oneLoss(step int, name string, loss torch.Tensor) ([]Metric, error) {
 	return values, nil
 }
 
-// Check returns a *Diverged for the first loss that is not finite, or if the chains moved by more than 0.4 of
-// the range of pixels. width is the width of that range.
+// blownUp is the L_E above which E is lost. It stays below 10 in runs that learn. Where chain.clip bounds the drift,
+// chains move little however steep E becomes: there L_E reached 1e14 before it stopped being finite.
+const blownUp = 1e6
+
+// Check returns a *Diverged for the first loss that is not finite, if the chains moved by more than 0.4 of
+// the range of pixels, or if L_E is beyond blownUp. width is the width of the range.
 func (l Losses) Check(step int, width float64) error {
 	for i, v := range l.values() {
 		if math.IsNaN(*v) || math.IsInf(*v, 0) {
@@ -78,11 +82,14 @@ func (l Losses) Check(step int, width float64) error {
 	if l.Move > 0.4*width {
 		return &Diverged{step, "move_rms", l.Move}
 	}
+	if math.Abs(l.Energy) > blownUp {
+		return &Diverged{step, "loss_e", l.Energy}
+	}
 	return nil
 }
 
-// Diverged is the error of a training that diverged: a loss is not finite, or the chains leap across the range
-// of pixels. They move by a few hundredths of it in a good run. Soon after a leap the losses are not finite.
+// Diverged is the error of a training that diverged: a loss is not finite, L_E is huge, or the chains leap across the
+// range of pixels. They move by a few hundredths of it in a good run. Soon after a leap the losses are not finite.
 type Diverged struct {
 	Step  int
 	Name  string // of the metric
