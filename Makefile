@@ -42,11 +42,11 @@ build: setup ## make bin/liebm
 	$(GO) build -ldflags '-X main.makeVersion=$(VERSION)' -o bin/liebm ./cmd/liebm
 
 .PHONY: test
-test: setup lint ## the checks, then the tests, in 5 minutes; PKG=./torch for one package
+test: setup lint ## the checks, then the tests, in 6 minutes; PKG=./torch for one package
 	$(GO) test -timeout $(TIMEOUT) $(TAGGED) $(PKG)
 
 .PHONY: short
-short: setup ## the quick tests only, in a minute; PKG=./torch for one package
+short: setup ## the quick tests only, in 90 seconds; PKG=./torch for one package
 	$(GO) test -short -timeout $(TIMEOUT) $(TAGGED) $(PKG)
 
 .PHONY: long
