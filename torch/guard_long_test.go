@@ -27,7 +27,7 @@ int main() {
   puts(liebm::guard([] { throw 42; }, shapes));
   puts(liebm::guard([] { throw 42; }, []() -> std::string { throw 42; }));
   puts(liebm::guard([] {}) ? "failed" : "succeeded");
-  printf("%d\\n", liebm::guarded_value(7, []() -> int { throw 42; }));
+  printf("%d\n", liebm::guarded_value(7, []() -> int { throw 42; }));
 }
 `
 

@@ -148,7 +148,7 @@ func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *
 			return t.metrics(loss), err
 		},
 		picture: func(name string) error {
-			_, _, err := t.draw(run, name, t.G, t.E)
+			_, _, err := t.draw(run, name, t.G, t.E, nn.Eval) // the batch's statistics would need all processes of a group
 			return err
 		},
 		samples: func(tb *tensorBoard) ([]Metric, error) {
@@ -229,20 +229,20 @@ func (t *Trainer) reload(run *runDir, failure error) error {
 
 // drawGrid writes samples of the averaged networks, from the same latents every time.
 func (t *Trainer) drawGrid(run *runDir, tb *tensorBoard) error {
-	picture, side, err := t.draw(run, fmt.Sprintf("step-%08d", t.step), t.AvgG, t.AvgE)
+	picture, side, err := t.draw(run, fmt.Sprintf("step-%08d", t.step), t.AvgG, t.AvgE, nn.BatchStats)
 	if err != nil {
 		return err
 	}
 	return tb.Image(t.step, "samples", picture, side, side)
 }
 
-// draw writes samples, 8×8, as a PNG. It returns the file and its height and width.
-func (t *Trainer) draw(run *runDir, name string, g *models.Generator, e *models.Energy) (picture []byte, side int, err error) {
+// draw writes samples, 8×8, as a PNG. It returns the file and its height and width. mode is that of the batch norms of g.
+func (t *Trainer) draw(run *runDir, name string, g *models.Generator, e *models.Energy, mode nn.Mode) (picture []byte, side int, err error) {
 	const n = 64
 	images := t.cfg.pictures()
 	err = torch.Do(func() error {
 		rng := torch.NewRNG(t.cfg.Seed, 0, "grid")
-		images.add(drawSamples(g, e.Frozen(t.dtype), t.cfg, nn.BatchStats, t.cfg.Chain.Steps, rng, n))
+		images.add(drawSamples(g, e.Frozen(t.dtype), t.cfg, mode, t.cfg.Chain.Steps, rng, n))
 		return nil
 	})
 	if err != nil {
