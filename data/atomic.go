@@ -67,6 +67,14 @@ func writeThrough(path string, write func(io.Writer) error) error {
 	return WriteError(path, err)
 }
 
+// WriteBytes is WriteAtomic of bytes.
+func WriteBytes(path string, b []byte) error {
+	return WriteAtomic(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
 // WriteJSON is WriteAtomic of v as indented JSON.
 func WriteJSON(path string, v any) error {
 	return WriteAtomic(path, func(w io.Writer) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -136,7 +135,7 @@ func AppendRecords(path string, records ...*Record) error {
 		}
 		whole = append(append(whole, line...), '\n')
 	}
-	return data.WriteAtomic(path, func(w io.Writer) error { _, err := w.Write(whole); return err })
+	return data.WriteBytes(path, whole)
 }
 
 // ReadRecords reads a file that Append wrote; a missing one is empty, and so is a last line that was

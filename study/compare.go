@@ -3,7 +3,6 @@ package study
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"path/filepath"
 	"slices"
@@ -12,7 +11,6 @@ import (
 
 	"gonum.org/v1/plot/plotter"
 
-	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/train"
@@ -166,22 +164,15 @@ func (c *Comparison) Write(dir, name string) error {
 		}
 		move.lines, gap.lines = append(move.lines, chartLine{g.Name, moves}), append(gap.lines, chartLine{g.Name, gaps})
 	}
-	text, err := json.MarshalIndent(c, "", " ")
-	if err != nil {
-		return err
-	}
-	files := map[string][]byte{name + ".json": append(text, '\n'), name + ".md": []byte(c.Markdown(name))}
-	for file, chart := range map[string]chart{name + "-move.svg": move, name + "-gap.svg": gap} {
-		if files[file], err = chart.svg(); err != nil {
+	plots := map[string][]byte{}
+	for ending, chart := range map[string]chart{"-move.svg": move, "-gap.svg": gap} {
+		svg, err := chart.svg()
+		if err != nil {
 			return err
 		}
+		plots[ending] = svg
 	}
-	for file, content := range files {
-		if err := data.WriteAtomic(filepath.Join(dir, file), func(w io.Writer) error { _, err := w.Write(content); return err }); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writePage(dir, name, c, c.Markdown(name), plots)
 }
 
 // Markdown is the comparison as a page, whose files are called name.

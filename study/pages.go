@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,14 +27,11 @@ func ReadResults(dir string) (all []*Result, err error) {
 		if err := json.Unmarshal(text, &r); err != nil {
 			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
-		r.Trends = nil
 		cells := map[string][]Cell{}
 		for _, c := range r.Cells {
 			cells[c.Name] = append(cells[c.Name], c)
 		}
-		for _, c := range s.claims {
-			r.Trends = append(r.Trends, c.judge(Scale{paper: r.Scale == "paper"}, cells))
-		}
+		r.Trends = s.trends(Scale{paper: r.Scale == "paper"}, cells)
 		all = append(all, &r)
 	}
 	if len(all) == 0 {
@@ -60,10 +56,7 @@ func WritePages(dir string) error {
 	if err != nil {
 		return err
 	}
-	return data.WriteAtomic(filepath.Join(dir, "README.md"), func(w io.Writer) error {
-		_, err := io.WriteString(w, contents(results)+others)
-		return err
-	})
+	return data.WriteBytes(filepath.Join(dir, "README.md"), []byte(contents(results)+others))
 }
 
 // contents is the page that lists the claims of results.

@@ -2,8 +2,8 @@ package study
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -120,15 +120,21 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	for _, row := range s.rows {
 		r.Rows = append(r.Rows, s.row(row, columns, cells[row.variant]))
 	}
-	for _, c := range s.claims {
-		r.Trends = append(r.Trends, c.judge(sc, cells))
-	}
+	r.Trends = s.trends(sc, cells)
 	for _, name := range s.curves {
 		if points := meanCurve(cells[name]); len(points) > 0 {
 			r.Curves = append(r.Curves, Curve{variantNamed(name).label, points})
 		}
 	}
 	return r
+}
+
+// trends judges the study's claims on models by variant.
+func (s Study) trends(sc Scale, cells map[string][]Cell) (all []Trend) {
+	for _, c := range s.claims {
+		all = append(all, c.judge(sc, cells))
+	}
+	return all
 }
 
 // row is one row of the table.
@@ -189,21 +195,27 @@ func meanCurve(cells []Cell) (points []Point) {
 
 // write leaves the result in a folder, as JSON, Markdown and, where it has curves, SVG.
 func (r *Result) write(dir string) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
 	svg, err := r.SVG()
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{".md": []byte(r.Markdown()), ".svg": svg}
-	for ending, text := range files {
-		if text == nil {
+	return writePage(dir, r.Name, r, r.Markdown(), map[string][]byte{".svg": svg})
+}
+
+// writePage leaves a page in dir, which it makes: NAME.json of v, NAME.md, and the plots that are not empty, by what follows
+// NAME in their names.
+func writePage(dir, name string, v any, markdown string, plots map[string][]byte) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, name)
+	for ending, plot := range plots {
+		if len(plot) == 0 {
 			continue
 		}
-		if err := data.WriteAtomic(filepath.Join(dir, r.Name+ending), func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+		if err := data.WriteBytes(path+ending, plot); err != nil {
 			return err
 		}
 	}
-	return data.WriteJSON(filepath.Join(dir, r.Name+".json"), r)
+	return errors.Join(data.WriteBytes(path+".md", []byte(markdown)), data.WriteJSON(path+".json", v))
 }

@@ -86,7 +86,7 @@ func featuresCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return data.WriteAtomic(c.String("out"), func(w io.Writer) error { _, err := w.Write(weights); return err })
+			return data.WriteBytes(c.String("out"), weights)
 		},
 	}
 }
