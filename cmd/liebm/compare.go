@@ -29,8 +29,15 @@ make one row for each NAME. Settings are shown where they differ from those of t
 				return errors.New("no run is given: name run folders, as in liebm compare --out FILE runs/a runs/b")
 			}
 			dir, name := filepath.Split(c.String("out"))
-			command := "liebm compare --out " + name + " --title \"" + c.String("title") + "\" " + strings.Join(c.Args().Slice(), " ")
-			r, err := study.CompareRuns(c.String("title"), command, c.Args().Slice())
+			words := []string{"liebm", "compare", "--out", name, "--title", c.String("title")}
+			if c.IsSet("note") {
+				words = append(words, "--note", c.String("note"))
+			}
+			words = append(words, c.Args().Slice()...)
+			for i := range words {
+				words[i] = shellWord(words[i])
+			}
+			r, err := study.CompareRuns(c.String("title"), strings.Join(words, " "), c.Args().Slice())
 			if err != nil {
 				return err
 			}
