@@ -2,30 +2,23 @@ package train
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/gofrs/flock"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/config"
-	"github.com/liebm/liebm/torch"
 )
 
 // The files of a run folder. Beside them lie checkpoint-00001234.safetensors and TensorBoard's event files.
@@ -52,33 +45,6 @@ type runDir struct {
 	path    string
 	lock    *flock.Flock // nil when opened for reading
 	damaged map[int]bool // steps whose checkpoints LastCheckpoint could not read
-}
-
-// RunInfo is run.json: what, besides its config, a run depends on.
-type RunInfo struct {
-	Seed      uint64            `json:"seed"`
-	Command   []string          `json:"command"` // os.Args of the first start
-	Started   time.Time         `json:"started"`
-	Finished  time.Time         `json:"finished,omitzero"` // zero if it still runs or was killed
-	Resumed   []Resume          `json:"resumed,omitempty"`
-	Host      string            `json:"host"`
-	Device    string            `json:"device"`
-	Threads   int               `json:"threads"`             // of each process
-	Processes int               `json:"processes,omitempty"` // that shared each batch at the first start
-	Versions  map[string]string `json:"versions"`            // of liebm, Go, libtorch
-	Data      map[string]string `json:"data"`                // file name → SHA-256
-	HeldOut   *data.Division    `json:"held_out,omitempty"`  // images that training did not read, if liebm chose them
-	Imported  *Imported         `json:"imported,omitempty"`  // weights that were not trained here
-	ID        string            `json:"id,omitempty"`        // of config, data and encoder at the first start; checkpoints have it too
-	Seal      string            `json:"seal,omitempty"`      // checksum of the file, see seal.go
-}
-
-// A Resume is one time that a run was resumed.
-type Resume struct {
-	Step    int       `json:"step"` // of the checkpoint that it started from
-	Time    time.Time `json:"time"`
-	Host    string    `json:"host"`
-	Command []string  `json:"command"`
 }
 
 // generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it.
@@ -178,102 +144,7 @@ func readConfig[C interface{ Validate() error }](dir string) (cfg C, err error) 
 	return cfg, nil
 }
 
-// newInfo returns a run.json without the data.
-func newInfo(seed uint64, o Options) RunInfo {
-	host, _ := os.Hostname()
-	versions := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
-	maps.Copy(versions, o.Version)
-	return RunInfo{Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(),
-		Processes: o.Group.World(), Versions: versions}
-}
-
-// writeStart writes run.json, or adds an entry to it when a run is resumed.
-func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Options) (err error) {
-	if err := set.Verify(); err != nil {
-		return err
-	}
-	own := map[string]string{set.Name: set.SHA256()}
-	if !o.Resume {
-		info := newInfo(seed, o)
-		info.Data, info.HeldOut = own, set.Division
-		if info.ID, err = r.identity(cfg, own); err != nil {
-			return err
-		}
-		return r.WriteInfo(info)
-	}
-	info, err := r.Info()
-	if err != nil {
-		return err
-	}
-	if now := torch.Threads(); now != info.Threads {
-		o.printf("warning: %d threads, where the run began with %d: it goes on, but not bit for bit", now, info.Threads)
-	}
-	host, _ := os.Hostname()
-	info.Resumed = append(info.Resumed, Resume{Step: step, Time: time.Now().UTC(), Host: host, Command: os.Args})
-	if info.Imported != nil && len(info.Data) == 0 { // an imported model does not name its data
-		info.Data = own
-	}
-	if sum := own[set.Name]; info.Data[set.Name] != sum {
-		return fmt.Errorf("the data changed since the run began: %s has SHA-256 %s, the run used %s: bring the old data back, or start a new run", set.Name, sum, info.Data[set.Name])
-	}
-	return r.WriteInfo(info)
-}
-
-// finish records the time in run.json, and says that the run is finished.
-func (r *runDir) finish(steps int, o Options) error {
-	info, err := r.Info()
-	if err != nil {
-		return err
-	}
-	began, from := info.Started, 0
-	if n := len(info.Resumed); n > 0 {
-		began, from = info.Resumed[n-1].Time, info.Resumed[n-1].Step
-	}
-	info.Finished = time.Now().UTC()
-	if from < steps {
-		o.printf("finished step %d after %v: results in %s", steps, info.Finished.Sub(began).Round(time.Second), r.Path())
-	}
-	return r.WriteInfo(info)
-}
-
-// ReadInfo reads the run.json of the run in dir.
-func ReadInfo(dir string) (RunInfo, error) {
-	run, err := openRun(dir)
-	if err != nil {
-		return RunInfo{}, err
-	}
-	return run.Info()
-}
-
-// WriteInfo writes run.json.
-func (r *runDir) WriteInfo(info RunInfo) error {
-	info.Seal = unsealed
-	text, err := json.MarshalIndent(info, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", r.Path(infoFile), err)
-	}
-	return r.write(infoFile, seal(append(text, '\n'), infoMark))
-}
-
-// Info returns run.json.
-func (r *runDir) Info() (info RunInfo, err error) {
-	text, err := os.ReadFile(r.Path(infoFile))
-	if err != nil {
-		return info, err
-	}
-	if err := json.Unmarshal(text, &info); err != nil {
-		return info, fmt.Errorf("read %s: %w: restore it from a copy", r.Path(infoFile), err)
-	}
-	info.Seal = ""
-	return info, checkSeal(r.Path(infoFile), infoMark, text, len(text))
-}
-
-func (r *runDir) write(name string, text []byte) error {
-	return data.WriteAtomic(r.Path(name), func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
-}
+func (r *runDir) write(name string, text []byte) error { return data.WriteBytes(r.Path(name), text) }
 
 // SaveCheckpoint writes the checkpoint of step. When it is on the disk, SaveCheckpoint deletes older ones beyond Keep.
 // It neither counts nor deletes damaged ones.
@@ -342,11 +213,7 @@ func (r *runDir) Checkpoint(which string) (c savedCheckpoint, skipped []error, e
 		return c, nil, err
 	}
 	if _, err := os.Stat(r.Path(bestFile)); err == nil && which == bestCheckpoint {
-		if err := r.verify(r.Path(bestFile)); err != nil {
-			return c, nil, err
-		}
-		tensors, meta, err := readSealed(r.Path(bestFile))
-		closeAll(tensors)
+		meta, err := r.inspect(r.Path(bestFile))
 		step, _ := strconv.Atoi(meta["step"]) // readCheckpoint refuses another
 		return savedCheckpoint{step, r.Path(bestFile)}, nil, err
 	}
@@ -379,45 +246,30 @@ func (r *runDir) Checkpoints() ([]savedCheckpoint, error) {
 	return all, nil
 }
 
-// verify reads the whole of a checkpoint, to find damage. It also refuses one of another run or another step than its name
-// says.
+// verify returns what is wrong with a checkpoint.
 func (r *runDir) verify(path string) error {
+	_, err := r.inspect(path)
+	return err
+}
+
+// inspect reads the whole of a checkpoint, to find damage, and returns its metadata. It also refuses one of another run or
+// another step than its name says.
+func (r *runDir) inspect(path string) (meta map[string]string, err error) {
 	info, err := r.Info()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	tensors, meta, err := readSealed(path)
 	closeAll(tensors)
 	switch name := filepath.Base(path); {
 	case err != nil:
-		return err
+		return nil, err
 	case info.ID != "" && meta[runKey] != info.ID:
-		return fmt.Errorf("%s is of another run (%.40q, this run is %.40q): bring this run's own back", path, meta[runKey], info.ID)
+		return nil, fmt.Errorf("%s is of another run (%.40q, this run is %.40q): bring this run's own back", path, meta[runKey], info.ID)
 	case info.ID != "" && (meta[sealKey] == "" || name != bestFile && fmt.Sprintf("checkpoint-%08s.safetensors", meta["step"]) != name):
-		return fmt.Errorf("%s is of step %.20q: give it its own name back", path, meta["step"])
+		return nil, fmt.Errorf("%s is of step %.20q: give it its own name back", path, meta["step"])
 	}
-	return nil
-}
-
-// note is the identity of the run, for the metadata of checkpoints.
-func (r *runDir) note() map[string]string {
-	info, err := r.Info()
-	if err != nil || info.ID == "" {
-		return map[string]string{}
-	}
-	return map[string]string{runKey: info.ID}
-}
-
-// identity is a checksum of what a run depends on.
-func (r *runDir) identity(cfg any, sums map[string]string) (string, error) {
-	h := sha256.New()
-	text, err := config.YAML(cfg)
-	h.Write(text)
-	fmt.Fprintln(h, sums)
-	if encoder, err := os.ReadFile(r.Path(encoderFile)); err == nil {
-		h.Write(encoder)
-	}
-	return hex.EncodeToString(h.Sum(nil))[:32], err
+	return meta, nil
 }
 
 // LastCheckpoint returns the newest checkpoint that verify accepts. skipped has an error for each newer one that verify
