@@ -173,7 +173,7 @@ func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve f
 	return resolve(s)
 }
 
-// refuseWithResume returns an error if a flag was given that a resumed run has in its own config.
+// refuseWithResume returns an error if a flag was given that cannot change a resumed run, which has its own config.
 func refuseWithResume(c *cli.Context) error {
 	for _, name := range []string{"preset", "config", "set", "seed", "data", "size", "target", "encoder"} {
 		if c.IsSet(name) {
@@ -253,21 +253,25 @@ func shellWord(word string) string {
 
 // onRun is the Action of a command that uses the run of --run on --device.
 func onRun(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
-	return onLoaded(study.Setup.LoadModel, use)
+	return onLoaded(func(c *cli.Context, s study.Setup) (*train.Model, error) { return s.LoadModel(c.String("run")) }, use)
 }
 
 // onScorer is onRun for a command that reads E and h only.
 func onScorer(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
-	return onLoaded(study.Setup.LoadScorer, use)
+	return onLoaded(loadScorer, use)
 }
 
-func onLoaded(load func(study.Setup, string) (*train.Model, error), use func(*cli.Context, *train.Model, study.Setup) error) cli.ActionFunc {
+func loadScorer(c *cli.Context, s study.Setup) (*train.Model, error) {
+	return s.LoadScorer(c.String("run"))
+}
+
+func onLoaded(load func(*cli.Context, study.Setup) (*train.Model, error), use func(*cli.Context, *train.Model, study.Setup) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		setup, err := newSetup(c)
 		if err != nil {
 			return err
 		}
-		m, err := load(setup, c.String("run"))
+		m, err := load(c, setup)
 		if err != nil {
 			return err
 		}

@@ -45,22 +45,13 @@ The accuracies are those on the test split.
 
 // onProbed is onScorer that also opens a pretraining run if h alone is read.
 func onProbed(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
-	return func(c *cli.Context) error {
+	return onLoaded(func(c *cli.Context, s study.Setup) (*train.Model, error) {
 		dir := c.String("run")
 		if _, err := train.ReadSSLConfig(dir); err != nil || c.String("on") != "h" {
-			return onScorer(use)(c)
+			return loadScorer(c, s)
 		}
-		setup, err := newSetup(c)
-		if err != nil {
-			return err
-		}
-		m, err := train.LoadPretrained(dir, setup.Device)
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		return use(c, m, setup)
-	}
+		return train.LoadPretrained(dir, s.Device)
+	}, use)
 }
 
 func tsneCommand() *cli.Command {
