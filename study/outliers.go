@@ -33,8 +33,8 @@ type OutlierOptions struct {
 var scoreSuffixes = []string{"", "_energy", "_cosine"}
 
 // AssessOutliers measures how well the scores of m tell inliers, which score high, from each set of
-// outliers. The scores are s(x) of Eq. 15 and its two terms. Of a known set without a split, as in svhn, the
-// images that it holds out are read.
+// outliers. The scores are s(x) of Eq. 15 and its two terms. A known set that is named without a split,
+// such as svhn, is read from the images that it holds out.
 //
 // The values are auroc/SET, aupr_in/SET, aupr_out/SET, fpr95_in/SET and fpr95_out/SET for s(x). Those of
 // F(f(x)) alone are auroc_energy/SET and so on, those of the cosine alone auroc_cosine/SET. With resamples

@@ -9,7 +9,7 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// Setup says where to compute and whom to tell. But for Checkpoint it changes no result.
+// Setup says where to compute and whom to tell. Of its fields only Checkpoint changes results.
 type Setup struct {
 	Device     torch.Device
 	Checkpoint string            // of the runs that are opened, as in train.LoadCheckpoint; empty: the last

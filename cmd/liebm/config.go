@@ -13,7 +13,7 @@ import (
 func configCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "config",
-		Usage:     "every key of a config, with default, range and meaning",
+		Usage:     "explain the keys of a config: default, range and meaning",
 		ArgsUsage: "[KEY...]",
 		Description: `Prints the keys that --set and YAML files change, as docs/config.md has them. KEY is a key or a group. The
 defaults are those of fmnist-em and fmnist-simclr; liebm train --preset NAME --out x --dry-run prints those of

@@ -56,9 +56,9 @@ func OnGPU(t *testing.T, f func(gpu torch.Device)) {
 // sets idleCounts to the file of their counts.
 const idle, idleCounts = "LIEBM_TEST_IDLE_GPUS", "IDLE_COUNTS"
 
-// IdleCounts counts the calls of CUDA in this process: copies to GPUs, those of them from memory that is not
-// pinned, copies from GPUs, waits, kernels, and calls while each GPU was current. A GPU without calls has no
-// context.
+// IdleCounts counts the calls of CUDA in this process: copies to GPUs (ToGPU), copies from memory that is not
+// pinned among them (FromPageable), copies from GPUs (ToHost), waits and kernels. Uses counts the calls made
+// while each GPU was the current one. A GPU that has no calls has no context.
 type IdleCounts struct {
 	ToGPU, FromPageable, ToHost, Waits, Kernels int64
 	Uses                                        [2]int64
