@@ -72,7 +72,7 @@ func (p *report) readConfig(dir string) error {
 	p.Config = string(text)
 	for line := range strings.Lines(p.Config) {
 		if preset, ok := strings.CutPrefix(line, "preset:"); ok {
-			p.Preset = strings.TrimSpace(preset)
+			p.Preset = strings.Trim(preset, " \"\n") // the encoder of YAML may quote it
 		}
 	}
 	return err

@@ -23,7 +23,8 @@ func TestReportIsOnePageThatNothingCanBreak(t *testing.T) {
 		files map[string]string
 		want  []string
 	}{
-		"a config alone": {map[string]string{"config.yaml": "steps: 3"}, []string{"steps: 3", "liebm eval --run"}},
+		"a config alone":  {map[string]string{"config.yaml": "steps: 3"}, []string{"steps: 3", "liebm eval --run"}},
+		"a quoted preset": {map[string]string{"config.yaml": "preset: \"fmnist-em\"\n"}, []string{">fmnist-em<"}},
 		"a hostile config": {map[string]string{"config.yaml": "</pre><script>alert(1)</script>"},
 			[]string{"&lt;/pre&gt;&lt;script&gt;"}},
 		"metrics that are not numbers": {map[string]string{"config.yaml": "",
