@@ -65,11 +65,11 @@ func TestACheckpointOfAnotherRunOrStepIsNotTrusted(t *testing.T) {
 }
 
 func TestARunWithoutItsInfoCannotBeResumed(t *testing.T) {
-	out := sealedRun(t, 1)
 	for name, damage := range map[string]func(path string) error{
 		"empty":   func(path string) error { return os.Truncate(path, 0) },
 		"missing": os.Remove,
 	} {
+		out := sealedRun(t, 1)
 		require.NoError(t, damage(filepath.Join(out, infoFile)), name)
 		assert.ErrorContains(t, Run(t.Context(), tiny(), bars(t), "", Options{Out: out, Resume: true}), infoFile)
 	}
