@@ -27,14 +27,7 @@ func tinyModel(t *testing.T, settings ...string) *Model {
 // modelOf is tinyModel of other images. Models of the same settings share their run.
 func modelOf(t *testing.T, set *data.Set, settings ...string) *Model {
 	t.Helper()
-	before := torch.Live()
-	cfg, h := withSettings(t, settings), ""
-	if cfg.NeedsEncoder() {
-		h = encoder(t)
-	}
-	dir := shared(t, strings.Join(settings, " ")+" "+set.SHA256(), func(dir string) error {
-		return Run(t.Context(), cfg, set, h, Options{Out: dir})
-	})
+	before, dir := torch.Live(), runOf(t, set, settings...)
 	m, err := LoadModel(dir, torch.Device{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -42,6 +35,18 @@ func modelOf(t *testing.T, set *data.Set, settings ...string) *Model {
 		assert.Equal(t, before, torch.Live(), "a use keeps nothing")
 	})
 	return m
+}
+
+// runOf is the folder of a run of a few steps on set. Tests only read it.
+func runOf(t *testing.T, set *data.Set, settings ...string) (dir string) {
+	t.Helper()
+	cfg, h := withSettings(t, settings), ""
+	if cfg.NeedsEncoder() {
+		h = encoder(t)
+	}
+	return shared(t, strings.Join(settings, " ")+" "+set.SHA256(), func(dir string) error {
+		return Run(t.Context(), cfg, set, h, Options{Out: dir})
+	})
 }
 
 // cancelled is a context that has ended.

@@ -101,11 +101,15 @@ func (m *Model) notes(versions map[string]string) (map[string]string, error) {
 
 // saveNetwork writes a network with its config and further metadata.
 func saveNetwork(path, kind string, module, shape any, notes map[string]string) error {
+	return writeNetwork(path, kind, nn.Entries("", module), shape, notes)
+}
+
+// writeNetwork is saveNetwork of the entries of a network.
+func writeNetwork(path, kind string, entries []torch.Entry, shape any, notes map[string]string) error {
 	text, err := config.JSON(shape)
 	if err != nil {
 		return err
 	}
-	entries := nn.Entries("", module)
 	if err := finite(entries); err != nil {
 		return fmt.Errorf("%s: not written: %w", path, err)
 	}

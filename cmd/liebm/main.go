@@ -170,7 +170,7 @@ The same in steps:
 			return torch.Do(func() error { return nil }) // libtorch cannot be used, or OMP_NUM_THREADS is wrong
 		},
 		Commands: []*cli.Command{
-			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), checkCommand(), sampleCommand(), evalCommand(),
+			demoCommand(), pretrainCommand(), trainCommand(), trainQCommand(), importCommand(), exportCommand(), packCommand(), checkCommand(), sampleCommand(), evalCommand(),
 			reconstructCommand(), restoreCommand(), conditionalCommand(), interpolateCommand(), scoreCommand(),
 			metricsCommand(), compareCommand(), reportCommand(), planCommand(), benchCommand(), dataCommand(), configCommand(), doctorCommand(), completionCommand(),
 			reproduceCommand(),

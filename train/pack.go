@@ -1,0 +1,74 @@
+package train
+
+import (
+	"io"
+	"strconv"
+
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// Pack writes a small copy of the run in dir to the folder out, for others to use: the networks of the checkpoint which,
+// as in [LoadCheckpoint], with weights of half precision, and nothing that only training reads. The copy opens as the run
+// does, but training cannot go on from it.
+func Pack(dir, which, out string) (err error) {
+	m, err := LoadCheckpoint(dir, which, torch.Device{}, true)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	info, err := ReadInfo(dir)
+	if err != nil {
+		return err
+	}
+	run, err := createRun(out, false)
+	if err != nil {
+		return err
+	}
+	defer closing(run, &err)
+	info.Host, info.Resumed = "", nil
+	if err := run.WriteInfo(info); err != nil {
+		return err
+	}
+	return torch.Do(func() error {
+		if m.H != nil {
+			if err := writeNetwork(run.Path(encoderFile), kindH, halved("", m.H), m.H.Config, nil); err != nil {
+				return err
+			}
+		}
+		if err := run.SaveCheckpoint(m.Step, func(w io.Writer) error { return m.pack(w, run.note()) }); err != nil {
+			return err
+		}
+		sum, err := fileSHA256(run.Path(checkpointFile(m.Step)))
+		if err != nil {
+			return err
+		}
+		notes := map[string]string{checkpointKey: sum}
+		if err := writeNetwork(run.Path(generatorFile(m.Step)), kindG, halved("", m.G), m.G.Config, notes); err != nil {
+			return err
+		}
+		return run.WriteConfig(m.Config)
+	})
+}
+
+// pack writes a checkpoint with what [LoadCheckpoint] reads of it, but for G, which has a file of its own.
+func (m *Model) pack(w io.Writer, meta map[string]string) error {
+	all := append(halved("energy_ema.", m.E), halved("inference.", m.Q)...)
+	if m.Config.Encoder == Joint {
+		all = append(all, halved("encoder.", m.H)...)
+	}
+	meta["step"], meta["format"] = strconv.Itoa(m.Step), trainerFormat
+	return writeSealed(w, all, meta)
+}
+
+// halved lists the tensors of a network, the matrices and kernels in half precision. Vectors, such as biases and the
+// statistics of batch norm, are small and stay as they are.
+func halved(prefix string, net any) []torch.Entry {
+	all := nn.Entries(prefix, net)
+	for i, e := range all {
+		if e.Tensor.Dim() > 1 {
+			all[i].Tensor = e.Tensor.Detach().To(torch.Float16)
+		}
+	}
+	return all
+}

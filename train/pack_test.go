@@ -1,0 +1,61 @@
+package train
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
+)
+
+func TestAPackedRunIsSmallAndGivesNearlyTheSame(t *testing.T) {
+	for _, settings := range [][]string{{"target=erm"}, {"target=erm", "encoder=joint"}} {
+		dir, out := runOf(t, bars(t), settings...), filepath.Join(t.TempDir(), "packed")
+		require.NoError(t, Pack(dir, "last", out))
+		assert.Less(t, size(t, out), size(t, dir)/3)
+		_, err := Check(out)
+		assert.NoError(t, err, "its files belong together")
+
+		from, err := LoadModel(dir, torch.Device{})
+		require.NoError(t, err)
+		defer from.Close()
+		packed, err := LoadModel(out, torch.Device{})
+		require.NoError(t, err)
+		defer packed.Close()
+		assert.Equal(t, from.Config, packed.Config)
+		assert.Equal(t, from.Step, packed.Step)
+		require.NoError(t, torch.Do(func() error {
+			want, got := outputs(from), outputs(packed)
+			require.Len(t, got, len(want))
+			for i := range want {
+				if want[i].Name == "gradient" {
+					continue // it jumps where a unit of a ReLU turns on
+				}
+				scale := want[i].Tensor.Abs().Max().Item()
+				assert.Less(t, want[i].Tensor.Sub(got[i].Tensor).Abs().Max().Item(), 0.01*scale, want[i].Name)
+			}
+			return nil
+		}))
+	}
+}
+
+func TestAPackIsNotWrittenOverARun(t *testing.T) {
+	dir := runOf(t, bars(t), "target=erm")
+	assert.ErrorContains(t, Pack(dir, "last", dir), "already holds a run")
+}
+
+// size of the files that a folder needs to be opened, in bytes.
+func size(t *testing.T, dir string) (total int64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+	require.NoError(t, err)
+	for _, file := range files {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		total += info.Size()
+	}
+	return total
+}
