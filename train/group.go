@@ -1,10 +1,15 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/torch/optim"
@@ -26,6 +31,90 @@ func agree(g *torch.Group, err error) error {
 		return errPeerFailed
 	}
 	return nil
+}
+
+// alike returns an error in every process if the processes were started with different settings, data, encoders, versions or
+// kinds of devices, or if one of them has failed with err. The paths of the data may differ.
+func alike(cfg Config, set *data.Set, encoder string, o Options, err error) error {
+	g := o.Group
+	if g == nil {
+		return err
+	}
+	var own []string
+	if err == nil {
+		own, err = startOf(cfg, set, encoder, o)
+	}
+	if err := agree(g, err); err != nil {
+		return err
+	}
+	return torch.Do(func() error {
+		text := []byte(strings.Join(own, "\n"))
+		size := torch.FromSlice([]float64{float64(len(text))})
+		g.AllReduce(size, torch.ReduceMax)
+		padded := make([]byte, int(size.Item())+1)
+		copy(padded, text)
+		var first []string
+		for rank, t := range g.AllGather(torch.FromSlice(padded)) {
+			text, _, _ := strings.Cut(string(torch.ToSlice[byte](t)), "\x00")
+			lines := strings.Split(text, "\n")
+			if rank == 0 {
+				first = lines
+			} else if d := differences(first, lines); len(d) > 0 {
+				if more := len(d) - 5; more > 0 {
+					d = append(d[:5], fmt.Sprintf("%d others", more))
+				}
+				return fmt.Errorf("rank 0 and rank %d of %d were started differently: %s: start all processes with the same arguments, data, encoder and version of liebm",
+					rank, g.World(), strings.Join(d, "; "))
+			}
+		}
+		return nil
+	})
+}
+
+// startOf lists what the processes of a group must have in common, as name=value.
+func startOf(cfg Config, set *data.Set, encoder string, o Options) ([]string, error) {
+	if o.Group.Rank() > 0 { // rank 0 verifies its own when it writes run.json
+		if err := set.Verify(); err != nil {
+			return nil, err
+		}
+	}
+	var all []string
+	for name, version := range newInfo(cfg.Seed, o).Versions {
+		all = append(all, "version of "+name+"="+version)
+	}
+	slices.Sort(all)
+	all = append(all, "images="+set.Shape.String(), "SHA-256 of the images="+set.SHA256(), "device="+torch.Device{Type: o.Device.Type}.String(),
+		fmt.Sprintf("--resume=%t", o.Resume), fmt.Sprintf("--minutes=%g", o.Minutes))
+	if encoder != "" && cfg.NeedsEncoder() {
+		sum, err := fileSHA256(encoder)
+		if err != nil {
+			return nil, fmt.Errorf("read the encoder: %w", err)
+		}
+		all = append(all, "SHA-256 of the encoder="+sum)
+	}
+	cfg.Data.Name, cfg.Data.Path = "", ""
+	settings, err := config.Settings(cfg)
+	return append(all, settings...), err
+}
+
+// differences says in which of the lines name=value the lists a and b differ.
+func differences(a, b []string) (all []string) {
+	values := [2]map[string]string{{}, {}}
+	var names []string
+	for i, list := range [][]string{a, b} {
+		for _, line := range list {
+			name, value, _ := strings.Cut(line, "=")
+			values[i][name] = value
+			names = append(names, name)
+		}
+	}
+	for i, name := range names {
+		x, y := values[0][name], values[1][name]
+		if x != y && !slices.Contains(names[:i], name) {
+			all = append(all, fmt.Sprintf("%s is %s and %s", name, cmp.Or(x, "none"), cmp.Or(y, "none")))
+		}
+	}
+	return all
 }
 
 // anyOf reports whether flag is true in any process.

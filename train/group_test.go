@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/torchtest"
 )
@@ -151,6 +152,46 @@ func TestABatchThatDoesNotDivideIsRefused(t *testing.T) {
 		cfg.Batch = 5
 		err := inGroup(t, o, cfg, t.Context(), Options{})
 		assert.EqualError(t, err, "batch is 5, which 2 processes cannot share evenly: set batch=6, or start as many processes as divide 5")
+	}, env)
+	torchtest.Succeeded(t, ended)
+}
+
+func TestProcessesThatWereStartedDifferentlyAreRefused(t *testing.T) {
+	slow(t)
+	_, env := folder(t)
+	type start struct {
+		cfg     Config
+		set     *data.Set
+		encoder string
+		Options
+	}
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		g, err := torch.JoinGroup(t.Context(), o)
+		require.NoError(t, err)
+		defer g.Close()
+		dir := os.Getenv("LIEBM_TEST_DIR")
+		for _, c := range []struct {
+			says  string
+			other func(s *start) // what rank 1 has otherwise
+		}{
+			{"seed is 1 and 2", func(s *start) { s.cfg.Seed = 2 }},
+			{"energy.widths is [4, 4] and [4, 8]", func(s *start) { s.cfg.Energy.Widths = []int{4, 8} }},
+			{"batch is 4 and 3", func(s *start) { s.cfg.Batch = 3 }},
+			{"SHA-256 of the images is ", func(s *start) { s.set.Pixels()[0] ^= 1 }},
+			{"SHA-256 of the encoder is ", func(s *start) {
+				s.encoder = filepath.Join(dir, "other")
+				require.NoError(t, os.WriteFile(s.encoder, nil, 0o666))
+			}},
+			{"version of liebm is none and v0", func(s *start) { s.Version = map[string]string{"liebm": "v0"} }},
+			{"--minutes is 0 and 1", func(s *start) { s.Minutes = 1 }},
+		} {
+			s := start{tiny(), bars(t), filepath.Join(dir, encoderFile), Options{Out: filepath.Join(dir, "shared"), Group: g}}
+			if o.Rank == 1 {
+				c.other(&s)
+			}
+			assert.ErrorContains(t, Run(t.Context(), s.cfg, s.set, s.encoder, s.Options), "rank 0 and rank 1 of 2 were started differently: "+c.says)
+			assert.NoDirExists(t, s.Out)
+		}
 	}, env)
 	torchtest.Succeeded(t, ended)
 }

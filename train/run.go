@@ -52,7 +52,7 @@ func (o Options) printf(format string, args ...any) {
 // checkpoint that can be read; config and encoder are then those of the folder, and Run ignores its own.
 // If ctx ends, Run saves and returns ctx.Err().
 //
-// In a group every process calls Run with the same arguments and trains on its share of each batch.
+// In a group every process calls Run with the same arguments, or all return an error, and trains on its share of each batch.
 // Rank 0 alone writes the folder. A run can be resumed by any number of processes. If the ctx of one
 // process ends, all stop after the same step. If a process is lost, the others return an error that is
 // torch.ErrPeerLost, and rank 0 saves the last complete step.
@@ -63,12 +63,18 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
 	if err == nil {
-		err = errors.Join(enough(set, cfg.Batch), divides(cfg.Batch, o.Group))
+		err = enough(set, cfg.Batch)
+	}
+	if err := alike(cfg, set, encoder, o, err); err != nil {
+		return err
+	}
+	if err := divides(cfg.Batch, o.Group); err != nil {
+		return err
 	}
 	var run *runDir
 	if o.Group.Rank() > 0 {
 		o.Log, o.Watch, o.Evaluate = nil, nil, nil
-	} else if err == nil {
+	} else {
 		if run, err = createRun(o.Out, o.Resume); err == nil {
 			defer closing(run, &err)
 			o.Log = logger{run.Path(logFile), o.Log}

@@ -36,12 +36,15 @@ type process struct {
 	output bytes.Buffer
 }
 
-// launch starts two processes of liebm with what place says for each rank.
+// launch starts two processes of liebm with the environment that place gives each rank. RANK in args becomes the rank.
 func launch(t *testing.T, place func(rank string) []string, args ...string) [2]*process {
 	t.Helper()
 	var started [2]*process
 	for rank := range started {
-		p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
+		p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0])}
+		for _, arg := range args {
+			p.Args = append(p.Args, strings.ReplaceAll(arg, "RANK", strconv.Itoa(rank)))
+		}
 		p.Stdout, p.Stderr = &p.output, &p.output
 		p.Env = append(os.Environ(), append(place(strconv.Itoa(rank)), "LIEBM_TEST_MAIN=1", "OMP_NUM_THREADS=1")...)
 		require.NoError(t, p.Start())
@@ -102,6 +105,22 @@ func TestTwoProcessesTrainUnderTorchrun(t *testing.T) {
 	require.NoError(t, err, "%s", text)
 	assert.FileExists(t, filepath.Join(out, "checkpoint-00000002.safetensors"))
 	assert.Equal(t, 1, strings.Count(string(text), "training 2/2"), "rank 0 alone reports: %s", text)
+}
+
+func TestProcessesOfDifferentWidthsAreRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes, 10 seconds")
+	}
+	out, port := filepath.Join(t.TempDir(), "run"), torchtest.FreePort(t)
+	for rank, p := range launch(t, func(rank string) []string {
+		return []string{"MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + port, "WORLD_SIZE=2", "RANK=" + rank}
+	}, append(training(t, out, "2"), "--set", "energy.widths=[4,1RANK]")...) {
+		var exit *exec.ExitError
+		require.ErrorAs(t, p.Wait(), &exit)
+		assert.Equal(t, 1, exit.ExitCode())
+		assert.Contains(t, p.output.String(), "energy.widths is [4, 10] and [4, 11]", "rank %d", rank)
+	}
+	assert.NoDirExists(t, out)
 }
 
 func TestAKilledProcessEndsTheRunAndLeavesItToResume(t *testing.T) {

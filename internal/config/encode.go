@@ -72,18 +72,14 @@ func encodeValue(v reflect.Value) (string, error) {
 	return strconv.FormatBool(v.Bool()), nil
 }
 
-// Changes returns the settings of the struct b that differ from those of a, of the same type, as assignments for Set.
-func Changes(a, b any) (assignments []string, err error) {
-	before, err := settingsOf(reflect.Indirect(reflect.ValueOf(a)), "")
+// Settings returns every setting of the struct v as an assignment for Set, in the order of its fields.
+func Settings(v any) (assignments []string, err error) {
+	all, err := settingsOf(reflect.Indirect(reflect.ValueOf(v)), "")
 	if err != nil {
 		return nil, err
 	}
-	after, err := settingsOf(reflect.Indirect(reflect.ValueOf(b)), "")
-	if err != nil {
-		return nil, err
-	}
-	for i, s := range after {
-		if s.group || reflect.DeepEqual(s.value.Interface(), before[i].value.Interface()) {
+	for _, s := range all {
+		if s.group {
 			continue
 		}
 		text := s.value.String()
@@ -93,6 +89,24 @@ func Changes(a, b any) (assignments []string, err error) {
 			}
 		}
 		assignments = append(assignments, s.path+"="+text)
+	}
+	return assignments, nil
+}
+
+// Changes returns the settings of the struct b that differ from those of a, of the same type, as assignments for Set.
+func Changes(a, b any) (assignments []string, err error) {
+	before, err := Settings(a)
+	if err != nil {
+		return nil, err
+	}
+	after, err := Settings(b)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range after {
+		if s != before[i] {
+			assignments = append(assignments, s)
+		}
 	}
 	return assignments, nil
 }
