@@ -138,13 +138,16 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	var shape Shape
 	var pixels []byte
 	var labels []int32
-	var skipped []string
+	var skipped, origins []string
 	err = from.each(func(c chunk) error {
 		d, err := c.decode(context.Background(), s, o.Skip, &shape, pixels)
 		if err == nil && len(d.pixels) > maxHeld {
 			err = fmt.Errorf("%s: %w", path, errTooBig)
 		}
 		pixels, labels, skipped = d.pixels, append(labels, d.labels...), append(skipped, texts(d.skipped)...)
+		for _, name := range d.origins {
+			origins = append(origins, inside(path, name))
+		}
 		return err
 	})
 	if err != nil {
@@ -159,7 +162,7 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	}
 	set := newSet(shape, pixels, labels)
 	set.Name, set.Split, set.Classes, set.Files, set.Skipped = stem(path), from.split, from.classes, []string{path}, skipped
-	set.measured = r.measured
+	set.measured, set.origin = r.measured, func(i int) string { return origins[i] }
 	if s.resized.Load() {
 		set.Fit = "resize"
 	}

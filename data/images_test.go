@@ -243,6 +243,7 @@ func TestUnreadableImagesAreLeftOutOnRequest(t *testing.T) {
 		require.Len(t, set.Skipped, 2)
 		assert.Equal(t, filepath.Join(path, "b.png")+": empty file", set.Skipped[0])
 		assert.Equal(t, byte(2), set.Image(1)[0])
+		assert.Equal(t, []string{"a.png", "c.png", ""}, []string{set.Origin(0), set.Origin(1), set.Origin(2)})
 		assert.Empty(t, set.Fit)
 		assert.Empty(t, mustOpen(t, path, Options{Skip: true, Size: set.H, RGB: true}).Fit, "their own size")
 		assert.Equal(t, "resize", mustOpen(t, path, Options{Skip: true, Size: 4, RGB: true}).Fit)

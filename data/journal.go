@@ -237,16 +237,21 @@ func (w *writer) labels() (out []byte) {
 	return out
 }
 
+// inside is the path of a file in the folder or archive at root.
+func inside(root, name string) string {
+	if rel, err := filepath.Rel(root, name); err == nil && rel != "." {
+		return filepath.ToSlash(rel)
+	}
+	return name
+}
+
 // index is the part Index of the file, see preparedHead. Names are relative to the source.
 func (w *writer) index() []byte {
 	var table, names []byte
 	count, first, last := uint64(0), 0, ""
 	for _, line := range w.lines {
 		for i, name := range line.Origins {
-			if rel, err := filepath.Rel(w.root, name); err == nil && rel != "." {
-				name = filepath.ToSlash(rel)
-			}
-			if name == last && count > 0 {
+			if name = inside(w.root, name); name == last && count > 0 {
 				continue
 			}
 			names, last = append(names, name...), name

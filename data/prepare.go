@@ -41,7 +41,7 @@ type stream struct {
 }
 
 // Prepare decodes the split of a set once, crops and resizes it, and writes it to one file, out, which Open maps. A mapped
-// set takes no memory of the process but 4 bytes a label. Source is as in Open.
+// set takes no memory of the process but 4 bytes a label and the names of its files. Source is as in Open.
 //
 // The file gets its name when it is whole. Until then a partial file and a journal lie beside it. After an interruption or
 // a crash, the same call continues with the next chunk of 256 images. If out is already made from this source with these

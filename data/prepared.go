@@ -11,6 +11,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -108,10 +109,11 @@ func parsePrepared(b []byte) (*part, error) {
 	}
 	sum := hex.EncodeToString(h.Pixels[:])
 	set.sum = func() string { return sum }
-	set.index = b[h.Index:h.Record]
-	if n := len(set.index); n < 8 || binary.LittleEndian.Uint64(set.index) > uint64(n-8)/16 {
+	index := slices.Clone(b[h.Index:h.Record]) // images of the set may outlive the mapping
+	if n := len(index); n < 8 || binary.LittleEndian.Uint64(index) > uint64(n-8)/16 {
 		return nil, errors.New("its index is damaged; prepare it again")
 	}
+	set.origin = func(i int) string { return originOf(index, i) }
 	set.Name, set.Split, set.Classes, set.record = record.Name, record.Split, record.Classes, &record
 	set.Skipped, set.Fit = record.Skipped, record.Fit
 	return &part{kind: prepared, Shape: shape, name: record.Name, split: record.Split, pixels: set.pixels, at: preparedStart, set: set}, nil
@@ -127,14 +129,10 @@ func (p *part) take() *Set {
 // Prepared says how the set's file was prepared. It is nil for other sets.
 func (s *Set) Prepared() *Record { return s.record }
 
-// Origin is the file from which image i of a prepared set was decoded, relative to the source in its record. For other
-// sets it is "".
-func (s *Set) Origin(i int) string {
-	if len(s.index) < 8 || i < 0 || i >= s.N {
-		return ""
-	}
-	count := int(binary.LittleEndian.Uint64(s.index))
-	table, names := s.index[8:8+16*count], s.index[8+16*count:]
+// originOf finds the origin of image i in the index of a prepared file.
+func originOf(index []byte, i int) string {
+	count := int(binary.LittleEndian.Uint64(index))
+	table, names := index[8:8+16*count], index[8+16*count:]
 	at := sort.Search(count, func(k int) bool { return binary.LittleEndian.Uint64(table[16*k:]) > uint64(i) }) - 1
 	if at < 0 {
 		return ""

@@ -46,10 +46,10 @@ type Set struct {
 	Division *Division // of a set that Open divided; else nil
 
 	record *Record // of a prepared set
-	index  []byte  // of a prepared set: see Origin
 	pixels []byte  // n·h·w·c bytes, NHWC
 	unmap  func() error
 	sum    func() string
+	origin func(i int) string // see Origin; nil: none is known
 
 	measured bool // the source has images for measuring too: test or validation images
 }
@@ -77,8 +77,17 @@ func newSet(shape Shape, pixels []byte, labels []int32) *Set {
 func (s *Set) derive(shape Shape, pixels []byte) *Set {
 	out := newSet(shape, pixels, s.Labels)
 	out.Name, out.Split, out.Classes, out.Files, out.record = s.Name, s.Split, s.Classes, s.Files, s.record
-	out.Skipped, out.Fit, out.measured, out.Division = s.Skipped, s.Fit, s.measured, s.Division
+	out.Skipped, out.Fit, out.measured, out.Division, out.origin = s.Skipped, s.Fit, s.measured, s.Division, s.origin
 	return out
+}
+
+// Origin is the file from which image i was decoded: its path in the folder or archive that the set was read from, or that
+// it was prepared from. It is "" if the set was not made of image files, and for a prepared set of arrays the file of these.
+func (s *Set) Origin(i int) string {
+	if s.origin == nil || i < 0 || i >= s.N {
+		return ""
+	}
+	return s.origin(i)
 }
 
 // Len is the number of images.
@@ -174,6 +183,9 @@ func (s *Set) Slice(start, end int) *Set {
 	if s.Labels != nil {
 		out.Labels = s.Labels[start:end:end]
 	}
+	if origin := s.origin; origin != nil {
+		out.origin = func(i int) string { return origin(start + i) }
+	}
 	return out
 }
 
@@ -210,6 +222,10 @@ func (s *Set) Subset(idx []int) *Set {
 		out.Labels = make([]int32, len(idx))
 		s.GatherLabels(out.Labels, idx)
 	}
+	if origin := s.origin; origin != nil {
+		idx = slices.Clone(idx)
+		out.origin = func(i int) string { return origin(idx[i]) }
+	}
 	return out
 }
 
@@ -221,7 +237,7 @@ func (s *Set) SHA256() string { return s.sum() }
 // does nothing.
 func (s *Set) Close() error {
 	unmap := s.unmap
-	s.unmap, s.pixels, s.index, s.N = nil, nil, nil, 0
+	s.unmap, s.pixels, s.N = nil, nil, 0
 	s.sum = func() string { panic("data: SHA256 of a closed set; ask before Close") }
 	if unmap == nil {
 		return nil

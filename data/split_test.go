@@ -37,6 +37,9 @@ func TestASetWithoutSplitsIsDividedByContent(t *testing.T) {
 	assert.Equal(t, []Split{Train, Test}, []Split{known.Split, unseen.Split})
 	assert.Equal(t, &Division{Share: 0.1, Seed: 3, N: unseen.N, SHA256: unseen.SHA256()}, unseen.Division)
 	assert.Equal(t, unseen.Division, known.Division)
+	for i := range unseen.N {
+		assert.Equal(t, solid(t, 8, 8, unseen.Image(i)[0], true), files[unseen.Origin(i)], "a part keeps the names of its files")
+	}
 	for image, n := range imageCounts(unseen) {
 		assert.Equal(t, 2, n, "copies are on one side")
 		assert.NotContains(t, imageCounts(known), image)
@@ -51,7 +54,9 @@ func TestASetWithoutSplitsIsDividedByContent(t *testing.T) {
 	prepared := filepath.Join(t.TempDir(), "all.liebm")
 	mustPrepare(t, dir, prepared, PrepareOptions{})
 	for name, source := range map[string]string{"other names and order": folder(t, renamed), "a prepared file": prepared, "one image more": folder(t, more)} {
-		again := imageCounts(mustOpen(t, source, o))
+		set := mustOpen(t, source, o)
+		assert.Regexp(t, `^\d{3}\.png$`, set.Slice(1, 3).Origin(1))
+		again := imageCounts(set)
 		delete(again, string(bytes.Repeat([]byte{250}, 8*8*3)))
 		assert.Equal(t, imageCounts(unseen), again, name)
 	}

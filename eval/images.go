@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/liebm/liebm/data"
 )
@@ -25,8 +27,9 @@ type Input struct {
 	Name    string   `json:"name"`
 	Kind    string   `json:"kind"`
 	N       int      `json:"n"`
-	Size    []int    `json:"size,omitempty"` // height, width, channels
-	SHA256  string   `json:"sha256"`         // of the pixels, NHWC, in order; of the file for statistics
+	Size    []int    `json:"size,omitempty"`  // height, width, channels
+	SHA256  string   `json:"sha256"`          // of the pixels, NHWC, in order; of the file for statistics
+	Files   []string `json:"files,omitempty"` // of the images, in order, in the records of commands that make an image of each
 	Skipped []string `json:"skipped,omitempty"`
 	Notes   []string `json:"notes,omitempty"`
 
@@ -38,9 +41,15 @@ type Input struct {
 
 // leaveOut adds the files that were left out, out of a total.
 func (in *Input) leaveOut(skipped []string, of int) {
-	if in.Skipped = skipped; len(skipped) > 0 {
-		in.Notes = append(in.Notes, fmt.Sprintf("%d of %d files could not be read and are left out, the first: %s", len(skipped), of, skipped[0]))
+	const most = 10
+	if in.Skipped = skipped; len(skipped) == 0 {
+		return
 	}
+	lines := slices.Clone(skipped[:min(most, len(skipped))])
+	if more := len(skipped) - most; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	in.Notes = append(in.Notes, fmt.Sprintf("%d of %d files could not be read and are left out:\n  %s", len(skipped), of, strings.Join(lines, "\n  ")))
 }
 
 // InputOf describes a whole set under a name.

@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sbinet/npyio/npz"
@@ -83,7 +84,11 @@ func TestUnreadableFilesAreSkippedOnRequest(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, input.N)
 	assert.Len(t, input.Skipped, 1)
-	assert.Contains(t, input.Notes[0], "1 of 2 files could not be read")
+	assert.Contains(t, input.Notes[0], "1 of 2 files could not be read and are left out:\n  "+filepath.Join(dir, "b.png"))
+	input.leaveOut(make([]string, 12), 20)
+	note := input.Notes[len(input.Notes)-1]
+	assert.Equal(t, 12, strings.Count(note, "\n")+1, "ten files, and how many more")
+	assert.Contains(t, note, "and 2 more")
 }
 
 func TestStatisticsSurviveTheirFile(t *testing.T) {

@@ -19,7 +19,7 @@ on, and the grid shows these images at both ends of a row. --n is the number of 
 
 	liebm interpolate --run runs/em --n 8 --frames 12 --refine --out walk
 	liebm interpolate --run runs/erm --images fmnist:test --out between`,
-		Flags: outputFlags(8, qFlag(), imagesFlag(),
+		Flags: outputFlags(8, qFlag(), imagesFlag(), skipFlag(),
 			countFlag("frames", 10, 2, "images of a path, both ends included"),
 			&cli.BoolFlag{Name: "refine", Usage: "follow G by the chain, as samples do"}),
 		Action: withOutput(interpolate),

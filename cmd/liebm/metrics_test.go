@@ -60,12 +60,7 @@ func TestMetricsOfARun(t *testing.T) {
 	assert.Equal(t, 0.5, r.Values["auroc/"+npz], "a set against itself")
 	assert.Equal(t, []int{20, 20, 120}, []int{r.Inputs[0].N, r.Inputs[1].N, r.Inputs[2].N})
 
-	gray := filepath.Join(t.TempDir(), "gray") // pictures are read as the run's channels and size ask
-	require.NoError(t, os.Mkdir(gray, 0o777))
-	for i := range 3 {
-		writePicture(t, filepath.Join(gray, string(rune('a'+i))+".png"), &image.Gray{Pix: make([]byte, 12*12), Stride: 12, Rect: image.Rect(0, 0, 12, 12)})
-	}
-	require.NoError(t, os.WriteFile(filepath.Join(gray, "x.png"), nil, 0o666))
+	gray := grayFolder(t) // pictures are read as the run's channels and size ask
 	_, err = run(t, "metrics", "ood", "--run", dir, "--inliers", npz, gray)
 	require.ErrorContains(t, err, "x.png: empty file; mend or remove it, or leave such files out with --skip-unreadable")
 	r = record(t, "metrics", "ood", "--run", dir, "--inliers", npz, gray, "--resamples", "20", "--skip-unreadable")
@@ -98,6 +93,18 @@ func TestMetricsOfARun(t *testing.T) {
 	for _, want := range []string{"IS: mean", "outlier detection", "t-SNE", "time per sample", "not the published"} {
 		assert.Contains(t, string(page), want)
 	}
+}
+
+// grayFolder has three gray pictures and a file that cannot be read, x.png.
+func grayFolder(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "gray")
+	require.NoError(t, os.Mkdir(dir, 0o777))
+	for i := range 3 {
+		writePicture(t, filepath.Join(dir, string(rune('a'+i))+".png"), &image.Gray{Pix: make([]byte, 12*12), Stride: 12, Rect: image.Rect(0, 0, 12, 12)})
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.png"), nil, 0o666))
+	return dir
 }
 
 func writePicture(t *testing.T, path string, img image.Image) {

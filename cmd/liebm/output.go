@@ -45,8 +45,10 @@ type output struct {
 	folder, q string
 	n         int
 	seed      uint64
-	source    string    // of images; empty: those that the run's data hold out
+	source    string // of images; empty: those that the run's data hold out
+	skip      bool
 	opened    *data.Set // that read returns images of; nil: none
+	part      *data.Set // what read returned
 	setup     study.Setup
 
 	model  *train.Model
@@ -59,7 +61,7 @@ type output struct {
 func withOutput(use func(c *cli.Context, o *output) error) cli.ActionFunc {
 	return onRun(func(c *cli.Context, m *train.Model, s study.Setup) error {
 		o := &output{results: results{run: c.String("run"), json: c.Bool("json")}, folder: c.String("out"), q: c.String("q"), n: c.Int("n"),
-			seed: c.Uint64("seed"), source: c.String("images"), setup: s, model: m}
+			seed: c.Uint64("seed"), source: c.String("images"), skip: c.Bool(skipUnreadable), setup: s, model: m}
 		if o.q != "" {
 			if err := m.LoadInference(o.q, s.Device); err != nil {
 				return err
@@ -95,7 +97,7 @@ func (o *output) read(n int, last bool) (*data.Set, error) {
 		if last {
 			start = max(0, set.N-n)
 		}
-	} else if set, err = cfg.OpenImages(o.source, data.Options{}); err != nil {
+	} else if set, err = cfg.OpenImages(o.source, data.Options{Skip: o.skip}); err != nil {
 		return nil, err
 	}
 	o.opened = set
@@ -103,6 +105,7 @@ func (o *output) read(n int, last bool) (*data.Set, error) {
 	if o.source != "" {
 		part.Name, part.Split = o.source, "" // for the record
 	}
+	o.part = part
 	return part, nil
 }
 
@@ -117,6 +120,9 @@ func (o *output) show(sets ...*data.Set) {
 func (o *output) write(format string, values ...any) error {
 	if o.q != "" {
 		o.record.Settings["q"] = o.q
+	}
+	for i := 0; o.part != nil && i < o.part.N && o.part.Origin(i) != ""; i++ {
+		o.record.Inputs[0].Files = append(o.record.Inputs[0].Files, o.part.Origin(i))
 	}
 	if err := os.MkdirAll(o.folder, 0o777); err != nil {
 		return err
@@ -139,10 +145,14 @@ func (o *output) write(format string, values ...any) error {
 
 // printRecord prints the warnings of a record, and the record as JSON or as format says.
 func printRecord(r *eval.Record, asJSON bool, format string, values ...any) error {
-	for _, w := range r.Warnings {
-		fmt.Fprintln(os.Stderr, "warning:", w)
-	}
+	printWarnings(r)
 	return show(asJSON, r, func(w io.Writer) { fmt.Fprintf(w, format, values...) })
+}
+
+func printWarnings(r *eval.Record) {
+	for _, w := range r.Warnings {
+		fmt.Fprintln(os.Stderr, "warning:", printable(w))
+	}
 }
 
 // show prints v as JSON, or as write does, with columns aligned at tabs.

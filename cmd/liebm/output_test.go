@@ -65,6 +65,13 @@ func reconstructs(t *testing.T, dir string) {
 	require.NoError(t, err)
 	assert.Contains(t, text, "PSNR")
 	checkFolder(t, out, 2, 3, 3)
+
+	gray := grayFolder(t)
+	_, err = run(t, "reconstruct", "--run", dir, "--images", gray, "--out", out)
+	assert.ErrorContains(t, err, "x.png: empty file")
+	r = record(t, "reconstruct", "--run", dir, "--images", gray, "--out", out, "--skip-unreadable")
+	assert.Equal(t, []string{"a.png", "b.png", "c.png"}, r.Inputs[0].Files)
+	assert.Len(t, r.Inputs[0].Skipped, 1)
 }
 
 func restores(t *testing.T, dir string) {
@@ -158,13 +165,26 @@ func scores(t *testing.T, dir string) {
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	require.Len(t, lines, 15)
-	assert.Equal(t, "set,image,score,energy,cosine", lines[0])
-	assert.True(t, strings.HasPrefix(lines[14], "fmnist:train,6,"), lines[14])
+	assert.Equal(t, "set,image,file,score,energy,cosine", lines[0])
+	assert.True(t, strings.HasPrefix(lines[14], "fmnist:train,6,,"), lines[14])
 	var got struct {
 		Scores   []scored
+		Inputs   []eval.Input
+		Warnings []string
 		Settings map[string]string
 	}
-	printed, err := run(t, "score", "--run", dir, "--n", "2", "fmnist:test", "--gamma", "2", "--json")
+	gray := grayFolder(t)
+	printed, err := run(t, "score", "--run", dir, gray, "--skip-unreadable", "--json")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(printed), &got))
+	assert.Equal(t, []string{"a.png", "b.png", "c.png"}, []string{got.Scores[0].File, got.Scores[1].File, got.Scores[2].File})
+	bad := filepath.Join(gray, "x.png") + ": empty file"
+	assert.Equal(t, []string{bad}, got.Inputs[0].Skipped)
+	assert.Equal(t, []string{gray + ": 1 of 4 files could not be read and are left out:\n  " + bad}, got.Warnings)
+	printed, err = run(t, "score", "--run", dir, gray, "--skip-unreadable")
+	require.NoError(t, err)
+	assert.Contains(t, printed, gray+",1,b.png,")
+	printed, err = run(t, "score", "--run", dir, "--n", "2", "fmnist:test", "--gamma", "2", "--json")
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal([]byte(printed), &got))
 	require.Len(t, got.Scores, 2)

@@ -22,8 +22,9 @@ func scoreCommand() *cli.Command {
 		Usage:     "the energy and outlier scores of every image (Eq. 15)",
 		ArgsUsage: "IMAGES...",
 		Description: `IMAGES are known sets (cifar10:test), folders, archives or .npz files. For each image the command prints
-s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of Eq. 15, and each of its terms. Inliers score high. The output is
-CSV, or with --json the scores with a record of images and weights. liebm metrics ood measures how well
+the name of its file, s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of Eq. 15, and each of the terms. Inliers score
+high. The output is CSV, or with --json the scores with a record of images and weights. Files that
+--skip-unreadable leaves out are listed, and named in the record. liebm metrics ood measures how well
 scores tell sets apart.
 
 	liebm score --run runs/em fmnist:test --out scores.csv
@@ -44,6 +45,7 @@ scores tell sets apart.
 type scored struct {
 	Set    string  `json:"set"`
 	Image  int     `json:"image"` // its index in the set, from 0
+	File   string  `json:"file,omitempty"`
 	Score  float64 `json:"score"`
 	Energy float64 `json:"energy"`
 	Cosine float64 `json:"cosine"`
@@ -72,9 +74,10 @@ func score(c *cli.Context, m *train.Model, _ study.Setup) error {
 		r.Of(eval.InputOf(name, set))
 		r.Values[name+"/mean"], r.Values[name+"/std"] = stat.Mean(joint, nil), stat.PopStdDev(joint, nil)
 		for i := range joint {
-			all = append(all, scored{name, i, joint[i], energy[i], cosine[i]})
+			all = append(all, scored{name, i, set.Origin(i), joint[i], energy[i], cosine[i]})
 		}
 	}
+	printWarnings(r)
 	write := func(w io.Writer) error {
 		if c.Bool("json") {
 			return printJSON(w, struct {
@@ -92,10 +95,10 @@ func score(c *cli.Context, m *train.Model, _ study.Setup) error {
 
 func writeScores(w io.Writer, all []scored) error {
 	lines := csv.NewWriter(w)
-	_ = lines.Write([]string{"set", "image", "score", "energy", "cosine"}) // Error returns it
+	_ = lines.Write([]string{"set", "image", "file", "score", "energy", "cosine"}) // Error returns it
 	for _, s := range all {
 		number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-		_ = lines.Write([]string{s.Set, strconv.Itoa(s.Image), number(s.Score), number(s.Energy), number(s.Cosine)})
+		_ = lines.Write([]string{s.Set, strconv.Itoa(s.Image), s.File, number(s.Score), number(s.Energy), number(s.Cosine)})
 	}
 	lines.Flush()
 	return lines.Error()
