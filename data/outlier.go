@@ -34,13 +34,11 @@ func Noise(shape Shape, o OutlierOptions) (*Set, error) {
 // Inverted returns the images 255 − x of s with the same labels. The border of a padded set is inverted too. For
 // inverted images in a black frame, invert first and pad the result.
 func Inverted(s *Set) *Set {
-	pixels := make([]byte, len(s.pixels))
-	for i, v := range s.pixels {
-		pixels[i] = 255 - v
-	}
-	out := s.derive(s.Shape, pixels)
-	out.Name += "-inverted"
-	return out
+	return s.changed("-inverted", func(_ int, out, in []byte) {
+		for i, v := range in {
+			out[i] = 255 - v
+		}
+	})
 }
 
 func outliers(shape Shape, o OutlierOptions, name, purpose string, fill func(image []byte, source *rand.ChaCha8)) (*Set, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/data/datatest"
@@ -121,6 +122,41 @@ func TestARunIsMeasuredOnFashionMNIST(t *testing.T) {
 	for _, file := range []string{"samples.png", "samples_no_mcmc.png", "data.png"} {
 		assert.FileExists(t, filepath.Join(dir, file))
 	}
+}
+
+func TestNearOutliersAreMade(t *testing.T) {
+	m := open(t, tinyRun(t))
+	test, err := m.Config.Open(data.HeldOut)
+	require.NoError(t, err)
+	defer test.Close()
+	some := test.Head(30)
+	for _, name := range append(MadeOutliers, NearOutliers...) {
+		set, err := openOutliers(t.Context(), m, name, some, OutlierOptions{Seed: 1}, nil)
+		require.NoError(t, err, name)
+		assert.Equal(t, some.Shape, set.Shape, name)
+		assert.NotEqual(t, some.Pixels(), set.Pixels(), name)
+		if name == "samples" { // G draws what is padding in the data
+			continue
+		}
+		for i := range some.N {
+			assert.Equal(t, make([]byte, 2*set.W), set.Image(i)[:2*set.W], "%s: the padding of the inliers", name)
+		}
+	}
+}
+
+func TestStandardizedTermsWeighTheSame(t *testing.T) {
+	m := open(t, tinyRun(t))
+	weigh, err := standardize(t.Context(), m, OutlierOptions{Standardize: true})
+	require.NoError(t, err)
+	training, err := m.Config.Open(data.Train)
+	require.NoError(t, err)
+	defer training.Close()
+	_, energies, cosines, err := m.Scores(t.Context(), training.Head(standardized), 0)
+	require.NoError(t, err)
+	sums := weigh(energies, cosines)[0]
+	assert.InDelta(t, 0, stat.Mean(sums, nil), 1e-6)
+	r := stat.Correlation(energies, cosines, nil)
+	assert.InDelta(t, 2+2*r, stat.PopVariance(sums, nil), 1e-6, "two terms of variance 1 and their correlation")
 }
 
 func TestReconstructionAndRestorationAreMeasuredWithoutPadding(t *testing.T) {

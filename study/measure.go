@@ -19,6 +19,7 @@ const (
 	ofReconstruction measurement = "reconstruction"
 	ofRestoration    measurement = "restoration"
 	ofProbes         measurement = "probes"
+	ofNearOutliers   measurement = "near outliers"
 )
 
 // studyKey is the setting of a record that names the measurement of a study that the record belongs to. The
@@ -53,6 +54,7 @@ func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
 	defer m.Close()
 	assess := map[measurement]func(context.Context, *cell, *train.Model) ([]*eval.Record, error){
 		ofSamples: w.assessSamples, ofReconstruction: w.assessReconstruction, ofRestoration: w.assessRestoration, ofProbes: w.assessProbes,
+		ofNearOutliers: w.assessNearOutliers,
 	}
 	for _, what := range lacking {
 		records, err := assess[what](ctx, c, m)
@@ -82,6 +84,15 @@ func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*e
 	outliers, err := AssessOutliers(ctx, m, OutlierOptions{Sets: sc.outliers(c.folder.data), Gamma: gamma(c.folder.data), SkipMissing: true}, w.Setup)
 	return append(samples.Records, outliers), err
 }
+
+// assessNearOutliers measures which images close to the data a model takes for its own.
+func (w *work) assessNearOutliers(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
+	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: nearSets(), Gamma: gamma(c.folder.data), SkipMissing: true, Standardize: true}, w.Setup)
+	return []*eval.Record{r}, err
+}
+
+// nearSets are the columns of the study of near outliers. MNIST is measured where it is installed.
+func nearSets() []string { return append(slices.Clone(NearOutliers), "mnist") }
 
 // gamma is the γ of Eq. 15 (Table 12).
 func gamma(data string) float64 {

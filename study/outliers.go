@@ -15,22 +15,33 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// MadeOutliers are the sets of outliers that need no files: they are made from the inliers' shape.
+// MadeOutliers are the sets of outliers that need no files: they are made from the inliers or their shape.
 var MadeOutliers = []string{"constant", "noise", "inverted"}
+
+// NearOutliers are made too, and resemble the inliers more: the inliers upside down, cut into patches that lie in a random
+// order, and blurred; letters and digits; and samples of G alone.
+var NearOutliers = []string{"flipped", "shuffled", "blurred", "glyphs", "samples"}
+
+// blur is the standard deviation of the filter of blurred outliers, as a share of the image's side: 2 pixels of 28.
+const blur = 1.0 / 14
+
+// standardized is how many training images give the mean and deviation of a score's terms.
+const standardized = 2000
 
 // OutlierOptions of [AssessOutliers].
 type OutlierOptions struct {
-	Sets        []string // outliers: MadeOutliers, or what [train.Config.OpenImages] opens; nil: MadeOutliers
+	Sets        []string // outliers: MadeOutliers, NearOutliers, or what [train.Config.OpenImages] opens; nil: MadeOutliers
 	Inliers     string   // other inliers than the images that the run's data hold out
 	Gamma       float64  // γ of the score s(x) (Eq. 15)
 	Seed        uint64   // of outliers that are made, and of the bootstrap
 	Resamples   int      // of the bootstrap; 0: no intervals
 	Skip        bool     // leave out files that cannot be read
 	SkipMissing bool     // leave out a set that is not on this machine, with a warning
+	Standardize bool     // also score by both terms with equal weight, whatever γ: see [AssessOutliers]
 }
 
 // The scores that AssessOutliers compares, and how the names of their values end.
-var scoreSuffixes = []string{"", "_energy", "_cosine"}
+var scoreSuffixes = []string{"", "_energy", "_cosine", "_z"}
 
 // AssessOutliers measures how well the scores of m tell inliers, which score high, from each set of
 // outliers. The scores are s(x) of Eq. 15 and its two terms. A known set that is named without a split,
@@ -40,6 +51,9 @@ var scoreSuffixes = []string{"", "_energy", "_cosine"}
 // F(f(x)) alone are auroc_energy/SET and so on, those of the cosine alone auroc_cosine/SET. With resamples
 // the ends of the intervals are auroc/SET/low and auroc/SET/high. energy_std is the standard deviation of
 // F(f(x)) on inliers, by which γ is to be judged. The record's histogram is of s(x).
+//
+// With o.Standardize, auroc_z/SET and so on are those of the sum of both terms, each minus its mean and divided by its
+// standard deviation over training images.
 func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Setup) (*eval.Record, error) {
 	if math.IsNaN(o.Gamma) || math.IsInf(o.Gamma, 0) {
 		return nil, fmt.Errorf("gamma is %v: give a number", o.Gamma)
@@ -54,6 +68,10 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	defer test.Close()
 	r := s.detection(o)
 	r.WeightsSHA256, r.Settings["gamma"] = m.SHA256, fmt.Sprint(o.Gamma)
+	weigh, err := standardize(ctx, m, o)
+	if err != nil {
+		return nil, err
+	}
 	histogram := map[string][]float64{}
 	scores := func(name string, input eval.Input, set *data.Set) ([][]float64, error) {
 		s.logf("scoring %d images of %s", set.N, name)
@@ -63,11 +81,11 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		}
 		r.Of(input)
 		histogram[name] = joint
-		return [][]float64{joint, energy, cosine}, nil
+		return append([][]float64{joint, energy, cosine}, weigh(energy, cosine)...), nil
 	}
 	inliers, input := test, inputOf(test)
 	if o.Inliers != "" {
-		if inliers, err = openOutliers(m.Config, o.Inliers, test, o, r); err != nil {
+		if inliers, err = openOutliers(ctx, m, o.Inliers, test, o, r); err != nil {
 			return nil, err
 		}
 		defer inliers.Close()
@@ -79,7 +97,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	}
 	r.Values["energy_std"] = stat.PopStdDev(in[1], nil)
 	for _, name := range o.Sets {
-		set, err := openOutliers(m.Config, name, test, o, r)
+		set, err := openOutliers(ctx, m, name, test, o, r)
 		if o.SkipMissing && errors.Is(err, fs.ErrNotExist) {
 			s.logf("warning: AUROC against %s is left out: %v", name, err)
 			r.Warn(fmt.Sprintf("%s is left out: %v", name, err))
@@ -92,7 +110,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		if err := errors.Join(err, set.Close()); err != nil {
 			return nil, err
 		}
-		for i, suffix := range scoreSuffixes {
+		for i, suffix := range scoreSuffixes[:len(in)] {
 			if err := detect(ctx, r, suffix, name, in[i], out[i], o); err != nil {
 				return nil, err
 			}
@@ -102,6 +120,35 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		return nil, fmt.Errorf("scores with gamma %v: %w", o.Gamma, err)
 	}
 	return r, nil
+}
+
+// standardize returns a function from the terms of scores to their standardized sum, or to nothing if o does not ask for
+// it.
+func standardize(ctx context.Context, m *train.Model, o OutlierOptions) (func(energy, cosine []float64) [][]float64, error) {
+	if !o.Standardize {
+		return func(_, _ []float64) [][]float64 { return nil }, nil
+	}
+	training, err := m.Config.Open(data.Train)
+	if err != nil {
+		return nil, err
+	}
+	defer training.Close()
+	_, energies, cosines, err := m.Scores(ctx, training.Head(standardized), 0)
+	if err != nil {
+		return nil, err
+	}
+	meanE, stdE := stat.PopMeanStdDev(energies, nil)
+	meanC, stdC := stat.PopMeanStdDev(cosines, nil)
+	if stdC == 0 { // without a latent term
+		stdC = 1
+	}
+	return func(energy, cosine []float64) [][]float64 {
+		sum := make([]float64, len(energy))
+		for i := range sum {
+			sum[i] = (energy[i]-meanE)/stdE + (cosine[i]-meanC)/stdC
+		}
+		return [][]float64{sum}
+	}, nil
 }
 
 // A ScoreList is the scores of the images of a set.
@@ -159,15 +206,21 @@ func detect(ctx context.Context, r *eval.Record, suffix, set string, in, out []f
 
 // openOutliers opens or makes a set of outliers in the shape that the run's networks read. What is made has
 // the padding that the inliers have.
-func openOutliers(cfg train.Config, name string, test *data.Set, o OutlierOptions, r *eval.Record) (*data.Set, error) {
-	if slices.Contains(MadeOutliers, name) {
-		return makeOutliers(cfg, name, test, o.Seed)
+func openOutliers(ctx context.Context, m *train.Model, name string, test *data.Set, o OutlierOptions, r *eval.Record) (*data.Set, error) {
+	if name == "samples" {
+		if m.G == nil {
+			return nil, errors.New("samples as outliers need the model's G")
+		}
+		return m.Sample(ctx, test.N, train.SampleOptions{Seed: o.Seed, NoMCMC: true})
+	}
+	if slices.Contains(MadeOutliers, name) || slices.Contains(NearOutliers, name) {
+		return makeOutliers(m.Config, name, test, o.Seed)
 	}
 	split := data.Split("")
 	if _, err := data.Lookup(name); err == nil {
 		split = data.HeldOut
 	}
-	set, err := cfg.OpenImages(name, data.Options{Split: split, Skip: o.Skip})
+	set, err := m.Config.OpenImages(name, data.Options{Split: split, Skip: o.Skip})
 	if err == nil && set.Fit != "" {
 		r.Warn(fmt.Sprintf("%s: fitted to %d×%d pixels (%s); papers differ between padding with black and resizing", name, set.H, set.W, set.Fit))
 	}
@@ -184,8 +237,16 @@ func makeOutliers(cfg train.Config, name string, test *data.Set, seed uint64) (s
 		set, err = data.Constant(raw.Shape, o)
 	case "noise":
 		set, err = data.Noise(raw.Shape, o)
-	default:
+	case "inverted":
 		set = data.Inverted(raw)
+	case "flipped":
+		set = data.Flipped(raw)
+	case "shuffled":
+		set = data.Shuffled(raw, seed)
+	case "blurred":
+		set = data.Blurred(raw, blur*float64(raw.H))
+	default:
+		set, err = data.Glyphs(raw.Shape, seed)
 	}
 	if err != nil || set.H == test.H {
 		return set, err

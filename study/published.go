@@ -203,11 +203,32 @@ var studies = []Study{
 		claims: []claim{{text: "the ELBO is closer by pixels, which Eq. 26 does not ask for", better: reading{"erm", "mse"}, worse: reading{"em-q", "mse"}}},
 		Note:   "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO.", pictures: fig9Picture,
 	},
+	// No table of the paper: its outliers are far from the data, or other photographs.
+	{Name: "near", Title: "AUROC against outliers that are close to the data", data: "cifar10", ours: []quantity{nearAreas},
+		rows: []row{
+			{label: "s(x), EM", variant: "em"}, {label: "F(f(x)) alone", variant: "em", variation: "energy"},
+			{label: "cosine alone", variant: "em", variation: "cosine"}, {label: "both terms, standardized", variant: "em", variation: "z"},
+			{label: "s(x), EM w/o Aug", variant: "em-no-aug"}, {label: "F(f(x)), EBM without latents", variant: "none", variation: "energy"},
+		},
+		claims: nearClaims(),
+		Note: "The images of the test split upside down, cut into 4×4 patches in a random order, and blurred by 2 of 28 pixels; letters and digits of four " +
+			"fonts; samples of G alone; the test digits of MNIST where they are installed.",
+	},
 	// No table of the paper: this shows that chains in bfloat16 cost no quality.
 	{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance},
 		rows:   []row{{label: "EM, float32", variant: "em"}, {label: "EM, bfloat16 chains", variant: "em-bfloat16"}},
 		curves: []string{"em", "em-bfloat16"},
 	},
+}
+
+// nearClaims are that s(x) is no worse than either of its terms, within a hundredth.
+func nearClaims() (all []claim) {
+	for _, set := range nearSets() {
+		all = append(all,
+			claim{text: "s(x) is as good as F(f(x)) alone against " + set, better: reading{"em", "auroc/" + set}, worse: reading{"em", "auroc_energy/" + set}, slack: 0.01},
+			claim{text: "s(x) is as good as the cosine alone against " + set, better: reading{"em", "auroc/" + set}, worse: reading{"em", "auroc_cosine/" + set}, slack: 0.01})
+	}
+	return all
 }
 
 // refinement is the claim that the chain improves on G alone.

@@ -120,6 +120,12 @@ var (
 		}
 		return all
 	}}
+	nearAreas = quantity{ofNearOutliers, func(Scale, string) (all []column) {
+		for _, name := range nearSets() {
+			all = append(all, column{name, "auroc/" + name})
+		}
+		return all
+	}}
 	reconstruction = always(ofReconstruction, column{"MSE", "mse"}, column{"MSE in [0, 1]", "mse_unit"})
 	restoration    = quantity{ofRestoration, func(sc Scale, _ string) (all []column) {
 		for _, task := range sc.tasks() {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,8 +24,9 @@ func oodCommand() *cli.Command {
 		ArgsUsage: "OUTLIERS...",
 		Description: `With --run, the run scores its inliers and each set of outliers. The inliers are --inliers, or the test split
 of the run's data (the valid split if there is no test split). Outliers are a known set (cifar100 is its test
-split), a folder, zip or .npz, or one of constant, noise and inverted, which liebm makes. Pictures are resized
-to the run's size. Arrays of images are resized or padded, as in liebm score. The table has a row for each
+split), a folder, zip or .npz, or made by liebm: constant, noise and inverted; flipped (upside down), shuffled
+(patches in a random order) and blurred inliers; glyphs; samples of the run's G. Pictures are resized to the
+run's size. Arrays of images are resized or padded, as in liebm score. The table has a row for each
 score and a column for each set, as Tables 6, 7 and 9. With --scores, the arguments and --scores are text
 files with one score in each line. Inliers score high. The intervals are 95 % bootstrap intervals.
 
@@ -71,7 +73,11 @@ func outliersOfRun(ctx context.Context, run string, o study.OutlierOptions, setu
 			return nil, fmt.Errorf("%s is a run: draw its samples first, by liebm sample --run %s --out samples.npz", name, name)
 		}
 	}
-	m, err := setup.LoadScorer(run)
+	load := setup.LoadScorer
+	if slices.Contains(o.Sets, "samples") {
+		load = setup.LoadModel // G draws them
+	}
+	m, err := load(run)
 	if err != nil {
 		return nil, err
 	}
