@@ -143,14 +143,18 @@ func (h *Encoder) Compose(a, c torch.Tensor) {
 
 // normalize maps pixels to zero mean and unit variance per channel, in one multiplication.
 func (h *Encoder) normalize(x torch.Tensor) torch.Tensor {
+	scale, shift := h.affine()
+	return x.Mul(scale.ToDevice(x.Device())).Add(shift.ToDevice(x.Device())).Contiguous(torch.ChannelsLast)
+}
+
+// affine is the scale and the shift of normalize: [1,c,1,1].
+func (h *Encoder) affine() (scale, shift torch.Tensor) {
 	c := h.Config.Channels
-	scale, shift := make([]float32, c), make([]float32, c)
+	a, b := make([]float32, c), make([]float32, c)
 	for i := range c {
 		perUnit := 1 / (h.Range.High - h.Range.Low)
-		scale[i] = float32(perUnit / h.Config.Std[i])
-		shift[i] = float32((-h.Range.Low*perUnit - h.Config.Mean[i]) / h.Config.Std[i])
+		a[i] = float32(perUnit / h.Config.Std[i])
+		b[i] = float32((-h.Range.Low*perUnit - h.Config.Mean[i]) / h.Config.Std[i])
 	}
-	device := x.Device()
-	row := func(v []float32) torch.Tensor { return torch.FromSlice(v, 1, c, 1, 1).ToDevice(device) }
-	return x.Mul(row(scale)).Add(row(shift)).Contiguous(torch.ChannelsLast)
+	return torch.FromSlice(a, 1, c, 1, 1), torch.FromSlice(b, 1, c, 1, 1)
 }

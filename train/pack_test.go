@@ -28,7 +28,7 @@ func TestAPackedRunIsSmallAndGivesNearlyTheSame(t *testing.T) {
 		assert.Equal(t, from.Config, packed.Config)
 		assert.Equal(t, from.Step, packed.Step)
 		require.NoError(t, torch.Do(func() error {
-			want, got := outputs(from), outputs(packed)
+			want, got := outputs(t, from), outputs(t, packed)
 			require.Len(t, got, len(want))
 			for i := range want {
 				if want[i].Name == "gradient" {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/config"
@@ -28,11 +27,12 @@ const (
 // checkpointKey is the metadata with the SHA-256 of the checkpoint that weights come from.
 const checkpointKey = "checkpoint_sha256"
 
-// Export writes the networks of the model to a folder, each with its config and its origin, and returns the
-// paths. The averaged E and G become energy.safetensors and generator.safetensors, and in TorchScript energy.pt
-// and generator.pt. q and h become inference.safetensors and encoder.safetensors if the model has them.
-// docs/weights.md has every name of a tensor. versions are those of the program.
-func (m *Model) Export(folder string, versions map[string]string) (paths []string, err error) {
+// Export writes the networks of the model to a folder and returns the paths. The averaged E and G become
+// energy.safetensors and generator.safetensors, q and h inference.safetensors and encoder.safetensors if the model has
+// them, each with its config and its origin. In TorchScript there are energy.pt, generator.pt, encoder.pt and, with
+// this γ, score.pt (Eq. 15). config.json is the config of the run. docs/weights.md has every name of a tensor. versions
+// are those of the program.
+func (m *Model) Export(folder string, gamma float64, versions map[string]string) (paths []string, err error) {
 	if err := m.needG("an export"); err != nil {
 		return nil, err
 	}
@@ -43,41 +43,44 @@ func (m *Model) Export(folder string, versions map[string]string) (paths []strin
 	if err != nil {
 		return nil, err
 	}
+	file := func(name string) string {
+		paths = append(paths, filepath.Join(folder, name))
+		return paths[len(paths)-1]
+	}
+	if err := data.WriteJSON(file("config.json"), json.RawMessage(notes["run"])); err != nil {
+		return nil, err
+	}
 	type part struct {
 		kind           string
 		module, config any
+		script         func() (string, []torch.Entry, string) // nil: none
 	}
-	parts := []part{{kindE, m.E, m.E.Config}, {kindG, m.G, m.G.Config}}
+	parts := []part{{kindE, m.E, m.E.Config, m.E.TorchScript}, {kindG, m.G, m.G.Config, m.G.TorchScript}}
 	if m.Q != nil {
-		parts = append(parts, part{kindQ, m.Q, m.Q.Config})
+		parts = append(parts, part{kindQ, m.Q, m.Q.Config, nil})
 	}
 	if m.H != nil {
-		parts = append(parts, part{kindH, m.H, m.H.Config})
+		parts = append(parts, part{kindH, m.H, m.H.Config, m.H.TorchScript})
 	}
 	for _, p := range parts {
-		path := filepath.Join(folder, p.kind+".safetensors")
-		if err := saveNetwork(path, p.kind, p.module, p.config, notes); err != nil {
+		if err := saveNetwork(file(p.kind+".safetensors"), p.kind, p.module, p.config, notes); err != nil {
 			return nil, err
 		}
-		paths = append(paths, path)
-	}
-	for _, script := range []struct {
-		class string
-		of    func() ([]torch.Entry, string)
-	}{{"Energy", m.E.TorchScript}, {"Generator", m.G.TorchScript}} {
-		path := filepath.Join(folder, strings.ToLower(script.class)+".pt")
-		if err := saveScript(path, script.class, script.of); err != nil {
+		if p.script == nil {
+			continue
+		}
+		if err := saveScript(file(p.kind+".pt"), p.script); err != nil {
 			return nil, err
 		}
-		paths = append(paths, path)
 	}
-	return paths, nil
+	score := models.Scorer{E: m.E, H: m.H, Gamma: gamma, Range: m.Config.Data.Range, Size: m.Config.Data.Size, Inner: m.Config.ImageSize()}
+	return paths, saveScript(file("score.pt"), score.TorchScript)
 }
 
 // saveScript writes a network as TorchScript.
-func saveScript(path, class string, of func() ([]torch.Entry, string)) error {
+func saveScript(path string, of func() (class string, entries []torch.Entry, methods string)) error {
 	return torch.Do(func() error {
-		entries, methods := of()
+		class, entries, methods := of()
 		return data.WriteAtomic(path, func(w io.Writer) error { return models.WriteTorchScript(w, class, entries, methods) })
 	})
 }
