@@ -1,12 +1,17 @@
 package eval
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -18,6 +23,37 @@ const (
 	InceptionSHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 	inceptionBytes  = 95_628_359
 )
+
+// InceptionDownload is the file of these weights.
+func InceptionDownload() data.Download {
+	return data.Download{URL: InceptionURL, Size: inceptionBytes, SHA256: InceptionSHA256}
+}
+
+// InceptionFolders are where the file is looked for, the first one being where it is fetched to: $LIEBM_DATA/inception if
+// the variable is set, and the cache of torch.hub, which pytorch-fid and torch-fidelity use.
+func InceptionFolders() (folders []string) {
+	if root := os.Getenv("LIEBM_DATA"); root != "" {
+		folders = append(folders, filepath.Join(root, "inception"))
+	}
+	home, _ := os.UserHomeDir() // "": then the other variables say where
+	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(home, ".cache"))
+	return append(folders, filepath.Join(cmp.Or(os.Getenv("TORCH_HOME"), filepath.Join(cache, "torch")), "hub", "checkpoints"))
+}
+
+// FindInception returns the file of weights in one of [InceptionFolders]. The error is fs.ErrNotExist, with the remedies,
+// if it is in none.
+func FindInception() (string, error) {
+	name := InceptionDownload().File()
+	for _, folder := range InceptionFolders() {
+		for _, name := range []string{name, strings.Replace(name, "pt_", "weights-", 1)} { // torch-fidelity's name
+			if info, err := os.Stat(filepath.Join(folder, name)); err == nil && info.Mode().IsRegular() {
+				return filepath.Join(folder, name), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("Inception's weights are not in %s: fetch them by liebm data fetch inception, or name the file %s by --weights: %w",
+		strings.Join(InceptionFolders(), " or "), name, fs.ErrNotExist)
+}
 
 // fidFeatures is the start of the name of features of the published weights, and of no others.
 const fidFeatures = "inception-v3 6726825d "

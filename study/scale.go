@@ -59,7 +59,7 @@ func (sc Scale) ready(device torch.Device) error {
 		return fmt.Errorf("the paper's scale trains on a GPU, and the device is %s: liebm doctor says why; the mini scale runs on a CPU", device)
 	}
 	if sc.paper && sc.Weights == "" {
-		return fmt.Errorf("weights is missing: FID and IS need pytorch-fid's pt_inception-2015-12-05-6726825d.pth")
+		return fmt.Errorf("weights is missing: FID and IS need Inception's: fetch them by liebm data fetch inception, or name the file")
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func dataCommand() *cli.Command {
 	split := &cli.StringFlag{Name: "split", Usage: "train, test, valid or extra (default: train)"}
 	return &cli.Command{
 		Name:  "data",
-		Usage: "list, inspect, verify and prepare data sets",
+		Usage: "list, inspect, fetch, verify and prepare data sets",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "list the data sets known by name, and where they are on this machine", Action: listData, Flags: []cli.Flag{jsonFlag()},
 				Description: `Data sets are looked for below $LIEBM_DATA and below ` + data.Root + `. Name any other set by its path.
@@ -37,6 +37,13 @@ file contains its own checksum.
 	liebm data verify cifar10
 	liebm data verify --path ~/downloads cifar10
 	liebm data verify celeba-train-64.liebm`},
+			{Name: "fetch", Usage: "download a known data set, or Inception's weights", ArgsUsage: "NAME|inception",
+				Flags: []cli.Flag{&cli.StringFlag{Name: "path", Usage: "`FOLDER` for the files (default: where liebm looks for them)"}}, Action: fetchData,
+				Description: `The files are checked by their published SHA-256. An interrupted download goes on. liebm looks for
+Inception's weights in $LIEBM_DATA/inception and in the cache of torch.hub, where pytorch-fid puts them.
+
+	liebm data fetch inception
+	LIEBM_DATA=~/data liebm data fetch cifar10`},
 			prepareCommand(path, split),
 			{Name: "grid", Usage: "draw the first hundred images", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path,
 				pictureFlag("out", "PNG `FILE` to write", "png")}, Action: gridData},

@@ -9,6 +9,7 @@ import (
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/train"
 )
 
 func evalCommand() *cli.Command {
@@ -26,7 +27,7 @@ the published Inception weights is a FID.
 			countFlag("n", 10_000, 2, "how many samples to draw"),
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of samples and outliers"},
 			gammaFlag(),
-			&cli.StringFlag{Name: "weights", Usage: "Inception's weights, for FID and IS: `FILE` pt_inception-2015-12-05-6726825d.pth"},
+			weightsFlag(", for FID and IS", onGPU),
 			jsonFlag(), deviceFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -34,8 +35,16 @@ the published Inception weights is a FID.
 			if err != nil {
 				return err
 			}
+			cfg, err := train.ReadConfig(c.String("run"))
+			if err != nil {
+				return err
+			}
+			weights, err := inceptionWeights(c, setup, cfg.Data.Name)
+			if err != nil {
+				return err
+			}
 			records, err := study.AssessRun(c.Context, c.String("run"), study.RunOptions{
-				Samples:  study.SampleOptions{N: c.Int("n"), Seed: c.Uint64("seed"), Inception: c.String("weights")},
+				Samples:  study.SampleOptions{N: c.Int("n"), Seed: c.Uint64("seed"), Inception: weights},
 				Outliers: study.OutlierOptions{Seed: c.Uint64("seed"), Gamma: c.Float64("gamma")},
 			}, setup)
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
@@ -84,6 +85,35 @@ func runFlag() cli.Flag {
 
 func checkpointFlag() cli.Flag {
 	return &cli.StringFlag{Name: "checkpoint", Value: "last", Usage: "best, by the distance measured in training, last, or a step"}
+}
+
+// weightsFlag names Inception's weights. by is how the file is chosen without the flag.
+func weightsFlag(use, by string) cli.Flag {
+	return &cli.StringFlag{Name: "weights", Usage: "Inception's weights" + use + ": `FILE`, or auto for that of liebm data fetch inception or pytorch-fid (default: " + by + ")"}
+}
+
+const onGPU = "auto on a GPU; none on a CPU, where FID takes long"
+
+// inceptionWeights is the file that --weights says, or that was fetched; "" for none. Without the flag a file that was
+// fetched is used on a GPU only, and not for Fashion-MNIST, which has a small network of its own.
+func inceptionWeights(c *cli.Context, s study.Setup, dataset string) (string, error) {
+	word := c.String("weights")
+	found, err := "", error(nil)
+	switch word {
+	case "none":
+		return "", nil
+	case "", auto:
+		found, err = eval.FindInception()
+	default:
+		return word, nil
+	}
+	switch {
+	case word == auto || err == nil && s.Device.Type == torch.CUDA && dataset != "fmnist":
+		return found, err
+	case err == nil && dataset != "fmnist":
+		fmt.Fprintf(os.Stderr, "no FID, which takes long on a CPU: --weights auto measures it with %s\n", found)
+	}
+	return "", nil
 }
 
 func gammaFlag() cli.Flag {

@@ -21,7 +21,8 @@ prepare), or a run of liebm train, from which --n samples are drawn.
 Every result is a record with n, seed, SHA-256 of weights and data, mode and versions. --json prints
 it, --out appends it to a file, and liebm report shows those of a run.
 
-	liebm metrics fid samples.npz cifar10 --weights pt_inception-2015-12-05-6726825d.pth`,
+	liebm data fetch inception
+	liebm metrics fid samples.npz cifar10`,
 		Subcommands: []*cli.Command{fidCommand(), isCommand(), kidCommand(), prCommand(), oodCommand(),
 			psnrCommand(), ssimCommand(), probeCommand(), tsneCommand(), timeCommand()},
 	}
@@ -41,7 +42,7 @@ func metricFlags(more ...cli.Flag) []cli.Flag {
 // inceptionFlags are metricFlags, and those of Inception.
 func inceptionFlags(mode eval.Mode, more ...cli.Flag) []cli.Flag {
 	return metricFlags(append([]cli.Flag{
-		&cli.StringFlag{Name: "weights", Usage: "Inception's weights: `FILE` pt_inception-2015-12-05-6726825d.pth"},
+		weightsFlag("", auto),
 		&cli.StringFlag{Name: "mode", Value: string(mode), Usage: "how images are resized: pytorch (pytorch-fid), tf (TTUR, torch-fidelity, ADM) or clean (clean-fid)"},
 	}, more...)...)
 }
@@ -87,9 +88,9 @@ func fidCommand() *cli.Command {
 		Description: `The default mode is pytorch-fid's. A and B may also be files of statistics (mu, sigma). With --stats-out
 and A alone the command writes such a file. Use more images than the 2,048 features; 50,000 are usual.
 
-	liebm metrics fid samples.npz cifar10 --weights W.pth
-	liebm metrics fid runs/em cifar10 --weights W.pth --n 50000
-	liebm metrics fid cifar10 --weights W.pth --stats-out cifar10-train.npz`,
+	liebm metrics fid samples.npz cifar10
+	liebm metrics fid runs/em cifar10 --n 50000
+	liebm metrics fid cifar10 --stats-out cifar10-train.npz`,
 		Flags: inceptionFlags(eval.PyTorch, &cli.StringFlag{Name: "stats-out", Usage: "write A's statistics to this `FILE`.npz, in the format of pytorch-fid"}),
 		Action: func(c *cli.Context) error {
 			out, n := c.String("stats-out"), 2
@@ -135,7 +136,7 @@ func isCommand() *cli.Command {
 		Description: `Computed from the 1,008 logits without bias, in --splits parts, in the order of the images. The default
 mode is that of torch-fidelity and ADM.
 
-	liebm metrics is samples.npz --weights W.pth`,
+	liebm metrics is samples.npz`,
 		Flags: inceptionFlags(eval.TF, countFlag("splits", 10, 1, "number of parts"), &cli.BoolFlag{Name: "shuffle", Usage: "assign images to splits at random, by --seed"}),
 		Action: func(c *cli.Context) error {
 			return measureImages(c, "IS", 1, func(m *imageMetric, r *eval.Record) (string, error) {
@@ -161,7 +162,7 @@ func kidCommand() *cli.Command {
 		ArgsUsage: "A B",
 		Description: `MMD² with the kernel (x·y/2048 + 1)³ over subsets drawn without replacement.
 
-	liebm metrics kid samples.npz cifar10 --weights W.pth`,
+	liebm metrics kid samples.npz cifar10`,
 		Flags: inceptionFlags(eval.TF, countFlag("subsets", 100, 1, "number of subsets"), countFlag("subset-size", 1000, 2, "images of a subset")),
 		Action: func(c *cli.Context) error {
 			return measureImages(c, "KID", 2, func(m *imageMetric, r *eval.Record) (string, error) {
@@ -190,7 +191,7 @@ func prCommand() *cli.Command {
 		Description: `Precision is the share of generated images within a k-nearest-neighbour ball of a real one. Recall is the
 share of real images within such a ball of a generated one.
 
-	liebm metrics pr samples.npz cifar10 --weights W.pth`,
+	liebm metrics pr samples.npz cifar10`,
 		Flags: inceptionFlags(eval.TF, countFlag("k", 3, 1, "the k-th neighbour is on the ball")),
 		Action: func(c *cli.Context) error {
 			return measureImages(c, "precision and recall", 2, func(m *imageMetric, r *eval.Record) (string, error) {

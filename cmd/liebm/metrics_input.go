@@ -113,8 +113,10 @@ func (m *imageMetric) openInception() error {
 	if err != nil {
 		return err
 	}
-	if m.weights == "" {
-		return fmt.Errorf("--weights is missing: fetch %s (SHA-256 %s) and name it", eval.InceptionURL, eval.InceptionSHA256)
+	if m.weights == "" || m.weights == auto {
+		if m.weights, err = eval.FindInception(); err != nil {
+			return err
+		}
 	}
 	if m.net, err = eval.OpenInception(m.weights, mode, m.setup.Device); err == nil {
 		m.closers = append(m.closers, m.net.Close)

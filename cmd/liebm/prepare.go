@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
 )
 
 func prepareCommand(path, split cli.Flag) *cli.Command {
@@ -125,16 +126,46 @@ func download(ctx context.Context, k data.Known, path string) (string, error) {
 	if len(k.Downloads) == 0 {
 		return "", fmt.Errorf("%s has no file to download: see %s", k.Title, k.URL)
 	}
-	for _, d := range k.Downloads {
+	err := fetchFiles(ctx, k.Downloads, dir)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w%s", err, commands(k, path))
+	}
+	return dir, err
+}
+
+// fetchFiles fetches the files that dir lacks, and checks all of them.
+func fetchFiles(ctx context.Context, files []data.Download, dir string) error {
+	for _, d := range files {
 		bar := newProgress(d.File())
 		err := d.Fetch(ctx, http.DefaultClient, dir, func(done, total int64) { bar.count(int(done), int(cmp.Or(total, done+1))) })
 		if err != nil && ctx.Err() != nil {
-			return "", fmt.Errorf("stopped; the same command goes on: %w", ctx.Err())
+			return fmt.Errorf("stopped; the same command goes on: %w", ctx.Err())
 		}
 		if err != nil {
-			return "", fmt.Errorf("%w%s", err, commands(k, path))
+			return err
 		}
 		fmt.Fprintf(os.Stderr, "%s: matches the published checksum\n", filepath.Join(dir, d.File()))
 	}
-	return dir, nil
+	return nil
+}
+
+const inception = "inception"
+
+func fetchData(c *cli.Context) error {
+	name, err := argument(c)
+	if err != nil {
+		return err
+	}
+	if name == inception {
+		d, dir := eval.InceptionDownload(), cmp.Or(c.String("path"), eval.InceptionFolders()[0])
+		if err := fetchFiles(c.Context, []data.Download{d}, dir); err != nil {
+			return fmt.Errorf("%w\nto fetch it by hand:\n  %s", err, strings.ReplaceAll(d.Command(dir), "\n", "\n  "))
+		}
+		return nil
+	}
+	known, err := data.Lookup(name)
+	if err == nil {
+		_, err = download(c.Context, known, c.String("path"))
+	}
+	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/study"
 )
 
@@ -31,7 +32,7 @@ command goes on. Processes with the same --out share the work.
 	liebm reproduce fig6 --scale mini --dry-run              # print the plan: models, steps, minutes
 	liebm reproduce --pages docs/results                     # write the pages again, without training
 	liebm reproduce table1 --scale paper --dry-run           # steps, GPU-hours, disk
-	liebm reproduce table1 --scale paper --weights W.pth     # train on a GPU; W.pth is pytorch-fid's file
+	liebm reproduce table1 --scale paper                     # train on a GPU, after liebm data fetch inception
 
 --scale mini is Fashion-MNIST with small networks. Its figures show which trends appear; do not compare
 them with published ones. --scale paper is the published setting (Table 12).`,
@@ -43,7 +44,7 @@ them with published ones. --scale paper is the published setting (Table 12).`,
 			countFlag("steps", 0, 1, "training steps of each model (default: 2000 for mini, Table 12's for paper)"),
 			numberFlag("minutes", 0, 1e-6, "stop after this time, as Ctrl-C does (default: run to the end)"),
 			&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
-			&cli.StringFlag{Name: "weights", Usage: "pytorch-fid's Inception `FILE`, for FID and IS at --scale paper"},
+			weightsFlag(", for FID and IS at --scale paper", auto),
 			&cli.StringFlag{Name: "pages", Usage: "train nothing: write the pages of the results in `FOLDER` again, from their JSON"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and stop"},
 			jsonFlag(), deviceFlag(),
@@ -120,7 +121,11 @@ func studyPlan(c *cli.Context) (*study.Plan, error) {
 	}
 	scale := study.Mini()
 	if c.String("scale") == "paper" {
-		scale = study.Paper(c.String("weights"))
+		weights := c.String("weights")
+		if weights == "" || weights == auto {
+			weights, _ = eval.FindInception() // a plan needs none, and training says what is missing
+		}
+		scale = study.Paper(weights)
 	} else if c.IsSet("weights") {
 		return nil, errors.New("--weights is for --scale paper: mini measures on features of Fashion-MNIST, and has no FID")
 	}

@@ -81,7 +81,7 @@ Several processes share every batch where torchrun, Slurm or Kubernetes starts t
 		Flags: append(flags,
 			&cli.StringFlag{Name: "encoder", Usage: "`FOLDER` of liebm pretrain, or its encoder.safetensors"},
 			numberFlag("minutes", 0, 1e-6, "training time, instead of --steps (default: --steps decides)"),
-			&cli.StringFlag{Name: "weights", Usage: "Inception's weights, for a FID in training: `FILE` pt_inception-2015-12-05-6726825d.pth"},
+			weightsFlag(", for a FID in training", onGPU),
 		),
 		Action: runTrain,
 	}
@@ -121,12 +121,16 @@ func runTrain(c *cli.Context) error {
 	if g != nil && setup.Device.Type == torch.CUDA && !strings.Contains(c.String("device"), ":") {
 		setup.Device.Index = g.LocalRank()
 	}
+	weights, err := inceptionWeights(c, setup, cfg.Data.Name)
+	if err != nil {
+		return err
+	}
 	out := c.String("out")
 	o := trainingOptions(c, "training", setup)
 	if o.Group = g; !automatic || !resumed { // a run that goes on by itself has its number of steps
 		o.Minutes = c.Float64("minutes")
 	}
-	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{Inception: c.String("weights")}, setup)
+	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{Inception: weights}, setup)
 	if g.Rank() > 0 {
 		return err // rank 0 says how to go on
 	}
