@@ -1,12 +1,10 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,84 +15,6 @@ import (
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 )
-
-// BenchmarkStep times whole iterations of Algorithm 1 beside plain eager PyTorch doing the same
-// work on the same libtorch and threads (testdata/_eager_step.py), where Debian's python3-torch is
-// installed. Read the ratio x-eager, not the absolute times: both sides run in turn.
-//
-//	make bench BENCH=Step PKG=./train
-func BenchmarkStep(b *testing.B) {
-	cifar, fashion := CIFAR10(), FashionMNIST()
-	cifar.Batch = 16
-	for _, c := range []struct {
-		cfg   Config
-		iters int
-	}{{fashion, 10}, {cifar, 3}} {
-		for _, precision := range []string{"float32", "bfloat16"} {
-			b.Run(fmt.Sprintf("%s/%s", c.cfg.Preset, precision), func(b *testing.B) {
-				cfg := c.cfg
-				cfg.Precision = precision
-				for range b.N {
-					eager, eagerMB := eagerStep(b, cfg, c.iters)
-					ours, err := MeasureStep(b.Context(), cfg, EncoderFor(cfg), torch.Device{}, c.iters)
-					require.NoError(b, err)
-					b.ReportMetric(ours, "s/step")
-					b.ReportMetric(memory(b, "VmHWM"), "peak-MB")
-					if eager > 0 {
-						b.ReportMetric(eager, "eager-s/step")
-						b.ReportMetric(eager/ours, "x-eager")
-						b.ReportMetric(eagerMB, "eager-peak-MB")
-					}
-				}
-			})
-		}
-	}
-}
-
-// eagerStep runs the Python yardstick for a config; 0 where it cannot run.
-func eagerStep(b *testing.B, cfg Config, iters int) (seconds, peakMB float64) {
-	h := EncoderFor(cfg)
-	args := []string{"testdata/_eager_step.py", "--energy", ints(cfg.Energy.Widths), "--downs", bools(cfg.Energy.Downs),
-		"--generator", ints(cfg.Generator.Widths), "--channels", strconv.Itoa(cfg.Energy.Channels),
-		"--batch", strconv.Itoa(cfg.Batch), "--steps", strconv.Itoa(cfg.Chain.Steps), "--iters", strconv.Itoa(iters),
-		"--threads", strconv.Itoa(torch.Threads()), "--encoder", ints(h.Widths), "--blocks", strconv.Itoa(h.Blocks[0]), "--head", strconv.Itoa(h.HeadDim)}
-	if !cfg.Energy.SpectralNorm {
-		args = append(args, "--no-sn")
-	}
-	if cfg.Energy.Bias {
-		args = append(args, "--bias")
-	}
-	command := exec.Command("/usr/bin/python3", args...)
-	command.Env = append(os.Environ(), "OPENBLAS_NUM_THREADS=1")
-	text, err := command.Output()
-	if err != nil {
-		b.Logf("no eager PyTorch to compare with (apt install python3-torch): %v", err)
-		return 0, 0
-	}
-	var result struct{ Seconds, Peak_MB float64 }
-	require.NoError(b, json.Unmarshal(text, &result))
-	return result.Seconds, result.Peak_MB
-}
-
-func ints(v []int) (s string) {
-	for i, n := range v {
-		if i > 0 {
-			s += ","
-		}
-		s += strconv.Itoa(n)
-	}
-	return s
-}
-
-func bools(v []bool) (s string) {
-	for i, on := range v {
-		if i > 0 {
-			s += ","
-		}
-		s += map[bool]string{true: "1", false: "0"}[on]
-	}
-	return s
-}
 
 // memory is a line of this process's status in MB: VmRSS, resident now; VmHWM, at its highest.
 func memory(b *testing.B, name string) float64 {
