@@ -51,27 +51,36 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 	if d.Login {
 		return fmt.Errorf("its server needs a browser; save it as %s", to)
 	}
+	whole := file{sha256: d.SHA256, packed: true}
 	if _, err := os.Stat(to); err == nil {
-		return file{sha256: d.SHA256, packed: true}.verifyIf(to)
+		return whole.verifyIf(to)
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 		return err
+	}
+	lock, err := LockFile(to+".part", false)
+	if errors.Is(err, ErrInUse) {
+		return fmt.Errorf("%s: another process is fetching it; wait for that one", to)
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if _, err := os.Stat(to); err == nil { // another process has just fetched it
+		return errors.Join(os.Remove(to+".part"), whole.verifyIf(to))
 	}
 	part, err := os.OpenFile(to+".part", os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return err
 	}
 	defer part.Close()
-	if err := lock(part); err != nil {
-		return fmt.Errorf("%s: another process is fetching it; wait for that one", to)
-	}
 	if err := d.receive(ctx, client, part, watch); err != nil {
 		return err
 	}
 	if err := part.Sync(); err != nil {
 		return err
 	}
-	if err := (file{sha256: d.SHA256, packed: true}).verifyIf(part.Name()); err != nil {
+	if err := whole.verifyIf(part.Name()); err != nil {
 		return errors.Join(fmt.Errorf("%w; it was removed, run again", err), os.Remove(part.Name()))
 	}
 	return os.Rename(part.Name(), to)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -21,7 +22,8 @@ import (
 // kept.
 type writer struct {
 	out     string
-	root    string // folder that the names in the index are relative to
+	root    string    // folder that the names in the index are relative to
+	lock    io.Closer // of the journal, which is there as long as the writer
 	record  Record
 	shape   Shape
 	pixels  hash.Hash // of all pixels so far
@@ -55,12 +57,15 @@ func openWriter(out string, record Record) (*writer, error) {
 		return nil, err
 	}
 	var err error
-	if w.partial, err = os.OpenFile(w.partialName(), os.O_RDWR|os.O_CREATE, 0o666); err != nil {
+	if w.lock, err = LockFile(w.journalName(), false); errors.Is(err, ErrInUse) {
+		err = fmt.Errorf("%s: another process is preparing it; wait for that one", out)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := lock(w.partial); err != nil {
+	if w.partial, err = os.OpenFile(w.partialName(), os.O_RDWR|os.O_CREATE, 0o666); err != nil {
 		w.close()
-		return nil, fmt.Errorf("%s: another process is preparing it; wait for that one", out)
+		return nil, err
 	}
 	if w.journal, err = os.OpenFile(w.journalName(), os.O_RDWR|os.O_CREATE, 0o666); err == nil {
 		err = w.recover()
@@ -79,6 +84,7 @@ func (w *writer) close() {
 	if w.journal != nil {
 		w.journal.Close()
 	}
+	w.lock.Close()
 }
 
 // discard removes the files of the writer.

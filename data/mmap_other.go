@@ -7,9 +7,6 @@ import (
 	"os"
 )
 
-// lock does nothing: Go's syscall package has no Flock here.
-func lock(*os.File) error { return nil }
-
 // mapping reads the first size bytes of f: here Go's syscall package has no Mmap.
 func mapping(f *os.File, size int) (data []byte, unmap func() error, err error) {
 	data = make([]byte, size)

@@ -7,9 +7,6 @@ import (
 	"syscall"
 )
 
-// lock fails if another process, or another caller here, holds f.
-func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
-
 // mapping maps the first size bytes of f into memory. Replace a mapped file by renaming another over it: a read beyond the
 // end of a file that was truncated is a fault.
 func mapping(f *os.File, size int) (data []byte, unmap func() error, err error) {

@@ -85,6 +85,10 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 		}
 		w.close()
 	}()
+	if report, ok := already(out, record); ok { // another process has just made it
+		w.discard()
+		return report, nil
+	}
 	w.root = path
 	r := &reader{raw: true, known: known}
 	defer r.release()

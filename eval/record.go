@@ -121,11 +121,19 @@ func (v *Values) UnmarshalJSON(text []byte) error {
 // Append adds the record to a file, as [AppendRecords] does.
 func (r *Record) Append(path string) error { return AppendRecords(path, r) }
 
-// AppendRecords adds records to a file of one JSON record a line: all of them or, on an error, none.
-func AppendRecords(path string, records ...*Record) error {
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// AppendRecords adds records to a file of one JSON record a line: all of them or, on an error, none. Several processes may
+// add to one file.
+func AppendRecords(path string, records ...*Record) (err error) {
+	var old []byte
+	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() { // not a device or a pipe
+		lock, err := data.LockFile(path, true)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		if old, err = os.ReadFile(path); err != nil {
+			return err
+		}
 	}
 	whole := old[:bytes.LastIndexByte(old, '\n')+1] // a line that was cut off is no record
 	for _, r := range records {

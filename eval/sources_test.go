@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -301,4 +302,25 @@ func FuzzSamples(f *testing.F) {
 			require.Equal(t, []int{n, n}, []int{source.Images.N, input.N})
 		}
 	})
+}
+
+func TestRecordsOfSeveralWritersAreAllKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	const writers, each = 8, 10
+	ended := make(chan error, writers)
+	for range writers {
+		go func() {
+			var err error
+			for range each {
+				err = errors.Join(err, NewRecord("PSNR", nil).Append(path))
+			}
+			ended <- err
+		}()
+	}
+	for range writers {
+		require.NoError(t, <-ended)
+	}
+	records, err := ReadRecords(path)
+	require.NoError(t, err)
+	assert.Len(t, records, writers*each)
 }

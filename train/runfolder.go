@@ -15,8 +15,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/gofrs/flock"
-
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/config"
 )
@@ -43,7 +41,7 @@ type runDir struct {
 	Milestones int // it keeps each of so many steps besides; 0: none
 
 	path    string
-	lock    *flock.Flock // nil when opened for reading
+	lock    io.Closer    // nil when opened for reading
 	damaged map[int]bool // steps whose checkpoints LastCheckpoint could not read
 }
 
@@ -342,20 +340,17 @@ func clean(path string, resume bool) error {
 	return nil
 }
 
-// lockFolder locks the folder at path for this process. The kernel drops the lock when the process ends, in any
-// way. The file stays: if it were deleted, two processes could lock two files of one name.
-func lockFolder(path string) (*flock.Flock, error) {
+// lockFolder locks the folder at path for this process. The file stays, with the name of its last holder.
+func lockFolder(path string) (io.Closer, error) {
 	name := filepath.Join(path, lockFile)
-	lock := flock.New(name, flock.SetPermissions(0o666))
-	free, err := lock.TryLock()
-	switch {
-	case err == nil && !free:
+	lock, err := data.LockFile(name, false)
+	if errors.Is(err, data.ErrInUse) {
 		holder, _ := os.ReadFile(name)
 		return nil, fmt.Errorf("%s is %w (%s): stop that process, or choose another folder", path, ErrLocked, strings.TrimSpace(string(holder)))
-	case err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.ENOLCK):
-		return nil, data.WriteError(name, err)
 	}
-	// There is no error, or the file system of a cluster has no locks: then the run goes on without one.
+	if err != nil {
+		return nil, err
+	}
 	host, _ := os.Hostname()
 	if err := os.WriteFile(name, fmt.Appendf(nil, "process %d on %s\n", os.Getpid(), host), 0o666); err != nil {
 		lock.Close()
