@@ -65,7 +65,16 @@ func writeCheckpoint(w io.Writer, format string, step int, parts []part, notes m
 // readCheckpoint restores parts from a checkpoint of that format and returns the step. check may refuse
 // the metadata.
 func readCheckpoint(path, format string, parts []part, check func(meta map[string]string) error) (step int, err error) {
-	tensors, meta, err := readSealed(path)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	return parseCheckpoint(path, file, format, parts, check)
+}
+
+// parseCheckpoint is readCheckpoint of a file in memory.
+func parseCheckpoint(path string, file []byte, format string, parts []part, check func(meta map[string]string) error) (step int, err error) {
+	tensors, meta, err := parseSealed(path, file)
 	if err != nil {
 		return 0, err
 	}

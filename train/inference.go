@@ -139,21 +139,23 @@ func (m *Model) LoadInference(dir string, device torch.Device) error {
 	if err != nil {
 		return err
 	}
-	last, _, err := run.LastCheckpoint(run.verify)
-	if err != nil {
-		return fmt.Errorf("%s: %w", dir, err)
-	}
 	t, err := newInferenceTrainer(m, cfg, device)
 	if err != nil {
 		return err
 	}
 	defer t.opt.Close()
-	if err := t.load(last.Path); err != nil {
-		nn.Close(t.q)
+	var sum string
+	_, err = run.read(lastCheckpoint, func(from savedCheckpoint) (err error) {
+		if sum, err = fileSHA256(from.Path); err == nil {
+			err = t.load(from.Path)
+		}
 		return err
+	})
+	if err != nil {
+		nn.Close(t.q)
+		return fmt.Errorf("%s: %w", dir, err)
 	}
 	nn.Close(m.Q)
-	m.Q = t.q
-	m.QSHA256, err = fileSHA256(last.Path)
-	return err
+	m.Q, m.QSHA256 = t.q, sum
+	return nil
 }

@@ -2,6 +2,7 @@ package train
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -51,20 +52,22 @@ func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *
 	if err != nil {
 		return nil, err
 	}
-	last, skipped, err := run.Checkpoint(which)
+	skipped, err := run.read(which, func(from savedCheckpoint) error {
+		m = &Model{Config: cfg}
+		err := m.load(run, from, device, generates)
+		if err != nil {
+			m.Close()
+		}
+		return err
+	})
 	if errors.Is(err, ErrNoCheckpoint) {
 		return nil, fmt.Errorf("%s has no checkpoint yet: wait until training reaches the first one", dir)
 	}
 	if err != nil {
 		return nil, err
 	}
-	m = &Model{Config: cfg, Step: last.Step}
 	for _, s := range skipped {
 		m.Warnings = append(m.Warnings, s.Error())
-	}
-	if err := m.load(run, last, device, generates); err != nil {
-		m.Close()
-		return nil, err
 	}
 	return m, nil
 }
@@ -72,9 +75,11 @@ func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *
 // load reads the networks: E and h, and if the model generates G and q.
 func (m *Model) load(run *runDir, from savedCheckpoint, device torch.Device, generates bool) (err error) {
 	cfg := m.Config
-	if m.SHA256, err = fileSHA256(from.Path); err != nil {
+	file, err := os.ReadFile(from.Path) // once: training may replace the best checkpoint meanwhile
+	if err != nil {
 		return err
 	}
+	m.SHA256 = fmt.Sprintf("%x", sha256.Sum256(file))
 	var errs [4]error
 	m.dtype, errs[0] = cfg.dtype()
 	m.E, errs[1] = models.NewEnergy(cfg.Energy, 0)
@@ -100,7 +105,7 @@ func (m *Model) load(run *runDir, from savedCheckpoint, device torch.Device, gen
 			parts, fresh = append(parts, part{name: "generator_ema", net: m.G}), from.Step > 0
 		}
 	}
-	if _, err := readCheckpoint(from.Path, trainerFormat, parts, anyMeta); err != nil {
+	if m.Step, err = parseCheckpoint(from.Path, file, trainerFormat, parts, anyMeta); err != nil {
 		return err
 	}
 	err = torch.Do(func() error {

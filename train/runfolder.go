@@ -224,6 +224,24 @@ func (r *runDir) Checkpoint(which string) (c savedCheckpoint, skipped []error, e
 	return c, nil, fmt.Errorf("%s has no checkpoint %s: use %s; training keeps the best where it measures a distance", r.path, which, strings.Join(have, ", "))
 }
 
+// read calls use with the checkpoint which, as of Checkpoint. If training deletes it meanwhile, there is a newer one, and
+// read tries again.
+func (r *runDir) read(which string, use func(c savedCheckpoint) error) (skipped []error, err error) {
+	for range maxReads {
+		var c savedCheckpoint
+		if c, skipped, err = r.Checkpoint(which); err == nil {
+			err = use(c)
+		}
+		if _, here := os.Stat(c.Path); here == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrNoCheckpoint) {
+			break
+		}
+	}
+	return skipped, err
+}
+
+// maxReads is how often read tries. Training would have to save so many checkpoints while one is read.
+const maxReads = 5
+
 var checkpointName = regexp.MustCompile(`^checkpoint-(\d{8,})\.safetensors$`)
 
 // Checkpoints lists the checkpoints by step, without temporary files of an interrupted save.

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/torch"
 )
 
 func newRun(t *testing.T) *runDir {
@@ -231,6 +234,36 @@ func TestLastCheckpoint(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAReaderTakesANewerCheckpointWhenTrainingDeletesItsOwn(t *testing.T) {
+	r := newRun(t)
+	trainer, err := loadTrainer(tiny(), encoder(t), torch.Device{})
+	require.NoError(t, err)
+	defer trainer.Close()
+	save := func(step int) {
+		trainer.step = step
+		require.NoError(t, r.SaveCheckpoint(step, trainer.Save))
+	}
+	r.Keep = 1
+	save(1)
+	var tried []int
+	skipped, err := r.read(lastCheckpoint, func(c savedCheckpoint) error {
+		if tried = append(tried, c.Step); len(tried) < 3 {
+			save(c.Step + 1) // deletes c
+		}
+		_, err := os.ReadFile(c.Path)
+		return err
+	})
+	require.NoError(t, err)
+	assert.Empty(t, skipped)
+	assert.Equal(t, []int{1, 2, 3}, tried)
+
+	_, err = r.read(lastCheckpoint, func(c savedCheckpoint) error {
+		_, err := os.ReadFile(r.Path("missing"))
+		return err
+	})
+	assert.ErrorIs(t, err, fs.ErrNotExist, "of another file, which no newer checkpoint mends")
 }
 
 // After a fall-back the damaged file has the highest step, and must not push out the good ones.

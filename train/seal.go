@@ -65,6 +65,11 @@ func readSealed(path string) (map[string]torch.Tensor, map[string]string, error)
 	if err != nil {
 		return nil, nil, err
 	}
+	return parseSealed(path, file)
+}
+
+// parseSealed is readSealed of a file in memory.
+func parseSealed(path string, file []byte) (map[string]torch.Tensor, map[string]string, error) {
 	head := 0
 	if len(file) > 8 {
 		head = int(min(uint64(len(file)-8), binary.LittleEndian.Uint64(file))) + 8
