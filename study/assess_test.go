@@ -266,3 +266,14 @@ func TestAnotherSplitThanThatOfTrainingIsWarnedOf(t *testing.T) {
 	test.Division = nil
 	assert.Contains(t, splitChanged(train.RunInfo{HeldOut: &same}, test), "the data changed since training")
 }
+
+func TestSetsHaveShortNamesOfTheirOwn(t *testing.T) {
+	dir := t.TempDir()
+	for _, folder := range []string{"a/photos.v2", "b/photos.v2", "inliers"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, folder), 0o777))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "svhn.npz"), nil, 0o666))
+	t.Chdir(dir)
+	assert.Equal(t, []string{"photos.v2", "photos.v2-2", "inliers-2", "svhn", "noise", "cifar10:test"},
+		SetNames([]string{"a/photos.v2/", filepath.Join(dir, "b/photos.v2"), "inliers", "svhn.npz", "noise", "cifar10:test"}))
+}

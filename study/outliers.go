@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -50,7 +53,7 @@ var scoreSuffixes = []string{"", "_energy", "_cosine", "_z"}
 // The values are auroc/SET, aupr_in/SET, aupr_out/SET, fpr95_in/SET and fpr95_out/SET for s(x). Those of
 // F(f(x)) alone are auroc_energy/SET and so on, those of the cosine alone auroc_cosine/SET. With resamples
 // the ends of the intervals are auroc/SET/low and auroc/SET/high. energy_std is the standard deviation of
-// F(f(x)) on inliers, by which γ is to be judged. The record's histogram is of s(x).
+// F(f(x)) on inliers, by which γ is to be judged. The record's histogram is of s(x). SET is a name of [SetNames].
 //
 // With o.Standardize, auroc_z/SET and so on are those of the sum of both terms, each minus its mean and divided by its
 // standard deviation over training images.
@@ -96,8 +99,10 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		return nil, err
 	}
 	r.Values["energy_std"] = stat.PopStdDev(in[1], nil)
-	for _, name := range o.Sets {
-		set, err := openOutliers(ctx, m, name, test, o, r)
+	names := SetNames(o.Sets)
+	for i, source := range o.Sets {
+		name := names[i]
+		set, err := openOutliers(ctx, m, source, test, o, r)
 		if o.SkipMissing && errors.Is(err, fs.ErrNotExist) {
 			s.logf("warning: AUROC against %s is left out: %v", name, err)
 			r.Warn(fmt.Sprintf("%s is left out: %v", name, err))
@@ -106,7 +111,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		if err != nil {
 			return nil, err
 		}
-		out, err := scores(name, eval.InputOf(name, set), set)
+		out, err := scores(name, eval.InputOf(source, set), set)
 		if err := errors.Join(err, set.Close()); err != nil {
 			return nil, err
 		}
@@ -149,6 +154,28 @@ func standardize(ctx context.Context, m *train.Model, o OutlierOptions) (func(en
 		}
 		return [][]float64{sum}
 	}, nil
+}
+
+// SetNames are short names of sets, each its own: the last part of a path, of a file without its ending. A set whose name
+// is taken gets a number too.
+func SetNames(sources []string) (names []string) {
+	for _, source := range sources {
+		name := source
+		if info, err := os.Stat(source); err == nil {
+			if full, err := filepath.Abs(source); err == nil {
+				name = filepath.Base(full)
+			}
+			if !info.IsDir() {
+				name = strings.TrimSuffix(name, filepath.Ext(name))
+			}
+		}
+		short := name
+		for n := 2; name == "inliers" || slices.Contains(names, name); n++ {
+			name = fmt.Sprintf("%s-%d", short, n)
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // A ScoreList is the scores of the images of a set.

@@ -3,10 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +31,7 @@ score and a column for each set, as Tables 6, 7 and 9. With --scores, the argume
 files with one score in each line. Inliers score high. The intervals are 95 % bootstrap intervals.
 
 	liebm metrics ood --run runs/em constant noise cifar100:test
+	liebm metrics ood --run runs/em photos/cats photos/dogs --format latex
 	liebm metrics ood --scores in.txt svhn.txt celeba.txt`,
 		Flags: []cli.Flag{
 			checkpointFlag(), &cli.StringFlag{Name: "run", Usage: "run `FOLDER` of liebm train"},
@@ -39,6 +40,7 @@ files with one score in each line. Inliers score high. The intervals are 95 % bo
 			gammaFlag(),
 			countFlag("resamples", 1000, 0, "number of bootstrap samples; 0: no intervals"),
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of constant and noise images, and of the bootstrap"},
+			choiceFlag("format", "text", "of the table: text, csv, md (Markdown) or latex", tableFormats...),
 			skipFlag(), recordFlag(), jsonFlag(), deviceFlag(),
 		},
 		Action: ood,
@@ -55,15 +57,17 @@ func ood(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, detect := oodRows, func() (*eval.Record, error) { return outliersOfRun(c.Context, c.String("run"), o, setup) }
+	t := detectionTable{rows: oodRows, sets: study.SetNames(o.Sets)}
+	detect := func() (*eval.Record, error) { return outliersOfRun(c.Context, c.String("run"), o, setup) }
 	if scores := c.String("scores"); scores != "" {
-		rows, detect = []oodRow{{"scores", ""}}, func() (*eval.Record, error) { return outliersInFiles(c.Context, scores, &o, setup) }
+		t.rows, detect = []oodRow{{"scores", ""}}, func() (*eval.Record, error) { return outliersInFiles(c.Context, scores, t.sets, o, setup) }
 	}
 	r, err := detect()
 	if err != nil {
 		return err
 	}
-	return readResults(c).finish(r, "%s", detectionTable(r.Values, rows, o.Sets))
+	t.values = r.Values
+	return readResults(c).finish(r, "%s", t.write(c.String("format")))
 }
 
 // outliersOfRun measures the scores of a run.
@@ -85,20 +89,18 @@ func outliersOfRun(ctx context.Context, run string, o study.OutlierOptions, setu
 	return study.AssessOutliers(ctx, m, o, setup)
 }
 
-// outliersInFiles measures the scores in files. The sets get the names of the files without their endings.
-func outliersInFiles(ctx context.Context, inliers string, o *study.OutlierOptions, setup study.Setup) (*eval.Record, error) {
+// outliersInFiles measures the scores in files, whose sets have these names.
+func outliersInFiles(ctx context.Context, inliers string, names []string, o study.OutlierOptions, setup study.Setup) (*eval.Record, error) {
+	names = append(study.SetNames([]string{inliers}), names...)
 	var lists []study.ScoreList
-	for _, path := range append([]string{inliers}, o.Sets...) {
+	for i, path := range append([]string{inliers}, o.Sets...) {
 		scores, err := readScores(path)
 		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, study.ScoreList{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Scores: scores})
+		lists = append(lists, study.ScoreList{Name: names[i], Scores: scores})
 	}
-	for i, list := range lists[1:] {
-		o.Sets[i] = list.Name
-	}
-	return study.AssessScores(ctx, lists[0], lists[1:], *o, setup)
+	return study.AssessScores(ctx, lists[0], lists[1:], o, setup)
 }
 
 // readScores reads one number a line.
@@ -134,20 +136,88 @@ type oodRow struct{ title, suffix string }
 
 var oodRows = []oodRow{{"s(x)", ""}, {"energy alone", "_energy"}, {"cosine alone", "_cosine"}}
 
-// detectionTable has AUROC as the paper's tables do, then the other measures.
-func detectionTable(v eval.Values, rows []oodRow, sets []string) string {
+// A detectionTable has AUROC as the paper's tables do, then the other measures: a row for each score, a column for each set.
+type detectionTable struct {
+	values eval.Values
+	rows   []oodRow
+	sets   []string
+}
+
+var oodMetrics = []struct{ key, title string }{{"auroc", "AUROC"}, {"aupr_in", "AUPR, inliers positive"}, {"aupr_out", "AUPR, outliers positive"},
+	{"fpr95_in", "FPR@95, inliers positive"}, {"fpr95_out", "FPR@95, outliers positive"}}
+
+var tableFormats = []string{"text", "csv", "md", "latex"}
+
+// write is the table in a format.
+func (t detectionTable) write(format string) string {
+	switch format {
+	case "csv":
+		return t.csv()
+	case "md":
+		return t.parts(tableStyle{escape: strings.NewReplacer("|", `\|`), left: "| ", between: " | ", right: " |", rule: "|" + strings.Repeat("---|", len(t.sets)+1) + "\n", end: "\n"})
+	case "latex":
+		parts := t.parts(tableStyle{escape: strings.NewReplacer(`\`, `\textbackslash{}`, "_", `\_`, "%", `\%`, "&", `\&`, "#", `\#`, "$", `\$`, "{", `\{`, "}", `\}`,
+			"~", `\textasciitilde{}`, "^", `\textasciicircum{}`), between: " & ", right: ` \\`, rule: "\\midrule\n", end: "\\midrule\n"})
+		return "% needs \\usepackage{booktabs}\n\\begin{tabular}{l" + strings.Repeat("c", len(t.sets)) + "}\n\\toprule\n" +
+			strings.TrimSuffix(parts, "\\midrule\n") + "\\bottomrule\n\\end{tabular}\n"
+	}
+	return t.parts(tableStyle{escape: strings.NewReplacer(), between: "\t", indent: "  "})
+}
+
+// A tableStyle is how the part of a metric is written: the names of sets, rule, a line for each score, end.
+type tableStyle struct {
+	rule, end                    string
+	left, indent, between, right string // of a line; indent is of a score's
+	escape                       *strings.Replacer
+}
+
+func (t detectionTable) parts(s tableStyle) string {
 	var b strings.Builder
-	for _, metric := range []struct{ key, title string }{{"auroc", "AUROC"}, {"aupr_in", "AUPR, inliers positive"}, {"aupr_out", "AUPR, outliers positive"},
-		{"fpr95_in", "FPR@95, inliers positive"}, {"fpr95_out", "FPR@95, outliers positive"}} {
-		fmt.Fprintf(&b, "%s\t%s\n", metric.title, strings.Join(sets, "\t"))
-		for _, row := range rows {
-			fmt.Fprintf(&b, "  %s", row.title)
-			for _, set := range sets {
-				key := metric.key + row.suffix + "/" + set
-				fmt.Fprintf(&b, "\t%.3f [%.3f, %.3f]", v[key], v[key+"/low"], v[key+"/high"])
+	line := func(indent, title string, cell func(set string) string) {
+		b.WriteString(s.left + indent + s.escape.Replace(title))
+		for _, set := range t.sets {
+			b.WriteString(s.between + s.escape.Replace(cell(set)))
+		}
+		b.WriteString(s.right + "\n")
+	}
+	for _, metric := range oodMetrics {
+		line("", metric.title, func(set string) string { return set })
+		b.WriteString(s.rule)
+		for _, score := range t.rows {
+			line(s.indent, score.title, func(set string) string {
+				key := metric.key + score.suffix + "/" + set
+				text := fmt.Sprintf("%.3f", t.values[key])
+				if low, ok := t.values[key+"/low"]; ok {
+					text += fmt.Sprintf(" [%.3f, %.3f]", low, t.values[key+"/high"])
+				}
+				return text
+			})
+		}
+		b.WriteString(s.end)
+	}
+	return b.String()
+}
+
+// csv has a line for each number, with the ends of its interval.
+func (t detectionTable) csv() string {
+	var b strings.Builder
+	lines := csv.NewWriter(&b)
+	_ = lines.Write([]string{"metric", "score", "set", "value", "low", "high"}) // a Builder does not fail
+	for _, metric := range oodMetrics {
+		for _, score := range t.rows {
+			for _, set := range t.sets {
+				line := []string{metric.key, score.title, set}
+				for _, end := range []string{"", "/low", "/high"} {
+					number := ""
+					if v, ok := t.values[metric.key+score.suffix+"/"+set+end]; ok {
+						number = strconv.FormatFloat(v, 'g', -1, 64)
+					}
+					line = append(line, number)
+				}
+				_ = lines.Write(line)
 			}
-			b.WriteByte('\n')
 		}
 	}
+	lines.Flush()
 	return b.String()
 }

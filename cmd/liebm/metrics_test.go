@@ -57,7 +57,7 @@ func TestMetricsOfARun(t *testing.T) {
 		require.Contains(t, r.Values, key)
 		assert.True(t, r.Values[key] >= 0 && r.Values[key] <= 1)
 	}
-	assert.Equal(t, 0.5, r.Values["auroc/"+npz], "a set against itself")
+	assert.Equal(t, 0.5, r.Values["auroc/x"], "a set against itself")
 	assert.Equal(t, []int{20, 20, 120}, []int{r.Inputs[0].N, r.Inputs[1].N, r.Inputs[2].N})
 
 	gray := grayFolder(t) // pictures are read as the run's channels and size ask
@@ -213,7 +213,7 @@ func TestStatisticsAreCheckedBeforeImagesAreMeasured(t *testing.T) {
 }
 
 func TestDetectionOfScoresInFiles(t *testing.T) {
-	dir := files(t, map[string]string{"in.txt": "3\n2\n1\n", "out.txt": "0\n2\n\n-1\n", "bad.txt": "1\nmany\n", "none.txt": "\n", "nan.txt": "1\nNaN\n"})
+	dir := files(t, map[string]string{"in.txt": "3\n2\n1\n", "out.txt": "0\n2\n\n-1\n", "bad.txt": "1\nmany\n", "none.txt": "\n", "nan.txt": "1\nNaN\n", "a_b.txt": "2\n"})
 	path := func(name string) string { return filepath.Join(dir, name) }
 	r := record(t, "metrics", "ood", path("out.txt"), "--scores", path("in.txt"), "--out", path("records.jsonl"))
 	assert.InDelta(t, 7.5/9, r.Values["auroc/out"], 1e-12)
@@ -223,6 +223,15 @@ func TestDetectionOfScoresInFiles(t *testing.T) {
 	text, err := run(t, "metrics", "ood", path("out.txt"), "--scores", path("in.txt"))
 	require.NoError(t, err)
 	assert.Regexp(t, `AUROC +out\n  scores +0\.833 \[`, text)
+	for format, want := range map[string]string{
+		"csv":   "metric,score,set,value,low,high\nauroc,scores,out,0.8333333333333334,,\nauroc,scores,a_b,0.5,,\n",
+		"md":    "| AUROC | out | a_b |\n|---|---|---|\n| scores | 0.833 | 0.500 |\n\n| AUPR, inliers positive | out |",
+		"latex": "\\begin{tabular}{lcc}\n\\toprule\nAUROC & out & a\\_b \\\\\n\\midrule\nscores & 0.833 & 0.500 \\\\\n\\midrule\nAUPR",
+	} {
+		text, err := run(t, "metrics", "ood", path("out.txt"), path("a_b.txt"), "--scores", path("in.txt"), "--resamples", "0", "--format", format)
+		require.NoError(t, err)
+		assert.Contains(t, text, want)
+	}
 	_, err = run(t, "metrics", "ood", path("bad.txt"), "--scores", path("in.txt"))
 	assert.ErrorContains(t, err, `bad.txt:2: "many" is no number`)
 	_, err = run(t, "metrics", "ood", path("none.txt"), "--scores", path("in.txt"))
