@@ -25,6 +25,7 @@ type Known struct {
 	Package      string // name of its Debian package, or ""
 	Downloads    []Download
 
+	stacked  string   // three images of this set are the channels of an image: see stack
 	glyphs   bool     // digits, which have a left and a right
 	photos   bool     // files of one image each, resized when they are read
 	inOrder  bool     // see divide
@@ -70,7 +71,7 @@ type file struct {
 const Root = "/usr/share/datasets"
 
 func known() []Known {
-	return []Known{cifar10(), cifar100(), fashionMNIST(), mnist(), svhn10(), imageNet32(), celebA(), celebAHQ()}
+	return []Known{cifar10(), cifar100(), fashionMNIST(), mnist(), stackedFashion(), svhn10(), imageNet32(), celebA(), celebAHQ()}
 }
 
 // Names lists the known sets.
@@ -213,6 +214,14 @@ func fashionMNIST() Known {
 			{name: "t10k-labels-idx1-ubyte", sha256: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"},
 		}},
 	}
+}
+
+// stackedFashion is to Fashion-MNIST what the benchmark Stacked MNIST is to MNIST: a set of 1,000 classes, to count the
+// modes that a generator covers.
+func stackedFashion() Known {
+	k := fashionMNIST()
+	k.Name, k.Title, k.C, k.Classes, k.stacked = "stacked-fmnist", "Stacked Fashion-MNIST", 3, nil, k.Name
+	return k
 }
 
 func mnist() Known {

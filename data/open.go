@@ -97,6 +97,13 @@ func open(source string, o Options) (*Set, error) {
 	if known != nil {
 		o.Split = cmp.Or(o.Split, Train)
 	}
+	if known != nil && known.stacked != "" {
+		base, err := open(known.stacked, Options{Split: o.Split, Path: o.Path})
+		if err != nil {
+			return nil, err
+		}
+		return replace(base, stack(base, known.Name), nil)
+	}
 	set, err := load(path, known, o)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ const (
 	ofRestoration    measurement = "restoration"
 	ofProbes         measurement = "probes"
 	ofNearOutliers   measurement = "near outliers"
+	ofModes          measurement = "modes"
 )
 
 // studyKey is the setting of a record that names the measurement of a study that the record belongs to. The
@@ -54,7 +55,7 @@ func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
 	defer m.Close()
 	assess := map[measurement]func(context.Context, *cell, *train.Model) ([]*eval.Record, error){
 		ofSamples: w.assessSamples, ofReconstruction: w.assessReconstruction, ofRestoration: w.assessRestoration, ofProbes: w.assessProbes,
-		ofNearOutliers: w.assessNearOutliers,
+		ofNearOutliers: w.assessNearOutliers, ofModes: w.assessModes,
 	}
 	for _, what := range lacking {
 		records, err := assess[what](ctx, c, m)
@@ -88,6 +89,12 @@ func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*e
 // assessNearOutliers measures which images close to the data a model takes for its own.
 func (w *work) assessNearOutliers(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
 	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: nearSets(), Gamma: gamma(c.folder.data), SkipMissing: true, Standardize: true}, w.Setup)
+	return []*eval.Record{r}, err
+}
+
+// assessModes counts the modes of samples.
+func (w *work) assessModes(ctx context.Context, _ *cell, m *train.Model) ([]*eval.Record, error) {
+	r, err := AssessModes(ctx, m, 0, w.Setup)
 	return []*eval.Record{r}, err
 }
 

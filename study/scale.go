@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -101,7 +102,7 @@ func (sc Scale) dataOf(s Study) string {
 	if sc.paper {
 		return s.data
 	}
-	return "fmnist"
+	return cmp.Or(s.mini, "fmnist")
 }
 
 // distance is the name of the Fréchet distance that samples are measured by, at the end and in the course

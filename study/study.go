@@ -17,6 +17,7 @@ type Study struct {
 	Note  string // for readers of the results; may be empty
 
 	data      string     // prefix of the presets at the paper's scale
+	mini      string     // the same at the mini scale; empty: fmnist
 	published []string   // the paper's columns
 	ours      []quantity // our columns
 	rows      []row
@@ -120,6 +121,8 @@ var (
 		}
 		return all
 	}}
+	modes     = always(ofModes, column{"modes", "modes"}, column{"reverse KL", "reverse_kl"})
+	hDistance = always(ofSamples, column{"FD on h", "fd_h"})
 	nearAreas = quantity{ofNearOutliers, func(Scale, string) (all []column) {
 		for _, name := range nearSets() {
 			all = append(all, column{name, "auroc/" + name})

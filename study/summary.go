@@ -81,6 +81,8 @@ func (s *Summary) Lines() (lines []Line) {
 	title = "IS"
 	add("is", fmt.Sprintf("± %.2f, after MCMC", s.Values["is_std"]))
 	add("is_no_mcmc", fmt.Sprintf("± %.2f, G alone", s.Values["is_std_no_mcmc"]))
+	title = "modes of 1,000"
+	add("modes", fmt.Sprintf("reverse KL %.3f, of %d samples after MCMC", s.Values["reverse_kl"], stackedModes))
 	title = "images per second"
 	add("speed", "after MCMC")
 	add("speed_no_mcmc", "G alone")

@@ -12,7 +12,7 @@ import (
 // for the image size. For the presets that train in minutes on two CPU cores it is narrow.
 func EncoderFor(c Config) models.EncoderConfig {
 	widths, blocks, head := []int{64, 128, 256, 512}, []int{2, 2, 2, 2}, 1024
-	if strings.HasPrefix(c.Preset, "fmnist-") || isRung(c.Preset) {
+	if strings.HasPrefix(c.Preset, "fmnist-") || strings.HasPrefix(c.Preset, "stacked-") || isRung(c.Preset) {
 		widths, blocks, head = []int{16, 32, 64, 128}, []int{1, 1, 1, 1}, 256
 	}
 	return models.EncoderConfig{Channels: c.Energy.Channels, Stem: stem(c.Data.Size), Widths: widths, Blocks: blocks,

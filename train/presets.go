@@ -20,6 +20,7 @@ var presets = map[string]func() Config{
 	"medium":      func() Config { return forImages("medium", 64) },
 	"large":       func() Config { return forImages("large", 128) },
 	"fmnist":      FashionMNIST,
+	"stacked":     StackedFashionMNIST,
 	"cifar10":     CIFAR10,
 	"imagenet32":  ImageNet32,
 	"celeba64":    CelebA64,
@@ -199,6 +200,16 @@ func FashionMNIST() Config {
 		EMA: 0.99, Precision: "float32",
 		Log: LogConfig{Metrics: 20, Samples: 1000, Checkpoint: 250, Keep: 2},
 	}
+}
+
+// StackedFashionMNIST is FashionMNIST for three of its images as the channels of one, with 1,000 classes. Views keep the
+// colours, since these say which images are stacked.
+func StackedFashionMNIST() Config {
+	c := FashionMNIST()
+	c.Preset, c.Data.Name = "stacked-em", "stacked-fmnist"
+	c.Views.GrayProb, c.Views.Jitter[2], c.Views.Jitter[3] = 0, 0, 0
+	c.Energy.Channels, c.Generator.Channels, c.Inference.Channels = 3, 3, 3
+	return c
 }
 
 // forImages is a rung of the ladder: networks in the proportions of FashionMNIST for RGB images of a size.

@@ -51,6 +51,7 @@ var sslPresets = map[string]func(target string) SSLConfig{
 	"medium":      func(target string) SSLConfig { return quickSSL(presets["medium"](), target) },
 	"large":       func(target string) SSLConfig { return quickSSL(presets["large"](), target) },
 	"fmnist":      func(target string) SSLConfig { return quickSSL(FashionMNIST(), target) },
+	"stacked":     func(target string) SSLConfig { return quickSSL(StackedFashionMNIST(), target) },
 	"cifar10":     func(target string) SSLConfig { return sslFor(CIFAR10(), target, 1000) },
 	"imagenet32":  func(target string) SSLConfig { return sslFor(ImageNet32(), target, 100) },
 	"celeba64":    func(target string) SSLConfig { return sslFor(CelebA64(), target, 200) },
