@@ -68,10 +68,7 @@ func (l Langevin) Validate() error {
 // image is at most l.Clip long. x: [n,…], requires grad. With l.Graph the result can be differentiated
 // through ∇ₓE.
 func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
-	sigma := l.Sigma
-	if l.Literal {
-		sigma = math.Sqrt(l.Delta2)
-	}
+	sigma := l.Noise()
 	return torch.Tidy(func() torch.Tensor {
 		grad := torch.Grad(e(x).Sum(), x, l.Graph)
 		next := x.AddScaled(l.clipped(grad), l.Delta2/2)
@@ -83,6 +80,14 @@ func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 		}
 		return next
 	})
+}
+
+// Noise is the standard deviation of a step's noise: Sigma, or δ if l.Literal.
+func (l Langevin) Noise() float64 {
+	if l.Literal {
+		return math.Sqrt(l.Delta2)
+	}
+	return l.Sigma
 }
 
 // clipped returns the gradient with every row scaled so that the rms of its drift is at most l.Clip. A chain

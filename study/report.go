@@ -25,9 +25,12 @@ import (
 var reportText string
 
 var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"number": func(v float64) string { return fmt.Sprintf("%.4g", v) },
+	"number": number,
 	"sha":    func(s string) string { return s[:min(len(s), 12)] },
 }).Parse(reportText))
+
+// number is a figure as pages show it.
+func number(v float64) string { return fmt.Sprintf("%.4g", v) }
 
 // report is what the template shows. A part that the run lacks is empty.
 type report struct {
@@ -105,22 +108,6 @@ func (p *report) readRecords(dir string) (err error) {
 		}
 	}
 	return nil
-}
-
-// Gamma is that of the scores.
-func (p *report) Gamma() string {
-	if names := p.Summary.Outliers(); len(names) > 0 {
-		return p.Summary.Of("auroc/" + names[0]).Settings["gamma"]
-	}
-	return ""
-}
-
-// AUROC is the area of a score against a set, or nothing.
-func (p *report) AUROC(score, set string) string {
-	if v, ok := p.Summary.Values[score+"/"+set]; ok {
-		return fmt.Sprintf("%.4g", v)
-	}
-	return ""
 }
 
 func (p *report) readPictures(dir string) error {

@@ -103,3 +103,19 @@ func (s *Summary) Outliers() (names []string) {
 	slices.Sort(names)
 	return names
 }
+
+// Gamma is γ of the scores of Outliers, or nothing.
+func (s *Summary) Gamma() string {
+	if names := s.Outliers(); len(names) > 0 {
+		return s.Of("auroc/" + names[0]).Settings["gamma"]
+	}
+	return ""
+}
+
+// AUROC is the area of a score against a set, or nothing.
+func (s *Summary) AUROC(score, set string) string {
+	if v, ok := s.Values[score+"/"+set]; ok {
+		return number(v)
+	}
+	return ""
+}

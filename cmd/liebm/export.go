@@ -12,20 +12,28 @@ import (
 func exportCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "export",
-		Usage: "write a run's networks as files that other programs read",
+		Usage: "write a run's networks as a folder for other programs and for hubs of models",
 		Description: `Writes the networks as .safetensors, with config, step, seed and versions in their metadata, and as .pt
 in TorchScript: E, G, h and the whole score s(x) of Eq. 15 for images in [0,1]. config.json is the run's config.
+README.md is a model card, as the Hugging Face hub reads it, with data, training, results and examples.
 docs/weights.md lists every name and shows how to load them in PyTorch.
 
 	liebm export --run runs/em --out weights`,
 		Flags: []cli.Flag{
 			runFlag(), checkpointFlag(),
 			&cli.StringFlag{Name: "out", Required: true, Usage: "`FOLDER` to write to"},
-			gammaFlag(), deviceFlag(),
+			gammaFlag(),
+			&cli.StringFlag{Name: "license", Value: "unknown", Usage: "the hub's name of the weights' licence, for the model card, such as apache-2.0"},
+			deviceFlag(),
 		},
 		Action: onRun(func(c *cli.Context, m *train.Model, s study.Setup) error {
-			paths, err := m.Export(c.String("out"), c.Float64("gamma"), s.Versions)
-			for _, path := range paths {
+			out := c.String("out")
+			paths, err := m.Export(out, c.Float64("gamma"), s.Versions)
+			if err != nil {
+				return err
+			}
+			card, err := study.WriteCard(out, c.String("run"), c.String("license"), m)
+			for _, path := range append(paths, card) {
 				fmt.Println(path)
 			}
 			return err

@@ -1,0 +1,128 @@
+package study
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/train"
+)
+
+//go:embed card.md.tmpl
+var cardText string
+
+var cardTemplate = template.Must(template.New("card").Funcs(template.FuncMap{"number": number}).Parse(cardText))
+
+// card is what the template shows.
+type card struct {
+	Name, License, Folder string
+	Model                 *train.Model
+	Config                train.Config
+	Info                  *train.RunInfo // nil if the run has none
+	Summary               *Summary       // of the records of these weights
+}
+
+// WriteCard writes README.md into folder, which has the weights of m: a model card as hubs of models read it. It has
+// the data, the training and the results of the run in dir, which m is of, as far as they are recorded. Results of other
+// checkpoints are left out. license is a hub's name of the weights' licence, such as apache-2.0. It returns the path.
+func WriteCard(folder, dir, license string, m *train.Model) (string, error) {
+	name, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	c := card{Name: filepath.Base(name), License: license, Folder: folder, Model: m, Config: m.Config}
+	info, err := train.ReadInfo(dir)
+	if err == nil {
+		c.Info = &info
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	all, err := eval.ReadRecords(filepath.Join(dir, ResultsFile))
+	if err != nil {
+		return "", err
+	}
+	var own []*eval.Record
+	for i, r := range all {
+		if r.WeightsSHA256 == m.SHA256 || slices.ContainsFunc(r.Inputs, func(in eval.Input) bool { return in.WeightsSHA256 == m.SHA256 }) {
+			own = append(own, &all[i])
+		}
+	}
+	c.Summary = Summarize(own)
+	path := filepath.Join(folder, "README.md")
+	return path, data.WriteAtomic(path, func(w io.Writer) error { return cardTemplate.Execute(w, c) })
+}
+
+// Measured reports whether there are figures to show.
+func (c card) Measured() bool { return len(c.Summary.Lines())+len(c.Summary.Outliers()) > 0 }
+
+// Hub is the name of the data set on the Hugging Face hub, or nothing.
+func (c card) Hub() string {
+	return map[string]string{"fmnist": "zalando-datasets/fashion_mnist", "mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}[c.Config.Data.Name]
+}
+
+// Networks are the numbers of parameters of the networks.
+func (c card) Networks() map[string]int {
+	all := map[string]int{"energy E": nn.CountParams(c.Model.E), "generator G": nn.CountParams(c.Model.G), "encoder h": nn.CountParams(c.Model.H),
+		"inference model q": nn.CountParams(c.Model.Q)}
+	maps.DeleteFunc(all, func(_ string, n int) bool { return n == 0 })
+	return all
+}
+
+// Has reports whether the folder has a file.
+func (c card) Has(name string) bool { return exists(filepath.Join(c.Folder, name)) }
+
+type described struct{ Name, About string }
+
+// Files are those of an export, or of a run, that the folder has.
+func (c card) Files() (all []described) {
+	for _, f := range []described{
+		{"config.json", "all settings of the training run"},
+		{"config.yaml", "all settings of the training run"},
+		{"run.json", "seed, command, versions and checksums of the data"},
+		{fmt.Sprintf("checkpoint-%08d.safetensors", c.Model.Step), "the state of training, with E"},
+		{fmt.Sprintf("generator-%08d.safetensors", c.Model.Step), "G"},
+		{"energy.safetensors", "weights of E, averaged over training"},
+		{"generator.safetensors", "weights of G, averaged over training"},
+		{"encoder.safetensors", "weights of h"},
+		{"inference.safetensors", "weights of q, which infers G's latent from an image"},
+		{"energy.pt", "E in TorchScript"},
+		{"generator.pt", "G in TorchScript"},
+		{"encoder.pt", "h in TorchScript"},
+		{"score.pt", "the score s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of Eq. 15 in TorchScript"},
+	} {
+		if c.Has(f.Name) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Command is the command line of the run's first start.
+func (c card) Command() string {
+	args := slices.Clone(c.Info.Command)
+	if len(args) > 0 {
+		args[0] = filepath.Base(args[0])
+	}
+	return strings.Join(args, " ")
+}
+
+// Versions are those of the programs that trained the run.
+func (c card) Versions() (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(c.Info.Versions)) {
+		all = append(all, name+" "+strings.TrimPrefix(c.Info.Versions[name], "go"))
+	}
+	return all
+}
+
+// HalfStep is δ²/2 of the chain.
+func (c card) HalfStep() float64 { return c.Config.Chain.Delta2 / 2 }
