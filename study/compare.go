@@ -1,9 +1,12 @@
 package study
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,11 +22,12 @@ import (
 // A Comparison lays trainings beside each other: how far chains moved, how far E separated data from negative samples,
 // and how often training diverged. See [CompareRuns].
 type Comparison struct {
-	Title   string     `json:"title"`
-	Command string     `json:"command"` // that makes it again
-	Note    string     `json:"note,omitempty"`
-	Groups  []RunGroup `json:"groups"`
-	Trends  []Trend    `json:"trends,omitempty"` // the distances of every group against the first one's, seed by seed
+	Title    string     `json:"title"`
+	Command  string     `json:"command"` // that makes it again
+	Note     string     `json:"note,omitempty"`
+	Groups   []RunGroup `json:"groups"`
+	Distance string     `json:"distance"`         // fid, fd or fd_h, the first that all runs have; empty: none
+	Trends   []Trend    `json:"trends,omitempty"` // the distances of every group against the first one's, seed by seed
 }
 
 // A RunGroup is the runs of one config from several seeds.
@@ -41,6 +45,7 @@ type ComparedRun struct {
 	Last        eval.Values     `json:"last"`        // the metrics, and the energy gap, as means over the last fifth of the steps
 	Curve       []CurvePoint    `json:"curve"`
 	Config      json.RawMessage `json:"config"`
+	Encoder     string          `json:"encoder,omitempty"` // SHA-256 of the run's encoder
 }
 
 // A CurvePoint is one line of a run's metrics.
@@ -79,22 +84,39 @@ func CompareRuns(title, command string, dirs []string) (*Comparison, error) {
 	return c, nil
 }
 
-// judge compares the distance of every group with the first one's.
+// judge compares the distance of every group with the first one's. Distances on different encoders cannot be compared.
 func (c *Comparison) judge() {
-	cells := map[string][]Cell{}
+	cells, first := map[string][]Cell{}, c.Groups[0].Name
+	if i := slices.IndexFunc(distanceKeys, c.shares); i >= 0 {
+		c.Distance = distanceKeys[i]
+	}
 	for _, g := range c.Groups {
 		for _, r := range g.Runs {
 			cells[g.Name] = append(cells[g.Name], Cell{Seed: r.Seed, Values: r.Last})
 		}
 	}
-	first := c.Groups[0].Name
 	for _, g := range c.Groups[1:] {
-		t := claim{text: g.Name + " is better than " + first, better: reading{g.Name, "fd"}, worse: reading{first, "fd"}}.judge(Mini(), cells)
+		t := claim{text: g.Name + " is better than " + first, better: reading{g.Name, c.Distance}, worse: reading{first, c.Distance}}.judge(Mini(), cells)
 		t.Others = nil // the first table has them
 		if t.Seeds > 0 {
 			c.Trends = append(c.Trends, t)
 		}
 	}
+}
+
+// shares reports whether all runs with a distance have this one, and for that on h the same h.
+func (c *Comparison) shares(key string) bool {
+	found := false
+	for _, g := range c.Groups {
+		for _, r := range g.Runs {
+			has := func(key string) bool { _, ok := r.Last[key]; return ok }
+			if slices.ContainsFunc(distanceKeys, has) && !has(key) || key == onEncoder && r.Encoder != c.Groups[0].Runs[0].Encoder {
+				return false
+			}
+			found = found || has(key)
+		}
+	}
+	return found
 }
 
 // compared reads one run folder, and its config at the start.
@@ -124,6 +146,9 @@ func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
 		return cfg, run, err
 	}
 	run.Seed = cfg.Seed
+	if h, err := os.ReadFile(train.EncoderPath(dir)); err == nil {
+		run.Encoder = fmt.Sprintf("%x", sha256.Sum256(h))
+	}
 	for _, line := range lines {
 		if move, ok := line.Values["move_rms"]; ok {
 			line.Values["gap"] = line.Values["energy_real"] - line.Values["energy_fake"]
@@ -183,7 +208,10 @@ func (c *Comparison) Markdown(name string) string {
 	if c.Note != "" {
 		fmt.Fprintf(&b, "%s\n\n", c.Note)
 	}
-	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences | move | gap | distance |\n|---|---|---|---|---|---|---|---|\n")
+	if c.Distance == "" {
+		fmt.Fprintf(&b, "The runs have no distance in common, or only one on different encoders: liebm metrics fid compares their samples.\n\n")
+	}
+	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences | move | gap | %s |\n|---|---|---|---|---|---|---|---|\n", cmp.Or(c.Distance, "distance"))
 	for _, g := range c.Groups {
 		values, steps, divergences := map[string][]float64{}, math.MaxInt, 0
 		for _, r := range g.Runs {
@@ -193,7 +221,7 @@ func (c *Comparison) Markdown(name string) string {
 			steps, divergences = min(steps, r.Steps), divergences+len(r.Divergences)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %s | %s | %s |\n", g.Name, strings.Join(g.Settings, ", "), len(g.Runs), steps, divergences,
-			spread(values["move_rms"]), spread(values["gap"]), spread(values["fd"]))
+			spread(values["move_rms"]), spread(values["gap"]), spread(values[c.Distance]))
 	}
 	if len(c.Trends) > 0 {
 		fmt.Fprintf(&b, "\n%s\n\n| claim, of the distance | here | seeds | better | worse | gain | 95 %% interval | tie band |\n|%s\n", verdictNote, strings.Repeat("---|", 8))

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +25,37 @@ func trained(t *testing.T, cfg train.Config, name string, distance float64) stri
 		"{\"step\":100,\"move_rms\":0.05,\"energy_real\":-1,\"energy_fake\":-3,\"fd\":%g}\n", distance)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "metrics.jsonl"), []byte(lines), 0o666))
 	return dir
+}
+
+func TestRunsAreComparedByTheDistanceThatTheyHave(t *testing.T) {
+	compare := func(keys, encoders [2]string) *Comparison {
+		var dirs []string
+		for i := range 6 {
+			cfg := train.FashionMNIST()
+			cfg.Seed = uint64(i % 3)
+			dir := trained(t, cfg, "ab"[i/3:i/3+1], float64(20-10*(i/3)))
+			lines, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl"))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "metrics.jsonl"), bytes.ReplaceAll(lines, []byte(`"fd"`), []byte(keys[i/3])), 0o666))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "encoder.safetensors"), []byte(encoders[i/3]), 0o666))
+			dirs = append(dirs, dir)
+		}
+		c, err := CompareRuns("Folders", "", dirs)
+		require.NoError(t, err)
+		return c
+	}
+	for _, key := range []string{"fid", "fd_h"} {
+		c := compare([2]string{`"` + key + `"`, `"` + key + `"`}, [2]string{"h", "h"})
+		require.Len(t, c.Trends, 1, key)
+		assert.Equal(t, []any{key, key, Shows}, []any{c.Distance, c.Trends[0].Name, c.Trends[0].Verdict})
+		assert.Contains(t, c.Markdown("x"), "| gap | "+key+" |")
+		assert.Contains(t, c.Markdown("x"), "| 10 ± 0 |")
+	}
+	assert.Equal(t, "fid", compare([2]string{`"fid"`, `"fid"`}, [2]string{"h", "other"}).Distance, "which does not read h")
+	for _, c := range []*Comparison{compare([2]string{`"fid"`, `"fd_h"`}, [2]string{"h", "h"}), compare([2]string{`"fd_h"`, `"fd_h"`}, [2]string{"h", "other"})} {
+		assert.Empty(t, c.Trends)
+		assert.Contains(t, c.Markdown("x"), "The runs have no distance in common")
+	}
 }
 
 func TestRunsAreComparedSeedBySeed(t *testing.T) {

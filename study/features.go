@@ -11,6 +11,12 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
+// distanceKeys are the names of Fréchet distances by their features: those of Inception, of the classifier for
+// Fashion-MNIST, and of an encoder.
+var distanceKeys = []string{"fid", "fd", onEncoder}
+
+const onEncoder = "fd_h"
+
 // ErrNoFeatures says that a run has no features on which distances can be measured: its data are not
 // Fashion-MNIST, it has no frozen encoder, and no Inception weights were given.
 var ErrNoFeatures = errors.New("no features to measure distances on: the data are not Fashion-MNIST, no Inception weights are given, and the run has no frozen encoder")
@@ -59,7 +65,7 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 		}
 		return &Features{Features: net, Metric: "Fréchet distance", Key: "fd", Split: data.HeldOut, close: net.Close}, nil
 	case o.Encoder != nil && cfg.Encoder == train.Pretrained:
-		return &Features{Features: encoderFeatures{o.Encoder}, Metric: "Fréchet distance on h", Key: "fd_h", Split: data.HeldOut,
+		return &Features{Features: encoderFeatures{o.Encoder}, Metric: "Fréchet distance on h", Key: onEncoder, Split: data.HeldOut,
 			padded: true, close: func() {}}, nil
 	}
 	return nil, ErrNoFeatures

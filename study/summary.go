@@ -66,7 +66,7 @@ func (s *Summary) Lines() (lines []Line) {
 			title = ""
 		}
 	}
-	for _, key := range []string{"fid", "fd", "fd_h"} {
+	for _, key := range distanceKeys {
 		if r := s.Of(key); r != nil {
 			n := 0
 			if len(r.Inputs) > 0 {

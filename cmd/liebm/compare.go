@@ -16,7 +16,8 @@ func compareCommand() *cli.Command {
 		Usage:     "lay trainings beside each other: moves of chains, energy gaps, divergences",
 		ArgsUsage: "RUN...",
 		Description: `Writes FILE.md, FILE.json and two plots from the metrics of run folders. Folders that are named NAME-seedN
-make one row for each NAME. Settings are shown where they differ from those of the first folder.
+make one row for each NAME. Settings are shown where they differ from those of the first folder. The distance
+is the first of fid, fd and fd_h that all runs have; fd_h compares runs with the same encoder only.
 
 	liebm compare --out results/clip runs/clipped-seed1 runs/clipped-seed2 runs/unclipped-seed1`,
 		Flags: []cli.Flag{
