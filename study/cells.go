@@ -178,6 +178,9 @@ func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
 	}
 	same := c.seeded(seed)
 	same.OptE.LR, same.Chain.Delta2 = cfg.OptE.LR, cfg.Chain.Delta2
+	if full, err := filepath.Abs(cfg.Data.Path); err == nil && full == same.Data.Path {
+		same.Data.Path = cfg.Data.Path // earlier versions kept a relative path
+	}
 	if !reflect.DeepEqual(cfg, same) {
 		return cfg, true, fmt.Errorf("%s holds a run with other settings than %s %v: name another folder, or remove this one", dir, c.folder.data, c.settings)
 	}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/liebm/liebm/torch"
@@ -10,9 +11,26 @@ import (
 // any number of steps, so the run is the same as one with the final config from the start.
 type budget struct {
 	minutes float64
+	used    float64 // minutes of earlier starts
 	began   time.Time
 	first   int
 	done    bool
+}
+
+// newBudget is that of o or, in a run that goes on without a number of its own, what the run has left.
+func newBudget(o *Options) (*budget, error) {
+	b := &budget{}
+	if o.Resume && o.Steps == 0 {
+		info, err := ReadInfo(o.Out)
+		if err != nil {
+			return b, err
+		}
+		if o.Minutes = cmp.Or(o.Minutes, info.Minutes); o.Minutes == info.Minutes {
+			b.used = info.MinutesUsed
+		}
+	}
+	b.minutes = o.Minutes
+	return b, nil
 }
 
 // plan estimates cfg.Steps, and settles it after the fraction of the time in which the rate is held. It
@@ -21,17 +39,30 @@ func (b *budget) plan(step int, cfg *Config) bool {
 	if b.minutes <= 0 || b.done {
 		return false
 	}
-	used := time.Since(b.began).Minutes() / b.minutes
-	rate := float64(step-b.first) / used // steps in the whole budget
+	now := time.Since(b.began).Minutes()
+	rate := float64(step-b.first) / now // steps a minute
 	hold := cfg.Schedule.Hold
-	cfg.Steps = max(step+1, b.first+int(rate))
-	if used < hold {
+	cfg.Steps = max(step+1, b.first+int(rate*(b.minutes-b.used)))
+	if (b.used+now)/b.minutes < hold {
 		cfg.Steps = max(cfg.Steps, int(float64(step)/hold)+2) // the present step is still in the hold
 		return false
 	}
 	cfg.Schedule.Hold = float64(step) / float64(cfg.Steps)
 	b.done = true
 	return true
+}
+
+// keep writes to run.json how much of the budget is used, or that it has become a number of steps.
+func (b *budget) keep(run *runDir) error {
+	info, err := run.Info()
+	if err != nil {
+		return err
+	}
+	info.Minutes, info.MinutesUsed = b.minutes, b.used+time.Since(b.began).Minutes()
+	if b.done {
+		info.Minutes, info.MinutesUsed = 0, 0
+	}
+	return run.WriteInfo(info)
 }
 
 // share is plan with the clock of rank 0, for all processes of a group.

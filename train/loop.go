@@ -52,7 +52,7 @@ type loop struct {
 // Then it writes the files that a run folder has before the first step.
 func (l *loop) begin(run *runDir, set *data.Set, o Options) error {
 	if o.Resume {
-		last, skipped, err := run.LastCheckpoint(run.verify)
+		last, skipped, err := run.LastCheckpoint(run.inspect)
 		for _, s := range skipped {
 			o.printf("warning: %v", s)
 		}
@@ -105,7 +105,7 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 	batches := newBatches(set, l.seed, l.batch, l.flip, o.Group)
 	for i := first; i < *l.steps; i++ {
 		if err := ended(ctx, o.Group); err != nil {
-			return l.stop(run, i, i > first, err)
+			return l.stop(run, r, i, i > first, err)
 		}
 		var values []Metric
 		err := torch.Do(func() (err error) {
@@ -113,7 +113,7 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 			return err
 		})
 		if errors.Is(err, torch.ErrPeerLost) {
-			return l.stop(run, i, i > first, err)
+			return l.stop(run, r, i, i > first, err)
 		}
 		switch {
 		case run == nil && err != nil:
@@ -173,7 +173,7 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 	last := done == *l.steps
 	p := Progress{Step: done, Steps: *l.steps, Metrics: values, Rate: float64(done-r.first) / time.Since(r.began).Seconds()}
 	if done%l.log.Metrics == 0 || last {
-		mean := r.mean()
+		mean := r.mean(values)
 		if err := r.write(done, append(mean, Metric{"steps_per_second", p.Rate})); err != nil {
 			return err
 		}
@@ -197,12 +197,21 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 		}
 	}
 	if done%l.log.Checkpoint == 0 || last || every(l.log.Milestones, done) || asked(o.Save) {
-		if err := r.metrics.file.Sync(); err != nil { // a checkpoint must not outlive the metrics before it
-			return data.WriteError(r.metrics.path, err)
-		}
-		return run.SaveCheckpoint(done, l.save)
+		return l.checkpoint(run, r, done)
 	}
 	return nil
+}
+
+// checkpoint saves the state after a step, and with it the metrics since the last line of metrics.jsonl.
+func (l *loop) checkpoint(run *runDir, r *recorder, step int) error {
+	if err := r.metrics.file.Sync(); err != nil { // a checkpoint must not outlive the metrics before it
+		return data.WriteError(r.metrics.path, err)
+	}
+	if r.pending.Step > 0 {
+		run.pending = string(r.pending.text())
+	}
+	defer func() { run.pending = "" }()
+	return run.SaveCheckpoint(step, l.save)
 }
 
 // asked reports whether somebody asked for a checkpoint.
@@ -230,9 +239,9 @@ func ended(ctx context.Context, g *torch.Group) error {
 }
 
 // stop saves the state before step i if it is new, and returns the cause.
-func (l *loop) stop(run *runDir, i int, isNew bool, cause error) error {
+func (l *loop) stop(run *runDir, r *recorder, i int, isNew bool, cause error) error {
 	if run != nil && isNew {
-		if err := run.SaveCheckpoint(i, l.save); err != nil {
+		if err := l.checkpoint(run, r, i); err != nil {
 			return fmt.Errorf("%w, and saving failed: %w", cause, err)
 		}
 	}
@@ -256,8 +265,7 @@ type recorder struct {
 	tb      *tensorBoard
 	first   int // steps made before
 	began   time.Time
-	sum     []Metric
-	n       int
+	pending MetricsLine   // the sums of measurements since the last line, and the number of their steps
 	recent  []MetricsLine // of the last steps
 }
 
@@ -265,6 +273,14 @@ type recorder struct {
 func openRecorder(run *runDir, first int) (*recorder, error) {
 	if err := truncateAfter(run.Path(metricsFile), first); err != nil {
 		return nil, err
+	}
+	pending := MetricsLine{Values: map[string]float64{}}
+	if run.pending != "" {
+		var err error
+		if pending, err = parseMetricLine([]byte(run.pending)); err != nil {
+			return nil, fmt.Errorf("the metrics in the checkpoint of step %d: %w", first, err)
+		}
+		run.pending = ""
 	}
 	metrics, err := openMetrics(run.Path(metricsFile))
 	if err != nil {
@@ -274,29 +290,26 @@ func openRecorder(run *runDir, first int) (*recorder, error) {
 	if err != nil {
 		return nil, errors.Join(err, metrics.Close())
 	}
-	return &recorder{metrics: metrics, tb: tb, first: first, began: time.Now()}, nil
+	return &recorder{metrics: metrics, tb: tb, first: first, began: time.Now(), pending: pending}, nil
 }
 
 // Close closes the files.
 func (r *recorder) Close() error { return errors.Join(r.tb.Close(), r.metrics.Close()) }
 
 func (r *recorder) add(values []Metric) {
-	if r.n == 0 {
-		r.sum = append(r.sum[:0], values...)
-	} else {
-		for i, v := range values {
-			r.sum[i].Value += v.Value
-		}
+	for _, v := range values {
+		r.pending.Values[v.Name] += v.Value
 	}
-	r.n++
+	r.pending.Step++
 }
 
-func (r *recorder) mean() []Metric {
-	out := make([]Metric, len(r.sum))
-	for i, m := range r.sum {
-		out[i] = Metric{m.Name, m.Value / float64(r.n)}
+// mean is the mean since the last line, in the order of the values of the present step.
+func (r *recorder) mean(values []Metric) []Metric {
+	out := make([]Metric, len(values))
+	for i, v := range values {
+		out[i] = Metric{v.Name, r.pending.Values[v.Name] / float64(r.pending.Step)}
 	}
-	r.n = 0
+	r.pending = MetricsLine{Values: map[string]float64{}}
 	return out
 }
 

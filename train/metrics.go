@@ -35,16 +35,21 @@ func openMetrics(path string) (*metricsWriter, error) {
 
 // Write appends one line in one write, so that a reader never sees a part of it.
 func (m *metricsWriter) Write(step int, values map[string]float64) error {
-	line := fmt.Appendf(nil, `{"step":%d`, step)
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if name == "step" {
-			return fmt.Errorf("train: metric %q at step %d: use another name than step", name, step)
-		}
-		key, _ := json.Marshal(name) // a string always has a JSON form
-		line = fmt.Appendf(line, ",%s:%s", key, metricNumber(values[name]))
+	if _, wrong := values["step"]; wrong {
+		return fmt.Errorf("train: metric %q at step %d: use another name than step", "step", step)
 	}
-	_, err := m.file.Write(append(line, "}\n"...))
+	_, err := m.file.Write(append(MetricsLine{step, values}.text(), '\n'))
 	return data.WriteError(m.path, err)
+}
+
+// text is the line as JSON, with all digits.
+func (l MetricsLine) text() []byte {
+	line := fmt.Appendf(nil, `{"step":%d`, l.Step)
+	for _, name := range slices.Sorted(maps.Keys(l.Values)) {
+		key, _ := json.Marshal(name) // a string always has a JSON form
+		line = fmt.Appendf(line, ",%s:%s", key, metricNumber(l.Values[name]))
+	}
+	return append(line, '}')
 }
 
 // Close closes the file.

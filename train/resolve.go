@@ -74,7 +74,22 @@ func resolve[C interface{ Validate() error }](s Sources, target string, preset f
 			return cfg, err
 		}
 	}
+	if err := from.absolute(); err != nil {
+		return cfg, err
+	}
 	return cfg, cfg.Validate()
+}
+
+// absolute makes the path of the data independent of the present folder, so that a run can be resumed from another one.
+func (d *DataConfig) absolute() (err error) {
+	if d.Path != "" {
+		d.Path, err = filepath.Abs(d.Path)
+	} else if _, unknown := data.Lookup(d.Name); unknown != nil && d.Name != "" { // then it is a path
+		if _, missing := os.Stat(d.Name); missing == nil {
+			d.Name, err = filepath.Abs(d.Name)
+		}
+	}
+	return err
 }
 
 // use makes the data of s those of the config.
@@ -98,9 +113,9 @@ func (d *DataConfig) use(s Sources) (data.Info, error) {
 		d.Crop = "center"
 	}
 	if s.Data != info.Name || !info.Known {
-		d.Path, err = filepath.Abs(s.Data)
+		d.Path = s.Data
 	}
-	return info, err
+	return info, nil
 }
 
 // take fits the networks, the batch and the views to the images.

@@ -69,6 +69,25 @@ func TestImagesChooseChannelsAndNetworks(t *testing.T) {
 	}
 }
 
+func TestRelativePathsOfDataAreFoundFromOtherFolders(t *testing.T) {
+	photos := picturesOf(t, 32, 32, false)
+	t.Chdir(filepath.Dir(photos))
+	for name, s := range map[string]Sources{
+		"--data":    {Data: filepath.Base(photos)},
+		"data.name": {Preset: "small-em", Set: []string{"data.scale=true", "data.name=" + filepath.Base(photos)}},
+		"data.path": {Preset: "small-em", Set: []string{"data.scale=true", "data.name=mine", "data.path=" + filepath.Base(photos)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := s.Resolve()
+			require.NoError(t, err)
+			t.Chdir(t.TempDir())
+			set, err := cfg.Open(data.Train)
+			require.NoError(t, err)
+			require.NoError(t, set.Close())
+		})
+	}
+}
+
 func TestAPresetTakesDataOfItsShape(t *testing.T) {
 	photos := picturesOf(t, 64, 64, false)
 	_, err := Sources{Preset: "fmnist-em", Data: photos}.Resolve()

@@ -24,7 +24,7 @@ type Options struct {
 	Out     string            // run folder
 	Resume  bool              // continue the run in Out
 	Steps   int               // with Resume: another number of steps; 0: the config's
-	Minutes float64           // budget of wall time that sets the number of steps; 0: the config's steps
+	Minutes float64           // budget of wall time that sets the number of steps; 0: the config's steps; with Resume: the rest of the run's own minutes
 	Device  torch.Device      // of the networks
 	Version map[string]string // recorded in run.json, besides the versions of Go and libtorch
 	Watch   Watch             // may be nil
@@ -93,7 +93,10 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if err := agree(o.Group, err); err != nil {
 		return err
 	}
-	b := &budget{minutes: o.Minutes}
+	b, err := newBudget(&o)
+	if err := agree(o.Group, err); err != nil {
+		return err
+	}
 	l := t.loop(ctx, run, b, o)
 	if run != nil {
 		err = t.begin(l, run, set, o)
@@ -140,7 +143,7 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *loop {
 	return &loop{
 		cfg: t.cfg, seed: t.cfg.Seed, batch: t.cfg.Batch, flip: t.cfg.Data.Flip, log: t.cfg.Log, made: &t.step, steps: &t.cfg.Steps,
-		save: t.saver(run), load: t.Load, warn: warnOfCollapse, parts: t.parts(), rule: t.cfg.Schedule.rule(t.cfg.Steps),
+		load: t.Load, warn: warnOfCollapse, parts: t.parts(), rule: t.cfg.Schedule.rule(t.cfg.Steps),
 		step: func(x torch.Tensor) ([]Metric, error) {
 			loss, err := t.Step(x)
 			if err != nil {
@@ -149,9 +152,19 @@ func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *
 			settled, err := b.share(t.step, &t.cfg, o.Group)
 			if err == nil && settled && run != nil {
 				o.printf("%d steps fit into %.3g minutes", t.cfg.Steps, o.Minutes)
-				err = run.WriteConfig(t.cfg)
+				if err = run.WriteConfig(t.cfg); err == nil {
+					err = b.keep(run)
+				}
 			}
 			return t.metrics(loss), err
+		},
+		save: func(w io.Writer) error {
+			if b.minutes > 0 && !b.done {
+				if err := b.keep(run); err != nil {
+					return err
+				}
+			}
+			return t.saver(run)(w)
 		},
 		picture: func(name string) error {
 			_, _, err := t.draw(run, name, t.G, t.E, nn.Eval) // the batch's statistics would need all processes of a group
@@ -223,7 +236,7 @@ func (t *Trainer) goBack(run *runDir, failure error, tries int, o Options) error
 }
 
 func (t *Trainer) reload(run *runDir, failure error) error {
-	last, _, err := run.LastCheckpoint(run.verify)
+	last, _, err := run.LastCheckpoint(run.inspect)
 	if err != nil {
 		return failure // there is no checkpoint
 	}

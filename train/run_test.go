@@ -99,6 +99,18 @@ func checkpointBytes(t *testing.T, dir string, step int) []byte {
 	return nil
 }
 
+// measured are the lines of metrics.jsonl without what depends on the clock.
+func measured(t *testing.T, dir string) []MetricsLine {
+	t.Helper()
+	lines, err := ReadMetrics(filepath.Join(dir, metricsFile))
+	require.NoError(t, err)
+	require.NotEmpty(t, lines)
+	for _, l := range lines {
+		delete(l.Values, "steps_per_second")
+	}
+	return lines
+}
+
 func TestResumeContinuesBitForBit(t *testing.T) {
 	h, before := encoder(t), torch.Live()
 	for name, change := range map[string]func(*Config){
@@ -122,6 +134,7 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 			assert.Equal(t, cfg, saved, "config.yaml holds the whole config")
 			require.NoError(t, Run(t.Context(), Config{}, bars(t), "", Options{Out: parts, Resume: true}), "with the config of the folder")
 			assert.True(t, bytes.Equal(checkpointBytes(t, whole, 12), checkpointBytes(t, parts, 12)), "weights, averages and moments")
+			assert.Equal(t, measured(t, whole), measured(t, parts), "metrics.jsonl, also of the line whose steps are of both")
 			assert.Equal(t, before, torch.Live(), "a run keeps nothing")
 		})
 	}
@@ -148,6 +161,7 @@ func TestPretrainingResumesBitForBit(t *testing.T) {
 			assert.Equal(t, cfg, saved)
 			require.NoError(t, Pretrain(t.Context(), SSLConfig{}, bars(t), Options{Out: parts, Resume: true}), "with the config of the folder")
 			assert.True(t, bytes.Equal(checkpointBytes(t, whole, 20), checkpointBytes(t, parts, 20)))
+			assert.Equal(t, measured(t, whole), measured(t, parts))
 			assert.Equal(t, before, torch.Live())
 		})
 	}
@@ -383,6 +397,42 @@ func TestLiveTensorsAreFlatOverTraining(t *testing.T) {
 	for i, n := range counts {
 		require.Equal(t, counts[0], n, "step %d", i+1)
 	}
+}
+
+func TestAResumedRunGoesOnWithTheRestOfItsMinutes(t *testing.T) {
+	slow(t)
+	dir, h, cfg := filepath.Join(t.TempDir(), "run"), encoder(t), tiny()
+	ctx, watch := stopAfter(t, 2)
+	require.ErrorIs(t, Run(ctx, cfg, bars(t), h, Options{Out: dir, Watch: watch, Minutes: 1000}), context.Canceled)
+	run, err := openRun(dir)
+	require.NoError(t, err)
+	info, err := run.Info()
+	require.NoError(t, err)
+	assert.Equal(t, 1000.0, info.Minutes)
+	assert.Positive(t, info.MinutesUsed)
+	info.Minutes, info.MinutesUsed = 1, 59.5/60
+	require.NoError(t, run.WriteInfo(info))
+	var log bytes.Buffer
+	require.NoError(t, Run(t.Context(), cfg, bars(t), "", Options{Out: dir, Resume: true, Log: &log}))
+	assert.Contains(t, log.String(), "as many as fit into 1 minutes")
+	saved, err := ReadConfig(dir)
+	require.NoError(t, err)
+	assert.NotEmpty(t, checkpointBytes(t, dir, saved.Steps))
+	info, err = run.Info()
+	require.NoError(t, err)
+	assert.Zero(t, info.Minutes, "they have become a number of steps")
+	assert.Zero(t, info.MinutesUsed)
+}
+
+func TestABudgetCountsTheMinutesBeforeAResume(t *testing.T) {
+	cfg := tiny()
+	cfg.Schedule.Hold = 0.5
+	b := &budget{minutes: 600, used: 100, first: 50, began: time.Now().Add(-100 * time.Minute)}
+	assert.False(t, b.plan(150, &cfg), "a third of the time is over, and half of it holds the rate")
+	assert.InDelta(t, 550, cfg.Steps, 50, "100 steps took 100 minutes, and 500 were left at step 50")
+	b.used = 500
+	assert.True(t, b.plan(150, &cfg))
+	assert.InDelta(t, 151, cfg.Steps, 10, "no time is left")
 }
 
 func TestMinutesSettleTheStepsWhileTheRateIsHeld(t *testing.T) {

@@ -43,6 +43,7 @@ type runDir struct {
 	path    string
 	lock    io.Closer    // nil when opened for reading
 	damaged map[int]bool // steps whose checkpoints LastCheckpoint could not read
+	pending string       // metrics since the last line of metrics.jsonl: in LastCheckpoint's, and in the next one that is saved
 }
 
 // generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it.
@@ -204,7 +205,7 @@ func (r *runDir) keepBest(distance Metric, save func(io.Writer) error) error {
 // Checkpoint returns the checkpoint of a step or of one of the words, "" being the last. skipped is as of LastCheckpoint.
 func (r *runDir) Checkpoint(which string) (c savedCheckpoint, skipped []error, err error) {
 	if which == "" || which == lastCheckpoint {
-		return r.LastCheckpoint(r.verify)
+		return r.LastCheckpoint(r.inspect)
 	}
 	all, err := r.Checkpoints()
 	if err != nil {
@@ -288,9 +289,9 @@ func (r *runDir) inspect(path string) (meta map[string]string, err error) {
 	return meta, nil
 }
 
-// LastCheckpoint returns the newest checkpoint that verify accepts. skipped has an error for each newer one that verify
+// LastCheckpoint returns the newest checkpoint that inspect accepts. skipped has an error for each newer one that inspect
 // refused. The error is ErrNoCheckpoint if there is no checkpoint, and another one if all are damaged.
-func (r *runDir) LastCheckpoint(verify func(path string) error) (last savedCheckpoint, skipped []error, err error) {
+func (r *runDir) LastCheckpoint(inspect func(path string) (map[string]string, error)) (last savedCheckpoint, skipped []error, err error) {
 	all, err := r.Checkpoints()
 	if err != nil {
 		return last, nil, err
@@ -300,8 +301,9 @@ func (r *runDir) LastCheckpoint(verify func(path string) error) (last savedCheck
 	}
 	r.damaged = map[int]bool{}
 	for _, c := range slices.Backward(all) {
-		err := verify(c.Path)
+		meta, err := inspect(c.Path)
 		if err == nil {
+			r.pending = meta[pendingKey]
 			return c, skipped, nil
 		}
 		r.damaged[c.Step] = true

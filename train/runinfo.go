@@ -17,21 +17,23 @@ import (
 
 // RunInfo is run.json: what, besides its config, a run depends on.
 type RunInfo struct {
-	Seed      uint64            `json:"seed"`
-	Command   []string          `json:"command"` // os.Args of the first start
-	Started   time.Time         `json:"started"`
-	Finished  time.Time         `json:"finished,omitzero"` // zero if it still runs or was killed
-	Resumed   []Resume          `json:"resumed,omitempty"`
-	Host      string            `json:"host"`
-	Device    string            `json:"device"`
-	Threads   int               `json:"threads"`             // of each process
-	Processes int               `json:"processes,omitempty"` // that shared each batch at the first start
-	Versions  map[string]string `json:"versions"`            // of liebm, Go, libtorch
-	Data      map[string]string `json:"data"`                // file name → SHA-256
-	HeldOut   *data.Division    `json:"held_out,omitempty"`  // images that training did not read, if liebm chose them
-	Imported  *Imported         `json:"imported,omitempty"`  // weights that were not trained here
-	ID        string            `json:"id,omitempty"`        // of config, data and encoder at the first start; checkpoints have it too
-	Seal      string            `json:"seal,omitempty"`      // checksum of the file, see seal.go
+	Seed        uint64            `json:"seed"`
+	Command     []string          `json:"command"` // os.Args of the first start
+	Started     time.Time         `json:"started"`
+	Finished    time.Time         `json:"finished,omitzero"` // zero if it still runs or was killed
+	Resumed     []Resume          `json:"resumed,omitempty"`
+	Host        string            `json:"host"`
+	Device      string            `json:"device"`
+	Threads     int               `json:"threads"`                // of each process
+	Processes   int               `json:"processes,omitempty"`    // that shared each batch at the first start
+	Versions    map[string]string `json:"versions"`               // of liebm, Go, libtorch
+	Data        map[string]string `json:"data"`                   // file name → SHA-256
+	HeldOut     *data.Division    `json:"held_out,omitempty"`     // images that training did not read, if liebm chose them
+	Imported    *Imported         `json:"imported,omitempty"`     // weights that were not trained here
+	Minutes     float64           `json:"minutes,omitempty"`      // of training, until they have become a number of steps
+	MinutesUsed float64           `json:"minutes_used,omitempty"` // of them, up to the last checkpoint
+	ID          string            `json:"id,omitempty"`           // of config, data and encoder at the first start; checkpoints have it too
+	Seal        string            `json:"seal,omitempty"`         // checksum of the file, see seal.go
 }
 
 // A Resume is one time that a run was resumed.
@@ -48,7 +50,7 @@ func newInfo(seed uint64, o Options) RunInfo {
 	versions := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
 	maps.Copy(versions, o.Version)
 	return RunInfo{Seed: seed, Command: os.Args, Started: time.Now().UTC(), Host: host, Device: o.Device.String(), Threads: torch.Threads(),
-		Processes: o.Group.World(), Versions: versions}
+		Processes: o.Group.World(), Versions: versions, Minutes: o.Minutes}
 }
 
 // writeStart writes run.json, or adds an entry to it when a run is resumed.
@@ -71,6 +73,9 @@ func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Opt
 	}
 	if now := torch.Threads(); now != info.Threads {
 		o.printf("warning: %d threads, where the run began with %d: it goes on, but not bit for bit", now, info.Threads)
+	}
+	if info.Minutes != o.Minutes {
+		info.Minutes, info.MinutesUsed = o.Minutes, 0
 	}
 	host, _ := os.Hostname()
 	info.Resumed = append(info.Resumed, Resume{Step: step, Time: time.Now().UTC(), Host: host, Command: os.Args})
@@ -132,13 +137,16 @@ func (r *runDir) Info() (info RunInfo, err error) {
 	return info, checkSeal(r.Path(infoFile), infoMark, text, len(text))
 }
 
-// note is the identity of the run, for the metadata of checkpoints.
+// note is the identity of the run and the pending metrics, for the metadata of checkpoints.
 func (r *runDir) note() map[string]string {
-	info, err := r.Info()
-	if err != nil || info.ID == "" {
-		return map[string]string{}
+	notes := map[string]string{}
+	if info, err := r.Info(); err == nil && info.ID != "" {
+		notes[runKey] = info.ID
 	}
-	return map[string]string{runKey: info.ID}
+	if r.pending != "" {
+		notes[pendingKey] = r.pending
+	}
+	return notes
 }
 
 // identity is a checksum of what a run depends on.

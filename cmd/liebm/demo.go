@@ -52,7 +52,7 @@ func demo(c *cli.Context) error {
 		}
 	}
 	if study.IsRun(out) {
-		minutes = 0 // its config has the number of steps
+		minutes = 0 // the run knows what is left of its own
 		if cfg, err = train.ReadConfig(out); err != nil {
 			return err
 		}

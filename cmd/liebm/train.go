@@ -127,7 +127,7 @@ func runTrain(c *cli.Context) error {
 	}
 	out := c.String("out")
 	o := trainingOptions(c, "training", setup)
-	if o.Group = g; !automatic || !resumed { // a run that goes on by itself has its number of steps
+	if o.Group = g; !automatic || !resumed { // a run that goes on by itself has its own
 		o.Minutes = c.Float64("minutes")
 	}
 	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{Inception: weights}, setup)
