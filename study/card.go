@@ -62,11 +62,17 @@ func WriteCard(folder, dir, license string, m *train.Model) (string, error) {
 	return path, data.WriteAtomic(path, func(w io.Writer) error { return cardTemplate.Execute(w, c) })
 }
 
+// Imported reports whether the weights are not of liebm's training.
+func (c card) Imported() bool { return c.Info != nil && c.Info.Imported != nil }
+
 // Measured reports whether there are figures to show.
 func (c card) Measured() bool { return len(c.Summary.Lines())+len(c.Summary.Outliers()) > 0 }
 
-// Hub is the name of the data set on the Hugging Face hub, or nothing.
+// Hub is the name of the training data on the Hugging Face hub, or nothing.
 func (c card) Hub() string {
+	if c.Imported() {
+		return ""
+	}
 	return map[string]string{"fmnist": "zalando-datasets/fashion_mnist", "mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}[c.Config.Data.Name]
 }
 
@@ -89,10 +95,10 @@ func (c card) Files() (all []described) {
 		{"config.json", "all settings of the training run"},
 		{"config.yaml", "all settings of the training run"},
 		{"run.json", "seed, command, versions and checksums of the data"},
-		{fmt.Sprintf("checkpoint-%08d.safetensors", c.Model.Step), "the state of training, with E"},
+		{fmt.Sprintf("checkpoint-%08d.safetensors", c.Model.Step), "E, and in a run the state of training"},
 		{fmt.Sprintf("generator-%08d.safetensors", c.Model.Step), "G"},
-		{"energy.safetensors", "weights of E, averaged over training"},
-		{"generator.safetensors", "weights of G, averaged over training"},
+		{"energy.safetensors", "weights of E"},
+		{"generator.safetensors", "weights of G"},
 		{"encoder.safetensors", "weights of h"},
 		{"inference.safetensors", "weights of q, which infers G's latent from an image"},
 		{"energy.pt", "E in TorchScript"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -27,6 +28,10 @@ func TestImportedRunsAreSampledAndExported(t *testing.T) {
 	assert.Contains(t, text, filepath.Join(folder, "inference.safetensors"))
 	assert.Contains(t, text, filepath.Join(folder, "energy.pt"))
 	assert.NotContains(t, text, "encoder", "there is none")
+	card, err := os.ReadFile(filepath.Join(folder, "README.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(card), "dual-mcmc, epoch 7")
+	assert.NotContains(t, string(card), "datasets", "nobody knows what it was trained on")
 	_, err = run(t, "metrics", "probe", "--run", out)
 	assert.ErrorContains(t, err, "no encoder h: use the features of f")
 	_, err = run(t, "import", "--from", "dual-mcmc", file, "--out", out)
