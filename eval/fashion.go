@@ -131,15 +131,15 @@ func TrainClassifier(ctx context.Context, set *data.Set, epochs int, seed uint64
 
 // Accuracy is the share of a labelled set that the classifier classifies correctly.
 func (c *Classifier) Accuracy(ctx context.Context, set *data.Set) (float64, error) {
-	classes, err := c.classify(ctx, set)
+	classes, err := c.Classify(ctx, set)
 	if err != nil {
 		return 0, err
 	}
 	return Labelled{Labels: set.Labels}.Accuracy(classes), nil
 }
 
-// classify returns the class of every channel of every image, the channels of an image in a row.
-func (c *Classifier) classify(ctx context.Context, set *data.Set) (classes []int32, err error) {
+// Classify returns the class of every channel of every image, the channels of an image in a row.
+func (c *Classifier) Classify(ctx context.Context, set *data.Set) (classes []int32, err error) {
 	logits := func(x torch.Tensor) torch.Tensor { return c.Logits(x.Reshape(-1, 1, set.H, set.W)) }
 	err = torch.Do(func() error {
 		_, err := forEach(ctx, measureBatch, logits, FromSet(set), nil, func(f torch.Tensor) {

@@ -20,7 +20,7 @@ func ModesOf(ctx context.Context, c *Classifier, set *data.Set) (m Modes, err er
 	if set.C != 3 || set.N == 0 {
 		return m, fmt.Errorf("modes of %d images of %d channels: use colour images", set.N, set.C)
 	}
-	classes, err := c.classify(ctx, set)
+	classes, err := c.Classify(ctx, set)
 	if err != nil {
 		return m, err
 	}

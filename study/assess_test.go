@@ -124,6 +124,22 @@ func TestARunIsMeasuredOnFashionMNIST(t *testing.T) {
 	}
 }
 
+func TestInferenceIsMeasuredByLatentsAndClasses(t *testing.T) {
+	m, set := open(t, tinyRun(t)), someImages(t, 20)
+	r, err := AssessInference(t.Context(), m, set, 1, Setup{})
+	require.NoError(t, err)
+	for _, key := range []string{"cosine", "cosine_sampled", "class_agreement", "class_agreement_sampled"} {
+		require.Contains(t, r.Values, key)
+		assert.True(t, r.Values[key] >= -1 && r.Values[key] <= 1, "%s is %v", key, r.Values[key])
+	}
+	same, err := meanCosine(t.Context(), latents{m}, set, set)
+	require.NoError(t, err)
+	assert.InDelta(t, 1, same, 1e-5)
+	same, err = classAgreement(t.Context(), set, set)
+	require.NoError(t, err)
+	assert.Equal(t, 1.0, same)
+}
+
 func TestNearOutliersAreMade(t *testing.T) {
 	m := open(t, tinyRun(t))
 	test, err := m.Config.Open(data.HeldOut)

@@ -46,6 +46,9 @@ var variants = []variant{
 	{name: "em-linear", label: "EM, linear F", set: []string{"energy.linear_f=true"}},
 	{name: "erm-linear", label: "ERM, linear F", set: []string{"energy.linear_f=true", "target=erm"}},
 	{name: "em-q", label: "EM, q by Eq. 26", over: "em"},
+	{name: "em-q-1", label: "ρ = 1", over: "em", set: []string{"rho_q=1"}},
+	{name: "em-q-10", label: "ρ = 10", over: "em", set: []string{"rho_q=10"}},
+	{name: "em-q-1000", label: "ρ = 1000", over: "em", set: []string{"rho_q=1000"}},
 	{name: "em-bfloat16", label: "EM, bfloat16 chains", set: []string{"precision=bfloat16"}},
 }
 
@@ -321,7 +324,11 @@ func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
 		return err
 	}
 	defer set.Close()
-	return train.TrainInference(ctx, m.Config, m, set, w.Options("training q", c.dir(seed), IsRun(c.dir(seed))))
+	cfg, err := m.Config.Change(c.set)
+	if err != nil {
+		return err
+	}
+	return train.TrainInference(ctx, cfg, m, set, w.Options("training q", c.dir(seed), IsRun(c.dir(seed))))
 }
 
 // open loads a seed's model, with the q that was trained over it. The caller closes it.

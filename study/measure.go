@@ -21,6 +21,7 @@ const (
 	ofProbes         measurement = "probes"
 	ofNearOutliers   measurement = "near outliers"
 	ofModes          measurement = "modes"
+	ofInference      measurement = "inference"
 )
 
 // studyKey is the setting of a record that names the measurement of a study that the record belongs to. The
@@ -56,6 +57,7 @@ func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
 	assess := map[measurement]func(context.Context, *cell, *train.Model) ([]*eval.Record, error){
 		ofSamples: w.assessSamples, ofReconstruction: w.assessReconstruction, ofRestoration: w.assessRestoration, ofProbes: w.assessProbes,
 		ofNearOutliers: w.assessNearOutliers, ofModes: w.assessModes,
+		ofInference: w.assessInference,
 	}
 	for _, what := range lacking {
 		records, err := assess[what](ctx, c, m)
@@ -89,6 +91,20 @@ func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*e
 // assessNearOutliers measures which images close to the data a model takes for its own.
 func (w *work) assessNearOutliers(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
 	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: nearSets(), Gamma: gamma(c.folder.data), SkipMissing: true, Standardize: true}, w.Setup)
+	return []*eval.Record{r}, err
+}
+
+// inferred is how many images assessInference reads.
+const inferred = 2000
+
+// assessInference measures what q tells G of unseen images.
+func (w *work) assessInference(ctx context.Context, _ *cell, m *train.Model) ([]*eval.Record, error) {
+	unseen, err := m.Config.Open(data.HeldOut)
+	if err != nil {
+		return nil, err
+	}
+	defer unseen.Close()
+	r, err := AssessInference(ctx, m, unseen.Head(inferred), 0, w.Setup)
 	return []*eval.Record{r}, err
 }
 

@@ -43,6 +43,19 @@ func fig7Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, e
 // fig9Picture is a grid of unseen images above their reconstructions by the rows of fig9, for the first
 // seed. There is none unless both are trained.
 func fig9Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
+	return reconstructions(ctx, w, s, f, Picture{"fig9.png", "images, Eq. 26, ELBO"}, train.ReconstructOptions{})
+}
+
+// rhoPicture is a grid of unseen images above their reconstructions by the rows of the study rho, from the mean and from a
+// sample of q.
+func rhoPicture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
+	return reconstructions(ctx, w, s, f, Picture{"rho.png", "images; for each row of the table G(μ) and G(m̃)"},
+		train.ReconstructOptions{}, train.ReconstructOptions{Sample: true})
+}
+
+// reconstructions draws a grid of unseen images above their reconstructions by each row of a study and in each of the ways,
+// for the first seed. There is none unless all models are trained.
+func reconstructions(ctx context.Context, w *work, s Study, f *folder, p Picture, ways ...train.ReconstructOptions) ([]Picture, error) {
 	const n = 16
 	var rows []*data.Set
 	for _, row := range s.rows {
@@ -63,11 +76,13 @@ func fig9Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, e
 		if rows == nil {
 			rows = append(rows, unseen.Head(n))
 		}
-		drawn, err := m.Reconstruct(ctx, unseen.Head(n), train.ReconstructOptions{})
-		if err != nil {
-			return nil, err
+		for _, way := range ways {
+			drawn, err := m.Reconstruct(ctx, unseen.Head(n), way)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, drawn.Images)
 		}
-		rows = append(rows, drawn.Images)
 	}
-	return []Picture{{"fig9.png", "images, Eq. 26, ELBO"}}, WriteGrid(filepath.Join(w.plan.out, "fig9.png"), f.cell("erm").config, n, rows...)
+	return []Picture{p}, WriteGrid(filepath.Join(w.plan.out, p.File), f.cell("erm").config, n, rows...)
 }

@@ -203,6 +203,17 @@ var studies = []Study{
 		claims: []claim{{text: "the ELBO is closer by pixels, which Eq. 26 does not ask for", better: reading{"erm", "mse"}, worse: reading{"em-q", "mse"}}},
 		Note:   "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO.", pictures: fig9Picture,
 	},
+	// No table of the paper, which prints no ρ for Eq. 26.
+	{Name: "rho", Title: "q by Eq. 26 with different ρ", data: "cifar10", ours: []quantity{inference, reconstruction},
+		rows: []row{
+			{label: "ρ = 1", variant: "em-q-1"}, {label: "ρ = 10", variant: "em-q-10"}, {label: "ρ = 100", variant: "em-q"}, {label: "ρ = 1000", variant: "em-q-1000"},
+			{label: "ELBO (ERM)", variant: "erm"},
+		},
+		claims: []claim{{text: "ρ = 100 keeps more classes than ρ = 1", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-1", "class_agreement"}}},
+		Note: "At the optimum KL(q(m|x) ‖ N(0,I)) is at most 2ρ nats, so ρ = 1 cannot name one class of ten. 2,000 unseen images. A class is " +
+			"kept if the classifier gives G(m) the class of x. The grid's rows: images, then for each row of the table G(μ) of the mean and G(m̃) of a sample.",
+		pictures: rhoPicture,
+	},
 	// No table of the paper: its outliers are far from the data, or other photographs.
 	{Name: "near", Title: "AUROC against outliers that are close to the data", data: "cifar10", ours: []quantity{nearAreas},
 		rows: []row{

@@ -121,6 +121,8 @@ var (
 		}
 		return all
 	}}
+	inference = always(ofInference, column{"cos(h(x), h(G(μ)))", "cosine"}, column{"class kept, G(μ)", "class_agreement"},
+		column{"cos(h(x), h(G(m̃)))", "cosine_sampled"}, column{"class kept, G(m̃)", "class_agreement_sampled"})
 	modes     = always(ofModes, column{"modes", "modes"}, column{"reverse KL", "reverse_kl"})
 	hDistance = always(ofSamples, column{"FD on h", "fd_h"})
 	nearAreas = quantity{ofNearOutliers, func(Scale, string) (all []column) {

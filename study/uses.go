@@ -2,6 +2,7 @@ package study
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"gonum.org/v1/gonum/stat"
@@ -9,6 +10,7 @@ import (
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -25,6 +27,80 @@ func AssessReconstruction(ctx context.Context, m *train.Model, set *data.Set, o 
 	r.Settings["l"], r.Settings["range"] = fmt.Sprint(o.L), fmt.Sprint(m.Config.Data.Range)
 	r.Values["mse"], r.Values["mse_unit"] = out.MSE, out.MSEUnit
 	return out, r, compare(ctx, r, m.Config, "", out.Images, set)
+}
+
+// AssessInference measures what q tells G of images (Eq. 26), which pixels do not show: q is asked to keep h, not x. For the
+// mean of q(m|x) the values are cosine, the mean of cos(h(x), h(G(m))), and for Fashion-MNIST class_agreement, the share of
+// images that the classifier puts into one class before and after. Those of samples m̃ ~ q(m|x) end in _sampled.
+func AssessInference(ctx context.Context, m *train.Model, set *data.Set, seed uint64, s Setup) (*eval.Record, error) {
+	if m.H == nil {
+		return nil, errors.New("the run has no encoder h to compare latents by")
+	}
+	r := s.use("inference", m, set, seed)
+	for _, sample := range []bool{false, true} {
+		suffix := ""
+		if sample {
+			suffix = "_sampled"
+		}
+		drawn, err := m.Reconstruct(ctx, set, train.ReconstructOptions{Seed: seed, Sample: sample})
+		if err != nil {
+			return nil, err
+		}
+		if r.Values["cosine"+suffix], err = meanCosine(ctx, latents{m}, set, drawn.Images); err != nil {
+			return nil, err
+		}
+		if m.Config.Data.Name != "fmnist" {
+			continue
+		}
+		if r.Values["class_agreement"+suffix], err = classAgreement(ctx, set, drawn.Images); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// meanCosine is the mean over images of the cosine between the features of a and b.
+func meanCosine(ctx context.Context, f eval.Features, a, b *data.Set) (cosine float64, err error) {
+	var both []torch.Tensor
+	for _, set := range []*data.Set{a, b} {
+		e, _, err := eval.Embed(ctx, f, eval.FromSet(set), nil)
+		if err != nil {
+			return 0, err
+		}
+		defer e.Close()
+		both = append(both, e.X)
+	}
+	return cosine, torch.Do(func() error {
+		cosine = both[0].CosineSimilarity(both[1]).Mean().Item()
+		return nil
+	})
+}
+
+// classAgreement is the share of images that the classifier of Fashion-MNIST puts into the same class in a and b.
+func classAgreement(ctx context.Context, a, b *data.Set) (float64, error) {
+	net, err := eval.FashionFeatures()
+	if err != nil {
+		return 0, err
+	}
+	defer net.Close()
+	before, err := net.Classify(ctx, a)
+	if err != nil {
+		return 0, err
+	}
+	after, err := net.Classify(ctx, b)
+	return eval.Labelled{Labels: before}.Accuracy(after), err
+}
+
+// latents are h(x).
+type latents struct{ m *train.Model }
+
+func (l latents) Name() string { return "h, the encoder's latent" }
+func (l latents) Dim() int     { return l.m.H.Config.LatentDim }
+func (l latents) Batch() int   { return featureBatch }
+
+// Forward maps images [n,c,h,w] in [0,1] to latents [n,d_z].
+func (l latents) Forward(x torch.Tensor) torch.Tensor {
+	return l.m.H.Latent(l.m.Config.Data.Range.FromUnit(x).ToDevice(l.m.Device))
 }
 
 // use begins a record of a use of m with the images of set.

@@ -38,8 +38,8 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 	if m.H == nil {
 		return nil, fmt.Errorf("q over a finished run learns from the encoder's latents (Eq. 26), and the run has no encoder: use a run with one, or train with target=%s and rho=0", ERM)
 	}
-	if cfg.Rho == 0 {
-		return nil, errors.New("rho is 0, and q over a finished run learns from the encoder's latents alone (Eq. 26): set rho=1")
+	if cfg.rhoQ() == 0 {
+		return nil, errors.New("rho_q is 0, and q over a finished run learns from the encoder's latents alone (Eq. 26): set rho_q=100")
 	}
 	q, err := models.NewInference(cfg.Inference, cfg.Seed)
 	if err != nil {
@@ -60,6 +60,9 @@ func (t *inferenceTrainer) parts() []part { return []part{{"inference", t.q, nil
 
 func (t *inferenceTrainer) close() { t.parts()[0].close() }
 
+// rhoQ is the ρ of Eq. 26. Runs of earlier versions have one ρ for all equations.
+func (c Config) rhoQ() float64 { return cmp.Or(c.RhoQ, c.Rho) }
+
 // Step is one update of q on images in [0,1]: [n,c,h,w].
 func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 	torch.AllowTF32(t.cfg.TF32)
@@ -72,7 +75,7 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 		mean, logVar := t.q.Forward(t.cfg.Data.Range.FromUnit(unit))
 		m := reparameterize(mean, logVar, rng.Fork("m").NormalLike(mean))
 		latent := t.m.H.Forward(t.m.G.Forward(m, nn.Eval), nn.Eval)
-		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.Rho)
+		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.rhoQ())
 		t.opt.Step(l, t.cfg.OptQ.LR*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))
 		loss, err = oneLoss(t.step, "loss_q", l)
 		return err
@@ -100,7 +103,7 @@ func (t *inferenceTrainer) load(path string) (err error) {
 }
 
 // TrainInference trains q over the frozen generator and encoder of m (Eq. 26) on set, in a run folder of its
-// own. cfg is the config of m with changes; TrainInference uses its inference, opt_q, rho, schedule, steps,
+// own. cfg is the config of m with changes; TrainInference uses its inference, opt_q, rho_q, schedule, steps,
 // batch, views, seed and log. It resumes and stops as [Run] does.
 func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o Options) (err error) {
 	if o.Resume {

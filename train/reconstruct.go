@@ -12,7 +12,8 @@ import (
 // ReconstructOptions of [Model.Reconstruct]. The zero value is "Inf" of Table 11, and L = 10 alone is
 // "Inf+L=10".
 type ReconstructOptions struct {
-	Seed   uint64         // of the refinement's noise
+	Seed   uint64         // of the refinement's noise, and of sampled latents
+	Sample bool           // begin at m̃ ~ q(m|x), not at its mean
 	L      int            // Langevin steps on m after q
 	Delta2 float64        // δ² of those steps; 0 means 10·τ²/(h·w·c), 0.005 for 32×32 gray images
 	Sigma  float64        // σ, their noise; 0: they end at the likeliest m
@@ -43,7 +44,11 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 	}
 	images, squares := m.Config.pictures(), 0.0
 	err := m.each(ctx, set, pass{o.Seed, "reconstruct", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
-		latent, err := m.climb(ctx, chain, mcmc.LatentEnergy(m.generate, x, m.Config.Tau2), m.infer(x), rng, nil)
+		start := m.infer(x)
+		if o.Sample {
+			start = m.draw(x, rng.Fork("m"))
+		}
+		latent, err := m.climb(ctx, chain, mcmc.LatentEnergy(m.generate, x, m.Config.Tau2), start, rng, nil)
 		if err != nil {
 			return err
 		}
@@ -68,4 +73,13 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 func (m *Model) infer(x torch.Tensor) (mean torch.Tensor) {
 	torch.NoGrad(func() { mean, _ = m.Q.Forward(x) })
 	return mean
+}
+
+// draw is m̃ ~ q(m|x), without a graph: [n,c,h,w] → [n,d_m].
+func (m *Model) draw(x torch.Tensor, rng *torch.RNG) (latent torch.Tensor) {
+	torch.NoGrad(func() {
+		mean, logVar := m.Q.Forward(x)
+		latent = reparameterize(mean, logVar, rng.NormalLike(mean))
+	})
+	return latent
 }

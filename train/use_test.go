@@ -84,6 +84,13 @@ func TestReconstruct(t *testing.T) {
 	require.NoError(t, err)
 	sameImages(t, refined.Images.Head(3), few.Images)
 
+	sampled, err := m.Reconstruct(t.Context(), bars(t), ReconstructOptions{Sample: true, Seed: 3})
+	require.NoError(t, err)
+	assert.Greater(t, sampled.MSE, plain.MSE, "the mean is closer than a sample")
+	few, err = m.Reconstruct(t.Context(), bars(t).Head(3), ReconstructOptions{Sample: true, Seed: 3})
+	require.NoError(t, err)
+	sameImages(t, sampled.Images.Head(3), few.Images)
+
 	_, err = m.Reconstruct(cancelled(t), bars(t), o)
 	assert.ErrorIs(t, err, context.Canceled)
 	wide, err := bars(t).Pad(16)

@@ -99,5 +99,6 @@ func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 	bad(q.Channels != c.Energy.Channels, "inference.channels is %d, energy.channels %d", q.Channels, c.Energy.Channels)
 	bad(!positive(c.Omega2), "omega2 is %v: target=erm needs a weight above 0, such as 0.1; without it use target=em", c.Omega2)
 	bad(!(c.Rho >= 0) || math.IsInf(c.Rho, 0), "rho is %v: give a weight of 0 or more, such as 1", c.Rho)
+	bad(!(c.RhoQ >= 0) || math.IsInf(c.RhoQ, 0), "rho_q is %v: give a weight of 0 or more, such as 100", c.RhoQ)
 	c.OptQ.check("opt_q", bad)
 }

@@ -17,11 +17,11 @@ func trainQCommand() *cli.Command {
 		Description: `Needs a run of liebm train. It uses the settings of that run, and --set changes some of them.
 
 	liebm train-q --run runs/em --out runs/q --steps 2000
-	liebm train-q --run runs/em --out runs/q --set rho=10 --set opt_q.lr=1e-4
+	liebm train-q --run runs/em --out runs/q --set rho_q=10 --set opt_q.lr=1e-4
 	liebm train-q --run runs/em --out runs/q --resume`,
 		Flags: append(runFlags(),
 			runFlag(), checkpointFlag(),
-			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in rho=10; may be repeated"},
+			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in rho_q=10; may be repeated"},
 			countFlag("steps", 0, 1, "training steps (default: as many as the run had)")),
 		Action: runTrainQ,
 	}
