@@ -11,7 +11,9 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/train"
 )
 
@@ -68,7 +70,12 @@ func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup
 	if o.N < 2 {
 		return nil, fmt.Errorf("%d samples: a covariance needs at least 2", o.N)
 	}
-	features, err := OpenFeatures(m.Config, FeatureOptions{Inception: o.Inception, Encoder: m.H, Device: m.Device})
+	fixed, done, err := fixedEncoder(m)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	features, err := OpenFeatures(m.Config, FeatureOptions{Inception: o.Inception, Encoder: fixed, Device: m.Device})
 	if err != nil && !errors.Is(err, ErrNoFeatures) {
 		return nil, err
 	}
@@ -101,6 +108,24 @@ func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup
 	score, err := out.inceptionScore(ctx, m, features, o, s)
 	out.Records = append(out.Records, score)
 	return out, err
+}
+
+// fixedEncoder is that of [train.Config.FixedEncoder] for a model, nil if its run is not known, and a function that closes
+// it unless it is the model's.
+func fixedEncoder(m *train.Model) (*models.Encoder, func(), error) {
+	none := func() {}
+	if m.H != nil && m.Config.Encoder == train.Pretrained {
+		return m.H, none, nil
+	}
+	if m.Config.NeedsEncoder() && m.Folder == "" {
+		return nil, none, nil
+	}
+	h, err := m.Config.FixedEncoder(train.EncoderPath(m.Folder))
+	if err != nil {
+		return nil, none, fmt.Errorf("read the encoder that training began with: %w", err)
+	}
+	err = torch.Do(func() error { nn.To(h, m.Device, torch.Float32); return nil })
+	return h, func() { nn.Close(h) }, err
 }
 
 // AssessTime measures nfe and seconds, the network evaluations and the time of a sample, with the chain

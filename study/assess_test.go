@@ -266,9 +266,16 @@ func TestFeaturesFollowTheData(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "Fréchet distance on h", f.Metric)
 	f.Close()
-	photos.Encoder = train.Joint
-	_, err = OpenFeatures(photos, FeatureOptions{Encoder: m.H})
-	assert.ErrorIs(t, err, ErrNoFeatures, "an encoder that learns along is another one in each run")
+
+	fixed, done, err := fixedEncoder(m)
+	require.NoError(t, err)
+	assert.Same(t, m.H, fixed)
+	done()
+	m.Config.Encoder = train.Joint
+	fixed, done, err = fixedEncoder(m)
+	require.NoError(t, err)
+	assert.NotSame(t, m.H, fixed, "an encoder that learns along is another one at each step")
+	done()
 }
 
 func TestAnotherSplitThanThatOfTrainingIsWarnedOf(t *testing.T) {

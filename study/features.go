@@ -17,9 +17,9 @@ var distanceKeys = []string{"fid", "fd", onEncoder}
 
 const onEncoder = "fd_h"
 
-// ErrNoFeatures says that a run has no features on which distances can be measured: its data are not
-// Fashion-MNIST, it has no frozen encoder, and no Inception weights were given.
-var ErrNoFeatures = errors.New("no features to measure distances on: the data are not Fashion-MNIST, no Inception weights are given, and the run has no frozen encoder")
+// ErrNoFeatures says that there are no features on which distances can be measured: the data are not Fashion-MNIST, and
+// neither Inception's weights nor an encoder is given.
+var ErrNoFeatures = errors.New("no features to measure distances on: the data are not Fashion-MNIST, and neither Inception's weights nor an encoder is given")
 
 // Features are the features whose Fréchet distance is measured, and the name of that distance. See
 // [OpenFeatures].
@@ -37,15 +37,15 @@ type Features struct {
 // FeatureOptions of [OpenFeatures].
 type FeatureOptions struct {
 	Inception string          // pytorch-fid's file of weights; empty: no FID
-	Encoder   *models.Encoder // the run's frozen encoder h; nil where it has none
+	Encoder   *models.Encoder // of [train.Config.FixedEncoder]; nil: no distance on an encoder
 	Device    torch.Device    // for Inception
 }
 
 // OpenFeatures chooses the features that measure images of cfg's data: Inception where its weights are
-// given; for Fashion-MNIST the classifier that comes with liebm; else the encoder's features before its
-// head. FID compares samples with the training split, by custom. The others compare with the images that
-// are held out. A distance on h compares runs with the same h only. The caller closes the features; the
-// encoder stays open. The error is [ErrNoFeatures] if nothing fits.
+// given; for Fashion-MNIST the classifier that comes with liebm; else the features of an encoder that does not
+// learn, before its head. FID compares samples with the training split, by custom. The others compare with the
+// images that are held out. A distance on an encoder compares runs with the same one only. The caller closes the
+// features; the encoder stays open. The error is [ErrNoFeatures] if nothing fits.
 func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 	switch {
 	case o.Inception != "":
@@ -64,9 +64,17 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 			return nil, err
 		}
 		return &Features{Features: net, Metric: "Fréchet distance", Key: "fd", Split: data.HeldOut, close: net.Close}, nil
-	case o.Encoder != nil && cfg.Encoder == train.Pretrained:
-		return &Features{Features: encoderFeatures{o.Encoder}, Metric: "Fréchet distance on h", Key: onEncoder, Split: data.HeldOut,
-			padded: true, close: func() {}}, nil
+	case o.Encoder != nil:
+		f := &Features{Metric: "Fréchet distance on h", Key: onEncoder, Split: data.HeldOut, padded: true, close: func() {}}
+		name := nameOfH
+		switch {
+		case !cfg.NeedsEncoder():
+			f.Metric, name = "Fréchet distance on an untrained network", "an untrained encoder's backbone before its head"
+		case cfg.Encoder == train.Joint:
+			f.Metric, name = "Fréchet distance on the first h", "the backbone, before its head, of the h that training began with"
+		}
+		f.Features = encoderFeatures{o.Encoder, name}
+		return f, nil
 	}
 	return nil, ErrNoFeatures
 }
@@ -82,10 +90,15 @@ func (f *Features) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
 	return cfg.Crop(set)
 }
 
-// encoderFeatures are h's features before its head.
-type encoderFeatures struct{ h *models.Encoder }
+const nameOfH = "h, the encoder's backbone before its head"
 
-func (f encoderFeatures) Name() string { return "h, the encoder's backbone before its head" }
+// encoderFeatures are an encoder's features before its head.
+type encoderFeatures struct {
+	h    *models.Encoder
+	name string
+}
+
+func (f encoderFeatures) Name() string { return f.name }
 func (f encoderFeatures) Dim() int     { return f.h.Config.Widths[len(f.h.Config.Widths)-1] }
 func (f encoderFeatures) Batch() int   { return featureBatch }
 

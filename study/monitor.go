@@ -36,8 +36,8 @@ type MonitorOptions struct {
 func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup) (*Monitor, error) {
 	m := &Monitor{cfg: cfg, samples: o.Samples}
 	var err error
-	if o.Encoder != "" && cfg.NeedsEncoder() && cfg.Encoder == train.Pretrained {
-		if m.encoder, err = train.LoadEncoder(train.EncoderPath(o.Encoder), cfg.Data.Range); err != nil {
+	if o.Encoder != "" || !cfg.NeedsEncoder() || cfg.Encoder == train.Joint {
+		if m.encoder, err = cfg.FixedEncoder(train.EncoderPath(o.Encoder)); err != nil {
 			return nil, fmt.Errorf("read the encoder: %w", err)
 		}
 	}
@@ -62,7 +62,19 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 		}
 		return nil, err
 	}
+	if m.features.Key == onEncoder && (o.Encoder == "" || !cfg.NeedsEncoder()) {
+		s.logf("warning: the distance in training is on an untrained network, which tells checkpoints of this run apart and no more: "+
+			"for a FID run liebm data fetch inception, and give --weights auto%s", orEncoder(cfg))
+	}
 	return m, nil
+}
+
+// orEncoder is another remedy for training from an untrained encoder.
+func orEncoder(cfg train.Config) string {
+	if cfg.NeedsEncoder() {
+		return "; or begin with a pretrained encoder, by --encoder"
+	}
+	return ""
 }
 
 // Close frees the features' network.

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"image"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -186,8 +188,31 @@ func TestAMonitorIsNamedByItsFeatures(t *testing.T) {
 	cfg.Data.Name = folder
 	_, err = NewMonitor(t.Context(), cfg, MonitorOptions{Encoder: filepath.Join(t.TempDir(), "none")}, Setup{})
 	assert.ErrorContains(t, err, "read the encoder")
-	cfg.Energy.Posterior, cfg.Rho = "none", 0
-	_, err = NewMonitor(t.Context(), cfg, MonitorOptions{Encoder: encoder}, Setup{})
-	assert.ErrorIs(t, err, ErrNoFeatures)
+	for name, c := range map[string]struct {
+		change          func(cfg *train.Config)
+		encoder, metric string
+		warned          bool
+	}{
+		"no encoder":                       {func(cfg *train.Config) { cfg.Energy.Posterior, cfg.Rho = "none", 0 }, "", "Fréchet distance on an untrained network", true},
+		"an encoder that learns":           {func(cfg *train.Config) { cfg.Encoder = train.Joint }, encoder, "Fréchet distance on the first h", false},
+		"an encoder that learns from zero": {func(cfg *train.Config) { cfg.Encoder = train.Joint }, "", "Fréchet distance on the first h", true},
+	} {
+		cfg := cfg
+		c.change(&cfg)
+		var log bytes.Buffer
+		var distances []float64
+		for range 2 {
+			m, err := NewMonitor(t.Context(), cfg, MonitorOptions{Encoder: c.encoder}, Setup{Log: &log})
+			require.NoError(t, err, name)
+			assert.Equal(t, c.metric, m.features.Metric)
+			metrics, err := m.Evaluate(t.Context(), set.Head(30))
+			require.NoError(t, err)
+			assert.Equal(t, "fd_h", metrics[0].Name)
+			distances = append(distances, metrics[0].Value)
+			m.Close()
+		}
+		assert.Equal(t, distances[0], distances[1], "the network is the same each time")
+		assert.Equal(t, c.warned, strings.Contains(log.String(), "liebm data fetch inception"), name)
+	}
 	assert.Equal(t, before, torch.Live())
 }

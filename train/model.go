@@ -20,6 +20,7 @@ type Model struct {
 	Q      *models.Inference // of ERM, as trained and not averaged, or of LoadInference; else nil
 	Config Config
 	Device torch.Device
+	Folder string // of the run; empty for a model that does not come from one
 	Step   int
 	SHA256 string // of the checkpoint; empty for a model that does not come from one
 
@@ -53,7 +54,7 @@ func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *
 		return nil, err
 	}
 	skipped, err := run.read(which, func(from savedCheckpoint) error {
-		m = &Model{Config: cfg}
+		m = &Model{Config: cfg, Folder: dir}
 		err := m.load(run, from, device, generates)
 		if err != nil {
 			m.Close()
@@ -156,6 +157,17 @@ func LoadPretrained(dir string, device torch.Device) (*Model, error) {
 // NeedsEncoder reports whether anything in the training reads h.
 func (c Config) NeedsEncoder() bool {
 	return c.Energy.Posterior != models.NoLatent || (c.Target == ERM && c.Rho > 0)
+}
+
+// FixedEncoder returns an encoder that does not learn in a training with c, on whose features distances can be measured: h,
+// or if h is trained along, the one that training starts from. path is the file of h that training is given, or the one in
+// the run's folder; without it h starts untrained. If the config reads no encoder it returns an untrained one, the same for
+// all runs of an architecture. The caller closes it with nn.Close.
+func (c Config) FixedEncoder(path string) (*models.Encoder, error) {
+	if !c.NeedsEncoder() {
+		return models.NewEncoder(EncoderFor(c), c.Data.Range, 0)
+	}
+	return c.loadEncoder(path)
 }
 
 // loadEncoder reads h. It makes an untrained one if h is trained along and path is empty, and returns nil if
