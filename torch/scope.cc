@@ -42,6 +42,7 @@ struct Thread {
   std::vector<uint64_t> made;
   std::vector<size_t> open_marks;
   int omp_threads = 0; // as of the last scope that it opened; 0 before the first
+  int limit = 0;       // of the threads of its operators; 0: none
   bool home = false;   // the first thread to open a scope
   ~Thread() {
     std::lock_guard<std::mutex> lock(table_mutex);
@@ -182,6 +183,12 @@ void end_thread_pool() {
 
 std::atomic<int> wanted_threads{0};
 
+// Of the calling thread only; at::set_num_threads would set the count of threads to come, too.
+void set_omp_threads(int n) {
+  static auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+  if (set) set(n);
+}
+
 int64_t open_scope() {
   Thread& me = self();
   if (me.omp_threads != wanted_threads) { // OpenMP's count is per thread; oneDNN reads it without asking ATen
@@ -189,6 +196,7 @@ int64_t open_scope() {
     static std::atomic<bool> taken{false};
     if (!me.omp_threads) me.home = !taken.exchange(true);
     me.omp_threads = wanted_threads;
+    if (me.limit) set_omp_threads(me.limit);
   }
   me.open_marks.push_back(me.made.size());
   return int64_t(me.open_marks.size());
@@ -244,3 +252,13 @@ char* lt_set_threads(int n) {
 }
 
 int lt_threads(void) { return wanted_threads; }
+
+int lt_limit_threads(int n) {
+  return guarded_value(0, [=] {
+    Thread& me = self();
+    int before = me.limit;
+    me.limit = n;
+    set_omp_threads(n ? n : wanted_threads.load());
+    return before;
+  });
+}

@@ -73,5 +73,5 @@ func drawSamples(g *models.Generator, energy *models.Bound, cfg Config, mode nn.
 	}
 	chain := cfg.chain()
 	chain.Steps = steps
-	return chain.Run(energy.Marginal, x, rng.Fork("chain"))
+	return chain.RunRows(energy.Marginal, x, rng.Fork("chain"))
 }

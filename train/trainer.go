@@ -210,7 +210,7 @@ const (
 func (t *Trainer) chain(of string, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
 	t.begins("chain of " + of)
 	defer t.begins(of + " update")
-	return t.cfg.chain().Run(e, x0, rng.Fork("chain of "+of))
+	return t.cfg.chain().RunRows(e, x0, rng.Fork("chain of "+of))
 }
 
 // target is the energy that G's chains climb.
