@@ -56,7 +56,7 @@ func WritePages(dir string) error {
 	if err != nil {
 		return err
 	}
-	return data.WriteBytes(filepath.Join(dir, "README.md"), []byte(contents(results)+others))
+	return data.WriteBytes(filepath.Join(dir, "README.md"), []byte(contents(results)+notShown(results)+others))
 }
 
 // contents is the page that lists the claims of results.
@@ -85,6 +85,23 @@ func contents(results []*Result) string {
 		}
 	}
 	return b.String()
+}
+
+// notShown lists the claims whose means speak against them, with what may be the cause. These causes are guesses: nobody
+// has tested them.
+func notShown(results []*Result) string {
+	var b strings.Builder
+	for _, r := range results {
+		for _, t := range r.Trends {
+			if t.Why != "" && t.Seeds > 0 && t.Gain < 0 && t.Verdict != Shows {
+				fmt.Fprintf(&b, "- **%s** ([%s](%s.md): %s, gain %+.3g over %d seeds). %s\n", t.Text, r.Name, r.Name, t.verdict(), t.Gain, t.Seeds, t.Why)
+			}
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "\n## What we could not reproduce, and what we think why\n\nIn these claims our means say the opposite of the paper. The reasons are guesses until somebody tests them.\n\n" + b.String()
 }
 
 // otherPages lists the pages in dir that are not of results, by their first lines.

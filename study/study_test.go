@@ -291,3 +291,15 @@ func TestACellIsReadFromItsRunFolder(t *testing.T) {
 	_, _, err = ejm.read(2)
 	assert.ErrorContains(t, err, "holds a run with other settings")
 }
+
+func TestWhatIsNotShownHasAReason(t *testing.T) {
+	r := &Result{Name: "fig6", Trends: []Trend{
+		{Text: "gained", Verdict: Undecided, Why: "no", Contrast: Contrast{Seeds: 2, Gain: 1}},
+		{Text: "lost", Verdict: Undecided, Why: "A cause.", Contrast: Contrast{Seeds: 2, Gain: -7.31}},
+		{Text: "lost, and nobody knows why", Verdict: Contradicts, Contrast: Contrast{Seeds: 3, Gain: -7}},
+	}}
+	page := notShown([]*Result{r})
+	assert.Contains(t, page, "- **lost** ([fig6](fig6.md): undecided, gain -7.31 over 2 seeds). A cause.")
+	assert.NotContains(t, page, "gained")
+	assert.Empty(t, notShown(nil))
+}

@@ -17,6 +17,7 @@ type claim struct {
 	text          string
 	better, worse reading
 	slack         float64 // the claim is that better is worse by this share at most; 0: that it is better
+	why           string  // what may be the cause where it does not appear, and how to find out; may be empty
 }
 
 // A reading is one number of a variant.
@@ -26,7 +27,8 @@ type reading struct{ variant, metric string }
 type Trend struct {
 	Text    string  `json:"text"`
 	Verdict Verdict `json:"verdict"`
-	Tie     float64 `json:"tie"` // gains of this size and below count as equal
+	Why     string  `json:"why,omitempty"` // what may be the cause if the verdict is not "shows"
+	Tie     float64 `json:"tie"`           // gains of this size and below count as equal
 	Contrast
 	Diverged int        `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
 	Others   []Contrast `json:"others,omitempty"`   // every other number that was measured of both models
@@ -77,7 +79,7 @@ func largerIsBetter(metric string) bool {
 
 // judge compares the two numbers of a claim on pairs of models of one seed.
 func (c claim) judge(sc Scale, cells map[string][]Cell) Trend {
-	t := Trend{Text: c.text}
+	t := Trend{Text: c.text, Why: c.why}
 	var pairs [][2]eval.Values
 	for _, a := range cells[c.better.variant] {
 		for _, b := range cells[c.worse.variant] {
