@@ -4,23 +4,41 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/stat"
 )
 
-// A Histogram counts numbers of several kinds in the same bins.
+// A Histogram counts numbers of several kinds in the same bins. The first and the last bin have all numbers beyond.
 type Histogram struct {
 	Edges  []float64        `json:"edges"`  // of the bins, ascending
 	Counts map[string][]int `json:"counts"` // by kind: one number fewer than edges
 }
 
-// NewHistogram counts numbers by kind in bins of equal width over their common range. It returns an error if a number is
-// infinite or NaN.
-func NewHistogram(numbers map[string][]float64, bins int) (*Histogram, error) {
+// NewHistogram counts numbers by kind in bins of equal width. The bins cover each kind but for numbers far from its middle
+// 98 %. They reach at most twice the width of the kind around beyond it, so that far numbers of another kind leave it
+// several bins. NewHistogram returns an error if a number is infinite or NaN.
+func NewHistogram(numbers map[string][]float64, around string, bins int) (*Histogram, error) {
 	lo, hi := math.Inf(1), math.Inf(-1)
-	for _, list := range numbers {
-		lo, hi = min(lo, slices.Min(list)), max(hi, slices.Max(list))
+	ends := map[string][2]float64{} // of each kind without far numbers
+	for kind, list := range numbers {
+		sorted := slices.Sorted(slices.Values(list))
+		least, most := sorted[0], sorted[len(sorted)-1]
+		lo, hi = min(lo, least), max(hi, most)
+		low, high := stat.Quantile(0.01, stat.Empirical, sorted, nil), stat.Quantile(0.99, stat.Empirical, sorted, nil)
+		ends[kind] = [2]float64{max(least, low-(high-low)/2), min(most, high+(high-low)/2)}
 	}
 	if width := hi - lo; math.IsInf(width, 0) || math.IsNaN(width) {
 		return nil, fmt.Errorf("a histogram of numbers from %v to %v: all must be finite", lo, hi)
+	}
+	if middle := ends[around]; middle[1] > middle[0] {
+		least, most := middle[0]-2*(middle[1]-middle[0]), middle[1]+2*(middle[1]-middle[0])
+		lo, hi = middle[0], middle[1]
+		for _, end := range ends {
+			lo, hi = min(lo, max(end[0], least)), max(hi, min(end[1], most))
+		}
+	}
+	if lo == hi {
+		lo, hi = lo-0.5, hi+0.5
 	}
 	h := &Histogram{Counts: map[string][]int{}}
 	for i := range bins + 1 {
@@ -29,7 +47,8 @@ func NewHistogram(numbers map[string][]float64, bins int) (*Histogram, error) {
 	for kind, list := range numbers {
 		counts := make([]int, bins)
 		for _, v := range list {
-			counts[min(bins-1, int(float64(bins)*(v-lo)/max(hi-lo, 1e-300)))]++
+			at := float64(bins) * (v - lo) / (hi - lo)
+			counts[int(min(max(at, 0), float64(bins-1)))]++
 		}
 		h.Counts[kind] = counts
 	}

@@ -2,8 +2,11 @@ package study
 
 import (
 	"bytes"
+	"cmp"
 	"image/color"
 	"math"
+	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -22,7 +25,9 @@ var palette = []color.Color{
 type chart struct {
 	title, x, y string
 	log         bool    // the y axis is logarithmic; points at or below 0 are left out
+	settled     bool    // the y axis leaves out a spike at the beginning
 	legend      legend  // where it stands
+	top         float64 // end of the y axis; 0: the largest value
 	width       float64 // in inches; 0: 5
 	height      float64 // in inches; 0: 2.8
 	lines       []chartLine
@@ -41,6 +46,7 @@ const (
 type chartLine struct {
 	label  string
 	points plotter.XYs
+	spread []float64 // half the height of a band around each point; nil: no band
 }
 
 // dotted is the number of points below which a line shows each of them.
@@ -59,7 +65,7 @@ func (c *chart) svg() ([]byte, error) {
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{225}, color.Gray{225}
 	p.Add(grid)
-	drawn := 0
+	var shown []plotter.XYs
 	for i, l := range c.lines {
 		var points plotter.XYs
 		for _, at := range l.points {
@@ -70,7 +76,10 @@ func (c *chart) svg() ([]byte, error) {
 		if len(points) == 0 {
 			continue
 		}
-		drawn++
+		shown = append(shown, points)
+		if err := c.band(p, l, palette[i%len(palette)]); err != nil {
+			return nil, err
+		}
 		line, dots, err := plotter.NewLinePoints(points)
 		if err != nil {
 			return nil, err
@@ -88,13 +97,19 @@ func (c *chart) svg() ([]byte, error) {
 			p.Legend.Add(l.label, line)
 		}
 	}
-	if drawn == 0 {
+	if len(shown) == 0 {
 		return nil, nil
 	}
-	if c.log {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	if c.settled {
+		c.settle(&p.Y, shown)
 	}
-	p.Legend.Top, p.Legend.Left = true, c.legend == topLeft
+	p.Y.Max = cmp.Or(c.top, p.Y.Max)
+	if c.log {
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
+	}
+	if p.Legend.Top = true; c.legend == topLeft {
+		p.Legend.Left, p.Legend.XOffs = true, vg.Points(20)
+	}
 	widen(&p.X)
 	widen(&p.Y)
 	width, height := c.width, c.height
@@ -110,6 +125,75 @@ func (c *chart) svg() ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// band draws the spread of a line. On a logarithmic axis its lower edge stays above 0.
+func (c *chart) band(p *plot.Plot, l chartLine, colour color.Color) error {
+	if len(l.spread) != len(l.points) || len(l.points) < 2 {
+		return nil
+	}
+	var upper, lower plotter.XYs
+	for i, at := range l.points {
+		low := at.Y - l.spread[i]
+		if c.log {
+			low = max(low, at.Y/4)
+		}
+		if !c.drawable(low) || !c.drawable(at.Y+l.spread[i]) {
+			return nil
+		}
+		upper, lower = append(upper, plotter.XY{X: at.X, Y: at.Y + l.spread[i]}), append(lower, plotter.XY{X: at.X, Y: low})
+	}
+	slices.Reverse(lower)
+	band, err := plotter.NewPolygon(append(upper, lower...))
+	if err != nil {
+		return err
+	}
+	r, g, b, _ := colour.RGBA()
+	band.Color, band.LineStyle.Width = color.NRGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 45}, 0
+	p.Add(band)
+	return nil
+}
+
+// settle leaves the first twentieth of curves out of the range of the y axis, if it would more than double the range.
+func (c *chart) settle(y *plot.Axis, curves []plotter.XYs) {
+	scale := func(v float64) float64 { return v }
+	if c.log {
+		scale = math.Log
+	}
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for _, points := range curves {
+		first, last := points[0].X, points[len(points)-1].X
+		for _, at := range points {
+			if at.X > first+(last-first)/20 {
+				lo, hi = min(lo, at.Y), max(hi, at.Y)
+			}
+		}
+	}
+	if hi > lo && scale(y.Max)-scale(y.Min) > 2*(scale(hi)-scale(lo)) {
+		y.Min, y.Max = lo, hi
+	}
+}
+
+// logTicks are decades or, where these are few, also twice and five times as much, all with labels. On a range of less
+// they are those of a linear axis.
+func logTicks(lo, hi float64) (ticks []plot.Tick) {
+	for _, factors := range [][]float64{{1}, {1, 2, 5}} {
+		ticks = nil
+		for decade := math.Floor(math.Log10(lo)); decade <= math.Log10(hi); decade++ {
+			for _, factor := range factors {
+				if v := factor * math.Pow(10, decade); v >= lo && v <= hi {
+					ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 3, 64)})
+				}
+			}
+		}
+		if len(ticks) > 3 {
+			return ticks
+		}
+	}
+	if len(ticks) < 2 {
+		ticks = plot.DefaultTicks{}.Ticks(lo, hi)
+	}
+	return ticks
+}
+
 // widen gives a range to an axis of one value, or of values that differ by rounding: gonum panics without.
 func widen(a *plot.Axis) {
 	if size := max(math.Abs(a.Min), math.Abs(a.Max)); size > 0 && !math.IsInf(size, 0) && !(a.Max-a.Min > 1e-9*size) {
@@ -119,13 +203,16 @@ func widen(a *plot.Axis) {
 
 // SVG draws the result's curves; nil where it has none.
 func (r *Result) SVG() ([]byte, error) {
-	c := chart{title: r.Title, x: "step", y: r.Distance + " of G alone", log: true, legend: topRight, width: 7, height: 4.5}
+	c := chart{title: r.Title, x: "step", y: r.Distance + " of G alone", log: true, settled: true, legend: topRight, width: 7, height: 4.5}
 	for _, curve := range r.Curves {
-		var points plotter.XYs
-		for _, at := range curve.Points {
-			points = append(points, plotter.XY{X: float64(at.Step), Y: at.Value})
-		}
-		c.lines = append(c.lines, chartLine{curve.Label, points})
+		c.lines = append(c.lines, chartLine{curve.Label, xys(curve.Points), curve.Spread})
 	}
 	return c.svg()
+}
+
+func xys(points []Point) (all plotter.XYs) {
+	for _, at := range points {
+		all = append(all, plotter.XY{X: float64(at.Step), Y: at.Value})
+	}
+	return all
 }

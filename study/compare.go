@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gonum.org/v1/plot/plotter"
-
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/train"
@@ -179,15 +177,11 @@ func lastMeans(lines []train.MetricsLine, after int) eval.Values {
 
 // Write leaves the comparison in a folder, as NAME.json, NAME.md and two plots.
 func (c *Comparison) Write(dir, name string) error {
-	move := chart{title: c.Title, x: "step", y: "rms(x^T − x⁰)", log: true, legend: topRight, width: 7, height: 4}
-	gap := chart{title: c.Title, x: "step", y: "energy gap", legend: topRight, width: 7, height: 4}
+	move := chart{title: c.Title, x: "step", y: "rms(x^T − x⁰)", log: true, settled: true, legend: topRight, width: 7, height: 4}
+	gap := chart{title: c.Title, x: "step", y: "energy gap", settled: true, legend: topRight, width: 7, height: 4}
 	for _, g := range c.Groups {
-		var moves, gaps plotter.XYs
-		for _, at := range g.Runs[0].Curve {
-			moves = append(moves, plotter.XY{X: float64(at.Step), Y: at.Move})
-			gaps = append(gaps, plotter.XY{X: float64(at.Step), Y: at.Gap})
-		}
-		move.lines, gap.lines = append(move.lines, chartLine{g.Name, moves}), append(gap.lines, chartLine{g.Name, gaps})
+		move.lines = append(move.lines, g.line(func(at CurvePoint) float64 { return at.Move }))
+		gap.lines = append(gap.lines, g.line(func(at CurvePoint) float64 { return at.Gap }))
 	}
 	plots := map[string][]byte{}
 	for ending, chart := range map[string]chart{"-move.svg": move, "-gap.svg": gap} {
@@ -198,6 +192,20 @@ func (c *Comparison) Write(dir, name string) error {
 		plots[ending] = svg
 	}
 	return writePage(dir, name, c, c.Markdown(name), plots)
+}
+
+// line is the mean of a number over the group's seeds, with their deviation.
+func (g RunGroup) line(of func(CurvePoint) float64) chartLine {
+	var curves [][]Point
+	for _, r := range g.Runs {
+		var curve []Point
+		for _, at := range r.Curve {
+			curve = append(curve, Point{at.Step, of(at)})
+		}
+		curves = append(curves, curve)
+	}
+	points, spread := meanCurve(curves)
+	return chartLine{g.Name, xys(points), spread}
 }
 
 // Markdown is the comparison as a page, whose files are called name.

@@ -121,7 +121,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 			}
 		}
 	}
-	if r.Histogram, err = eval.NewHistogram(histogram, 60); err != nil {
+	if r.Histogram, err = eval.NewHistogram(histogram, "inliers", 60); err != nil {
 		return nil, fmt.Errorf("scores with gamma %v: %w", o.Gamma, err)
 	}
 	return r, nil

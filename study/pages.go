@@ -12,7 +12,8 @@ import (
 	"github.com/liebm/liebm/data"
 )
 
-// ReadResults reads the results of studies in dir, in the order of [Names], and judges their trends again.
+// ReadResults reads the results of studies in dir, in the order of [Names], and judges their trends
+// and draws their curves again.
 func ReadResults(dir string) (all []*Result, err error) {
 	for _, s := range studies {
 		path := filepath.Join(dir, s.Name+".json")
@@ -32,6 +33,9 @@ func ReadResults(dir string) (all []*Result, err error) {
 			cells[c.Name] = append(cells[c.Name], c)
 		}
 		r.Trends = s.trends(Scale{paper: r.Scale == "paper"}, cells)
+		if curves := s.meanCurves(cells); len(curves) > 0 {
+			r.Curves = curves
+		}
 		all = append(all, &r)
 	}
 	if len(all) == 0 {

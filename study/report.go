@@ -160,16 +160,16 @@ func (p *report) readMetrics(dir string) error {
 		names   []string
 		log     bool
 	}{
-		{"FID of G alone during training", []string{"fid"}, false},
-		{"Fréchet distance of G alone during training, 2,000 samples", []string{"fd"}, false},
-		{"Fréchet distance on h of G alone during training", []string{"fd_h"}, false},
+		{"FID of G alone during training", []string{"fid"}, true},
+		{"Fréchet distance of G alone during training, 2,000 samples", []string{"fd"}, true},
+		{"Fréchet distance of G alone during training, on features of an encoder", []string{"fd_h"}, true},
 		{"L_G (Eq. 8)", []string{"loss_g"}, true},
 		{"L_E (Eq. 4)", []string{"loss_e"}, false},
 		{"energy F(f(x)) of data and of negative samples", []string{"energy_real", "energy_fake"}, false},
 		{"latent cosine cos(g(f(x)), z)", []string{"cosine"}, false},
 		{"rms(x^T − x⁰) of G's chains", []string{"move_rms"}, true},
 	} {
-		drawing := chart{x: "step", log: c.log}
+		drawing := chart{x: "step", log: c.log, settled: true}
 		for _, name := range c.names {
 			var points plotter.XYs
 			for _, r := range records {
@@ -177,7 +177,7 @@ func (p *report) readMetrics(dir string) error {
 					points = append(points, plotter.XY{X: float64(r.Step), Y: v})
 				}
 			}
-			drawing.lines = append(drawing.lines, chartLine{name, thin(points)})
+			drawing.lines = append(drawing.lines, chartLine{name, thin(points), nil})
 		}
 		if len(c.names) > 1 {
 			drawing.legend = topRight
@@ -218,7 +218,8 @@ func drawHistogram(h *eval.Histogram) (template.HTML, error) {
 	if err := h.Check(); err != nil || len(h.Edges) < 2 {
 		return "", err
 	}
-	c := chart{x: "s(x) of Eq. 15", y: "share of the set", legend: topLeft}
+	c := chart{x: "s(x) of Eq. 15; the bins at the ends have all beyond", y: "share of the set", legend: topLeft}
+	highest, most := 0.0, 0.0 // share, in the bins between the ends and in all
 	for _, name := range slices.Sorted(maps.Keys(h.Counts)) {
 		total := 0
 		for _, n := range h.Counts[name] {
@@ -227,9 +228,15 @@ func drawHistogram(h *eval.Histogram) (template.HTML, error) {
 		var points plotter.XYs
 		for j, n := range h.Counts[name] {
 			share := float64(n) / float64(max(total, 1))
+			if most = max(most, share); j > 0 && j < len(h.Counts[name])-1 {
+				highest = max(highest, share)
+			}
 			points = append(points, plotter.XY{X: h.Edges[j], Y: share}, plotter.XY{X: h.Edges[j+1], Y: share})
 		}
-		c.lines = append(c.lines, chartLine{name, points})
+		c.lines = append(c.lines, chartLine{name, points, nil})
+	}
+	if most > 2*highest { // the rest is far away: it may leave the picture at the top
+		c.top = 1.5 * highest
 	}
 	return c.inline()
 }

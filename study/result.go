@@ -48,8 +48,9 @@ type Row struct {
 
 // A Curve is a variant's distance in the course of training, the mean over seeds.
 type Curve struct {
-	Label  string  `json:"label"`
-	Points []Point `json:"points"`
+	Label  string    `json:"label"`
+	Points []Point   `json:"points"`
+	Spread []float64 `json:"spread,omitempty"` // standard deviation over seeds, at each point; nil: one seed
 }
 
 // A Picture lies beside the results.
@@ -120,13 +121,22 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	for _, row := range s.rows {
 		r.Rows = append(r.Rows, s.row(row, columns, cells[row.variant]))
 	}
-	r.Trends = s.trends(sc, cells)
+	r.Trends, r.Curves = s.trends(sc, cells), s.meanCurves(cells)
+	return r
+}
+
+// meanCurves are the curves of the study's variants.
+func (s Study) meanCurves(cells map[string][]Cell) (all []Curve) {
 	for _, name := range s.curves {
-		if points := meanCurve(cells[name]); len(points) > 0 {
-			r.Curves = append(r.Curves, Curve{variantNamed(name).label, points})
+		var curves [][]Point
+		for _, c := range cells[name] {
+			curves = append(curves, c.Curve)
+		}
+		if points, spread := meanCurve(curves); len(points) > 0 {
+			all = append(all, Curve{variantNamed(name).label, points, spread})
 		}
 	}
-	return r
+	return all
 }
 
 // trends judges the study's claims on models by variant.
@@ -175,22 +185,25 @@ func (r Row) values(column string) (all []float64) {
 	return all
 }
 
-// meanCurve is the mean over seeds, at the steps that all of them reached.
-func meanCurve(cells []Cell) (points []Point) {
-	if len(cells) == 0 {
-		return nil
+// meanCurve is the mean and the standard deviation over seeds, at the steps that all of them reached.
+func meanCurve(curves [][]Point) (points []Point, spread []float64) {
+	if len(curves) == 0 {
+		return nil, nil
 	}
-	for i, at := range cells[0].Curve {
+	for i, at := range curves[0] {
 		var values []float64
-		for _, c := range cells {
-			if len(c.Curve) <= i || c.Curve[i].Step != at.Step {
-				return points
+		for _, c := range curves {
+			if len(c) <= i || c[i].Step != at.Step {
+				return points, spread
 			}
-			values = append(values, c.Curve[i].Value)
+			values = append(values, c[i].Value)
 		}
 		points = append(points, Point{at.Step, stat.Mean(values, nil)})
+		if len(values) > 1 {
+			spread = append(spread, stat.StdDev(values, nil))
+		}
 	}
-	return points
+	return points, spread
 }
 
 // write leaves the result in a folder, as JSON, Markdown and, where it has curves, SVG.

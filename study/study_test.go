@@ -168,10 +168,15 @@ func TestCurvesAreMeansOverSeedsAndDrawn(t *testing.T) {
 		{Seed: 1, Values: eval.Values{}, Curve: []Point{{2, 30}, {4, 20}, {6, 10}}},
 		{Seed: 2, Values: eval.Values{}, Curve: []Point{{2, 50}, {4, 40}}},
 	}})
-	assert.Equal(t, []Curve{{"EM", []Point{{2, 40}, {4, 30}}}}, r.Curves, "as far as all seeds reach")
+	deviation := math.Sqrt(200)
+	assert.Equal(t, []Curve{{"EM", []Point{{2, 40}, {4, 30}}, []float64{deviation, deviation}}}, r.Curves, "as far as all seeds reach")
 	svg, err := r.SVG()
 	require.NoError(t, err)
 	assert.Contains(t, string(svg), "FD of G alone")
+	assert.Contains(t, string(svg), "fill-opacity:0.176", "a band over seeds")
+	for _, tick := range []string{">20<", ">50<"} {
+		assert.Contains(t, string(svg), tick, "the logarithmic axis has labels within a decade")
+	}
 	assert.Contains(t, r.Markdown(), "](fig8.svg)")
 	r.Curves = nil
 	svg, err = r.SVG()
