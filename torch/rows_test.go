@@ -23,7 +23,7 @@ func withThreads(t *testing.T, n int, f func()) {
 func TestRowsDoNotDependOnTheNumberOfThreads(t *testing.T) {
 	torchtest.Scope(t, func() {
 		rng := torch.NewRNG(1, 0, "rows")
-		x, w := rng.Normal(21, 3, 9, 9), rng.Normal(5, 3, 3, 3) // blocks of 8, 8 and 5 rows
+		x, w := rng.Normal(21, 3, 9, 9), rng.Normal(5, 3, 3, 3) // in blocks of 8, 8 and 5 rows
 		f := func(rows torch.Tensor, first int) torch.Tensor {
 			return rows.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1}).SumDim(1).AddScalar(float64(first))
 		}
@@ -82,5 +82,35 @@ func TestAPanicInRowsIsTheCallers(t *testing.T) {
 		assert.ErrorAs(t, err, &wrong)
 		assert.PanicsWithValue(t, "not ours", func() { rows(func() { panic("not ours") }) })
 		assert.Equal(t, live, torch.Live())
+	})
+}
+
+func TestRowGradsAreThoseOfTheWholeLoss(t *testing.T) {
+	torchtest.Scope(t, func() {
+		rng := torch.NewRNG(1, 0, "row grads")
+		x, w, unused := rng.Normal(21, 3, 9, 9), rng.Normal(5, 3, 3, 3).Leaf(), rng.Normal(2).Leaf()
+		values := func(x torch.Tensor) torch.Tensor {
+			return x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1}).Tanh().SumDim(1, 2, 3)
+		}
+		var results [][]torch.Tensor
+		for _, threads := range []int{1, 2, 3} {
+			withThreads(t, threads, func() {
+				before := torch.Live()
+				grads, out := torch.RowGrads(21, []torch.Tensor{w, unused}, func(first, rows int) (torch.Tensor, []torch.Tensor) {
+					v := values(x.Narrow(0, first, rows))
+					return v.Square().Sum(), []torch.Tensor{v}
+				})
+				assert.Equal(t, before+2, torch.Live(), "the gradient and the values")
+				assert.False(t, grads[1].Defined())
+				results = append(results, append(grads[:1], out...))
+			})
+		}
+		for _, got := range results {
+			assert.True(t, results[0][0].Equal(got[0]) && results[0][1].Equal(got[1]))
+		}
+		whole := values(x)
+		torchtest.InDelta(t, whole.Detach(), results[0][1], 1e-4)
+		grad := torch.Grad(whole.Square().Sum(), w, false)
+		torchtest.InDelta(t, grad, results[0][0], 1e-5*grad.Abs().Max().Item()) // sums in another order
 	})
 }

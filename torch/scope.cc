@@ -186,6 +186,7 @@ std::atomic<int> wanted_threads{0};
 // Of the calling thread only; at::set_num_threads would set the count of threads to come, too.
 void set_omp_threads(int n) {
   static auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+  at::internal::lazy_init_num_threads(); // ATen sets a thread's count when it first asks for it, so ask before
   if (set) set(n);
 }
 

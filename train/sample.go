@@ -66,7 +66,12 @@ func drawSamples(g *models.Generator, energy *models.Bound, cfg Config, mode nn.
 	var x torch.Tensor
 	torch.NoGrad(func() {
 		m := rng.Fork("m").Normal(n, cfg.Generator.LatentDim).ToDevice(g.In.Weight.Device())
-		x = g.Forward(m, mode)
+		generate := func(m torch.Tensor, _ int) torch.Tensor { return g.Forward(m, mode) }
+		if mode == nn.Eval { // else G compares the rows
+			x = torch.Rows(m, generate)
+		} else {
+			x = generate(m, 0)
+		}
 	})
 	if steps == 0 {
 		return x
