@@ -41,6 +41,11 @@ demo: build ## train on Fashion-MNIST for ten minutes; leaves runs/demo/
 build: setup ## make bin/liebm
 	$(GO) build -ldflags '-X main.makeVersion=$(VERSION)' -o bin/liebm ./cmd/liebm
 
+.PHONY: release
+release: build ## make bin/liebm, its parts as SPDX in bin/liebm.spdx.json, and bin/SHA256SUMS
+	sh third_party/sbom.sh bin/liebm > bin/liebm.spdx.json
+	cd bin && sha256sum liebm liebm.spdx.json > SHA256SUMS
+
 .PHONY: test
 test: setup lint ## the checks, then the tests, in 6 minutes; PKG=./torch for one package
 	$(GO) test -timeout $(TIMEOUT) $(TAGGED) $(PKG)
