@@ -16,7 +16,8 @@ import (
 // Labelled is features and classes of images, for probes.
 type Labelled struct {
 	*Embedding
-	Labels []int32 // 0 … classes−1, one per image
+	Labels  []int32  // 0 … classes−1, one per image
+	Classes []string // names of the labels, or nil
 }
 
 func (l Labelled) check() error {

@@ -77,7 +77,7 @@ func TestPSNRAndSSIMAreScikitImages(t *testing.T) {
 }
 
 func labelled(golden *torchtest.Golden, part string) Labelled {
-	return Labelled{&Embedding{"f", golden.Tensor(part + "_x")}, torch.ToSlice[int32](golden.Tensor(part + "_y").To(torch.Int32))}
+	return Labelled{Embedding: &Embedding{"f", golden.Tensor(part + "_x")}, Labels: torch.ToSlice[int32](golden.Tensor(part + "_y").To(torch.Int32))}
 }
 
 func TestProbesAreTheReferences(t *testing.T) {
@@ -97,7 +97,7 @@ func TestProbesAreTheReferences(t *testing.T) {
 		classes, err = LinearProbe(t.Context(), train, test, LinearOptions{Epochs: 50, Batch: 100})
 		require.NoError(t, err)
 		assert.Greater(t, test.Accuracy(classes), 0.7)
-		_, err = KNN(t.Context(), train, Labelled{test.Embedding, test.Labels[1:]}, 5, nil)
+		_, err = KNN(t.Context(), train, Labelled{Embedding: test.Embedding, Labels: test.Labels[1:]}, 5, nil)
 		assert.ErrorContains(t, err, "one each")
 		_, err = KNN(t.Context(), train, test, 301, nil)
 		assert.ErrorContains(t, err, "301 nearest neighbours")
@@ -116,7 +116,7 @@ func TestTSNEKeepsNeighbours(t *testing.T) {
 		for _, p := range points {
 			flat = append(flat, float32(p[0]), float32(p[1]))
 		}
-		plane := Labelled{&Embedding{"plane", torch.FromSlice(flat, len(points), 2)}, torch.ToSlice[int32](golden.Tensor("cloud_y").To(torch.Int32))}
+		plane := Labelled{Embedding: &Embedding{"plane", torch.FromSlice(flat, len(points), 2)}, Labels: torch.ToSlice[int32](golden.Tensor("cloud_y").To(torch.Int32))}
 		classes, err := KNN(t.Context(), plane, plane, 10, nil)
 		require.NoError(t, err)
 		assert.Greater(t, plane.Accuracy(classes), 0.98, "the clouds stay apart")

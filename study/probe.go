@@ -74,7 +74,7 @@ func (e embedder) embed(split data.Split, n int) (eval.Labelled, error) {
 	report := e.setup.progress("features of " + string(split))
 	x, _, err := eval.Embed(e.ctx, e.features, eval.FromSet(set), func(done int) { report(done, set.N) })
 	e.record.Of(inputOf(set))
-	return eval.Labelled{Embedding: x, Labels: set.Labels}, err
+	return eval.Labelled{Embedding: x, Labels: set.Labels, Classes: set.Classes}, err
 }
 
 // probe adds both accuracies to the record.

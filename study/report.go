@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"errors"
@@ -161,7 +162,7 @@ func (p *report) readMetrics(dir string) error {
 		log     bool
 	}{
 		{"FID of G alone during training", []string{"fid"}, true},
-		{"Fréchet distance of G alone during training, 2,000 samples", []string{"fd"}, true},
+		{"Fréchet distance of G alone during training", []string{"fd"}, true},
 		{"Fréchet distance of G alone during training, on features of an encoder", []string{"fd_h"}, true},
 		{"L_G (Eq. 8)", []string{"loss_g"}, true},
 		{"L_E (Eq. 4)", []string{"loss_e"}, false},
@@ -182,6 +183,9 @@ func (p *report) readMetrics(dir string) error {
 		if len(c.names) > 1 {
 			drawing.legend = topRight
 		}
+		if n := lastValue(records, c.names[0]+"_n"); n > 0 {
+			c.caption += fmt.Sprintf(", %.0f samples", n)
+		}
 		svg, err := drawing.inline()
 		if err != nil {
 			return err
@@ -191,6 +195,14 @@ func (p *report) readMetrics(dir string) error {
 		}
 	}
 	return nil
+}
+
+// lastValue is the newest value of a metric, or 0.
+func lastValue(records []train.MetricsLine, name string) (v float64) {
+	for _, r := range records {
+		v = cmp.Or(r.Values[name], v)
+	}
+	return v
 }
 
 // thin leaves out points of a curve that has more than a page has pixels.

@@ -67,6 +67,30 @@ func TestReportRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "metrics.jsonl:1")
 }
 
+func TestAReportFitsAnyData(t *testing.T) {
+	dir := files(t, map[string]string{"config.yaml": "preset: small-em\n", "run.json": `{"data":{"photos":"ab"},"held_out":{"n":66}}`,
+		"metrics.jsonl": `{"step":1,"fd_h":9,"fd_h_n":500}` + "\n" + `{"step":2,"fd_h":8,"fd_h_n":500}` + "\n"})
+	path, err := WriteReport(dir)
+	require.NoError(t, err)
+	page, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(page), "small-em, on photos, of which 66 images are held out")
+	assert.Contains(t, string(page), "on features of an encoder, 500 samples")
+	for _, word := range []string{"Fashion", "clothes", "fmnist"} {
+		assert.NotContains(t, string(page), word)
+	}
+}
+
+func TestClassesHaveTheirNamesInPictures(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.svg")
+	require.NoError(t, WritePanels(path, []Panel{{Points: [][2]float64{{0, 0}, {1, 1}, {2, 0}}, Labels: []int32{0, 1, 2}, Classes: []string{"cats", "dogs"}}}))
+	svg, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, name := range []string{">cats<", ">dogs<", ">2<"} {
+		assert.Contains(t, string(svg), name)
+	}
+}
+
 func FuzzReport(f *testing.F) {
 	f.Add([]byte(`{"metric":"PSNR","values":{"psnr":"Infinity"},"inputs":[{"name":"a","n":1,"size":[1,2,3],"seed":3}],"time":"2024-01-02T03:04:05Z"}`+"\n"+
 		`{"metric":"FID","values":{"fid":9.5,"auroc/<script>":0.5},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"<script>":[0,0]}}}`+"\n"),

@@ -30,9 +30,10 @@ type TSNEOptions struct {
 
 // A Panel is a picture of points in the plane, coloured by class.
 type Panel struct {
-	Title  string
-	Points [][2]float64
-	Labels []int32
+	Title   string
+	Points  [][2]float64
+	Labels  []int32
+	Classes []string // names of the labels; nil: their numbers
 }
 
 // TSNE lays features of m out in the plane by exact t-SNE (Fig. 1 and 7): a panel for each network of o.On.
@@ -81,7 +82,7 @@ func (e embedder) plane(on string, o TSNEOptions) (Panel, error) {
 	defer test.Close()
 	points, divergence, err := eval.TSNE(e.ctx, test.Embedding, eval.TSNEOptions{Perplexity: o.Perplexity, Seed: o.Seed, Watch: e.setup.progress("t-SNE")})
 	e.record.Values["divergence_"+on] = divergence
-	return Panel{e.features.Name(), points, test.Labels}, err
+	return Panel{e.features.Name(), points, test.Labels, test.Classes}, err
 }
 
 // AccuracyTitle is a second line for the title of a panel: the accuracies of [AssessProbe] on f or h.
@@ -129,7 +130,11 @@ func (p Panel) plot() (*plot.Plot, error) {
 		}
 		dots.GlyphStyle = draw.GlyphStyle{Color: colours[class], Radius: vg.Points(1.5), Shape: draw.CircleGlyph{}}
 		out.Add(dots)
-		out.Legend.Add(fmt.Sprint(class), dots)
+		name := fmt.Sprint(class)
+		if int(class) < len(p.Classes) {
+			name = p.Classes[class]
+		}
+		out.Legend.Add(name, dots)
 	}
 	return out, nil
 }
