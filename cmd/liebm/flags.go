@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -241,14 +239,13 @@ func trainingOptions(c *cli.Context, task string, s study.Setup) train.Options {
 // newSetup is the device that a command computes on, and the terminal that it reports to.
 func newSetup(c *cli.Context) (study.Setup, error) {
 	device, err := device(c)
-	save := make(chan os.Signal, 1)
-	signal.Notify(save, syscall.SIGUSR1) // Slurm can send it before the time of a job is over
-	return study.Setup{Device: device, Checkpoint: c.String("checkpoint"), Versions: versions(), Log: os.Stderr, Save: save,
+	job := jobOf(c.Context)
+	return study.Setup{Device: device, Checkpoint: c.String("checkpoint"), Versions: versions(), Log: os.Stderr, Save: job.save,
 		Progress: func(task string) func(done, total int) { return newProgress(task).count },
 		Training: func(task string) (train.Watch, io.Writer) {
 			p := newProgress(task)
 			return func(now train.Progress) {
-				isTraining(c.Context).Store(true)
+				job.busy.Store(true)
 				p.watch(now)
 			}, p
 		}}, err

@@ -57,7 +57,9 @@ func main() {
 	runtime.LockOSThread()
 	// After SIGPIPE, too, a run saves: its terminal is gone. nohup has SIGHUP ignored.
 	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE}, signal.Ignored)
-	ctx, stop := signal.NotifyContext(context.WithValue(context.Background(), trainingKey{}, new(atomic.Bool)), signals...)
+	signalled := &job{save: make(chan os.Signal, 1)}
+	signal.Notify(signalled.save, syscall.SIGUSR1) // Slurm can send it before the time of a job is over; it must not end other commands
+	ctx, stop := signal.NotifyContext(context.WithValue(context.Background(), jobKey{}, signalled), signals...)
 	context.AfterFunc(ctx, func() { endSoon(ctx) })
 	err := printing(func() error { return runApp(ctx, os.Args) })
 	stop()
@@ -83,20 +85,25 @@ func printable(text string) string {
 	return b.String()
 }
 
-type trainingKey struct{}
+// job is what signals and a training tell each other.
+type job struct {
+	busy atomic.Bool    // it has made a step, and saves it when the context ends
+	save chan os.Signal // makes it save and go on
+}
 
-// isTraining is set when a training has made a step that it will save at the end.
-func isTraining(ctx context.Context) *atomic.Bool {
-	if set, ok := ctx.Value(trainingKey{}).(*atomic.Bool); ok {
-		return set
+type jobKey struct{}
+
+func jobOf(ctx context.Context) *job {
+	if j, ok := ctx.Value(jobKey{}).(*job); ok {
+		return j
 	}
-	return new(atomic.Bool)
+	return &job{}
 }
 
 // endSoon ends the process if it is busy, as with opening a folder of pictures or reading a pipe, and has nothing to save.
 func endSoon(ctx context.Context) {
 	time.Sleep(700 * time.Millisecond)
-	if !isTraining(ctx).Load() {
+	if !jobOf(ctx).busy.Load() {
 		fmt.Fprintln(os.Stderr, "liebm: stopped")
 		os.Exit(exitCode(context.Canceled))
 	}

@@ -16,6 +16,16 @@ import (
 	"github.com/liebm/liebm/data/datatest"
 )
 
+// start starts a program that is liebm, or starts it.
+func start(t *testing.T, words ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.CommandContext(t.Context(), words[0], words[1:]...)}
+	p.Stdout, p.Stderr = &p.output, &p.output
+	p.Env = append(os.Environ(), "LIEBM_TEST_MAIN=1", "OMP_NUM_THREADS=1")
+	require.NoError(t, p.Start())
+	return p
+}
+
 // delayed starts liebm as a process that waits two seconds before each call of a kind on the file at path. It returns when the
 // process has opened the file.
 func delayed(t *testing.T, call, path string, args ...string) *process {
@@ -24,11 +34,8 @@ func delayed(t *testing.T, call, path string, args ...string) *process {
 		t.Skip("starts processes, and needs strace")
 	}
 	log := filepath.Join(t.TempDir(), "trace")
-	p := &process{Cmd: exec.CommandContext(t.Context(), "strace", append([]string{"-f", "-qq", "-o", log, "-P", path, "-e", "trace=openat," + call,
-		"-e", "inject=" + call + ":delay_enter=2000000", os.Args[0]}, args...)...)}
-	p.Stdout, p.Stderr = &p.output, &p.output
-	p.Env = append(os.Environ(), "LIEBM_TEST_MAIN=1", "OMP_NUM_THREADS=1")
-	require.NoError(t, p.Start())
+	p := start(t, append([]string{"strace", "-f", "-qq", "-o", log, "-P", path, "-e", "trace=openat," + call,
+		"-e", "inject=" + call + ":delay_enter=2000000", os.Args[0]}, args...)...)
 	require.Eventually(t, func() bool {
 		trace, _ := os.ReadFile(log)
 		return regexp.MustCompile(`openat\(.*\) = \d`).Match(trace)

@@ -113,7 +113,8 @@ func runTrain(c *cli.Context) error {
 		return err
 	}
 	defer g.Close()
-	isTraining(c.Context).Store(g != nil) // all processes stop after the same step
+	busy := &jobOf(c.Context).busy
+	busy.Store(g != nil) // all processes stop after the same step
 	setup, err := newSetup(c)
 	if err != nil {
 		return err
@@ -131,6 +132,7 @@ func runTrain(c *cli.Context) error {
 		o.Minutes = c.Float64("minutes")
 	}
 	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{Inception: weights}, setup)
+	busy.Store(false)
 	if g.Rank() > 0 {
 		return err // rank 0 says how to go on
 	}
