@@ -40,7 +40,7 @@ func (r *reader) zip(source string, b []byte) (done bool, err error) {
 		if others++; others > maxFiles {
 			return true, fmt.Errorf("%s: more than %d files that are no images: this is not a data set", source, maxFiles)
 		}
-		if f.UncompressedSize64 > maxMember {
+		if f.UncompressedSize64 > uint64(maxHeld()) {
 			continue
 		}
 		if err := r.member(source+"/"+f.Name, func() ([]byte, error) { return inflate.Member(f) }); err != nil {

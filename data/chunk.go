@@ -50,8 +50,8 @@ func (c chunk) decode(ctx context.Context, s shaper, skip bool, want *Shape, dst
 		raw.Write(f.sum[:])
 		if f.err == nil && want.H == 0 {
 			want.H, want.W, want.C = f.h, f.w, f.c
-			if len(d.pixels)+c.n*want.ImageBytes() > maxHeld {
-				return d, fmt.Errorf("%s: %d images of %d×%d: %w, or choose a smaller size", c.origin(i), c.n, f.w, f.h, errTooBig)
+			if len(d.pixels)+c.n*want.ImageBytes() > maxHeld() {
+				return d, fmt.Errorf("%s: %d images of %d×%d: %w, or choose a smaller size", c.origin(i), c.n, f.w, f.h, tooBig())
 			}
 			d.pixels = slices.Grow(d.pixels, c.n*want.ImageBytes())
 		}
@@ -141,8 +141,8 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	var skipped, origins []string
 	err = from.each(func(c chunk) error {
 		d, err := c.decode(context.Background(), s, o.Skip, &shape, pixels)
-		if err == nil && len(d.pixels) > maxHeld {
-			err = fmt.Errorf("%s: %w", path, errTooBig)
+		if err == nil && len(d.pixels) > maxHeld() {
+			err = fmt.Errorf("%s: %w", path, tooBig())
 		}
 		pixels, labels, skipped = d.pixels, append(labels, d.labels...), append(skipped, texts(d.skipped)...)
 		for _, name := range d.origins {

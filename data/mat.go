@@ -59,7 +59,7 @@ func parseMAT(b []byte) (*part, error) {
 		}
 		kind, contents, after, err := matElement(rest)
 		if err == nil && kind == miCOMPRESSED {
-			kind, contents, err = matInflate(contents, min(inflate.Limit(uint64(len(b))), int64(maxHeld-held)))
+			kind, contents, err = matInflate(contents, min(inflate.Limit(uint64(len(b))), int64(maxHeld()-held)))
 			held += len(contents)
 		} else if err == nil {
 			contents = bytes.Clone(contents) // a view of the file, which is not to be changed
@@ -119,6 +119,9 @@ func matInflate(packed []byte, limit int64) (kind int, contents []byte, err erro
 		return 0, nil, matError(cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	size := int64(binary.LittleEndian.Uint32(tag[4:]))
+	if size > int64(maxHeld()) {
+		return 0, nil, fmt.Errorf("an element of %d bytes: %w", size, tooBig())
+	}
 	if size > limit {
 		return 0, nil, fmt.Errorf("an element of %d bytes, where %d are the most that is read; fetch it again", size, limit)
 	}

@@ -106,11 +106,20 @@ func parseNPZ(b []byte) (*part, error) {
 	} else if !slices.Contains(names, single) {
 		return nil, fmt.Errorf("holds the arrays %.80s: use data and labels, or one array of images", strings.Join(names, ", "))
 	}
-	a, err := archive.Array(single, maxHeld)
+	a, err := heldArray(archive, single)
 	if err != nil {
 		return nil, err
 	}
 	return arrayImages(a)
+}
+
+// heldArray is an array whose elements become pixels in memory.
+func heldArray(archive *npz.Archive, name string) (npz.Array, error) {
+	a, err := archive.Array(name, uint64(maxHeld()))
+	if errors.Is(err, npz.ErrTooLong) {
+		err = fmt.Errorf("%w: %w", err, tooBig())
+	}
+	return a, err
 }
 
 // maxLabels bounds the bytes of ImageNet 32's labels: it has 1.3 million.
@@ -118,7 +127,7 @@ const maxLabels = 64 << 20
 
 // imageNet reads the arrays of ImageNet 32.
 func imageNet(archive *npz.Archive) (*part, error) {
-	rows, err := archive.Array("data", maxHeld)
+	rows, err := heldArray(archive, "data")
 	if err != nil {
 		return nil, err
 	}

@@ -168,11 +168,11 @@ func already(out string, record Record) (Report, bool) {
 	return Report{Shape: set.Shape, Record: *set.record, Done: true, Pixels: set.SHA256()}, true
 }
 
-// stream is the images of the split at path. If they are more than maxHeld, files are read one at a time.
+// stream is the images of the split at path. If they are too big, files are read one at a time.
 func (r *reader) stream(path string, split Split) (*stream, error) {
 	err := r.scan(path, split)
 	switch {
-	case errors.Is(err, errTooBig):
+	case errors.Is(err, ErrTooBig):
 		from := &stream{split: split}
 		for _, p := range r.of(cifar) {
 			from.name = cmp.Or(from.name, p.name)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/liebm/liebm/internal/inflate"
@@ -60,17 +61,29 @@ type reader struct {
 	unread      []string       // files of other formats
 }
 
-// maxHeld bounds the pixels that Open holds in memory: SVHN's extra images have 1.6 GB.
-const maxHeld = 2 << 30
+// MaxMemory is the environment variable that has the GiB of pixels which Open holds in memory at most. Without it they are 2:
+// SVHN's extra images have 1.6 GB. Files that are mapped do not count.
+const MaxMemory = "LIEBM_MAX_MEMORY"
 
-var errTooBig = fmt.Errorf("more than %d GiB of pixels: prepare the set, and open the prepared file", maxHeld>>30)
+func maxHeld() int {
+	if gib, err := strconv.ParseFloat(os.Getenv(MaxMemory), 64); err == nil && gib > 0 {
+		return int(min(gib*(1<<30), 1<<60))
+	}
+	return 2 << 30
+}
+
+// ErrTooBig is in the errors about data that need more memory than MaxMemory.
+var ErrTooBig = errors.New("prepare the set, and open the prepared file")
+
+func tooBig() error {
+	return fmt.Errorf("more than %.4g GiB of pixels: %w", float64(maxHeld())/(1<<30), ErrTooBig)
+}
 
 const (
-	maxDepth  = 3         // levels of folders below the given one: root/FashionMNIST/raw has two
-	maxFiles  = 10_000    // files in a folder, without images
-	maxMember = 1 << 31   // bytes: CIFAR-100's largest file has 155 million
-	block     = 512       // bytes of a block of a tar; the magic word is in the first block
-	trailer   = 64 * 1024 // bytes to read after the contents of an archive, to reach its checksum
+	maxDepth = 3         // levels of folders below the given one: root/FashionMNIST/raw has two
+	maxFiles = 10_000    // files in a folder, without images
+	block    = 512       // bytes of a block of a tar; the magic word is in the first block
+	trailer  = 64 * 1024 // bytes to read after the contents of an archive, to reach its checksum
 )
 
 // folder reads the files below path. Of x and x.gz, both of which torchvision leaves, it takes x. It reads archives only if
@@ -225,8 +238,8 @@ func (r *reader) add(source string, p *part, start []byte) error {
 	}
 	r.held += len(p.pixels)
 	r.parts = append(r.parts, p)
-	if r.held > maxHeld && p.at == 0 { // a view of a mapping is not in memory
-		return errTooBig
+	if r.held > maxHeld() && p.at == 0 { // a view of a mapping is not in memory
+		return tooBig()
 	}
 	return nil
 }
@@ -305,8 +318,8 @@ func (r *reader) gzip(source string, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	if header.total > maxHeld {
-		return fmt.Errorf("%s: its header declares %d bytes: %w", source, header.total, errTooBig)
+	if header.total > uint64(maxHeld()) {
+		return fmt.Errorf("%s: its header declares %d bytes: %w", source, header.total, tooBig())
 	}
 	data, err := inflate.Exactly(all, header.total, uint64(len(b)))
 	if err != nil {
@@ -337,7 +350,7 @@ func (r *reader) tar(source string, from io.Reader, packed int) error {
 			return fmt.Errorf("%s: more than %d files: this is not a CIFAR or IDX archive", source, maxFiles)
 		}
 		member := source + "/" + h.Name
-		if h.Typeflag != tar.TypeReg || h.Size > maxMember || len(h.Name) > block || strings.HasPrefix(filepath.Base(h.Name), ".") {
+		if h.Typeflag != tar.TypeReg || h.Size > int64(maxHeld()) || len(h.Name) > block || strings.HasPrefix(filepath.Base(h.Name), ".") {
 			continue
 		}
 		if err := r.member(member, func() ([]byte, error) { return inflate.Exactly(archive, uint64(h.Size), uint64(packed)) }); err != nil {

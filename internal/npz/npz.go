@@ -171,6 +171,9 @@ func Open(file []byte) (*Archive, error) {
 	return a, nil
 }
 
+// ErrTooLong is in the error of an array that has more bytes than it may have.
+var ErrTooLong = errors.New("the most that is read are")
+
 // Array reads a whole array, which must not have more than limit bytes. A missing array is fs.ErrNotExist.
 func (a *Archive) Array(name string, limit uint64) (Array, error) {
 	f := a.members[name]
@@ -178,7 +181,7 @@ func (a *Archive) Array(name string, limit uint64) (Array, error) {
 		return Array{}, fmt.Errorf("array %.80q: %w", name, fs.ErrNotExist)
 	}
 	if f.UncompressedSize64 > limit {
-		return Array{}, fmt.Errorf("array %.80q has %d bytes: more than the %d that it may have", name, f.UncompressedSize64, limit)
+		return Array{}, fmt.Errorf("array %.80q has %d bytes: %w %d", name, f.UncompressedSize64, ErrTooLong, limit)
 	}
 	contents, err := inflate.Contents(a.file, f)
 	var array Array
