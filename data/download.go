@@ -10,6 +10,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"github.com/liebm/liebm/internal/shell"
 )
 
 // A Download is one published file of a set.
@@ -27,14 +29,14 @@ func (d Download) File() string { return cmp.Or(d.Name, path.Base(d.URL)) }
 // Command is the shell command that fetches the file into dir and checks it.
 func (d Download) Command(dir string) string {
 	file := filepath.Join(dir, d.File())
-	fetch := fmt.Sprintf("curl -fL -C - --create-dirs -o '%s' '%s'", file, d.URL)
+	fetch := fmt.Sprintf("curl -fL -C - --create-dirs -o %s '%s'", shell.Quote(file), d.URL)
 	if d.Login {
-		fetch = fmt.Sprintf("# in a browser: %s  (save as %s)", d.URL, file)
+		fetch = fmt.Sprintf("# in a browser: %s  (save as %s)", d.URL, shell.Word(file))
 	}
 	if d.SHA256 == "" {
 		return fetch
 	}
-	return fmt.Sprintf("%s\necho '%s  %s' | sha256sum -c", fetch, d.SHA256, file)
+	return fmt.Sprintf("%s\necho %s | sha256sum -c", fetch, shell.Quote(d.SHA256+"  "+file))
 }
 
 // Fetch downloads the file into dir, unless it is there. It continues an interrupted download. The file gets its name

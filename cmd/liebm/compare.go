@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/liebm/liebm/internal/shell"
 	"github.com/liebm/liebm/study"
 )
 
@@ -36,7 +37,7 @@ is the first of fid, fd and fd_h that all runs have; fd_h compares runs with the
 			}
 			words = append(words, c.Args().Slice()...)
 			for i := range words {
-				words[i] = shellWord(words[i])
+				words[i] = shell.Word(words[i])
 			}
 			r, err := study.CompareRuns(c.String("title"), strings.Join(words, " "), c.Args().Slice())
 			if err != nil {

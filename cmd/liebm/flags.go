@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/internal/shell"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
@@ -240,7 +240,7 @@ func trainingOptions(c *cli.Context, task string, s study.Setup) train.Options {
 func newSetup(c *cli.Context) (study.Setup, error) {
 	device, err := device(c)
 	job := jobOf(c.Context)
-	return study.Setup{Device: device, Checkpoint: c.String("checkpoint"), Versions: versions(), Log: os.Stderr, Save: job.save,
+	return study.Setup{Device: device, Checkpoint: c.String("checkpoint"), Versions: versions(), Log: cleaned{os.Stderr}, Save: job.save,
 		Progress: func(task string) func(done, total int) { return newProgress(task).count },
 		Training: func(task string) (train.Watch, io.Writer) {
 			p := newProgress(task)
@@ -267,15 +267,7 @@ func explainStop(err error, out, remedy string) error {
 
 // resuming is the command line that goes on with the run in out.
 func resuming(command, out string) string {
-	return fmt.Sprintf("liebm %s --out %s --resume", command, shellWord(out))
-}
-
-// shellWord quotes a word for the shell where it must be quoted.
-func shellWord(word string) string {
-	if regexp.MustCompile(`^[\w./:=@%+,-]+$`).MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return fmt.Sprintf("liebm %s --out %s --resume", command, shell.Word(out))
 }
 
 // onRun is the Action of a command that uses the run of --run on --device.

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -20,7 +22,9 @@ import (
 	"unicode"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -67,7 +71,7 @@ func main() {
 		err = fmt.Errorf("stopped; nothing was written: %w", err)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "liebm:", printable(explainPermission(err).Error()))
+		fmt.Fprintln(os.Stderr, "liebm:", printable(shorten(explainPermission(err).Error())))
 		os.Exit(exitCode(err))
 	}
 }
@@ -76,14 +80,35 @@ func main() {
 func printable(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		switch {
+		case unicode.Is(unicode.Bidi_Control, r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		case unicode.IsControl(r) && r != '\n' && r != '\t':
 			fmt.Fprintf(&b, `\x%02x`, r)
-		} else {
+		default:
 			b.WriteRune(r)
 		}
 	}
 	return b.String()
 }
+
+// cleaned makes text printable. Each call of Write has whole lines.
+type cleaned struct{ to io.Writer }
+
+func (c cleaned) Write(text []byte) (int, error) {
+	_, err := io.WriteString(c.to, printable(string(text)))
+	return len(text), err
+}
+
+// shorten leaves the start and the end of very long words, such as an argument that a program made.
+func shorten(text string) string {
+	return veryLong.ReplaceAllStringFunc(text, func(word string) string {
+		r := []rune(word)
+		return fmt.Sprintf("%s…(%d characters)…%s", string(r[:100]), len(r), string(r[len(r)-50:]))
+	})
+}
+
+var veryLong = regexp.MustCompile(`\S{500,}`)
 
 // job is what signals and a training tell each other.
 type job struct {
@@ -120,7 +145,7 @@ func printing(f func() error) error {
 	os.Stdout = w
 	written := make(chan error)
 	go func() {
-		_, err := io.Copy(out, r)
+		err := copyLines(out, r)
 		_, _ = io.Copy(io.Discard, r) // so that f need not wait
 		written <- err
 	}()
@@ -131,6 +156,23 @@ func printing(f func() error) error {
 		err = fmt.Errorf("write the results: %w", wrong)
 	}
 	return err
+}
+
+// copyLines copies text to a file, and makes it printable on a terminal.
+func copyLines(to *os.File, from io.Reader) error {
+	if !term.IsTerminal(int(to.Fd())) {
+		_, err := io.Copy(to, from)
+		return err
+	}
+	for lines := bufio.NewReader(from); ; {
+		line, end := lines.ReadString('\n')
+		if _, err := io.WriteString(cleaned{to}, line); err != nil {
+			return err
+		}
+		if end != nil {
+			return nil
+		}
+	}
 }
 
 // explainPermission adds to a denied permission the user it was denied to and the remedy.
@@ -167,11 +209,20 @@ The same in steps:
 	liebm eval --run runs/em`,
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "threads", Usage: "threads per operator (default: OMP_NUM_THREADS, or one per CPU)"},
+			&cli.Float64Flag{Name: "max-memory", EnvVars: []string{data.MaxMemory}, Usage: "refuse data of more `GIB` of pixels that are not mapped from a prepared file (default: 2)"},
 		},
 		Before: func(c *cli.Context) error {
 			if c.IsSet("threads") {
 				if err := torch.SetThreads(c.Int("threads")); err != nil {
 					return fmt.Errorf("--threads: %w", err)
+				}
+			}
+			if gib := c.Float64("max-memory"); c.IsSet("max-memory") {
+				if !(gib > 0 && gib <= mostFloat) {
+					return fmt.Errorf("--max-memory %v: use a number above 0", gib)
+				}
+				if err := os.Setenv(data.MaxMemory, fmt.Sprint(gib)); err != nil {
+					return err
 				}
 			}
 			return torch.Do(func() error { return nil }) // libtorch cannot be used, or OMP_NUM_THREADS is wrong

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/data"
 )
 
 // eachCommand calls f with every command that has no subcommands, and the words that name it.
@@ -49,19 +52,75 @@ func TestTheFolderOfAFileIsMadeBeforeTheWork(t *testing.T) {
 	require.ErrorContains(t, err, "--out new is a folder: name a file")
 }
 
-func TestAFullDiskUnderTheOutputIsAnError(t *testing.T) {
+// onFull is the error of f when its output goes to a full disk.
+func onFull(t *testing.T, f func() error) error {
+	t.Helper()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	require.NoError(t, err)
 	defer full.Close()
 	stdout := os.Stdout
 	os.Stdout = full
 	defer func() { os.Stdout = stdout }()
-	err = printing(func() error { _, err := os.Stdout.WriteString(strings.Repeat("x", 1<<20)); return err })
+	return printing(f)
+}
+
+func TestAFullDiskUnderTheOutputIsAnError(t *testing.T) {
+	err := onFull(t, func() error { _, err := os.Stdout.WriteString(strings.Repeat("x", 1<<20)); return err })
 	assert.ErrorContains(t, err, "write the results: write /dev/full: no space left on device")
+}
+
+// Commands that work for long print their help.
+func TestEveryCommandFindsAFullDiskUnderItsOutput(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples and exports")
+	}
+	r := trained(t)
+	out := filepath.Join(t.TempDir(), "out")
+	calls := [][]string{{"--version"}, {"data", "list"}, {"data", "info", filepath.Join(sharedFolder, "data")}, {"config"}, {"doctor"}, {"doctor", "--json"},
+		{"completion", "bash"}, {"check", r}, {"train", "--preset", "fmnist-em", "--out", out, "--dry-run"},
+		{"pretrain", "--preset", "fmnist-simclr", "--out", out, "--dry-run"}, {"reproduce", "table1", "--dry-run"},
+		{"sample", "--run", r, "--n", "2", "--out", out + ".npz"}, {"score", "--run", r, "--n", "2", filepath.Join(sharedFolder, "data")},
+		{"export", "--run", r, "--out", out}}
+	eachCommand(nil, app().Commands, func(words []string, _ *cli.Command) { calls = append(calls, append(slices.Clip(words), "--help")) })
+	for _, args := range calls {
+		assert.ErrorContains(t, onFull(t, func() error { return runApp(t.Context(), append([]string{"liebm"}, args...)) }), "no space left on device", "%v", args)
+	}
+}
+
+func TestVeryLongWordsAreShortened(t *testing.T) {
+	_, err := run(t, "train", "--preset", strings.Repeat("é", 100_000), "--out", "x")
+	require.Error(t, err)
+	text := shorten(err.Error())
+	assert.Less(t, len(text), 2000)
+	assert.Contains(t, text, "characters)…é")
+	assert.Contains(t, text, "fmnist-em", "the remedy stays")
+	path := "/" + strings.Repeat("folder/", 50)
+	assert.Equal(t, path, shorten(path))
+}
+
+func TestTheRemedyOfDataThatAreTooBigIsTheFlag(t *testing.T) {
+	t.Setenv(data.MaxMemory, "")
+	path := filepath.Join(t.TempDir(), "a.npz")
+	set, err := data.New(data.Shape{N: 100, H: 8, W: 8, C: 1}, make([]byte, 6400), nil)
+	require.NoError(t, err)
+	require.NoError(t, data.WriteNPZ(path, set))
+	_, err = run(t, "--max-memory", "0.000001", "data", "info", path)
+	assert.ErrorContains(t, err, "prepare the set, and open the prepared file, or allow more: liebm --max-memory GIB")
+	_, err = run(t, "--max-memory", "0.001", "data", "info", path)
+	assert.NoError(t, err)
+	for _, value := range []string{"0", "-1", "NaN", "+Inf"} {
+		_, err = run(t, "--max-memory", value, "data", "list")
+		assert.ErrorContains(t, err, "--max-memory")
+	}
 }
 
 func TestTextFromFilesIsHarmless(t *testing.T) {
 	assert.Equal(t, "a\\x1b[31m\nb\\x9b", printable("a\x1b[31m\nb\u009b"))
+	assert.Equal(t, `a\u202eb`, printable("a\u202eb"))
+	var b strings.Builder
+	_, err := cleaned{&b}.Write([]byte("x\x1b[2J\n"))
+	require.NoError(t, err)
+	assert.Equal(t, "x\\x1b[2J\n", b.String())
 	assert.Equal(t, `liebm train --out 'my run; rm '\''x'\''' --resume`, resuming("train", "my run; rm 'x'"))
 	assert.Equal(t, "liebm train --out runs/a-1 --resume", resuming("train", "runs/a-1"))
 }

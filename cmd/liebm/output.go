@@ -151,7 +151,7 @@ func printRecord(r *eval.Record, asJSON bool, format string, values ...any) erro
 
 func printWarnings(r *eval.Record) {
 	for _, w := range r.Warnings {
-		fmt.Fprintln(os.Stderr, "warning:", printable(w))
+		fmt.Fprintln(cleaned{os.Stderr}, "warning:", w)
 	}
 }
 

@@ -92,5 +92,5 @@ func (p *progress) Write(text []byte) (int, error) {
 		fmt.Fprint(p.out, "\r\x1b[K")
 		p.drawn = false
 	}
-	return p.out.Write(text)
+	return cleaned{p.out}.Write(text)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/liebm/liebm/internal/shell"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
@@ -155,7 +156,7 @@ func printConfig(cfg any) error {
 // pretraining is the arguments that pretrain an encoder for cfg.
 func pretraining(c *cli.Context, cfg train.Config) (args string) {
 	if c.IsSet("data") {
-		args = fmt.Sprintf("--data %s ", c.String("data"))
+		args = fmt.Sprintf("--data %s ", shell.Word(c.String("data")))
 	}
 	if c.IsSet("size") {
 		args += fmt.Sprintf("--size %d ", c.Int("size"))

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/shell"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
@@ -55,6 +56,6 @@ func runTrainQ(c *cli.Context) error {
 		}
 		defer set.Close()
 		o := trainingOptions(c, "training q", setup)
-		return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+shellWord(c.String("run")), o.Out))
+		return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+shell.Word(c.String("run")), o.Out))
 	})(c)
 }

@@ -61,7 +61,7 @@ func answerPlainly(parent string, commands []*cli.Command) {
 				if err := makeFolders(c); err != nil {
 					return err
 				}
-				return action(c)
+				return orMore(action(c))
 			}
 		}
 		if action := c.Action; slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == skipUnreadable }) {
@@ -111,6 +111,14 @@ func required(flags []cli.Flag) (names []string) {
 func orSkip(err error) error {
 	if errors.Is(err, data.ErrBadImage) {
 		return fmt.Errorf("%w, or leave such files out with --%s", err, skipUnreadable)
+	}
+	return err
+}
+
+// orMore adds the flag that allows data to fill more memory.
+func orMore(err error) error {
+	if errors.Is(err, data.ErrTooBig) {
+		return fmt.Errorf("%w, or allow more: liebm --max-memory GIB …", err)
 	}
 	return err
 }
