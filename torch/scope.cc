@@ -43,6 +43,7 @@ struct Thread {
   std::vector<size_t> open_marks;
   int omp_threads = 0; // as of the last scope that it opened; 0 before the first
   int limit = 0;       // of the threads of its operators; 0: none
+  bool single = false; // its outermost scope had that limit at 1, so it has no pool
   bool home = false;   // the first thread to open a scope
   ~Thread() {
     std::lock_guard<std::mutex> lock(table_mutex);
@@ -215,7 +216,10 @@ void close_scope(int64_t depth, uint64_t moved) {
   }
   me.made.resize(mark);
   me.open_marks.resize(depth - 1);
-  if (me.open_marks.empty() && !me.home) end_thread_pool();
+  if (me.open_marks.empty()) {
+    if (!me.home && !me.single) end_thread_pool();
+    me.single = false;
+  }
   if (!passes_on) return;
   if (me.open_marks.empty()) free_handle(moved);
   else me.made.push_back(moved);
@@ -259,6 +263,7 @@ int lt_limit_threads(int n) {
     Thread& me = self();
     int before = me.limit;
     me.limit = n;
+    me.single |= n == 1 && me.open_marks.size() == 1;
     set_omp_threads(n ? n : wanted_threads.load());
     return before;
   });
