@@ -108,9 +108,13 @@ fuzz: setup ## run each fuzz target for FUZZTIME=10s
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$${file%/*}" </dev/null || exit 1; \
 	done
 
+# FAULTS_EVERY=60 FAULTS_KILLS=10 take a sample. FAULTS chooses tests by a pattern.
+FAULTS ?= Faults|NumericFlag
+FAULTS_REPORT ?= $(CURDIR)/docs/reliability.md
 .PHONY: faults
-faults: setup ## kill, starve and damage small trainings, an hour; FAULTS_EVERY=9 FAULTS_KILLS=20 for a sample
-	$(GO) test -tags faults -timeout 4h -count 1 -v -run Faults ./cmd/liebm
+faults: setup ## kill, starve, cut off and damage small commands; writes the table of docs/reliability.md
+	FAULTS_REPORT=$(FAULTS_REPORT) $(GO) test -tags faults -timeout 8h -count 1 -v -run '$(FAULTS)' ./cmd/liebm
+	$(GO) test -count 1 -v -run Extreme ./train
 
 .PHONY: golden
 golden: ## write the files in testdata again, with Debian's python3 and the scripts beside them
