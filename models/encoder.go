@@ -100,7 +100,8 @@ func (b *residualBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 		}
 		x = b.SkipBN.Forward(b.Skip.Forward(x), mode)
 	}
-	return relu(h.Add(x))
+	h.AddInPlace(x, 1) // a batch norm's gradient needs its input, not its output
+	return relu(h)
 }
 
 // Features is the pooled output of the backbone, for probes: [n,c,h,w] → [n,last width].

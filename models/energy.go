@@ -237,7 +237,8 @@ func (b boundBlock) forward(x torch.Tensor) torch.Tensor {
 	if b.skip != nil {
 		skip = b.skip.Forward(skip, false)
 	}
-	return h.Add(skip)
+	h.AddInPlace(skip, 1)
+	return h
 }
 
 // Features is f(x), float32: [n,c,h,w] → [n,feature_dim], or [n,last width] if feature_dim is 0. Marginal and

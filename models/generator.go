@@ -88,7 +88,9 @@ func (b *generatorBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 	h = relu(b.BN2.Forward(b.Conv1.Forward(h), mode))
 	// Bilinear weights sum to 1, so the 1×1 conv and its bias commute with the upsampling, and
 	// cost a quarter before it.
-	return b.Conv2.Forward(h).Add(b.Skip.Forward(x).UpsampleBilinear2d())
+	h = b.Conv2.Forward(h)
+	h.AddInPlace(b.Skip.Forward(x).UpsampleBilinear2d(), 1)
+	return h
 }
 
 // Forward maps m: [n,d_m] to images [n,c,h,w] in G's range.
