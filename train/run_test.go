@@ -159,7 +159,7 @@ func TestPretrainingResumesBitForBit(t *testing.T) {
 			saved, err := ReadSSLConfig(parts)
 			require.NoError(t, err)
 			assert.Equal(t, cfg, saved)
-			require.NoError(t, Pretrain(t.Context(), SSLConfig{}, bars(t), Options{Out: parts, Resume: true}), "with the config of the folder")
+			require.NoError(t, Pretrain(t.Context(), SSLConfig{}, bars(t), Options{Out: parts, Resume: true, Probe: probe}), "with the config of the folder")
 			assert.True(t, bytes.Equal(checkpointBytes(t, whole, 20), checkpointBytes(t, parts, 20)))
 			assert.Equal(t, measured(t, whole), measured(t, parts))
 			assert.Equal(t, before, torch.Live())
