@@ -129,23 +129,6 @@ func TestFromPretrainingToReport(t *testing.T) {
 	}
 }
 
-// The encoder's folder moves into the run's at the end, once.
-func TestADemoCanBeGivenAgain(t *testing.T) {
-	if testing.Short() {
-		t.Skip("measures")
-	}
-	out := filepath.Join(t.TempDir(), "demo")
-	require.NoError(t, os.CopyFS(out, os.DirFS(trained(t))))
-	require.NoError(t, os.CopyFS(out+"-pretraining", os.DirFS(pretrained(t))))
-	for range 2 {
-		_, err := run(t, "demo", "--out", out)
-		require.NoError(t, err)
-		assert.FileExists(t, filepath.Join(out, "pretraining", "config.yaml"))
-		assert.NoFileExists(t, out+"-pretraining")
-		assert.FileExists(t, filepath.Join(out, "report.html"))
-	}
-}
-
 func TestPlanCountsThePapersParameters(t *testing.T) {
 	text, err := run(t, "plan", "--preset", "cifar10-em-published", "--set", "batch=2", "--set", "chain.steps=1", "--json")
 	require.NoError(t, err)
