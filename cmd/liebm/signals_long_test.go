@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,12 +27,15 @@ func endless(t *testing.T, out string) []string {
 	return append(append([]string{os.Args[0]}, training(t, out, "1000000")...), "--set", "log.checkpoint=1000000", "--set", "log.metrics=1", "--set", "log.samples=1000000")
 }
 
-// appears waits until a file of this pattern is there.
+// appears waits until a file of this pattern is there, and not empty.
 func appears(t *testing.T, pattern string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		found, _ := filepath.Glob(pattern)
-		return len(found) > 0
+		return slices.ContainsFunc(found, func(path string) bool {
+			info, err := os.Stat(path)
+			return err == nil && info.Size() > 0
+		})
 	}, 2*time.Minute, 10*time.Millisecond, pattern)
 }
 
@@ -41,7 +45,6 @@ func TestSignalsSaveATraining(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "run")
 			p := start(t, endless(t, out)...)
 			appears(t, filepath.Join(out, "metrics.jsonl"))
-			time.Sleep(100 * time.Millisecond) // a step or more
 			require.NoError(t, p.Process.Signal(sig))
 			require.Error(t, p.Wait())
 			assert.Equal(t, 130, p.ProcessState.ExitCode(), "%s", &p.output)
