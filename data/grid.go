@@ -10,6 +10,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/image/font"
+	"golang.org/x/image/font/basicfont"
+	"golang.org/x/image/math/fixed"
 )
 
 // gap is the black frame between the images of a grid, 2 pixels as in torchvision's make_grid.
@@ -41,6 +45,26 @@ func Grid(images []byte, shape Shape, cols int) (image.Image, error) {
 		draw.Draw(out, image.Rect(x, y, x+shape.W, y+shape.H), one, image.Point{}, draw.Src)
 	}
 	return out, nil
+}
+
+// LabelRows puts a text left of each row of a grid, which has as many rows as there are labels.
+func LabelRows(grid image.Image, labels []string) image.Image {
+	face, width := basicfont.Face7x13, 0
+	for _, label := range labels {
+		width = max(width, font.MeasureString(face, label).Ceil())
+	}
+	const margin = 4
+	width += 2 * margin
+	size := grid.Bounds().Size()
+	row := (size.Y - gap) / len(labels)
+	out := image.NewRGBA(image.Rect(0, 0, width+size.X, size.Y))
+	draw.Draw(out, out.Bounds(), image.Black, image.Point{}, draw.Src)
+	draw.Draw(out, image.Rect(width, 0, width+size.X, size.Y), grid, grid.Bounds().Min, draw.Src)
+	for i, label := range labels {
+		d := font.Drawer{Dst: out, Src: image.White, Face: face, Dot: fixed.P(margin, gap/2+i*row+(row+face.Ascent-face.Descent)/2)}
+		d.DrawString(label)
+	}
+	return out
 }
 
 // Picture is image i as it is, without a grid's frame: alpha is full, and a gray image stays gray.

@@ -68,3 +68,27 @@ func TestGridRefuses(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, entries, "a failure leaves nothing")
 }
+
+func TestLabelRowsKeepsThePictures(t *testing.T) {
+	set := numbered(t, Shape{6, 14, 14, 1})
+	grid, err := Grid(set.Pixels(), set.Shape, 3)
+	require.NoError(t, err)
+	out := LabelRows(grid, []string{"images", "a longer label"})
+	left := out.Bounds().Dx() - grid.Bounds().Dx()
+	assert.Equal(t, 14*7+8, left, "14 letters of 7 pixels, and margins")
+	assert.Equal(t, grid.Bounds().Dy(), out.Bounds().Dy())
+	ink := [2]int{}
+	for y := range out.Bounds().Dy() {
+		for x := range out.Bounds().Dx() {
+			r, g, b, _ := out.At(x, y).RGBA()
+			if x >= left {
+				want, _, _, _ := grid.At(x-left, y).RGBA()
+				require.Equal(t, want, r)
+			} else if r+g+b > 0 {
+				ink[2*y/out.Bounds().Dy()]++
+			}
+		}
+	}
+	assert.Positive(t, ink[0])
+	assert.Greater(t, ink[1], ink[0], "the longer text lies beside the second row")
+}

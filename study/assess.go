@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -380,16 +381,40 @@ func splitChanged(info train.RunInfo, test *data.Set) string {
 		info.HeldOut.N, test.N)
 }
 
-// WriteGrid draws images of a run in rows, as a PNG without the padding of training. The images of each set
-// follow those of the set before it.
-func WriteGrid(path string, cfg train.Config, columns int, sets ...*data.Set) error {
-	all, err := cfg.Crop(data.Concat(sets...))
-	if err != nil {
-		return err
-	}
-	img, err := data.Grid(all.Pixels(), all.Shape, columns)
+// WriteGrid draws images of a run in rows, as a PNG without the padding of training.
+func WriteGrid(path string, cfg train.Config, columns int, set *data.Set) error {
+	img, err := grid(cfg, columns, set)
 	if err != nil {
 		return err
 	}
 	return data.WritePNG(path, img)
+}
+
+func grid(cfg train.Config, columns int, set *data.Set) (image.Image, error) {
+	set, err := cfg.Crop(set)
+	if err != nil {
+		return nil, err
+	}
+	return data.Grid(set.Pixels(), set.Shape, columns)
+}
+
+// A GridRow is a row of pictures and the text left of it.
+type GridRow struct {
+	Label  string
+	Images *data.Set
+}
+
+// WriteRows draws rows of images of a run, as many in each, as WriteGrid does. The texts are of ASCII; other letters are
+// drawn as boxes.
+func WriteRows(path string, cfg train.Config, rows []GridRow) error {
+	var sets []*data.Set
+	var labels []string
+	for _, row := range rows {
+		sets, labels = append(sets, row.Images), append(labels, row.Label)
+	}
+	img, err := grid(cfg, sets[0].N, data.Concat(sets...))
+	if err != nil {
+		return err
+	}
+	return data.WritePNG(path, data.LabelRows(img, labels))
 }

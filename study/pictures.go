@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/train"
@@ -57,7 +58,7 @@ func rhoPicture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, er
 // for the first seed. There is none unless all models are trained.
 func reconstructions(ctx context.Context, w *work, s Study, f *folder, p Picture, ways ...train.ReconstructOptions) ([]Picture, error) {
 	const n = 16
-	var rows []*data.Set
+	var rows []GridRow
 	for _, row := range s.rows {
 		c, seed := f.cell(row.variant), w.plan.seeds[0]
 		if r, trained, err := c.read(seed); !trained || r.Diverged != "" || err != nil {
@@ -74,15 +75,19 @@ func reconstructions(ctx context.Context, w *work, s Study, f *folder, p Picture
 		}
 		defer unseen.Close()
 		if rows == nil {
-			rows = append(rows, unseen.Head(n))
+			rows = append(rows, GridRow{"images", unseen.Head(n)})
 		}
 		for _, way := range ways {
 			drawn, err := m.Reconstruct(ctx, unseen.Head(n), way)
 			if err != nil {
 				return nil, err
 			}
-			rows = append(rows, drawn.Images)
+			label := strings.ReplaceAll(row.label, "ρ", "rho") // the font has no Greek
+			if way.Sample {
+				label += ", sampled"
+			}
+			rows = append(rows, GridRow{label, drawn.Images})
 		}
 	}
-	return []Picture{p}, WriteGrid(filepath.Join(w.plan.out, p.File), f.cell("erm").config, n, rows...)
+	return []Picture{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("erm").config, rows)
 }

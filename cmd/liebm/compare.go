@@ -30,7 +30,8 @@ is the first of fid, fd and fd_h that all runs have; fd_h compares runs with the
 			if c.NArg() == 0 {
 				return errors.New("no run is given: name run folders, as in liebm compare --out FILE runs/a runs/b")
 			}
-			dir, name := filepath.Split(c.String("out"))
+			out := filepath.Clean(c.String("out")) // with a folder, also where only a name is given
+			dir, name := filepath.Dir(out), filepath.Base(out)
 			words := []string{"liebm", "compare", "--out", name, "--title", c.String("title")}
 			if c.IsSet("note") {
 				words = append(words, "--note", c.String("note"))

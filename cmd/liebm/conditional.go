@@ -60,19 +60,23 @@ func conditional(c *cli.Context, o *output) error {
 	o.record.Values["classes"], o.record.Values["n"] = float64(r.Means.N), float64(o.n)
 	o.images = r.Images
 	shown := min(o.n, gridColumns)
-	var steps []*data.Set
+	var steps []study.GridRow
 	for class := range r.Means.N {
+		name := fmt.Sprint("class ", class)
+		if class < len(set.Classes) {
+			name = set.Classes[class]
+		}
 		mean, first := r.Means.Slice(class, class+1), class*o.n
-		o.rows = append(o.rows, data.Concat(mean, r.Images.Slice(first, first+shown)))
+		o.rows = append(o.rows, study.GridRow{Label: name, Images: data.Concat(mean, r.Images.Slice(first, first+shown))})
 		path := []*data.Set{mean}
 		for _, round := range append(slices.Clone(r.Rounds), r.Images) {
 			path = append(path, round.Slice(first, first+1))
 		}
-		steps = append(steps, data.Concat(path...))
+		steps = append(steps, study.GridRow{Label: name, Images: data.Concat(path...)})
 	}
 	err = o.write("%d images of each of %d classes, in %d rounds (class means of %d images); %s\n", o.n, r.Means.N, options.Rounds, over.N, o.folder)
 	if err != nil {
 		return err
 	}
-	return study.WriteGrid(filepath.Join(o.folder, "steps.png"), o.model.Config, steps[0].N, steps...)
+	return study.WriteRows(filepath.Join(o.folder, "steps.png"), o.model.Config, steps)
 }

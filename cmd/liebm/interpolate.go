@@ -7,6 +7,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
 
@@ -49,7 +50,7 @@ func interpolate(c *cli.Context, o *output) (err error) {
 		if from != nil {
 			row = data.Concat(from.Slice(i, i+1), row, to.Slice(i, i+1))
 		}
-		o.rows = append(o.rows, row)
+		o.rows = append(o.rows, study.GridRow{Label: fmt.Sprint("path ", i+1), Images: row})
 	}
 	o.record.Settings["frames"], o.record.Settings["refine"] = fmt.Sprint(options.Frames), fmt.Sprint(options.Refine)
 	o.record.Values["paths"] = float64(n)

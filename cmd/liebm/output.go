@@ -53,8 +53,8 @@ type output struct {
 
 	model  *train.Model
 	record *eval.Record
-	images *data.Set   // images.npz
-	rows   []*data.Set // grid.png, from the top
+	images *data.Set       // images.npz
+	rows   []study.GridRow // grid.png, from the top
 }
 
 // withOutput is the Action of a command with outputFlags. The model has the q that --q names.
@@ -110,9 +110,9 @@ func (o *output) read(n int, last bool) (*data.Set, error) {
 }
 
 // show adds rows to the grid: the first images of each set.
-func (o *output) show(sets ...*data.Set) {
+func (o *output) show(label string, sets ...*data.Set) {
 	for _, set := range sets {
-		o.rows = append(o.rows, set.Head(gridColumns))
+		o.rows = append(o.rows, study.GridRow{Label: label, Images: set.Head(gridColumns)})
 	}
 }
 
@@ -127,7 +127,7 @@ func (o *output) write(format string, values ...any) error {
 	if err := os.MkdirAll(o.folder, 0o777); err != nil {
 		return err
 	}
-	if err := study.WriteGrid(filepath.Join(o.folder, "grid.png"), o.model.Config, o.rows[0].N, o.rows...); err != nil {
+	if err := study.WriteRows(filepath.Join(o.folder, "grid.png"), o.model.Config, o.rows); err != nil {
 		return err
 	}
 	images, err := o.model.Config.Crop(o.images)

@@ -35,7 +35,8 @@ func reconstruct(c *cli.Context, o *output) error {
 		return err
 	}
 	o.record, o.images = r, out.Images
-	o.show(set, out.Images)
+	o.show("images", set)
+	o.show("G(m)", out.Images)
 	v := r.Values
 	return o.write("MSE %.4f (training range), %.4f ([0,1])  PSNR %.2f dB  SSIM %.3f  n %d; %s\n", v["mse"], v["mse_unit"], v["psnr"], v["ssim"], set.N, o.folder)
 }

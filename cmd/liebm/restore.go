@@ -55,11 +55,13 @@ func restore(c *cli.Context, o *output) error {
 	}
 	r.Settings["mask"] = mask
 	o.record, o.images = r, out.Restored
-	o.show(set, out.Degraded, out.Start)
-	o.show(out.Latent...)
-	o.show(out.Refined)
-	o.show(out.Image...)
-	o.show(out.Restored)
+	o.show("images", set)
+	o.show("degraded", out.Degraded)
+	o.show("G(m0)", out.Start)
+	o.show("chain on m", out.Latent...)
+	o.show("G(m)", out.Refined)
+	o.show("chain on Y", out.Image...)
+	o.show("restored", out.Restored)
 	lines := fmt.Sprintf("%s, n %d\tPSNR\tSSIM\n", task, set.N)
 	for _, s := range study.Stages {
 		lines += fmt.Sprintf("%s\t%.2f\t%.3f\n", s.Title, r.Values["psnr/"+task+"/"+s.Name], r.Values["ssim/"+task+"/"+s.Name])
