@@ -9,7 +9,7 @@
 // opens an inner scope, whose result moves to the outer one; a loop uses one for each iteration.
 // [Tensor.Keep] takes a tensor out of all scopes, and then the caller must close it. There are no finalizers.
 // Freeing a handle never breaks a graph, because autograd has its own references. [Live] is the number of
-// tensors. Using a tensor after its scope is an error, not a crash.
+// tensors. Using a tensor after its scope is an error, not a crash, also if another goroutine ends the scope.
 //
 //	err := torch.Do(func() error {
 //		w := torch.Zeros([]int{3}, torch.Float32).Leaf() // requires grad

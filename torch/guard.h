@@ -29,10 +29,15 @@ inline std::string message() {
   }
 }
 
+void let_go() noexcept; // ends the use of the tensors that get returned to this thread; scope.cc
+
 // guard runs body. It returns NULL, or the text of a C++ exception as shim.h defines it. shapes
 // returns the shapes that the text begins with.
 template <class Body, class Shapes>
 char* guard(Body body, Shapes shapes) noexcept {
+  struct Call {
+    ~Call() { let_go(); }
+  } call;
   try {
     try {
       body();

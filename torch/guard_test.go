@@ -18,6 +18,7 @@ var cannotThrow = map[string]string{
 	"lt_free_pointer": "destructors do not throw", "lt_grad_mode": "a variable of the thread", "lt_header_version": "a constant",
 	"lt_library_path": "dladdr", "lt_live": "an atomic number", "lt_profile_part": "a variable of the thread",
 	"lt_threads": "an atomic number", "lt_tune_malloc": "mallopt",
+	"lt_profile_share": "a field of the thread",
 }
 
 // TestNoCppExceptionReachesGo reads the definition of every C function of this package.

@@ -23,11 +23,12 @@ using liebm::shape_of;
 namespace {
 
 struct Slot {
-  std::atomic<uint32_t> gen{0};
+  std::atomic<uint64_t> state{0}; // generation << 32 | calls that use t at the moment
   std::atomic<bool> kept{false};
   Tensor t;
 };
 
+constexpr uint64_t kGeneration = uint64_t(1) << 32;
 constexpr uint32_t kChunkBits = 12, kChunkSize = 1u << kChunkBits, kChunks = 1u << 16;
 std::atomic<Slot*> chunks[kChunks]; // slots never move, so readers need no lock
 std::mutex table_mutex;             // guards free_slots and next_slot
@@ -40,6 +41,7 @@ std::atomic<int64_t> live{0};
 struct Thread {
   std::vector<uint32_t> spare;
   std::vector<uint64_t> made;
+  std::vector<uint64_t> held; // the tensors that the present call uses
   std::vector<size_t> open_marks;
   int omp_threads = 0; // as of the last scope that it opened; 0 before the first
   int limit = 0;       // of the threads of its operators; 0: none
@@ -62,11 +64,32 @@ Thread& self() { return mine ? *mine : first_use(); }
 
 Slot& slot_at(uint32_t i) { return chunks[i >> kChunkBits].load(std::memory_order_acquire)[i & (kChunkSize - 1)]; }
 
-bool alive(uint64_t h) {
+bool same_generation(uint64_t state, uint64_t h) { return state >> 32 == h >> 32; }
+
+// slot_of returns the slot of a handle, or nullptr if there is none.
+Slot* slot_of(uint64_t h) {
   uint32_t i = uint32_t(h);
-  if ((i >> kChunkBits) >= kChunks) return false;
+  if ((i >> kChunkBits) >= kChunks) return nullptr;
   Slot* chunk = chunks[i >> kChunkBits].load(std::memory_order_acquire);
-  return chunk && chunk[i & (kChunkSize - 1)].gen.load(std::memory_order_acquire) == uint32_t(h >> 32);
+  return chunk ? &chunk[i & (kChunkSize - 1)] : nullptr;
+}
+
+bool alive(uint64_t h) {
+  Slot* s = slot_of(h);
+  return s && same_generation(s->state.load(std::memory_order_acquire), h);
+}
+
+// hold returns a tensor that stays until the present call ends, also if another thread frees its handle. It returns nullptr
+// if the handle is freed already.
+const Tensor* hold(uint64_t h) {
+  Slot* s = slot_of(h);
+  if (!s) return nullptr;
+  uint64_t state = s->state.load(std::memory_order_relaxed);
+  do
+    if (!same_generation(state, h)) return nullptr;
+  while (!s->state.compare_exchange_weak(state, state + 1, std::memory_order_acquire, std::memory_order_relaxed));
+  self().held.push_back(h);
+  return &s->t;
 }
 
 void more_slots(Thread& me) {
@@ -92,13 +115,9 @@ void compact(Thread& me) {
   me.made.reserve(std::max<size_t>(256, 2 * keep));
 }
 
-void free_handle(uint64_t h) {
-  uint32_t gen = uint32_t(h >> 32);
-  if (h == 0 || !alive(h)) return;
-  Slot& s = slot_at(uint32_t(h));
-  if (!s.gen.compare_exchange_strong(gen, gen + 1)) return; // somebody else closed it first
+// vacate drops the tensor of a freed slot that no call uses, and makes the slot free for another one.
+void vacate(Slot& s, uint64_t h) {
   s.t.reset();
-  live.fetch_sub(1, std::memory_order_relaxed);
   Thread& me = self();
   me.spare.push_back(uint32_t(h));
   if (me.spare.size() > 4096) { // a thread that only frees must not hoard
@@ -106,6 +125,17 @@ void free_handle(uint64_t h) {
     free_slots.insert(free_slots.end(), me.spare.begin() + 2048, me.spare.end());
     me.spare.resize(2048);
   }
+}
+
+void free_handle(uint64_t h) {
+  Slot* s = h ? slot_of(h) : nullptr;
+  if (!s) return;
+  uint64_t state = s->state.load(std::memory_order_relaxed);
+  do
+    if (!same_generation(state, h)) return; // somebody else closed it first
+  while (!s->state.compare_exchange_weak(state, state + kGeneration, std::memory_order_acq_rel, std::memory_order_relaxed));
+  live.fetch_sub(1, std::memory_order_relaxed);
+  if (uint32_t(state) == 0) vacate(*s, h); // else the last call that uses it does
 }
 
 Thread& open_thread() {
@@ -130,19 +160,29 @@ uint64_t make_handle(Tensor t) {
   Slot& s = slot_at(i);
   s.t = std::move(t);
   s.kept.store(false, std::memory_order_relaxed);
-  uint32_t gen = s.gen.load(std::memory_order_relaxed) + 1;
-  s.gen.store(gen, std::memory_order_release);
+  uint64_t state = s.state.load(std::memory_order_relaxed) + kGeneration; // no call uses a free slot
+  s.state.store(state, std::memory_order_release);
   live.fetch_add(1, std::memory_order_relaxed);
-  uint64_t h = uint64_t(gen) << 32 | i;
+  uint64_t h = state | i;
   me.made.push_back(h);
   return h;
 }
 
 const Tensor& get(uint64_t h) {
   if (h == 0) throw std::runtime_error("no tensor (the zero Tensor) where one is required");
-  if (!alive(h))
-    throw std::runtime_error("a tensor was used after its scope closed, or after Close: return it from torch.Tidy, or Keep it");
-  return slot_at(uint32_t(h)).t;
+  const Tensor* t = hold(h);
+  if (!t) throw std::runtime_error("a tensor was used after its scope closed, or after Close: return it from torch.Tidy, or Keep it");
+  return *t;
+}
+
+void let_go() noexcept {
+  if (!mine || mine->held.empty()) return;
+  for (uint64_t h : mine->held) {
+    Slot& s = slot_at(uint32_t(h));
+    uint64_t before = s.state.fetch_sub(1, std::memory_order_acq_rel);
+    if (!same_generation(before, h) && uint32_t(before) == 1) vacate(s, h);
+  }
+  mine->held.clear();
 }
 
 std::vector<Tensor> tensors(const uint64_t* handles, int64_t n) {
@@ -153,9 +193,10 @@ std::vector<Tensor> tensors(const uint64_t* handles, int64_t n) {
 
 std::string shape_of(uint64_t h) {
   if (h == 0) return "none";
-  if (!alive(h)) return "closed";
+  const Tensor* held = hold(h);
+  if (!held) return "closed";
+  const Tensor& t = *held;
   std::ostringstream s;
-  const Tensor& t = slot_at(uint32_t(h)).t;
   s << '[';
   for (int64_t i = 0; i < t.dim(); i++) s << (i ? "," : "") << t.size(i);
   s << ']';

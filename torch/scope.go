@@ -55,8 +55,8 @@ func (t Tensor) Keep() Tensor {
 }
 
 // Close frees t before its scope does. A later use of t is an error. Closing t twice does nothing, and
-// so does closing the zero Tensor. Like any write in Go, Close must not run while another goroutine
-// uses t.
+// so does closing the zero Tensor. A call of another goroutine that uses t meanwhile keeps it until that
+// call ends.
 func (t Tensor) Close() { C.lt_free(C.uint64_t(t.h)) }
 
 // Live is the number of tensors alive in the process. In a training loop without a leak it stays constant.

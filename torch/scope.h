@@ -10,7 +10,7 @@ namespace liebm {
 
 void require_scope();                                        // throws where this thread has no open scope
 uint64_t make_handle(at::Tensor t);                          // in the open scope; 0 for no tensor
-const at::Tensor& get(uint64_t handle);                      // throws for 0, and after the tensor's scope closed
+const at::Tensor& get(uint64_t handle);                      // valid until let_go; throws for 0, and after the tensor's scope closed
 std::vector<at::Tensor> tensors(const uint64_t* handles, int64_t n);
 std::string shape_of(uint64_t handle);                       // "[2,3]", for error messages
 std::string shapes_of_handles(const uint64_t* handles, int64_t n);
