@@ -51,7 +51,7 @@ func FindInception() (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("Inception's weights are not in %s: fetch them by liebm data fetch inception, or name the file %s by --weights: %w",
+	return "", fmt.Errorf("no weights of Inception in %s: fetch them by liebm data fetch inception, or name the file %s by --weights: %w",
 		strings.Join(InceptionFolders(), " or "), name, fs.ErrNotExist)
 }
 
