@@ -116,6 +116,15 @@ faults: setup ## kill, starve, cut off and damage small commands; writes the tab
 	FAULTS_REPORT=$(FAULTS_REPORT) $(GO) test -tags faults -timeout 8h -count 1 -v -run '$(FAULTS)' ./cmd/liebm
 	$(GO) test -count 1 -v -run Extreme ./train
 
+.PHONY: pretrained
+pretrained: build ## train the model that comes with liebm again, in runs/pretrained/: an hour on one core
+	bin/liebm --threads 1 pretrain --preset fmnist-simclr --steps 4400 --set warm_up=500 --set 'drops=[974,500]' \
+		--set 'views.crop=[0.3,1]' --set temperature=0.2 --out runs/pretrained/h --resume auto
+	bin/liebm --threads 1 train --preset fmnist-em --encoder runs/pretrained/h --steps 8000 --set ema=0.999 \
+		--set opt_e.clip=0.05 --out runs/pretrained/em --resume auto
+	bin/liebm pack --run runs/pretrained/em --license apache-2.0 --out runs/pretrained/fmnist
+	bin/liebm eval --run runs/pretrained/fmnist
+
 .PHONY: golden
 golden: ## write the files in testdata again, with Debian's python3 and the scripts beside them
 	@find . -path '*/testdata/*.py' ! -name '_*' | LC_ALL=C sort | while read -r script; do \

@@ -322,7 +322,7 @@ type RunOptions struct {
 
 // AssessRun measures the samples of the run in dir and its detection of outliers. It adds the records to
 // the run's results and leaves in dir summary.json (a [Summary] of the records), samples.png,
-// samples_no_mcmc.png and data.png.
+// samples_no_mcmc.png and data.png. A packed run's card gets the new results.
 func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.Record, error) {
 	m, err := s.LoadModel(dir)
 	if err != nil {
@@ -367,6 +367,9 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 		r.Warn(changed)
 	}
 	if err := Keep(dir, records...); err != nil {
+		return nil, err
+	}
+	if err := renewCard(dir, m); err != nil {
 		return nil, err
 	}
 	return records, data.WriteJSON(filepath.Join(dir, "summary.json"), Summarize(records))

@@ -88,6 +88,7 @@ func TestARunIsMeasuredOnFashionMNIST(t *testing.T) {
 	}
 	dir := tinyRun(t)
 	m := open(t, dir)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "README.md"), []byte("---\nlicense: mit\n---\n"), 0o666))
 	records, err := AssessRun(t.Context(), dir, RunOptions{Samples: SampleOptions{N: 300, Seed: 3, Seconds: map[string]float64{"train": 7}}, Outliers: OutlierOptions{Gamma: 0.1}}, Setup{})
 	require.NoError(t, err)
 	kept, err := eval.ReadRecords(filepath.Join(dir, ResultsFile))
@@ -111,6 +112,10 @@ func TestARunIsMeasuredOnFashionMNIST(t *testing.T) {
 			assert.True(t, v[key+name] >= 0 && v[key+name] <= 1, "%s%s is %v", key, name, v[key+name])
 		}
 	}
+	card, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(card), "license: mit\n", "a packed run keeps its licence")
+	assert.Contains(t, string(card), "AUROC against", "and gets the new figures")
 	fd := s.Of("fd")
 	assert.Equal(t, "Fréchet distance", fd.Metric)
 	assert.Contains(t, fd.Network, "fashion-cnn")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,6 +61,21 @@ func WriteCard(folder, dir, license string, m *train.Model) (string, error) {
 	c.Summary = Summarize(own)
 	path := filepath.Join(folder, "README.md")
 	return path, data.WriteAtomic(path, func(w io.Writer) error { return cardTemplate.Execute(w, c) })
+}
+
+// renewCard writes the card of a packed run again, with new results and its licence.
+func renewCard(dir string, m *train.Model) error {
+	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, license, _ := strings.Cut(string(text), "license: ")
+	license, _, _ = strings.Cut(license, "\n")
+	_, err = WriteCard(dir, dir, license, m)
+	return err
 }
 
 // Imported reports whether the weights are not of liebm's training.

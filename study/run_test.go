@@ -135,7 +135,8 @@ func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
 	assert.Equal(t, 2*clouds.Y, clouds.X, "a square for each of the two that are there")
 	assert.Contains(t, results["fig7"].Markdown(), "](fig7.png)")
 	reconstructions := pictureSize(t, filepath.Join(dir, "fig9.png"))
-	assert.Equal(t, image.Pt(16*34+2, 3*34+2), reconstructions, "images, Eq. 26, ELBO")
+	assert.Equal(t, 3*34+2, reconstructions.Y, "images, Eq. 26, ELBO")
+	assert.Greater(t, reconstructions.X, 16*34+2, "labels stand left of the pictures")
 	for _, row := range results["fig9"].Rows {
 		require.Len(t, row.values("MSE"), 1, row.Label)
 		assert.InDelta(t, row.values("MSE")[0]/4, row.values("MSE in [0, 1]")[0], 1e-9, "pixels in [−1, 1] and in [0, 1]")

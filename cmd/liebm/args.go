@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/train"
 )
 
 // runApp runs liebm with these arguments, the program's name first.
@@ -14,7 +16,27 @@ func runApp(ctx context.Context, args []string) error {
 	if args[len(args)-1] == "--generate-bash-completion" {
 		return a.RunContext(ctx, args) // the cli package looks for this word at the end
 	}
+	args, err := runFolders(args)
+	if err != nil {
+		return err
+	}
 	return a.RunContext(ctx, flagsFirst(a, args))
+}
+
+// runFolders puts folders in place of the names of runs that come with liebm, as in --run pretrained:fmnist.
+func runFolders(args []string) (folders []string, err error) {
+	for _, arg := range args {
+		flag, value := "", arg
+		if name, v, joined := strings.Cut(arg, "="); joined && strings.HasPrefix(arg, "-") {
+			flag, value = name+"=", v
+		}
+		dir, err := train.RunFolder(value)
+		if err != nil {
+			return nil, err
+		}
+		folders = append(folders, flag+dir)
+	}
+	return folders, nil
 }
 
 // flagsFirst puts a command's flags before its other arguments, since the cli package stops at the

@@ -23,7 +23,7 @@ docs/weights.md lists every name and shows how to load them in PyTorch.
 			runFlag(), checkpointFlag(),
 			&cli.StringFlag{Name: "out", Required: true, Usage: "`FOLDER` to write to"},
 			gammaFlag(),
-			&cli.StringFlag{Name: "license", Value: "unknown", Usage: "the hub's name of the weights' licence, for the model card, such as apache-2.0"},
+			licenseFlag(),
 			deviceFlag(),
 		},
 		Action: onRun(func(c *cli.Context, m *train.Model, s study.Setup) error {

@@ -118,6 +118,10 @@ func gammaFlag() cli.Flag {
 	return numberFlag("gamma", 0.1, 0, "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ")
 }
 
+func licenseFlag() cli.Flag {
+	return &cli.StringFlag{Name: "license", Value: "unknown", Usage: "the hub's name of the weights' licence, for the model card, such as apache-2.0"}
+}
+
 func recordFlag() cli.Flag {
 	return &cli.StringFlag{Name: "out", Usage: "append the record to this `FILE`, as one line of JSON"}
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -13,21 +15,33 @@ func packCommand() *cli.Command {
 		Name:  "pack",
 		Usage: "write a small copy of a run, for others to use",
 		Description: `The copy has the networks of one checkpoint, with weights of half precision, and the run's config. Every
-command that opens a run opens the copy. Training cannot go on from it. The runs that come with liebm are made so:
+command that opens a run opens the copy, but training cannot go on from it. README.md is its model card; liebm eval
+adds its figures. The run that comes with liebm, pretrained:fmnist, is such a copy (make pretrained).
 
-	liebm pack --run runs/em --checkpoint best --out small
-	liebm sample --run small --out pictures/`,
+	liebm pack --run runs/em --license apache-2.0 --out small
+	liebm eval --run small`,
 		Flags: []cli.Flag{
 			runFlag(), checkpointFlag(),
 			&cli.StringFlag{Name: "out", Required: true, Usage: "run `FOLDER` to make"},
+			licenseFlag(),
 		},
-		Action: func(c *cli.Context) error {
-			run, out := c.String("run"), c.String("out")
-			if err := train.Pack(run, c.String("checkpoint"), out); err != nil {
-				return err
-			}
-			fmt.Printf("packed %s into %s\n", run, out)
-			return nil
-		},
+		Action: pack,
 	}
+}
+
+func pack(c *cli.Context) error {
+	run, out := c.String("run"), c.String("out")
+	if err := train.Pack(run, c.String("checkpoint"), out); err != nil {
+		return err
+	}
+	m, err := train.LoadModel(out, torch.Device{})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if _, err := study.WriteCard(out, out, c.String("license"), m); err != nil {
+		return err
+	}
+	fmt.Printf("packed %s into %s\n", run, out)
+	return nil
 }
