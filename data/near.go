@@ -56,30 +56,27 @@ func Blurred(s *Set, sigma float64) *Set {
 		kernel[i] = math.Exp(-d * d / (2 * sigma * sigma))
 		sum += kernel[i]
 	}
-	once := make([]float64, s.ImageBytes())
-	at := func(y, x, c int) int { return (y*s.W+x)*s.C + c }
-	return s.changed("-blurred", func(_ int, out, in []byte) {
-		for y := range s.H {
-			for x := range s.W {
-				for c := range s.C {
-					v := 0.0
-					for k, weight := range kernel {
-						v += weight * float64(in[at(y, min(max(x+k-radius, 0), s.W-1), c)])
-					}
-					once[at(y, x, c)] = v / sum
-				}
+	// along filters down the columns, or with dx 1 and dy 0 along the rows.
+	along := func(to, from []float64, dy, dx int) {
+		for i := range to {
+			y, x, c := i/(s.W*s.C), i/s.C%s.W, i%s.C
+			v := 0.0
+			for k, weight := range kernel {
+				ky, kx := min(max(y+dy*(k-radius), 0), s.H-1), min(max(x+dx*(k-radius), 0), s.W-1)
+				v += weight * from[(ky*s.W+kx)*s.C+c]
 			}
+			to[i] = v / sum
 		}
-		for y := range s.H {
-			for x := range s.W {
-				for c := range s.C {
-					v := 0.0
-					for k, weight := range kernel {
-						v += weight * once[at(min(max(y+k-radius, 0), s.H-1), x, c)]
-					}
-					out[at(y, x, c)] = uint8(v/sum + 0.5)
-				}
-			}
+	}
+	values, rows := make([]float64, s.ImageBytes()), make([]float64, s.ImageBytes())
+	return s.changed("-blurred", func(_ int, out, in []byte) {
+		for i, v := range in {
+			values[i] = float64(v)
+		}
+		along(rows, values, 0, 1)
+		along(values, rows, 1, 0)
+		for i, v := range values {
+			out[i] = uint8(v + 0.5)
 		}
 	})
 }
