@@ -3,8 +3,8 @@ package data
 import "math/rand/v2"
 
 // stack returns a set of as many colour images as the gray set base has. The red, green and blue of an image are three
-// images of base, each channel in a random order of its own, which is the same every time. Its label is 100·r + 10·g + b of
-// their labels, of which there are ten: one of 1,000 classes.
+// images of base, each channel in a random order of its own, which is the same every time. If r, g and b are their
+// labels, from 0 to 9, its label is 100·r + 10·g + b.
 func stack(base *Set, name string) *Set {
 	shape := base.Shape
 	shape.C = 3

@@ -112,7 +112,7 @@ func (s *Summary) Gamma() string {
 	return ""
 }
 
-// AUROC is the area of a score against a set, or nothing.
+// AUROC is the area under the ROC curve of a score against a set, as text. It is empty if it was not measured.
 func (s *Summary) AUROC(score, set string) string {
 	if v, ok := s.Values[score+"/"+set]; ok {
 		return number(v)

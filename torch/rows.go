@@ -25,9 +25,9 @@ func blocksOf(n int, d Device) (blocks, rows int) {
 // The blocks run on as many threads as an operator may use, each block on one of them: if such threads share the work
 // of every small operator instead, they spend much of the time waiting for each other.
 //
-// The blocks depend on n and not on the number of threads, so up to a thread per block the result does not depend on it
-// either. With more threads, blocks get several each. Calls of f may run at the same time. They may read tensors of the
-// open scope.
+// The blocks depend on n and not on the number of threads. So the result does not depend on that number, unless there are
+// more threads than blocks: then several threads share a block. Calls of f may run at the same time. They may read tensors
+// of the open scope.
 func Rows(x Tensor, f func(rows Tensor, first int) Tensor) Tensor {
 	n := x.Size(0)
 	blocks, size := blocksOf(n, x.Device())

@@ -24,7 +24,7 @@ import (
 // cut. What then is on the disk is certain only for what was synced; of the rest, three worlds are tried:
 //
 //	nothing: names of files are as at the last fsync of their folder, contents as at the last fsync of the file
-//	names:   all names are there, but contents only as at the last fsync, as on a disk that writes names first
+//	names:   every file has its newest name, and its contents as at its last fsync
 //	some:    the first few changes of names since the fsync of the folder, and a random part of each file's writes
 //
 // A file system writes the names of a folder in order. It may write the contents of files in any order.

@@ -36,7 +36,8 @@ type process struct {
 	output bytes.Buffer
 }
 
-// launch starts two processes of liebm with the environment that place gives each rank. RANK in args becomes the rank.
+// launch starts two processes of liebm, ranks 0 and 1. place returns the environment of a rank. The word RANK in args is
+// replaced by the rank.
 func launch(t *testing.T, place func(rank string) []string, args ...string) [2]*process {
 	t.Helper()
 	var started [2]*process
