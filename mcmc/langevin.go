@@ -68,16 +68,12 @@ func (l Langevin) Validate() error {
 // image is at most l.Clip long. x: [n,…], requires grad. With l.Graph the result can be differentiated
 // through ∇ₓE.
 func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
-	return l.step(e, x, rng.NormalLike)
-}
-
-// step is Step with the source of ε.
-func (l Langevin) step(e Energy, x torch.Tensor, noise func(like torch.Tensor) torch.Tensor) torch.Tensor {
+	sigma := l.Noise()
 	return torch.Tidy(func() torch.Tensor {
 		grad := torch.Grad(e(x).Sum(), x, l.Graph)
 		next := x.AddScaled(l.clipped(grad), l.Delta2/2)
-		if l.Noise() > 0 {
-			next = next.AddScaled(noise(x), l.Noise())
+		if sigma > 0 {
+			next = next.AddScaled(rng.NormalLike(x), sigma)
 		}
 		if l.Clamp == ClampStep {
 			next = next.Clamp(l.Low, l.High)
@@ -112,33 +108,9 @@ func (l Langevin) clipped(grad torch.Tensor) torch.Tensor {
 
 // Run makes l.Steps transitions from x0: [n,…]. The result carries no graph.
 func (l Langevin) Run(e Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
-	return l.run(e, x0, rng.NormalLike)
-}
-
-// RunRows is Run for an energy of each row by itself, such as a network without batch statistics: threads share the
-// rows (see [torch.Rows]) and each makes all transitions of its own. The noise is that of Run.
-func (l Langevin) RunRows(e Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
-	return torch.Tidy(func() torch.Tensor {
-		var noise []torch.Tensor // of all rows for each step
-		for range l.Steps {
-			if l.Noise() > 0 {
-				noise = append(noise, rng.NormalLike(x0))
-			}
-		}
-		return torch.Rows(x0, func(x torch.Tensor, first int) torch.Tensor {
-			step := -1
-			return l.run(e, x, func(x torch.Tensor) torch.Tensor {
-				step++
-				return noise[step].Narrow(0, first, x.Size(0))
-			})
-		})
-	})
-}
-
-func (l Langevin) run(e Energy, x0 torch.Tensor, noise func(like torch.Tensor) torch.Tensor) torch.Tensor {
 	x := x0.Detach()
 	for range l.Steps {
-		next := torch.Tidy(func() torch.Tensor { return l.step(e, x.Leaf(), noise).Detach() })
+		next := torch.Tidy(func() torch.Tensor { return l.Step(e, x.Leaf(), rng).Detach() })
 		x.Close() // one state alive at a time: 100 MB each at 256×256
 		x = next
 	}

@@ -190,18 +190,3 @@ func TestNoiseOfARowDoesNotDependOnHowManyFollow(t *testing.T) {
 		torchtest.InDelta(t, all.Narrow(0, 0, 4), head, 1e-6)
 	})
 }
-
-func TestRowsSharedByThreadsMakeTheSameChains(t *testing.T) {
-	before := torch.Threads()
-	defer torch.SetThreads(before)
-	torchtest.Scope(t, func() {
-		l := mcmc.Langevin{Steps: 3, Delta2: 0.1, Sigma: 0.5, Clip: 0.3, Clamp: mcmc.ClampStep, Low: -1, High: 1}
-		x0 := torch.NewRNG(2, 0, "start").Normal(21, 2, 5)
-		e := func(x torch.Tensor) torch.Tensor { return x.Cos().SumDim(1, 2) }
-		want := l.Run(e, x0, torch.NewRNG(1, 0, "chain"))
-		for _, threads := range []int{1, 2, 3} {
-			torch.SetThreads(threads)
-			torchtest.InDelta(t, want, l.RunRows(e, x0, torch.NewRNG(1, 0, "chain")), 1e-6) // other blocks, other rounding
-		}
-	})
-}

@@ -190,33 +190,6 @@ func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *B
 	return b
 }
 
-// Leaves returns b with leaves in place of its weights, and both: with torch.RowGrads the leaves get gradients, whose
-// sum over rows goes on to E's parameters through the weights.
-func (b *Bound) Leaves() (c *Bound, leaves, weights []torch.Tensor) {
-	leaf := func(a affine) affine {
-		for _, t := range []*torch.Tensor{&a.w, &a.b} {
-			if t.Defined() {
-				weights, *t = append(weights, *t), t.Leaf()
-				leaves = append(leaves, *t)
-			}
-		}
-		return a
-	}
-	conv := func(c convolution) convolution {
-		if bound, ok := c.(boundConv); ok {
-			return boundConv{leaf(bound.affine), bound.options}
-		}
-		return c
-	}
-	copied := *b
-	copied.blocks = nil
-	for _, block := range b.blocks {
-		copied.blocks = append(copied.blocks, boundBlock{conv(block.conv1), conv(block.conv2), conv(block.skip), block.first, block.down})
-	}
-	copied.out, copied.head1, copied.head2, copied.f = leaf(b.out), leaf(b.head1), leaf(b.head2), leaf(b.f)
-	return &copied, leaves, weights
-}
-
 // fusePool returns the 4×4 kernel whose convolution with stride 2 and padding 1 equals a 3×3 convolution and a
 // 2×2 average pool after it. It is ¼ the sum of the four one-pixel shifts of the 3×3 kernel: the 2×2 moving
 // average of the kernel with a zero border. w: [out,in,3,3] → [out,in,4,4].

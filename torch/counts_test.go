@@ -128,24 +128,13 @@ var calls = map[string]func(in inputs) any{
 		return must(tensors, err)
 	},
 	"ReadStateDict": func(inputs) any { return must(torch.ReadStateDict("testdata/checkpoint.zip.pth")) },
-	"RowGrads": func(in inputs) any {
-		grads, out := torch.RowGrads(9, []torch.Tensor{in.leaf}, func(_, rows int) (torch.Tensor, []torch.Tensor) {
-			return in.leaf.Sum().MulScalar(float64(rows)), []torch.Tensor{torch.Ones([]int{rows}, torch.Float32)}
-		})
-		return append(grads, out...)
-	},
-	"Rows": func(in inputs) any {
-		return torch.Tidy(func() torch.Tensor {
-			return torch.Rows(torch.Ones([]int{9, 2}, torch.Float32), func(rows torch.Tensor, _ int) torch.Tensor { return rows.Exp() })
-		})
-	},
-	"Scalar":   func(inputs) any { return torch.Scalar(1) },
-	"Stack":    func(in inputs) any { return torch.Stack([]torch.Tensor{in.x, in.y}, 0) },
-	"Tidy":     func(in inputs) any { return torch.Tidy(func() torch.Tensor { return in.x.Add(in.y).Neg() }) },
-	"ToSlice":  func(in inputs) any { torch.ToSlice[float32](in.x); return nil },
-	"Where":    func(in inputs) any { return torch.Where(in.mask, in.x, in.y) },
-	"WriteNPY": func(in inputs) any { return torch.WriteNPY(io.Discard, in.x) },
-	"WriteNPZ": func(in inputs) any { return torch.WriteNPZ(io.Discard, []torch.Entry{{Name: "x", Tensor: in.x}}) },
+	"Scalar":        func(inputs) any { return torch.Scalar(1) },
+	"Stack":         func(in inputs) any { return torch.Stack([]torch.Tensor{in.x, in.y}, 0) },
+	"Tidy":          func(in inputs) any { return torch.Tidy(func() torch.Tensor { return in.x.Add(in.y).Neg() }) },
+	"ToSlice":       func(in inputs) any { torch.ToSlice[float32](in.x); return nil },
+	"Where":         func(in inputs) any { return torch.Where(in.mask, in.x, in.y) },
+	"WriteNPY":      func(in inputs) any { return torch.WriteNPY(io.Discard, in.x) },
+	"WriteNPZ":      func(in inputs) any { return torch.WriteNPZ(io.Discard, []torch.Entry{{Name: "x", Tensor: in.x}}) },
 	"WriteNPZCompressed": func(in inputs) any {
 		return torch.WriteNPZCompressed(io.Discard, []torch.Entry{{Name: "x", Tensor: in.x}})
 	},

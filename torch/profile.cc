@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <set>
 #include <string>
 
@@ -26,19 +25,16 @@ struct Profile {
   at::CallbackHandle callback = 0;
   int64_t part = 0;
   int depth = 0;
-  int sharing = 1; // threads that share the work: their times are added up, so each counts for its part
   double waiting = 0; // products per output of the convolution that runs
   Clock::time_point start;
   lt_op_time now{};
   std::map<std::pair<int64_t, const char*>, lt_op_time> rows;
 };
 thread_local Profile profile;
-std::mutex shared_mutex; // guards names and the joining of profiles
 
 // Names belong to schemas, of which a new one may be made per call: one copy of each text lives on.
 const char* lasting(const char* name) {
-  std::lock_guard<std::mutex> lock(shared_mutex);
-  static std::set<std::string> names;
+  static thread_local std::set<std::string> names; // rows are read on the thread that wrote them
   return names.emplace(name).first->c_str();
 }
 
@@ -68,16 +64,6 @@ void count_before(const char* name, c10::ArrayRef<const IValue> in) {
   if (is("aten::addmm")) profile.now.flops += 2 * numel(1) * numel(2) / double(in[1].toTensor().size(1));
 }
 
-void add(Profile& to, const lt_op_time& op) {
-  auto& row = to.rows[{op.part, op.op}];
-  row.op = op.op;
-  row.part = op.part;
-  row.calls += op.calls;
-  row.nanoseconds += op.nanoseconds;
-  row.flops += op.flops;
-  row.bytes += op.bytes;
-}
-
 // The engine's own records surround those of the operators that a node of the graph calls.
 bool is_engine(const at::RecordFunction& f) { return !std::strncmp(f.name(), "autograd::", 10); }
 
@@ -99,14 +85,15 @@ void leave(const at::RecordFunction& f, at::ObserverContext*) {
     profile.waiting = 0;
   }
   if (--profile.depth > 0) return;
-  profile.now.nanoseconds = std::chrono::nanoseconds(Clock::now() - profile.start).count() / profile.sharing;
+  profile.now.nanoseconds = std::chrono::nanoseconds(Clock::now() - profile.start).count();
   for (const auto& v : f.outputs()) profile.now.bytes += bytes_of(v);
-  add(profile, profile.now);
-}
-
-void observe() {
-  profile.callback = at::addThreadLocalCallback(
-      at::RecordFunctionCallback(enter, leave).needsInputs(true).needsOutputs(true).scopes({at::RecordScope::FUNCTION}));
+  auto& row = profile.rows[{profile.part, profile.now.op}];
+  row.op = profile.now.op;
+  row.part = profile.part;
+  row.calls++;
+  row.nanoseconds += profile.now.nanoseconds;
+  row.flops += profile.now.flops;
+  row.bytes += profile.now.bytes;
 }
 
 } // namespace
@@ -115,31 +102,8 @@ char* lt_profile_start(void) {
   return liebm::guard([] {
     if (profile.callback) throw std::runtime_error("this thread is being profiled already");
     profile = {};
-    observe();
-  });
-}
-
-void* lt_profile_share(int threads) {
-  if (!profile.callback) return nullptr;
-  profile.sharing = threads;
-  return &profile;
-}
-
-char* lt_profile_join(void* of) {
-  return liebm::guard([=] {
-    profile = {};
-    profile.part = static_cast<Profile*>(of)->part;
-    profile.sharing = static_cast<Profile*>(of)->sharing;
-    observe();
-  });
-}
-
-char* lt_profile_leave(void* of) {
-  return liebm::guard([=] {
-    at::removeCallback(profile.callback);
-    profile.callback = 0;
-    std::lock_guard<std::mutex> lock(shared_mutex);
-    for (const auto& row : profile.rows) add(*static_cast<Profile*>(of), row.second);
+    profile.callback = at::addThreadLocalCallback(
+        at::RecordFunctionCallback(enter, leave).needsInputs(true).needsOutputs(true).scopes({at::RecordScope::FUNCTION}));
   });
 }
 

@@ -1,5 +1,5 @@
-// Time, operations and memory traffic of every operator that a thread calls, and those threads that share its work,
-// through libtorch's own observers. Errors are texts as in shim.h.
+// Time, operations and memory traffic of every operator that one thread calls, through libtorch's own
+// observers. Errors are texts as in shim.h.
 #ifndef LIEBM_TORCH_PROFILE_H
 #define LIEBM_TORCH_PROFILE_H
 
@@ -17,9 +17,6 @@ typedef struct {
 
 char* lt_profile_start(void);
 void lt_profile_part(int64_t part); // what is called from here on belongs to it
-void* lt_profile_share(int threads); // share the work from here on; returns this thread's profile, or NULL without one
-char* lt_profile_join(void* of); // on another thread: its operators count in that profile, until it leaves
-char* lt_profile_leave(void* of);
 char* lt_profile_stop(lt_op_time** rows, int64_t* n); // rows: to free
 
 #ifdef __cplusplus

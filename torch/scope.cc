@@ -44,8 +44,6 @@ struct Thread {
   std::vector<uint64_t> held; // the tensors that the present call uses
   std::vector<size_t> open_marks;
   int omp_threads = 0; // as of the last scope that it opened; 0 before the first
-  int limit = 0;       // of the threads of its operators; 0: none
-  bool single = false; // its outermost scope had that limit at 1, so it has no pool
   bool home = false;   // the first thread to open a scope
   ~Thread() {
     std::lock_guard<std::mutex> lock(table_mutex);
@@ -225,13 +223,6 @@ void end_thread_pool() {
 
 std::atomic<int> wanted_threads{0};
 
-// Of the calling thread only; at::set_num_threads would set the count of threads to come, too.
-void set_omp_threads(int n) {
-  static auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
-  at::internal::lazy_init_num_threads(); // ATen sets a thread's count when it first asks for it, so ask before
-  if (set) set(n);
-}
-
 int64_t open_scope() {
   Thread& me = self();
   if (me.omp_threads != wanted_threads) { // OpenMP's count is per thread; oneDNN reads it without asking ATen
@@ -239,7 +230,6 @@ int64_t open_scope() {
     static std::atomic<bool> taken{false};
     if (!me.omp_threads) me.home = !taken.exchange(true);
     me.omp_threads = wanted_threads;
-    if (me.limit) set_omp_threads(me.limit);
   }
   me.open_marks.push_back(me.made.size());
   return int64_t(me.open_marks.size());
@@ -257,10 +247,7 @@ void close_scope(int64_t depth, uint64_t moved) {
   }
   me.made.resize(mark);
   me.open_marks.resize(depth - 1);
-  if (me.open_marks.empty()) {
-    if (!me.home && !me.single) end_thread_pool();
-    me.single = false;
-  }
+  if (me.open_marks.empty() && !me.home) end_thread_pool();
   if (!passes_on) return;
   if (me.open_marks.empty()) free_handle(moved);
   else me.made.push_back(moved);
@@ -298,14 +285,3 @@ char* lt_set_threads(int n) {
 }
 
 int lt_threads(void) { return wanted_threads; }
-
-int lt_limit_threads(int n) {
-  return guarded_value(0, [=] {
-    Thread& me = self();
-    int before = me.limit;
-    me.limit = n;
-    me.single |= n == 1 && me.open_marks.size() == 1;
-    set_omp_threads(n ? n : wanted_threads.load());
-    return before;
-  });
-}

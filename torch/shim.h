@@ -77,7 +77,6 @@ int lt_dtypes(void); // how many element types there are
 void lt_tune_malloc(void); // keep freed memory instead of giving it back page by page
 char* lt_set_threads(int n); // n from 1
 int lt_threads(void);
-int lt_limit_threads(int n); // of the calling thread's operators; 0: no limit; returns the limit before
 int lt_has_cuda(void);
 int lt_cuda_devices(void);
 char* lt_cuda_refusal(void); // why the CUDA runtime has no device, never NULL

@@ -66,17 +66,12 @@ func drawSamples(g *models.Generator, energy *models.Bound, cfg Config, mode nn.
 	var x torch.Tensor
 	torch.NoGrad(func() {
 		m := rng.Fork("m").Normal(n, cfg.Generator.LatentDim).ToDevice(g.In.Weight.Device())
-		generate := func(m torch.Tensor, _ int) torch.Tensor { return g.Forward(m, mode) }
-		if mode == nn.Eval { // else G compares the rows
-			x = torch.Rows(m, generate)
-		} else {
-			x = generate(m, 0)
-		}
+		x = g.Forward(m, mode)
 	})
 	if steps == 0 {
 		return x
 	}
 	chain := cfg.chain()
 	chain.Steps = steps
-	return chain.RunRows(energy.Marginal, x, rng.Fork("chain"))
+	return chain.Run(energy.Marginal, x, rng.Fork("chain"))
 }

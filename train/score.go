@@ -14,15 +14,13 @@ func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint
 		bound := m.E.Frozen(torch.Float32)
 		return m.each(ctx, set, pass{}, func(x torch.Tensor, _ *torch.RNG) error {
 			torch.NoGrad(func() {
-				both := torch.Rows(x, func(x torch.Tensor, _ int) torch.Tensor {
-					f, z := bound.Features(x), torch.Tensor{}
-					if m.E.Head1 != nil {
-						z = m.H.Latent(x)
-					}
-					return torch.Stack([]torch.Tensor{bound.Score(f), bound.Cosine(f, z)}, 1)
-				})
-				energy = append(energy, both.Select(1, 0).Float64s()...)
-				cosine = append(cosine, both.Select(1, 1).Float64s()...)
+				f := bound.Features(x)
+				energy = append(energy, bound.Score(f).Float64s()...)
+				z := torch.Tensor{}
+				if m.E.Head1 != nil {
+					z = m.H.Latent(x)
+				}
+				cosine = append(cosine, bound.Cosine(f, z).Float64s()...)
 			})
 			return nil
 		})

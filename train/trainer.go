@@ -149,17 +149,19 @@ func (t *Trainer) update(unit torch.Tensor) (loss Losses, err error) {
 		elbo := t.elbo(x, z, rng.Fork("q"))           // lines 7–11, Eq. 14; none without ERM
 		t.stepG(lossG, elbo)                          // line 12, Eq. 8 or 11
 
-		fake := t.negatives(m, rng.Fork("replace"))                   // line 13
-		neg := t.chain("E", energy.Marginal, fake, rng)               // line 14, Eq. 9
-		e := t.energyLoss(x, neg, z)                                  // line 15, Eq. 4
-		contrast := t.stepH(unit, e.fakeLatent, rng.Fork("contrast")) // none with a frozen encoder
+		fake := t.negatives(m, rng.Fork("replace"))     // line 13
+		neg := t.chain("E", energy.Marginal, fake, rng) // line 14, Eq. 9
+		bound, f := t.features(x, neg)                  // f of both terms of line 15 in one pass
+		real, fakeE := bound.Score(f[0]), bound.Score(f[1])
+		lossE := EnergyLoss(fakeE, real.Add(bound.LogPosterior(f[0], z))) // line 15, Eq. 4
+		contrast := t.stepH(unit, bound, f[1], rng.Fork("contrast"))      // none with a frozen encoder
 
-		loss.read(reading{&loss.Generator, lossG.MulScalar(t.cfg.Omega1)}, reading{&loss.Energy, EnergyLoss(e.fake, e.joint)},
-			reading{&loss.Real, e.real.Mean()}, reading{&loss.RealStd, std(e.real)}, reading{&loss.Fake, e.fake.Mean()},
-			reading{&loss.Cosine, e.cosine.Mean()}, reading{&loss.Move, rms(xT.Sub(gm))},
+		loss.read(reading{&loss.Generator, lossG.MulScalar(t.cfg.Omega1)}, reading{&loss.Energy, lossE},
+			reading{&loss.Real, real.Mean()}, reading{&loss.RealStd, std(real)}, reading{&loss.Fake, fakeE.Mean()},
+			reading{&loss.Cosine, bound.Cosine(f[0], z).Mean()}, reading{&loss.Move, rms(xT.Sub(gm))},
 			reading{&loss.ELBO, elbo}, reading{&loss.Contrast, contrast})
 		loss = loss.mean(t.group)
-		t.optE.Step(e.loss, t.rate(t.cfg.OptE)) // line 16; the last operation that a lost peer can stop
+		t.optE.Step(lossE, t.rate(t.cfg.OptE)) // line 16; the last operation that a lost peer can stop
 
 		t.average()
 		return loss.Check(t.step, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
@@ -181,9 +183,7 @@ func (t *Trainer) latent(unit torch.Tensor, rng *torch.RNG) (z torch.Tensor) {
 		return z
 	}
 	torch.NoGrad(func() {
-		z = torch.Tidy(func() torch.Tensor {
-			return torch.Rows(t.cfg.view(unit, rng), func(x torch.Tensor, _ int) torch.Tensor { return t.H.Latent(x) })
-		})
+		z = torch.Tidy(func() torch.Tensor { return t.H.Latent(t.cfg.view(unit, rng)) })
 	})
 	return z
 }
@@ -210,7 +210,7 @@ const (
 func (t *Trainer) chain(of string, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
 	t.begins("chain of " + of)
 	defer t.begins(of + " update")
-	return t.cfg.chain().RunRows(e, x0, rng.Fork("chain of "+of))
+	return t.cfg.chain().Run(e, x0, rng.Fork("chain of "+of))
 }
 
 // target is the energy that G's chains climb.
@@ -265,57 +265,22 @@ func (t *Trainer) negatives(m torch.Tensor, rng *torch.RNG) (x torch.Tensor) {
 	return x
 }
 
-// energies are what E's update computes of data and of negative samples: the loss, differentiable in E's
-// parameters, and without a graph their energies and latents.
-type energies struct {
-	loss, real, fake, joint, cosine, fakeLatent torch.Tensor
-}
-
-// energyLoss evaluates E on data x with latents z and on negative samples, in one pass of f. E treats every image
-// by itself, so threads share the images, and the gradient is the sum over blocks of them. Memory then holds the graphs
-// of a few blocks. (G's batch norm compares all images of a batch, so its update cannot be divided this way.)
-// The loss returned is linear in E's weights, and its gradient is that of Eq. 4.
-func (t *Trainer) energyLoss(x, neg, z torch.Tensor) (e energies) {
+// features binds E at its present weights and evaluates f on data and on negatives together.
+func (t *Trainer) features(x, neg torch.Tensor) (bound *models.Bound, f []torch.Tensor) {
 	t.E.PowerIterate()
-	bound, leaves, weights := t.E.Bind().Leaves()
-	grads, rows := torch.RowGrads(x.Size(0), leaves, func(first, n int) (loss torch.Tensor, rows []torch.Tensor) {
-		part := func(t torch.Tensor) torch.Tensor {
-			if !t.Defined() {
-				return t
-			}
-			return t.Narrow(0, first, n)
-		}
-		f := bound.Features(torch.Cat([]torch.Tensor{part(x), part(neg)}, 0)).Chunk(2, 0)
-		real, fake := bound.Score(f[0]), bound.Score(f[1])
-		joint := real.Add(bound.LogPosterior(f[0], part(z)))
-		loss = EnergyLoss(fake, joint).MulScalar(float64(n) / float64(x.Size(0)))
-		rows = []torch.Tensor{real, fake, joint, bound.Cosine(f[0], part(z))}
-		if t.optH != nil {
-			rows = append(rows, bound.Latent(f[1]))
-		}
-		return loss, rows
-	})
-	e.real, e.fake, e.joint, e.cosine = rows[0], rows[1], rows[2], rows[3]
-	if t.optH != nil {
-		e.fakeLatent = rows[4]
-	}
-	var products []torch.Tensor
-	for i, w := range weights {
-		if grads[i].Defined() {
-			products = append(products, w.Mul(grads[i]).Sum())
-		}
-	}
-	e.loss = torch.Stack(products, 0).Sum()
-	return e
+	bound = t.E.Bind()
+	return bound, bound.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0)
 }
 
 // stepH updates an encoder that is trained along, as CLEL does: two views of each image, with the energy's
-// latents of the negative samples, extra, as further negatives. In a group all images of the batch are compared.
-// It returns the loss, or none if the encoder is frozen. unit: [n,c,h,w] in [0,1]; extra: [n,d_z].
-func (t *Trainer) stepH(unit, extra torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
+// latents of the negative samples as further negatives. In a group all images of the batch are compared.
+// It returns the loss, or none if the encoder is frozen. unit: [n,c,h,w] in [0,1]; f: features of the
+// negative samples.
+func (t *Trainer) stepH(unit torch.Tensor, bound *models.Bound, f torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
 	if t.optH == nil {
 		return loss
 	}
+	extra := bound.Latent(f).Detach()
 	views := torch.Cat([]torch.Tensor{t.cfg.view(unit, rng.Fork("first")), t.cfg.view(unit, rng.Fork("second"))}, 0)
 	out := t.H.Forward(views, nn.Train)
 	if t.group != nil {
