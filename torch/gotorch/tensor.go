@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 	"unsafe"
 
 	upstream "github.com/wangkuiyi/gotorch"
@@ -66,8 +67,21 @@ func run(op string, x torch.Tensor, f func()) {
 	epoch := C.gt_enter()
 	defer func() {
 		if C.gt_leave(epoch) != 0 {
-			runtime.GC()
+			collect()
 		}
 	}()
 	f()
+}
+
+// collect runs Go's collector and waits until it has begun to run finalizers, which free gotorch's tensors. Without
+// the wait, a busy machine lets tensors pile up. It waits for a tenth of a second at most: a finalizer of
+// someone else may never end.
+func collect() {
+	begun := make(chan struct{})
+	runtime.SetFinalizer(new([16]byte), func(*[16]byte) { close(begun) })
+	runtime.GC()
+	select {
+	case <-begun:
+	case <-time.After(100 * time.Millisecond):
+	}
 }
