@@ -198,9 +198,13 @@ func TestAShareOrARowOfTheDrawsIsThatOfTheWhole(t *testing.T) {
 				}
 				assert.True(t, whole.Equal(torch.Cat(parts, 0)), "%d processes", world)
 			}
+			second := torch.NewRNG(1, 2, "x").Share(1, 2) // of two processes, whose share is split unevenly
+			split := []torch.Tensor{draw(second.Part(0, 6).Fork("y"), 4), draw(second.Part(4, 6).Fork("y"), 2)}
+			assert.True(t, whole.Narrow(0, 6, 6).Equal(torch.Cat(split, 0)), "parts")
 			rows := draw(torch.NewRNG(1, 2, "x").Rows(0).Fork("y"), 12)
 			middle := draw(torch.NewRNG(1, 2, "x").Rows(5).Fork("y"), 3)
 			assert.True(t, rows.Narrow(0, 5, 3).Equal(middle), "a row depends on its index only")
+			assert.True(t, middle.Equal(draw(torch.NewRNG(1, 2, "x").Rows(3).Part(2, 9).Fork("y"), 3)), "a part of rows")
 			assert.False(t, rows.Narrow(0, 4, 3).Equal(middle), "rows differ")
 			assert.Equal(t, whole.IsChannelsLast(), rows.IsChannelsLast())
 		})

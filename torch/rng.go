@@ -1,5 +1,7 @@
 package torch
 
+import "cmp"
+
 // RNG is a source of random numbers for one purpose. Every draw seeds a new generator with a hash of
 // (seed, step, purpose, index of the draw). So a run that resumes at a step draws the same numbers as a
 // run that was not interrupted, and no draw depends on the draws of other parts of the program.
@@ -8,7 +10,8 @@ type RNG struct {
 	draws       uint64
 	rank, world int // process whose rows are drawn, and number of processes; 0 means 1
 	byRow       bool
-	first       int // with byRow: the index of the first row
+	first       int // index of the first row
+	share       int // rows of this process's share, of which a draw is a part; 0: a draw is the whole share
 }
 
 // NewRNG returns the source for one purpose at one step of a seeded run.
@@ -47,10 +50,18 @@ func (r *RNG) Share(rank, world int) *RNG {
 	return &s
 }
 
+// Part returns a source for some rows of a batch of n: those from first on, as many as are drawn. They are the rows
+// that r would draw in the whole batch. With Share, n is the number of rows of this process's share.
+func (r *RNG) Part(first, n int) *RNG {
+	s := *r
+	s.first, s.share = r.first+first, n
+	return &s
+}
+
 // fill returns what f draws into a tensor of x's shape, dtype, device and memory format.
 func (r *RNG) fill(x Tensor, f func(Tensor, *RNG) Tensor) Tensor {
 	return Tidy(func() Tensor {
-		if r.world <= 1 && !r.byRow {
+		if r.world <= 1 && !r.byRow && r.share == 0 {
 			return f(x.Detach().EmptyLike(), r)
 		}
 		shape, format := x.Shape(), Contiguous
@@ -66,7 +77,8 @@ func (r *RNG) fill(x Tensor, f func(Tensor, *RNG) Tensor) Tensor {
 			return call1("aten::empty.memory_format", shape, x.DType(), Named{"device", x.Device()}, Named{"memory_format", format})
 		}
 		if !r.byRow {
-			return f(empty(rows*r.world, format), r).Narrow(0, r.rank*rows, rows)
+			share := cmp.Or(r.share, rows)
+			return f(empty(share*max(1, r.world), format), r).Narrow(0, r.rank*share+r.first, rows)
 		}
 		all, draw := empty(rows, Contiguous), r.next()
 		for i := range rows {
