@@ -71,7 +71,11 @@ type Config struct {
 	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, warmed up; 0.9999 (Sec. 4)
 	Precision   string                 `yaml:"precision"` // of the chains' convolutions: float32 or bfloat16
 	TF32        bool                   `yaml:"tf32"`      // on a GPU, steps round the inputs of products and convolutions to TF32: faster, less exact
-	Log         LogConfig              `yaml:"log"`
+	// Number of parts of a batch that a step computes one after the other, so that it needs less memory. The result is that
+	// of 1, the whole batch at once, up to rounding. z, both chains and the update of E are split. The updates of G, of q and
+	// of a joint encoder stay whole, since batch norm and NT-Xent compare all images of the batch; so does pretraining.
+	BatchSplit int       `yaml:"batch_split" min:"1"`
+	Log        LogConfig `yaml:"log"`
 }
 
 // LogConfig is how often a run records itself: every so many steps.

@@ -77,6 +77,7 @@ var sharedVariants = map[string][]string{
 	"em":                    nil,
 	"erm":                   {"target=erm"},
 	"encoder trained along": {"encoder=joint"},
+	"in parts":              {"batch_split=2"},
 }
 
 func TestTwoProcessesTrainToTheWeightsOfOne(t *testing.T) {

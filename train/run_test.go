@@ -118,6 +118,7 @@ func TestResumeContinuesBitForBit(t *testing.T) {
 		"ejm":           func(c *Config) { c.Target = EJM },
 		"spectral norm": func(c *Config) { c.Energy.SpectralNorm, c.Chain.Delta2 = true, 200 },
 		"bfloat16":      func(c *Config) { c.Precision = "bfloat16" },
+		"in parts":      func(c *Config) { c.BatchSplit = 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := tiny()

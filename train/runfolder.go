@@ -113,12 +113,13 @@ func (r *runDir) WriteConfig(cfg any) error {
 }
 
 // ReadConfig reads the config of the training run in dir.
-func ReadConfig(dir string) (Config, error) { return readConfig[Config](dir) }
+func ReadConfig(dir string) (Config, error) { return readConfig(dir, Config{BatchSplit: 1}) }
 
 // ReadSSLConfig reads the config of the pretraining run in dir.
-func ReadSSLConfig(dir string) (SSLConfig, error) { return readConfig[SSLConfig](dir) }
+func ReadSSLConfig(dir string) (SSLConfig, error) { return readConfig(dir, SSLConfig{}) }
 
-func readConfig[C interface{ Validate() error }](dir string) (cfg C, err error) {
+// readConfig reads a config over cfg, which has the values of keys that runs of earlier versions did not write.
+func readConfig[C interface{ Validate() error }](dir string, cfg C) (C, error) {
 	run, err := openRun(dir)
 	if err != nil {
 		return cfg, err

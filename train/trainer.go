@@ -149,16 +149,14 @@ func (t *Trainer) update(unit torch.Tensor) (loss Losses, err error) {
 		elbo := t.elbo(x, z, rng.Fork("q"))           // lines 7–11, Eq. 14; none without ERM
 		t.stepG(lossG, elbo)                          // line 12, Eq. 8 or 11
 
-		fake := t.negatives(m, rng.Fork("replace"))     // line 13
-		neg := t.chain("E", energy.Marginal, fake, rng) // line 14, Eq. 9
-		bound, f := t.features(x, neg)                  // f of both terms of line 15 in one pass
-		real, fakeE := bound.Score(f[0]), bound.Score(f[1])
-		lossE := EnergyLoss(fakeE, real.Add(bound.LogPosterior(f[0], z))) // line 15, Eq. 4
-		contrast := t.stepH(unit, bound, f[1], rng.Fork("contrast"))      // none with a frozen encoder
+		fake := t.negatives(m, rng.Fork("replace"))              // line 13
+		neg := t.chain("E", energy.Marginal, fake, rng)          // line 14, Eq. 9
+		lossE, e := t.energyLoss(x, neg, z)                      // line 15, Eq. 4
+		contrast := t.stepH(unit, e.extra, rng.Fork("contrast")) // none with a frozen encoder
 
 		loss.read(reading{&loss.Generator, lossG.MulScalar(t.cfg.Omega1)}, reading{&loss.Energy, lossE},
-			reading{&loss.Real, real.Mean()}, reading{&loss.RealStd, std(real)}, reading{&loss.Fake, fakeE.Mean()},
-			reading{&loss.Cosine, bound.Cosine(f[0], z).Mean()}, reading{&loss.Move, rms(xT.Sub(gm))},
+			reading{&loss.Real, e.real.Mean()}, reading{&loss.RealStd, std(e.real)}, reading{&loss.Fake, e.fake.Mean()},
+			reading{&loss.Cosine, e.cosine.Mean()}, reading{&loss.Move, rms(xT.Sub(gm))},
 			reading{&loss.ELBO, elbo}, reading{&loss.Contrast, contrast})
 		loss = loss.mean(t.group)
 		t.optE.Step(lossE, t.rate(t.cfg.OptE)) // line 16; the last operation that a lost peer can stop
@@ -183,7 +181,7 @@ func (t *Trainer) latent(unit torch.Tensor, rng *torch.RNG) (z torch.Tensor) {
 		return z
 	}
 	torch.NoGrad(func() {
-		z = torch.Tidy(func() torch.Tensor { return t.H.Latent(t.cfg.view(unit, rng)) })
+		z = t.cfg.byParts(unit, rng, func(unit torch.Tensor, rng *torch.RNG) torch.Tensor { return t.H.Latent(t.cfg.view(unit, rng)) })
 	})
 	return z
 }
@@ -210,7 +208,9 @@ const (
 func (t *Trainer) chain(of string, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
 	t.begins("chain of " + of)
 	defer t.begins(of + " update")
-	return t.cfg.chain().Run(e, x0, rng.Fork("chain of "+of))
+	return t.cfg.byParts(x0, rng.Fork("chain of "+of), func(x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
+		return t.cfg.chain().Run(e, x0, rng)
+	})
 }
 
 // target is the energy that G's chains climb.
@@ -265,22 +265,37 @@ func (t *Trainer) negatives(m torch.Tensor, rng *torch.RNG) (x torch.Tensor) {
 	return x
 }
 
-// features binds E at its present weights and evaluates f on data and on negatives together.
-func (t *Trainer) features(x, neg torch.Tensor) (bound *models.Bound, f []torch.Tensor) {
+// energies are what E's update reads of a batch, without a graph: F and cos(g(f), z) of data, F of negative samples, [n]
+// each, and for an encoder that is trained along the latents of negative samples, [n,d_z].
+type energies struct{ real, cosine, fake, extra torch.Tensor }
+
+// energyLoss is L_E of Eq. 4 at E's present weights, on data with latents z and on negative samples. E treats every
+// image by itself, so the loss and its gradient are sums over the parts of the batch.
+func (t *Trainer) energyLoss(x, neg, z torch.Tensor) (loss torch.Tensor, e energies) {
 	t.E.PowerIterate()
-	bound = t.E.Bind()
-	return bound, bound.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0)
+	loss, columns := t.cfg.lossByParts(x.Size(0), nn.Params(t.E), func(p rows) (loss, columns torch.Tensor) {
+		x, neg, z := p.of(x), p.of(neg), p.of(z)
+		bound := t.E.Bind()
+		f := bound.Features(torch.Cat([]torch.Tensor{x, neg}, 0)).Chunk(2, 0) // of both terms in one pass
+		real, fake := bound.Score(f[0]), bound.Score(f[1])
+		columns = torch.Stack([]torch.Tensor{real, bound.Cosine(f[0], z), fake}, 1)
+		if t.optH != nil {
+			columns = torch.Cat([]torch.Tensor{columns, bound.Latent(f[1])}, 1)
+		}
+		return EnergyLoss(fake, real.Add(bound.LogPosterior(f[0], z))), columns.Detach()
+	})
+	scalars := columns.Narrow(1, 0, 3).Transpose(0, 1).Contiguous(torch.Contiguous)
+	return loss, energies{scalars.Select(0, 0), scalars.Select(0, 1), scalars.Select(0, 2), columns.Narrow(1, 3, columns.Size(1)-3)}
 }
 
 // stepH updates an encoder that is trained along, as CLEL does: two views of each image, with the energy's
 // latents of the negative samples as further negatives. In a group all images of the batch are compared.
-// It returns the loss, or none if the encoder is frozen. unit: [n,c,h,w] in [0,1]; f: features of the
+// It returns the loss, or none if the encoder is frozen. unit: [n,c,h,w] in [0,1]; extra: [n,d_z], of the
 // negative samples.
-func (t *Trainer) stepH(unit torch.Tensor, bound *models.Bound, f torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
+func (t *Trainer) stepH(unit, extra torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
 	if t.optH == nil {
 		return loss
 	}
-	extra := bound.Latent(f).Detach()
 	views := torch.Cat([]torch.Tensor{t.cfg.view(unit, rng.Fork("first")), t.cfg.view(unit, rng.Fork("second"))}, 0)
 	out := t.H.Forward(views, nn.Train)
 	if t.group != nil {

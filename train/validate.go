@@ -31,6 +31,7 @@ func (c Config) Validate() error {
 	c.OptG.check("opt_g", bad)
 	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0) || math.IsInf(c.Schedule.Floor, 0), "schedule is hold %v, floor %v: give a fraction and a factor", c.Schedule.Hold, c.Schedule.Floor)
 	c.variant(bad)
+	bad(c.BatchSplit > max(1, c.Batch), "batch_split is %d, batch %d: use 1 to %d parts", c.BatchSplit, c.Batch, max(1, c.Batch))
 	_, err := c.dtype()
 	return errors.Join(append(errs, config.Bounds(c), c.Energy.Validate(), c.Views.Validate(), c.Chain.Validate(), err)...)
 }
