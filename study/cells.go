@@ -24,7 +24,7 @@ type variant struct {
 	name    string   // of its run folders, and of PlanOptions.Variants
 	label   string   // in tables and plots
 	set     []string // what differs from the data set's preset
-	encoder string   // how its encoder is pretrained; empty: train.SimCLR
+	encoder string   // how its encoder is pretrained; empty: that of [Scale.encoder]
 	over    string   // the variant whose G and h stay frozen while this one trains a q (Eq. 26)
 }
 
@@ -38,6 +38,7 @@ var variants = []variant{
 	{name: "erm", label: "ERM", set: []string{"target=erm"}},
 	{name: "em-wmse", label: "W-MSE", encoder: train.WMSE},
 	{name: "em-byol", label: "BYOL", encoder: train.BYOL},
+	{name: "em-simclr", label: "SimCLR", encoder: train.SimCLR},
 	{name: "none-erm", label: "EBM without latents, ERM", set: []string{"energy.posterior=none", "target=erm", "rho=0"}},
 	{name: "vae", label: "VAE", set: []string{"energy.posterior=none", "target=erm", "rho=0", "omega1=0"}},
 	{name: "em-noise", label: "V adds noise", set: []string{"views.noise=true"}},
@@ -96,7 +97,7 @@ func newFolder(path, data string, sc Scale) *folder {
 	for _, v := range variants {
 		c := &cell{variant: v, folder: f, settings: append(sc.settings(), v.set...)}
 		if c.encoder == "" {
-			c.encoder = train.SimCLR
+			c.encoder = sc.encoder(data)
 		}
 		c.config, c.err = train.Sources{Preset: data + "-em", Set: c.settings}.Resolve()
 		for _, earlier := range f.cells {
@@ -137,7 +138,7 @@ type Cell struct {
 	Seed     uint64      `json:"seed"`
 	Preset   string      `json:"preset"`
 	Settings []string    `json:"settings"`            // over the preset
-	Encoder  string      `json:"encoder"`             // the preset that pretrained its encoder
+	Encoder  string      `json:"encoder"`             // the preset that pretrained its encoder, or the run that it is from
 	Diverged string      `json:"diverged,omitempty"`  // why training ended early, for good
 	WentBack bool        `json:"went_back,omitempty"` // training diverged, went back and ended with smaller steps
 	Values   eval.Values `json:"values"`              // everything that was measured, as in fd_no_mcmc or auroc/constant
@@ -196,7 +197,7 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	if err != nil || !found {
 		return r, false, err
 	}
-	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.data + "-em", Settings: c.settings, Encoder: c.folder.data + "-" + c.encoder,
+	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.data + "-em", Settings: c.settings, Encoder: c.encoderName(),
 		WentBack: c.over == "" && cfg.OptE.LR != c.config.OptE.LR}
 	if r.Config, err = config.JSON(cfg); err != nil {
 		return r, false, err
@@ -347,17 +348,32 @@ func (w *work) open(c *cell, seed uint64) (*train.Model, error) {
 	return m, nil
 }
 
+// comesWithLiebm reports whether the encoder is that of a run which comes with liebm.
+func (c *cell) comesWithLiebm() bool { return slices.Contains(train.PretrainedRuns(), c.encoder) }
+
+// encoderName is the preset that pretrains the encoder, or the run that it is from.
+func (c *cell) encoderName() string {
+	if c.comesWithLiebm() {
+		return c.encoder
+	}
+	return c.folder.data + "-" + c.encoder
+}
+
 // pretrain makes the encoder of a cell and returns its file; empty where the cell needs none. All seeds
 // share one encoder: the spread over seeds is that of Algorithm 1 given h.
 func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 	if !c.config.NeedsEncoder() || c.config.Encoder == train.Joint {
 		return "", nil
 	}
+	if c.comesWithLiebm() {
+		dir, err := train.RunFolder(c.encoder)
+		return train.EncoderPath(dir), err
+	}
 	dir := filepath.Join(c.folder.path, "encoder-"+c.encoder)
 	if file = train.EncoderPath(dir); exists(file) {
 		return file, nil // pretraining writes it last
 	}
-	cfg, err := train.Sources{Preset: c.folder.data + "-" + c.encoder, Set: c.folder.scale.encoderSettings()}.ResolveSSL()
+	cfg, err := train.Sources{Preset: c.encoderName(), Set: c.folder.scale.encoderSettings()}.ResolveSSL()
 	if err != nil {
 		return "", err
 	}

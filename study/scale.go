@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
 )
 
 // A Scale is the size of a study: the networks, the data and the effort of measuring. Start from [Mini]
@@ -85,6 +86,15 @@ func (sc Scale) settings() (set []string) {
 		set = append(set, fmt.Sprintf("steps=%d", steps))
 	}
 	return append(append(set, sc.path()...), sc.Set...)
+}
+
+// encoder is where models of a data set get h, if it is not what a study compares: from the run that comes with liebm, which
+// was pretrained for longer than a study could afford, or from SimCLR in the study.
+func (sc Scale) encoder(data string) string {
+	if !sc.paper && data == "fmnist" && len(sc.SetEncoder) == 0 {
+		return "pretrained:fmnist"
+	}
+	return train.SimCLR
 }
 
 // encoderSettings are the changes of every encoder's preset.
