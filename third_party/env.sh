@@ -33,6 +33,9 @@ if [ -e "$gotorch/libcgotorch.so" ]; then
 	[ $# -gt 0 ] || printf 'export LIBRARY_PATH=%s\n' "$(quote "$LIBRARY_PATH")"
 fi
 
+# OpenMP's threads wait for each other by spinning, which takes the cores from other tests (see waitBriefly in cmd/liebm).
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT-10000}"
+
 root=${LIBTORCH-}
 if [ -z "$root" ] && [ -f "$here/libtorch/build-version" ]; then
 	root=$here/libtorch

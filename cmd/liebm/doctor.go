@@ -65,7 +65,7 @@ func diagnose() []fact {
 	} else {
 		facts = append(facts, fact{"cuda", "not available: " + torch.WhyNoCUDA()})
 	}
-	for _, name := range []string{"OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "LIBTORCH", "LIEBM_DATA"} {
+	for _, name := range []string{"OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "LIBTORCH", "LIEBM_DATA"} {
 		if v, ok := os.LookupEnv(name); ok {
 			facts = append(facts, fact{name, v + remark(name)})
 		}
