@@ -1,6 +1,7 @@
 package study
 
 import (
+	"context"
 	"errors"
 
 	"github.com/liebm/liebm/data"
@@ -88,6 +89,16 @@ func (f *Features) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
 		return set, nil
 	}
 	return cfg.Crop(set)
+}
+
+// embed returns the features of images of cfg. The caller closes them.
+func (f *Features) embed(ctx context.Context, cfg train.Config, set *data.Set) (*eval.Embedding, error) {
+	set, err := f.crop(cfg, set)
+	if err != nil {
+		return nil, err
+	}
+	e, _, err := eval.Embed(ctx, f, eval.FromSet(set), nil)
+	return e, err
 }
 
 const nameOfH = "h, the encoder's backbone before its head"

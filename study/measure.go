@@ -22,6 +22,7 @@ const (
 	ofNearOutliers   measurement = "near outliers"
 	ofModes          measurement = "modes"
 	ofInference      measurement = "inference"
+	ofChains         measurement = "long chains"
 )
 
 // studyKey is the setting of a record that names the measurement of a study that the record belongs to. The
@@ -57,7 +58,7 @@ func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
 	assess := map[measurement]func(context.Context, *cell, *train.Model) ([]*eval.Record, error){
 		ofSamples: w.assessSamples, ofReconstruction: w.assessReconstruction, ofRestoration: w.assessRestoration, ofProbes: w.assessProbes,
 		ofNearOutliers: w.assessNearOutliers, ofModes: w.assessModes,
-		ofInference: w.assessInference,
+		ofInference: w.assessInference, ofChains: w.assessChains,
 	}
 	for _, what := range lacking {
 		records, err := assess[what](ctx, c, m)

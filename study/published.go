@@ -232,6 +232,25 @@ var studies = []Study{
 		Note: "The images of the test split upside down, cut into 4×4 patches in a random order, and blurred by 2 of 28 pixels; letters and digits of four " +
 			"fonts; samples of G alone; the test digits of MNIST where they are installed.",
 	},
+	// No table of the paper: the chains of an energy-based model should stay where it says images are likely.
+	{Name: "chains", Title: "Chains of 1,000 steps", data: "cifar10", ours: []quantity{longChainNumbers},
+		rows: []row{
+			{label: "EM, from samples", variant: "em", variation: "/samples"}, {label: "EM, from data", variant: "em", variation: "/data"},
+			{label: "EBM without latents, from samples", variant: "none", variation: "/samples"},
+			{label: "EBM without latents, from data", variant: "none", variation: "/data"},
+		},
+		claims: []claim{
+			{text: "samples stay as good after 100 steps as after the length of training (within a tenth)", better: reading{"em", "kid/100/samples"}, worse: reading{"em", "kid/trained/samples"}, slack: 0.1},
+			{text: "and after 1,000 steps (within a tenth)", better: reading{"em", "kid/1000/samples"}, worse: reading{"em", "kid/trained/samples"}, slack: 0.1},
+			{text: "100 steps leave data closer to data than samples are", better: reading{"em", "kid/100/data"}, worse: reading{"em", "kid/trained/samples"}},
+			{text: "the latent term keeps samples better over 1,000 steps", better: reading{"em", "kid/1000/samples"}, worse: reading{"none", "kid/1000/samples"}},
+		},
+		Note: "Langevin steps of Eq. 9 with the settings of training, from samples of G alone and from images of the test split: the mean of E(x), the kernel " +
+			"distance (KID, on the features of FD), and rms(x^T − x⁰) of pixels in the range of training. At the mini scale 100 images from each start, so that a " +
+			"model takes about a minute on one core. With so few images FD says more about their number than about them; KID does not. The picture's rows: three " +
+			"chains from each start; its columns: the values of T.",
+		pictures: chainsPicture,
+	},
 	// No table of the paper: the benchmark Stacked MNIST, with clothes.
 	{Name: "modes", Title: "Modes of Stacked Fashion-MNIST, of 1,000", data: "stacked", mini: "stacked", ours: []quantity{modes, hDistance},
 		rows: []row{

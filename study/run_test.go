@@ -27,7 +27,7 @@ func tiny(sc Scale, data string) Scale {
 	sc.Set = []string{"data.name=" + data, "log.samples=4", "log.checkpoint=2", "batch=4", "chain.steps=1", "energy.widths=[4,4]", "energy.downs=[true,true]",
 		"generator.widths=[4,4,4,4]", "energy.head_dim=16", "inference.stem=0", "inference.widths=[4,4,4]"}
 	sc.SetEncoder = []string{"data.name=" + data, "steps=2", "batch=8", "encoder.widths=[4]", "encoder.blocks=[1]", "encoder.head_dim=8"}
-	sc.Samples, sc.Along, sc.Restored = 300, 50, 4
+	sc.Samples, sc.Along, sc.Restored, sc.Chains = 300, 50, 4, 4
 	return sc
 }
 
@@ -116,8 +116,17 @@ func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
 	assert.Positive(t, lines[len(lines)-1].Values["fd_h"], "the folder is not known to be Fashion-MNIST")
 	assert.Equal(t, 50.0, lines[len(lines)-1].Values["fd_h_n"])
 
-	results, err = reproduce(t.Context(), t, sc, out, Setup{}, []string{"em", "em-q", "erm"}, nil, "fig7", "fig9", "table8")
+	results, err = reproduce(t.Context(), t, sc, out, Setup{}, []string{"em", "em-q", "erm"}, nil, "fig7", "fig9", "table8", "chains")
 	require.NoError(t, err)
+	chains := results["chains"]
+	for _, label := range []string{"EM, from samples", "EM, from data"} {
+		for _, column := range chains.Columns {
+			assert.Len(t, chains.labelled(t, label).values(column), 1, "%s, %s", label, column)
+		}
+		assert.Zero(t, chains.labelled(t, label).values("move, T = 0")[0])
+	}
+	picture := pictureSize(t, filepath.Join(dir, "chains.png"))
+	assert.Equal(t, 2*3*34+2, picture.Y, "three chains from each start of the one model that is trained")
 	for _, row := range results["table8"].Rows {
 		for _, column := range results["table8"].Columns {
 			require.Len(t, row.values(column), 1, "%s, %s", row.Label, column)

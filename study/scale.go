@@ -20,17 +20,18 @@ type Scale struct {
 	Samples    int      // images that distances are measured on
 	Along      int      // images that the distance is measured on in the course of training
 	Restored   int      // images that restoration is measured on
+	Chains     int      // images from each of two starts that chains of 1,000 steps run from
 
 	paper bool
 }
 
 // Mini is Fashion-MNIST with networks of under a million parameters: some minutes for each model on two
 // CPU cores. Its figures show which trends appear. Do not compare them with published ones.
-func Mini() Scale { return Scale{Samples: 10_000, Along: 2000, Restored: 100} }
+func Mini() Scale { return Scale{Samples: 10_000, Along: 2000, Restored: 100, Chains: 100} }
 
 // Paper is the published setting (Table 12), for a GPU. Weights is pytorch-fid's Inception file.
 func Paper(weights string) Scale {
-	return Scale{Weights: weights, Samples: 50_000, Along: 2000, Restored: 100, paper: true}
+	return Scale{Weights: weights, Samples: 50_000, Along: 2000, Restored: 100, Chains: 1000, paper: true}
 }
 
 // Name is mini or paper.
@@ -43,8 +44,8 @@ func (sc Scale) Name() string {
 
 // check is an error for a scale that no study can have.
 func (sc Scale) check() error {
-	if sc.Samples < 2 || sc.Along < 2 || sc.Restored < 1 {
-		return fmt.Errorf("scale: %d samples, %d along the training, %d restored: start from Mini or Paper", sc.Samples, sc.Along, sc.Restored)
+	if sc.Samples < 2 || sc.Along < 2 || sc.Restored < 1 || sc.Chains < 2 {
+		return fmt.Errorf("scale: %d samples, %d along the training, %d restored, %d chains: start from Mini or Paper", sc.Samples, sc.Along, sc.Restored, sc.Chains)
 	}
 	if sc.Steps < 0 {
 		return fmt.Errorf("scale: steps is %d: give at least 1, or 0 for the default", sc.Steps)

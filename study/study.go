@@ -51,7 +51,7 @@ func Names() (names []string) {
 	return names
 }
 
-// Named returns a study by name: table1 to table12, fig6 to fig9, or bfloat16.
+// Named returns a study by name: table1 to table12, fig6 to fig9, or one that is not in the paper. See [Names].
 func Named(name string) (Study, error) {
 	if i := slices.IndexFunc(studies, func(s Study) bool { return s.Name == name }); i >= 0 {
 		return studies[i], nil
@@ -128,6 +128,14 @@ var (
 	nearAreas = quantity{ofNearOutliers, func(Scale, string) (all []column) {
 		for _, name := range nearSets() {
 			all = append(all, column{name, "auroc/" + name})
+		}
+		return all
+	}}
+	longChainNumbers = quantity{ofChains, func(Scale, string) (all []column) {
+		for _, of := range []column{{"E", "energy"}, {"KID", "kid"}, {"move", "move"}} {
+			for _, steps := range chainSteps {
+				all = append(all, column{fmt.Sprintf("%s, T = %d", of.title, steps), fmt.Sprintf("%s/%d", of.metric, steps)})
+			}
 		}
 		return all
 	}}

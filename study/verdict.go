@@ -108,10 +108,11 @@ func (c claim) judge(sc Scale, cells map[string][]Cell) Trend {
 	return t
 }
 
-// bears reports whether a number tells how good a model is. Ends of intervals and counts do not.
+// bears reports whether a number tells how good a model is. Ends of intervals, counts and energies do not.
 func bears(name string) bool {
 	last := name[strings.LastIndex(name, "/")+1:]
-	return last != "low" && last != "high" && !strings.HasPrefix(name, "seconds") && !strings.HasPrefix(name, "nfe") && name != "is_std" && name != "n"
+	return last != "low" && last != "high" && name != "is_std" && name != "n" &&
+		!slices.ContainsFunc([]string{"seconds", "nfe", "energy", "move"}, func(kind string) bool { return strings.HasPrefix(name, kind) })
 }
 
 // contrast compares a number of the first of each pair with one of the second.

@@ -22,8 +22,16 @@ func reproduceCommand() *cli.Command {
 		Name:      "reproduce",
 		Usage:     "train the models that a table or figure of the paper compares, and show our figures beside the published ones",
 		ArgsUsage: "NAME...",
-		Description: `NAME is table1 to table12, fig6 to fig9, or bfloat16. Each writes NAME.md and NAME.json to --out, and plots or
-pictures if it has any. README.md lists the results for the paper's claims. A verdict needs three seeds.
+		Description: `NAME is table1 to table12 or fig6 to fig9, or a comparison that is not in the paper:
+
+	rho         q by Eq. 26 with different ρ
+	near        outliers that are close to the data
+	modes       modes of stacked-fmnist that samples cover
+	chains      chains of 1,000 steps, from samples and from data
+	bfloat16    chains in bfloat16 and in float32
+
+Each writes NAME.md and NAME.json to --out, and plots or pictures if it has any. README.md lists the results for the
+paper's claims. A verdict needs three seeds.
 A model that several of them compare is trained once, in a run folder of its own. Ctrl-C saves, and the same
 command goes on. Processes with the same --out share the work.
 
