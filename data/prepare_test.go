@@ -253,6 +253,7 @@ func TestPreparedFilesThatAreDamaged(t *testing.T) {
 		"a pixel":       {edit(preparedStart+5, 1), "", "SHA-256 of its contents"},
 		"the record":    {edit(len(good)-1, 1), "record is damaged", "SHA-256 of its contents"},
 		"the header":    {edit(20, 1), "header is damaged", "header is damaged"},
+		"its padding":   {edit(2000, 1), "header is damaged", "header is damaged"},
 		"cut short":     {good[:len(good)-1], "cut short", "cut short"},
 		"only a header": {good[:100], "cut short", "cut short"},
 		"longer":        {append(append([]byte{}, good...), 1), "its header declares", "its header declares"},

@@ -76,7 +76,8 @@ func head(b []byte, size int64) (h preparedHead, err error) {
 	if h.Version != preparedVersion {
 		return h, fmt.Errorf("prepared by another version (format %d, this is %d); prepare it again", h.Version, preparedVersion)
 	}
-	if crc32.ChecksumIEEE(b[:length]) != binary.LittleEndian.Uint32(b[length:]) {
+	padding := b[length+crc32.Size : preparedStart]
+	if crc32.ChecksumIEEE(b[:length]) != binary.LittleEndian.Uint32(b[length:]) || len(bytes.Trim(padding, "\x00")) > 0 {
 		return h, errors.New("its header is damaged; prepare it again")
 	}
 	image := uint64(h.H) * uint64(h.W) * uint64(h.C)
