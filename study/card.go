@@ -15,6 +15,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/internal/shell"
 	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/train"
 )
@@ -129,13 +130,16 @@ func (c card) Files() (all []described) {
 	return all
 }
 
-// Command is the command line of the run's first start.
+// Command is the command line of the run's first start, quoted for a shell.
 func (c card) Command() string {
-	args := slices.Clone(c.Info.Command)
-	if len(args) > 0 {
-		args[0] = filepath.Base(args[0])
+	var words []string
+	for i, arg := range c.Info.Command {
+		if i == 0 {
+			arg = filepath.Base(arg)
+		}
+		words = append(words, shell.Word(arg))
 	}
-	return strings.Join(args, " ")
+	return strings.Join(words, " ")
 }
 
 // Versions are those of the programs that trained the run.
