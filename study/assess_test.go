@@ -89,7 +89,7 @@ func TestARunIsMeasuredOnFashionMNIST(t *testing.T) {
 	dir := tinyRun(t)
 	m := open(t, dir)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "README.md"), []byte("---\nlicense: mit\n---\n"), 0o666))
-	records, err := AssessRun(t.Context(), dir, RunOptions{Samples: SampleOptions{N: 300, Seed: 3, Seconds: map[string]float64{"train": 7}}, Outliers: OutlierOptions{Gamma: 0.1}}, Setup{})
+	records, err := AssessRun(t.Context(), dir, RunOptions{Samples: SampleOptions{N: 300, Seed: 3, Seconds: map[string]float64{"train": 7}}, Outliers: OutlierOptions{}}, Setup{})
 	require.NoError(t, err)
 	kept, err := eval.ReadRecords(filepath.Join(dir, ResultsFile))
 	require.NoError(t, err)

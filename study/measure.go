@@ -85,13 +85,13 @@ func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*e
 	if m.Config.Data.Size != 32 { // the paper detects outliers at 32×32 pixels only
 		return samples.Records, nil
 	}
-	outliers, err := AssessOutliers(ctx, m, OutlierOptions{Sets: sc.outliers(c.folder.data), Gamma: gamma(c.folder.data), SkipMissing: true}, w.Setup)
+	outliers, err := AssessOutliers(ctx, m, OutlierOptions{Sets: sc.outliers(c.folder.data), SkipMissing: true}, w.Setup)
 	return append(samples.Records, outliers), err
 }
 
 // assessNearOutliers measures which images close to the data a model takes for its own.
 func (w *work) assessNearOutliers(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
-	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: nearSets(), Gamma: gamma(c.folder.data), SkipMissing: true, Standardize: true}, w.Setup)
+	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: nearSets(), SkipMissing: true, Standardize: true}, w.Setup)
 	return []*eval.Record{r}, err
 }
 
@@ -117,14 +117,6 @@ func (w *work) assessModes(ctx context.Context, _ *cell, m *train.Model) ([]*eva
 
 // nearSets are the columns of the study of near outliers. MNIST is measured where it is installed.
 func nearSets() []string { return append(slices.Clone(NearOutliers), "mnist") }
-
-// gamma is the γ of Eq. 15 (Table 12).
-func gamma(data string) float64 {
-	if data == "celebahq256" {
-		return 1
-	}
-	return 0.1
-}
 
 // reference is the file that keeps Inception's statistics of the training images.
 func (f *folder) reference() string { return filepath.Join(f.path, "reference.npz") }

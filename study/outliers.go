@@ -35,7 +35,7 @@ const standardized = 2000
 type OutlierOptions struct {
 	Sets        []string // outliers: MadeOutliers, NearOutliers, or what [train.Config.OpenImages] opens; nil: MadeOutliers
 	Inliers     string   // other inliers than the images that the run's data hold out
-	Gamma       float64  // γ of the score s(x) (Eq. 15)
+	Gamma       *float64 // γ of the score s(x) (Eq. 15); nil: score_gamma of the config
 	Seed        uint64   // of outliers that are made, and of the bootstrap
 	Resamples   int      // of the bootstrap; 0: no intervals
 	Skip        bool     // leave out files that cannot be read
@@ -58,8 +58,12 @@ var scoreSuffixes = []string{"", "_energy", "_cosine", "_z"}
 // With o.Standardize, auroc_z/SET and so on are those of the sum of both terms, each minus its mean and divided by its
 // standard deviation over training images.
 func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Setup) (*eval.Record, error) {
-	if math.IsNaN(o.Gamma) || math.IsInf(o.Gamma, 0) {
-		return nil, fmt.Errorf("gamma is %v: give a number", o.Gamma)
+	gamma := m.Config.ScoreGamma
+	if o.Gamma != nil {
+		gamma = *o.Gamma
+	}
+	if math.IsNaN(gamma) || math.IsInf(gamma, 0) {
+		return nil, fmt.Errorf("gamma is %v: give a number", gamma)
 	}
 	if o.Sets == nil {
 		o.Sets = MadeOutliers
@@ -70,7 +74,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	}
 	defer test.Close()
 	r := s.detection(o)
-	r.WeightsSHA256, r.Settings["gamma"] = m.SHA256, fmt.Sprint(o.Gamma)
+	r.WeightsSHA256, r.Settings["gamma"] = m.SHA256, fmt.Sprint(gamma)
 	weigh, err := standardize(ctx, m, o)
 	if err != nil {
 		return nil, err
@@ -78,7 +82,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	histogram := map[string][]float64{}
 	scores := func(name string, input eval.Input, set *data.Set) ([][]float64, error) {
 		s.logf("scoring %d images of %s", set.N, name)
-		joint, energy, cosine, err := m.Scores(ctx, set, o.Gamma)
+		joint, energy, cosine, err := m.Scores(ctx, set, gamma)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -122,7 +126,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		}
 	}
 	if r.Histogram, err = eval.NewHistogram(histogram, "inliers", 60); err != nil {
-		return nil, fmt.Errorf("scores with gamma %v: %w", o.Gamma, err)
+		return nil, fmt.Errorf("scores with gamma %v: %w", gamma, err)
 	}
 	return r, nil
 }

@@ -26,7 +26,7 @@ func TestFiguresOfTheModelThatComesWithLiebmAreMeasuredAgain(t *testing.T) {
 	m := open(t, dir)
 	samples, err := AssessSamples(t.Context(), m, SampleOptions{}, Setup{})
 	require.NoError(t, err)
-	outliers, err := AssessOutliers(t.Context(), m, OutlierOptions{Gamma: 0.1}, Setup{})
+	outliers, err := AssessOutliers(t.Context(), m, OutlierOptions{}, Setup{})
 	require.NoError(t, err)
 	now := Summarize(append(samples.Records, outliers)).Values
 	for _, key := range []string{"fd", "fd_no_mcmc", "fd_floor"} {

@@ -61,6 +61,7 @@ type Config struct {
 	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 in erm (Table 12)
 	Rho         float64                `yaml:"rho"`                     // ρ of Eq. 13; 1, and 50 on CelebA-HQ (Table 12)
 	RhoQ        float64                `yaml:"rho_q"`                   // ρ of Eq. 26, which TrainInference reads; 100
+	ScoreGamma  float64                `yaml:"score_gamma"`             // γ of the score s(x) that finds outliers (Eq. 15); 0.1, and 1 on CelebA-HQ (Table 12)
 	Batch       int                    `yaml:"batch" min:"2"`           // images per step; 256 (Table 12)
 	Steps       int                    `yaml:"steps" min:"1" max:"1e9"` // training steps of Algorithm 1
 	OptE        OptimConfig            `yaml:"opt_e"`

@@ -133,7 +133,7 @@ func cifar10() Config {
 		Inference: models.InferenceConfig{Channels: 3, Stem: 128, Widths: []int{256, 512, 1024}, LatentDim: 128},
 		Views:     data.SimCLRViews(), Target: EM, Encoder: Pretrained, Temperature: 0.5,
 		Chain:       mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3, Clamp: mcmc.ClampEnd},
-		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, RhoQ: 100, Batch: 256, BatchSplit: 1,
+		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, RhoQ: 100, ScoreGamma: 0.1, Batch: 256, BatchSplit: 1,
 		OptE: adam(1e-4, 0.999), OptG: adam(2e-4, 0.9), OptQ: adam(2e-4, 0.9), OptH: jointEncoder(), Schedule: Schedule{Hold: 1, Floor: 1},
 		EMA: 0.9999, Precision: "float32",
 		Log: LogConfig{Metrics: 100, Samples: 1000, Checkpoint: 1000, Keep: 3},
@@ -176,7 +176,7 @@ func CelebAHQ256() Config {
 	c.Energy.Downs = []bool{true, true, true, true, true, true, true}
 	c.Generator.LatentDim, c.Generator.Widths = 256, []int{1024, 1024, 512, 256, 128, 64, 64}
 	c.Inference.LatentDim, c.Inference.Widths = 256, []int{64, 64, 128, 256, 256, 512}
-	c.Batch, c.Rho = 128, 50
+	c.Batch, c.Rho, c.ScoreGamma = 128, 50, 1
 	c.Steps = stepsOf(300, c.Batch, c.Data)
 	return c
 }
@@ -195,7 +195,7 @@ func FashionMNIST() Config {
 		Inference: models.InferenceConfig{Channels: 1, Stem: 32, Widths: []int{64, 128, 256}, LatentDim: 128},
 		Views:     data.SimCLRViews(), Target: EM, Encoder: Pretrained, Temperature: 0.5,
 		Chain:       mcmc.Langevin{Steps: 5, Delta2: 25, Sigma: 1e-3, Clamp: mcmc.ClampStep},
-		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, RhoQ: 100, Batch: 16, BatchSplit: 1, Steps: 5000,
+		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, RhoQ: 100, ScoreGamma: 0.1, Batch: 16, BatchSplit: 1, Steps: 5000,
 		OptE: adam(2e-4, 0.99), OptG: adam(1e-3, 0.9), OptQ: adam(1e-3, 0.9), OptH: jointEncoder(), Schedule: Schedule{Hold: 0.5, Floor: 0.05},
 		EMA: 0.99, Precision: "float32",
 		Log: LogConfig{Metrics: 20, Samples: 1000, Checkpoint: 250, Keep: 2},

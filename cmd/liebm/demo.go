@@ -75,7 +75,7 @@ func demo(c *cli.Context) error {
 	jobOf(c.Context).busy.Store(false)
 	seconds := map[string]float64{"pretrain": pretrained.Sub(start).Seconds(), "train": time.Since(pretrained).Seconds()}
 	records, err := study.AssessRun(c.Context, out, study.RunOptions{Samples: study.SampleOptions{Seed: c.Uint64("seed"), Seconds: seconds},
-		Outliers: study.OutlierOptions{Seed: c.Uint64("seed"), Gamma: cfg.Energy.Gamma}}, setup)
+		Outliers: study.OutlierOptions{Seed: c.Uint64("seed")}}, setup)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ the published Inception weights is a FID.
 			}
 			records, err := study.AssessRun(c.Context, c.String("run"), study.RunOptions{
 				Samples:  study.SampleOptions{N: c.Int("n"), Seed: c.Uint64("seed"), Inception: weights},
-				Outliers: study.OutlierOptions{Seed: c.Uint64("seed"), Gamma: c.Float64("gamma")},
+				Outliers: study.OutlierOptions{Seed: c.Uint64("seed"), Gamma: gamma(c)},
 			}, setup)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -28,7 +29,7 @@ docs/weights.md lists every name and shows how to load them in PyTorch.
 		},
 		Action: onRun(func(c *cli.Context, m *train.Model, s study.Setup) error {
 			out := c.String("out")
-			paths, err := m.Export(out, c.Float64("gamma"), s.Versions)
+			paths, err := m.Export(out, *cmp.Or(gamma(c), &m.Config.ScoreGamma), s.Versions)
 			if err != nil {
 				return err
 			}

@@ -115,7 +115,18 @@ func inceptionWeights(c *cli.Context, s study.Setup, dataset string) (string, er
 }
 
 func gammaFlag() cli.Flag {
-	return numberFlag("gamma", 0.1, 0, "γ of the score s(x) (Eq. 15); 0.1 in Table 12, 1 for CelebA-HQ")
+	f := numberFlag("gamma", 0, 0, "γ of the score s(x) (Eq. 15)")
+	f.DefaultText = "score_gamma of the run's config"
+	return f
+}
+
+// gamma is that of --gamma, or nil.
+func gamma(c *cli.Context) *float64 {
+	if !c.IsSet("gamma") {
+		return nil
+	}
+	g := c.Float64("gamma")
+	return &g
 }
 
 func licenseFlag() cli.Flag {
@@ -147,7 +158,7 @@ func countFlag(name string, value, least int, usage string) cli.Flag {
 }
 
 // numberFlag is a flag of a number from least to mostFloat.
-func numberFlag(name string, value, least float64, usage string) cli.Flag {
+func numberFlag(name string, value, least float64, usage string) *cli.Float64Flag {
 	return &cli.Float64Flag{Name: name, Value: value, Usage: usage, Action: func(_ *cli.Context, x float64) error {
 		if !(x >= least && x <= mostFloat) { // also NaN
 			return fmt.Errorf("--%s %v: use %v to %.10g", name, x, least, mostFloat)

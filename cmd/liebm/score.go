@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func score(c *cli.Context, m *train.Model, _ study.Setup) error {
 	if c.NArg() == 0 {
 		return fmt.Errorf("name one or more sets of images: see liebm score --help")
 	}
-	gamma, r := c.Float64("gamma"), newRecord("scores")
+	gamma, r := *cmp.Or(gamma(c), &m.Config.ScoreGamma), newRecord("scores")
 	r.WeightsSHA256, r.Settings = m.SHA256, map[string]string{"gamma": fmt.Sprint(gamma)}
 	var all []scored
 	for _, name := range c.Args().Slice() {
