@@ -68,18 +68,28 @@ func (l Langevin) Validate() error {
 // image is at most l.Clip long. x: [n,…], requires grad. With l.Graph the result can be differentiated
 // through ∇ₓE.
 func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
-	sigma := l.Noise()
 	return torch.Tidy(func() torch.Tensor {
-		grad := torch.Grad(e(x).Sum(), x, l.Graph)
-		next := x.AddScaled(l.clipped(grad), l.Delta2/2)
-		if sigma > 0 {
-			next = next.AddScaled(rng.NormalLike(x), sigma)
+		noise := torch.Tensor{}
+		if l.Noise() > 0 {
+			noise = rng.NormalLike(x)
 		}
-		if l.Clamp == ClampStep {
-			next = next.Clamp(l.Low, l.High)
-		}
-		return next
+		return l.transition(e, x, noise)
 	})
+}
+
+// transition is Step with its noise, none if there is no σ. A CUDA graph may record it once and replay it for each step of a chain:
+// it calls the same operators on the same shapes whatever x and noise hold, reads no number back to the host, and
+// draws nothing. x and noise are its only inputs that change.
+func (l Langevin) transition(e Energy, x, noise torch.Tensor) torch.Tensor {
+	grad := torch.Grad(e(x).Sum(), x, l.Graph)
+	next := x.AddScaled(l.clipped(grad), l.Delta2/2)
+	if noise.Defined() {
+		next = next.AddScaled(noise, l.Noise())
+	}
+	if l.Clamp == ClampStep {
+		next = next.Clamp(l.Low, l.High)
+	}
+	return next
 }
 
 // Noise is the standard deviation of a step's noise: Sigma, or δ if l.Literal.
