@@ -24,17 +24,52 @@ func ModesOf(ctx context.Context, c *Classifier, set *data.Set) (m Modes, err er
 	if err != nil {
 		return m, err
 	}
-	counts := make([]float64, 1000)
-	for i := range set.N {
-		r, g, b := classes[3*i], classes[3*i+1], classes[3*i+2]
-		counts[100*r+10*g+b]++
+	triples, uniform := make([]int32, set.N), make([]float64, 1000)
+	for i := range triples {
+		triples[i] = 100*classes[3*i] + 10*classes[3*i+1] + classes[3*i+2]
 	}
-	for _, n := range counts {
-		if n > 0 {
+	for i := range uniform {
+		uniform[i] = 1 / float64(len(uniform))
+	}
+	p := shares(triples, len(uniform))
+	for _, share := range p {
+		if share > 0 {
 			m.Covered++
-			p := n / float64(set.N)
-			m.KL += p * math.Log(p*float64(len(counts)))
 		}
 	}
+	m.KL = kl(p, uniform)
 	return m, nil
+}
+
+// ClassKL is KL(p‖u) = Σ p·log(p/u) in nats, of the shares p of classes among images from their shares u among real ones, as c
+// classifies both. It is 0 if every class is as frequent as among the real images, and infinite if these lack one.
+func ClassKL(ctx context.Context, c *Classifier, images, real *data.Set) (float64, error) {
+	var both [2][]float64
+	for i, set := range []*data.Set{images, real} {
+		classes, err := c.Classify(ctx, set)
+		if err != nil {
+			return 0, err
+		}
+		both[i] = shares(classes, 10)
+	}
+	return kl(both[0], both[1]), nil
+}
+
+// shares are those of n classes.
+func shares(classes []int32, n int) []float64 {
+	p := make([]float64, n)
+	for _, class := range classes {
+		p[class] += 1 / float64(len(classes))
+	}
+	return p
+}
+
+// kl is the Kullback–Leibler divergence KL(p‖q) in nats.
+func kl(p, q []float64) (sum float64) {
+	for i := range p {
+		if p[i] > 0 {
+			sum += p[i] * math.Log(p[i]/q[i])
+		}
+	}
+	return sum
 }

@@ -40,3 +40,31 @@ func TestModesOfTheDataAndOfOneImage(t *testing.T) {
 	_, err = ModesOf(t.Context(), c, gray.Head(3))
 	assert.ErrorContains(t, err, "use colour images")
 }
+
+func TestClassKLComparesSharesOfClasses(t *testing.T) {
+	c, err := FashionFeatures()
+	require.NoError(t, err)
+	defer c.Close()
+	set, err := data.Open("fmnist", data.Options{Split: data.Test})
+	require.NoError(t, err)
+	defer set.Close()
+	some := set.Head(100)
+	same, err := ClassKL(t.Context(), c, some, some)
+	require.NoError(t, err)
+	assert.Zero(t, same)
+
+	classes, err := c.Classify(t.Context(), some)
+	require.NoError(t, err)
+	var first []int
+	for i, class := range classes {
+		if class == classes[0] {
+			first = append(first, i)
+		}
+	}
+	one, err := ClassKL(t.Context(), c, some.Subset(first), some)
+	require.NoError(t, err)
+	assert.InDelta(t, math.Log(100/float64(len(first))), one, 1e-9, "a class alone: log 1/u")
+	rest, err := ClassKL(t.Context(), c, some, some.Subset(first))
+	require.NoError(t, err)
+	assert.True(t, math.IsInf(rest, 1), "real images lack a class")
+}

@@ -26,10 +26,12 @@ type variant struct {
 	set     []string // what differs from the data set's preset
 	encoder string   // how its encoder is pretrained; empty: that of [Scale.encoder]
 	over    string   // the variant whose G and h stay frozen while this one trains a q (Eq. 26)
+	seconds float64  // of training, in place of the config's steps; 0: the steps
+	rival   string   // a method that is not Algorithm 1: see newRival
 }
 
 // variants are all of them, in the order of training: those that most studies read come first.
-var variants = []variant{
+var variants = append([]variant{
 	{name: "em", label: "EM"},
 	{name: "none", label: "EBM without latents", set: []string{"energy.posterior=none"}},
 	{name: "em-no-aug", label: "EM w/o Aug", set: []string{"replace_prob=0"}},
@@ -51,6 +53,25 @@ var variants = []variant{
 	{name: "em-q-10", label: "ρ = 10", over: "em", set: []string{"rho_q=10"}},
 	{name: "em-q-1000", label: "ρ = 1000", over: "em", set: []string{"rho_q=1000"}},
 	{name: "em-bfloat16", label: "EM, bfloat16 chains", set: []string{"precision=bfloat16"}},
+}, timedVariants()...)
+
+// budgets are the seconds of training that the study of equal time compares after.
+var budgets = []float64{100, 350, 1200}
+
+// timedVariants are the methods of the study of equal time, with each of the budgets: em-100s and so on. They measure no
+// distance along the way, which would take of their time.
+func timedVariants() (all []variant) {
+	for _, seconds := range budgets {
+		for _, v := range []variant{
+			{name: "dcgan", label: "DCGAN", rival: "dcgan"}, {name: "vae", label: "VAE", rival: "vae"},
+			{name: "em", label: "EM"}, {name: "erm", label: "ERM", set: []string{"target=erm"}},
+		} {
+			v.name, v.label = fmt.Sprintf("%s-%vs", v.name, seconds), fmt.Sprintf("%s, %v s", v.label, seconds)
+			v.seconds, v.set = seconds, append(v.set, "log.samples=1000000")
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 // variantNamed returns a variant of the list.
@@ -101,7 +122,8 @@ func newFolder(path, data string, sc Scale) *folder {
 		}
 		c.config, c.err = train.Sources{Preset: data + "-em", Set: c.settings}.Resolve()
 		for _, earlier := range f.cells {
-			if c.err == nil && earlier.twin == nil && reflect.DeepEqual(c.config, earlier.config) && c.encoder == earlier.encoder && c.over == earlier.over {
+			if c.err == nil && earlier.twin == nil && reflect.DeepEqual(c.config, earlier.config) && c.encoder == earlier.encoder && c.over == earlier.over &&
+				c.seconds == earlier.seconds && c.rival == earlier.rival {
 				c.twin = earlier
 				break
 			}
@@ -182,6 +204,9 @@ func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
 	}
 	same := c.seeded(seed)
 	same.OptE.LR, same.Chain.Delta2 = cfg.OptE.LR, cfg.Chain.Delta2
+	if c.seconds > 0 { // they became a number of steps
+		same.Steps, same.Schedule.Hold = cfg.Steps, cfg.Schedule.Hold
+	}
 	if full, err := filepath.Abs(cfg.Data.Path); err == nil && full == same.Data.Path {
 		same.Data.Path = cfg.Data.Path // earlier versions kept a relative path
 	}
@@ -193,6 +218,9 @@ func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
 
 // read returns what is known of a seed's model, if it is trained.
 func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
+	if c.rival != "" {
+		return c.readRival(seed)
+	}
 	cfg, found, err := c.begun(seed)
 	if err != nil || !found {
 		return r, false, err
@@ -268,8 +296,11 @@ func (w *work) run(ctx context.Context, c *cell, seed uint64) error {
 	if !trained {
 		w.logf("%s, seed %d: %s", c.label, seed, c.dir(seed))
 		train := w.train
-		if c.over != "" {
+		switch {
+		case c.over != "":
 			train = w.trainOver
+		case c.rival != "":
+			train = w.trainRival
 		}
 		if err := train(ctx, c, seed); err != nil {
 			return err
@@ -297,8 +328,11 @@ func (w *work) train(ctx context.Context, c *cell, seed uint64) error {
 	if !found {
 		cfg = c.seeded(seed)
 	}
-	sc := c.folder.scale
-	err = Train(ctx, cfg, encoder, w.Options("training", c.dir(seed), found), MonitorOptions{Inception: sc.Weights, Reference: c.folder.reference(), Samples: sc.Along}, w.Setup)
+	sc, o := c.folder.scale, w.Options("training", c.dir(seed), found)
+	if !found { // a run that goes on has the rest of its minutes
+		o.Minutes = sc.seconds(c) / 60
+	}
+	err = Train(ctx, cfg, encoder, o, MonitorOptions{Inception: sc.Weights, Reference: c.folder.reference(), Samples: sc.Along}, w.Setup)
 	var diverged *train.Diverged
 	if !errors.As(err, &diverged) {
 		return err

@@ -23,6 +23,7 @@ const (
 	ofModes          measurement = "modes"
 	ofInference      measurement = "inference"
 	ofChains         measurement = "long chains"
+	ofEqualTime      measurement = "equal time"
 )
 
 // studyKey is the setting of a record that names the measurement of a study that the record belongs to. The
@@ -58,7 +59,7 @@ func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
 	assess := map[measurement]func(context.Context, *cell, *train.Model) ([]*eval.Record, error){
 		ofSamples: w.assessSamples, ofReconstruction: w.assessReconstruction, ofRestoration: w.assessRestoration, ofProbes: w.assessProbes,
 		ofNearOutliers: w.assessNearOutliers, ofModes: w.assessModes,
-		ofInference: w.assessInference, ofChains: w.assessChains,
+		ofInference: w.assessInference, ofChains: w.assessChains, ofEqualTime: w.assessEqualTime,
 	}
 	for _, what := range lacking {
 		records, err := assess[what](ctx, c, m)

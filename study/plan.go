@@ -85,8 +85,9 @@ type PlannedModel struct {
 	Data     string      `json:"data"`
 	Name     string      `json:"cell"`
 	Seeds    int         `json:"seeds"`
-	Done     int         `json:"done"` // seeds that are trained
-	Cost     *train.Cost `json:"cost"` // of one seed
+	Done     int         `json:"done"`              // seeds that are trained
+	Cost     *train.Cost `json:"cost,omitempty"`    // of one seed; nil: it trains for some seconds
+	Seconds  float64     `json:"seconds,omitempty"` // of training of one seed
 	Settings []string    `json:"settings"`
 }
 
@@ -95,8 +96,10 @@ func (p *Plan) Models() (models []PlannedModel, err error) {
 	for _, f := range p.folders {
 		for _, c := range f.planned() {
 			m := PlannedModel{Data: f.data, Name: c.name, Seeds: len(p.seeds), Settings: c.settings}
-			if m.Cost, err = train.CountCost(c.config, train.EncoderFor(c.config)); err != nil {
-				return nil, err
+			if m.Seconds = f.scale.seconds(c); m.Seconds == 0 {
+				if m.Cost, err = train.CountCost(c.config, train.EncoderFor(c.config)); err != nil {
+					return nil, err
+				}
 			}
 			for _, seed := range p.seeds {
 				_, trained, err := c.read(seed)
@@ -135,6 +138,15 @@ func (p *Plan) Print(w io.Writer) error {
 	var left float64
 	var disk int64
 	for _, m := range models {
+		if m.Cost == nil {
+			took := m.Seconds / 60
+			if p.scale.paper {
+				took /= 60
+			}
+			left += took * float64(m.Seeds-m.Done)
+			fmt.Fprintf(t, "%s\t%s\t\t\t%.3g\t\t%d of %d\n", m.Name, m.Data, took, m.Done, m.Seeds)
+			continue
+		}
 		flops := m.Cost.FLOPsPerIteration * float64(m.Cost.Steps)
 		took := float64(m.Cost.Steps) * miniSeconds / 60
 		if p.scale.paper {

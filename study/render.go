@@ -138,15 +138,19 @@ func (p *Plan) command(s Study) string {
 }
 
 // setting says what figures of some seeds can be compared with.
-func (sc Scale) setting(seeds int) string {
+func (sc Scale) setting(seeds int, timed bool) string {
 	n := "one seed"
 	if seeds > 1 {
 		n = fmt.Sprintf("mean ± standard deviation over %d seeds", seeds)
 	}
 	if !sc.paper {
-		return fmt.Sprintf("A miniature: Fashion-MNIST, networks of under a million parameters, %d steps of 16 images, and distances on the features of\n"+
+		length := fmt.Sprintf("%d steps of 16 images", sc.steps())
+		if timed {
+			length = "trainings of equal time"
+		}
+		return fmt.Sprintf("A miniature: Fashion-MNIST, networks of under a million parameters, %s, and distances on the features of\n"+
 			"a small classifier (FD; lower is better; %d samples against the test split). Compare the order of rows with the published\n"+
-			"figures, not the figures themselves. %s; one encoder for all.", sc.steps(), sc.Samples, strings.ToUpper(n[:1])+n[1:])
+			"figures, not the figures themselves. %s; one encoder for all.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
 	}
 	if set := sc.settings(); len(set) > 0 {
 		return fmt.Sprintf("The presets of Table 12 but for %s; %s.", strings.Join(set, ", "), n)

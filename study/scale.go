@@ -21,6 +21,7 @@ type Scale struct {
 	Along      int      // images that the distance is measured on in the course of training
 	Restored   int      // images that restoration is measured on
 	Chains     int      // images from each of two starts that chains of 1,000 steps run from
+	TimeShare  float64  // share of its seconds that each model of the study of equal time trains for; 0: all of them
 
 	paper bool
 }
@@ -50,6 +51,9 @@ func (sc Scale) check() error {
 	if sc.Steps < 0 {
 		return fmt.Errorf("scale: steps is %d: give at least 1, or 0 for the default", sc.Steps)
 	}
+	if sc.TimeShare < 0 {
+		return fmt.Errorf("scale: the share of time is %v: give a number above 0, or 0 for all of it", sc.TimeShare)
+	}
 	if !sc.paper && sc.Weights != "" {
 		return fmt.Errorf("weights %s: the mini scale measures on features of Fashion-MNIST, and has no FID: use the paper's scale", sc.Weights)
 	}
@@ -77,6 +81,9 @@ func (sc Scale) steps() int {
 	}
 	return sc.Steps
 }
+
+// seconds are those that a cell trains for; 0: its steps say how long.
+func (sc Scale) seconds(c *cell) float64 { return c.seconds * cmp.Or(sc.TimeShare, 1) }
 
 // settings are the changes of every model's preset.
 func (sc Scale) settings() (set []string) {

@@ -79,6 +79,11 @@ func (s Study) variants() (names []string) {
 	return names
 }
 
+// timed reports whether models train for a time, not for a number of steps.
+func (s Study) timed() bool {
+	return slices.ContainsFunc(s.variants(), func(name string) bool { return variantNamed(name).seconds > 0 })
+}
+
 // measurements are those that the study's columns read.
 func (s Study) measurements() (all []measurement) {
 	for _, q := range s.ours {
@@ -138,6 +143,10 @@ var (
 			}
 		}
 		return all
+	}}
+	equalTime = quantity{ofEqualTime, func(sc Scale, _ string) []column {
+		return []column{{"seconds of training", "seconds_to_train"}, {"training images a second", "images_per_second"}, {sc.distanceTitle(), sc.distance()},
+			{"precision", "precision"}, {"recall", "recall"}, {"KL of classes", "class_kl"}, {"seconds a sample", "seconds"}}
 	}}
 	reconstruction = always(ofReconstruction, column{"MSE", "mse"}, column{"MSE in [0, 1]", "mse_unit"})
 	restoration    = quantity{ofRestoration, func(sc Scale, _ string) (all []column) {

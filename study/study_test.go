@@ -126,7 +126,7 @@ func TestATableShowsOursBesideThePublished(t *testing.T) {
 	}
 	noAug := Cell{Name: "em-no-aug", Seed: 2, Diverged: "step 7: loss_e is NaN", Values: eval.Values{"auroc/constant": 0.7}}
 	r := s.lay(Mini(), map[string][]Cell{"em": {em(1, 0.9), em(2, 0.8)}, "em-no-aug": {noAug}})
-	r.Command, r.Setting = "liebm reproduce table9", Mini().setting(2)
+	r.Command, r.Setting = "liebm reproduce table9", Mini().setting(2, false)
 	page := r.Markdown()
 	assert.Contains(t, page, "|  | published SVHN | published Constant | published CIFAR-100 | published CelebA | ours constant | ours noise | ours inverted |")
 	assert.Contains(t, page, "| EM | 0.95 | 0.97 | 0.82 | 0.77 | 0.85 ± 0.071 | 1 ± 0 | 0.5 ± 0 |", "the published row, and ours after it")
@@ -212,6 +212,13 @@ func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
 	assert.Equal(t, []string{"fmnist erm", "fmnist em-linear", "fmnist erm-linear"}, names(plan(Mini(), nil, "table3", "table8")), "here the preset's F is quadratic")
 	assert.Equal(t, []string{"celebahq256 erm"}, names(plan(Paper(""), []string{"erm-linear"}, "table3")), "by either name")
 	assert.Empty(t, names(plan(Mini(), nil, "table12")))
+	timed, err := plan(Mini(), []string{"dcgan-350s", "em-100s"}, "time")
+	require.NoError(t, err)
+	require.Len(t, timed, 2)
+	for i, want := range []float64{100, 350} {
+		assert.Equal(t, want, timed[i].Seconds, timed[i].Name)
+		assert.Nil(t, timed[i].Cost, "its steps are not known before")
+	}
 
 	for want, sc := range map[string]Scale{
 		"start from Mini or Paper":   {},
@@ -222,7 +229,7 @@ func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
 		_, err := plan(sc, nil, "table9")
 		assert.ErrorContains(t, err, want)
 	}
-	_, err := plan(Mini(), []string{"em", "er"}, "table9")
+	_, err = plan(Mini(), []string{"em", "er"}, "table9")
 	assert.ErrorContains(t, err, `no model is called "er"`)
 }
 

@@ -129,7 +129,7 @@ func (w *conditioning) batch(ctx context.Context, c *classes, class, start, n in
 		}
 		torch.NoGrad(func() {
 			mean, logVar := m.Q.Forward(x)
-			gm = m.generate(reparameterize(mean, logVar, rng.Fork(fmt.Sprintf("m %d", round)).NormalLike(mean)))
+			gm = m.generate(Reparameterize(mean, logVar, rng.Fork(fmt.Sprintf("m %d", round)).NormalLike(mean)))
 		})
 		w.rounds[round].add(gm)
 	}

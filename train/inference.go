@@ -73,7 +73,7 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 		var z torch.Tensor
 		torch.NoGrad(func() { z = t.m.H.Latent(t.cfg.view(unit, rng.Fork("view"))) })
 		mean, logVar := t.q.Forward(t.cfg.Data.Range.FromUnit(unit))
-		m := reparameterize(mean, logVar, rng.Fork("m").NormalLike(mean))
+		m := Reparameterize(mean, logVar, rng.Fork("m").NormalLike(mean))
 		latent := t.m.H.Forward(t.m.G.Forward(m, nn.Eval), nn.Eval)
 		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.rhoQ())
 		t.opt.Step(l, t.cfg.OptQ.LR*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))

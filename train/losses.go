@@ -55,7 +55,7 @@ func KLLoss(mean, logVar torch.Tensor) torch.Tensor {
 	return mean.Square().Add(logVar.Exp()).Sub(logVar).AddScalar(-1).SumDim(1).Mean().MulScalar(0.5)
 }
 
-// reparameterize is μ + σ·ε with ε ~ N(0, I), differentiable in μ and log σ². mean, logVar: [n,d] → [n,d].
-func reparameterize(mean, logVar, noise torch.Tensor) torch.Tensor {
+// Reparameterize is μ + σ·ε with ε ~ N(0, I), differentiable in μ and log σ². mean, logVar: [n,d] → [n,d].
+func Reparameterize(mean, logVar, noise torch.Tensor) torch.Tensor {
 	return mean.Add(logVar.MulScalar(0.5).Exp().Mul(noise))
 }

@@ -79,7 +79,7 @@ func (m *Model) infer(x torch.Tensor) (mean torch.Tensor) {
 func (m *Model) draw(x torch.Tensor, rng *torch.RNG) (latent torch.Tensor) {
 	torch.NoGrad(func() {
 		mean, logVar := m.Q.Forward(x)
-		latent = reparameterize(mean, logVar, rng.NormalLike(mean))
+		latent = Reparameterize(mean, logVar, rng.NormalLike(mean))
 	})
 	return latent
 }

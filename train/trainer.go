@@ -227,7 +227,7 @@ func (t *Trainer) elbo(x, z torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
 		return loss
 	}
 	mean, logVar := t.Q.Forward(x)
-	gm := t.G.Forward(reparameterize(mean, logVar, rng.NormalLike(mean)), nn.Train)
+	gm := t.G.Forward(Reparameterize(mean, logVar, rng.NormalLike(mean)), nn.Train)
 	var latent torch.Tensor
 	if t.cfg.Rho > 0 {
 		latent = t.H.Forward(gm, nn.Eval)

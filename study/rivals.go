@@ -1,0 +1,227 @@
+package study
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/internal/dcgan"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+	"github.com/liebm/liebm/torch/optim"
+	"github.com/liebm/liebm/train"
+)
+
+const equalTimeMetric = "samples after equal time"
+
+// A rival is another way to train a generator, to compare with Algorithm 1.
+type rival struct {
+	step     func(x torch.Tensor)                         // x: [n,c,h,w] in [−1,1]
+	generate func(n int, rng *torch.RNG) (x torch.Tensor) // images in [−1,1]
+	close    func()
+}
+
+// newRival makes the rival of a cell. It needs an open scope.
+func (w *work) newRival(c *cell, seed uint64) (*rival, error) {
+	if c.rival == "dcgan" {
+		gan := dcgan.New(c.config.Energy.Channels, seed, w.Device)
+		return &rival{func(x torch.Tensor) { gan.Step(x) }, gan.Generate, gan.Close}, nil
+	}
+	return newVAE(c.config, seed, w.Device)
+}
+
+// newVAE is a variational autoencoder (Kingma & Welling 2014) of the networks G and q of a config, with Adam's usual settings.
+func newVAE(cfg train.Config, seed uint64, device torch.Device) (*rival, error) {
+	g, errG := models.NewGenerator(cfg.Generator, models.Range{Low: -1, High: 1}, seed)
+	q, errQ := models.NewInference(cfg.Inference, seed)
+	if err := errors.Join(errG, errQ); err != nil {
+		return nil, err
+	}
+	nn.To(g, device, torch.Float32)
+	nn.To(q, device, torch.Float32)
+	adam, steps := optim.NewAdam(append(nn.Params(g), nn.Params(q)...), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}), 0
+	return &rival{
+		step: func(x torch.Tensor) {
+			mean, logVar := q.Forward(x)
+			m := train.Reparameterize(mean, logVar, torch.NewRNG(seed, steps, "vae").NormalLike(mean))
+			none := torch.Tensor{}
+			likelihood := train.JointLogLikelihood(x, g.Forward(m, nn.Train), none, none, cfg.Tau2, 0)
+			adam.Step(train.ELBOLoss(likelihood, mean, logVar), 1e-3)
+			steps++
+		},
+		generate: func(n int, rng *torch.RNG) (x torch.Tensor) {
+			torch.NoGrad(func() { x = g.Forward(rng.Normal(n, cfg.Generator.LatentDim).ToDevice(device), nn.Eval) })
+			return x
+		},
+		close: func() { nn.Close(g); nn.Close(q); adam.Close() },
+	}, nil
+}
+
+// trainRival trains a rival for its seconds and measures its samples at once. Of a rival only the record is kept: one that is
+// interrupted starts over.
+func (w *work) trainRival(ctx context.Context, c *cell, seed uint64) error {
+	if err := os.MkdirAll(c.dir(seed), 0o777); err != nil {
+		return err
+	}
+	lock, err := data.LockFile(filepath.Join(c.dir(seed), "lock"), false)
+	if errors.Is(err, data.ErrInUse) {
+		return fmt.Errorf("%s is %w", c.dir(seed), train.ErrLocked)
+	} else if err != nil {
+		return err
+	}
+	defer lock.Close()
+	set, err := c.config.Open(data.Train)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	r := eval.NewRecord(equalTimeMetric, w.Versions)
+	r.Seed, r.NFE = &seed, 1
+	r.Settings = map[string]string{studyKey: string(ofEqualTime), "device": w.Device.String(), "threads": fmt.Sprint(torch.Threads())}
+	var samples *data.Set
+	err = torch.Do(func() error {
+		method, err := w.newRival(c, seed)
+		if err != nil {
+			return err
+		}
+		defer method.close()
+		if err := w.spend(ctx, c, seed, method, set, r); err != nil {
+			return err
+		}
+		start := time.Now()
+		samples, err = dcgan.Images(c.folder.scale.Samples, 0, method.generate)
+		r.Values["seconds"] = time.Since(start).Seconds() / float64(c.folder.scale.Samples)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := w.judgeSamples(ctx, c, r, map[string]*data.Set{"": samples}); err != nil {
+		return err
+	}
+	return Keep(c.dir(seed), r)
+}
+
+// spend trains a rival until its seconds are over. It records how long that took, and how many images a second it read.
+func (w *work) spend(ctx context.Context, c *cell, seed uint64, method *rival, set *data.Set, r *eval.Record) error {
+	seconds, order := c.folder.scale.seconds(c), data.NewSampler(seed, set.N)
+	report, start, steps := w.progress("training, in seconds"), time.Now(), 0
+	for ; time.Since(start).Seconds() < seconds; steps++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		images := set.Subset(order.Batch(steps, dcgan.Batch))
+		torch.Tidy(func() torch.Tensor {
+			method.step(images.Floats().MulScalar(2).AddScalar(-1).ToDevice(w.Device))
+			return torch.Tensor{}
+		})
+		report(int(time.Since(start).Seconds()), int(seconds)+1)
+	}
+	took := time.Since(start).Seconds()
+	r.Values["seconds_to_train"], r.Values["images_per_second"] = took, float64(steps*dcgan.Batch)/took
+	return nil
+}
+
+// assessEqualTime measures samples of a model that Algorithm 1 trained for some seconds, as trainRival does of others.
+func (w *work) assessEqualTime(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
+	n, sets := c.folder.scale.Samples, map[string]*data.Set{}
+	r := w.times(m, n, 0)
+	r.Metric = equalTimeMetric
+	for _, noMCMC := range []bool{false, true} {
+		set, err := drawSamples(ctx, m, r, SampleOptions{N: n}, noMCMC, w.Setup)
+		if err != nil {
+			return nil, err
+		}
+		sets[suffix(noMCMC)] = set
+	}
+	lines, err := train.ReadMetrics(filepath.Join(m.Folder, metricsFile))
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range lines { // the last one counts
+		if rate, ok := line.Values["steps_per_second"]; ok {
+			r.Values["seconds_to_train"], r.Values["images_per_second"] = float64(line.Step)/rate, rate*float64(m.Config.Batch)
+		}
+	}
+	return []*eval.Record{r}, w.judgeSamples(ctx, c, r, sets)
+}
+
+// neighbours is the k of precision and recall.
+const neighbours = 3
+
+// judgeSamples adds to r how sets of samples of a cell differ from the images that its data hold out: the Fréchet distance
+// and, against as many images, precision, recall and for Fashion-MNIST class_kl of [eval.ClassKL]. The names of a set's values end
+// in its key.
+func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets map[string]*data.Set) error {
+	features, err := OpenFeatures(c.config, FeatureOptions{Inception: c.folder.scale.Weights, Device: w.Device})
+	if err != nil {
+		return err
+	}
+	defer features.Close()
+	unseen, err := c.config.Open(data.HeldOut)
+	if err != nil {
+		return err
+	}
+	defer unseen.Close()
+	reference, input, err := features.reference(ctx, c.config, c.folder.reference(), w.Setup)
+	if err != nil {
+		return err
+	}
+	unseen = unseen.Head(c.folder.scale.Samples)
+	real, err := features.embed(ctx, c.config, unseen)
+	if err != nil {
+		return err
+	}
+	defer real.Close()
+	r.Network, r.Settings["k"] = features.Name(), fmt.Sprint(neighbours)
+	r.Of(input)
+	for _, end := range slices.Sorted(maps.Keys(sets)) {
+		set, err := features.crop(c.config, sets[end])
+		if err != nil {
+			return err
+		}
+		r.Of(eval.InputOf("samples"+end, set))
+		stats, err := eval.Measure(ctx, features, set, nil)
+		if err != nil {
+			return err
+		}
+		if r.Values[features.Key+end], err = eval.Frechet(stats, reference); err != nil {
+			return err
+		}
+		e, err := features.embed(ctx, c.config, sets[end])
+		if err != nil {
+			return err
+		}
+		r.Values["precision"+end], r.Values["recall"+end], err = eval.PrecisionRecall(ctx, e, real, neighbours, nil)
+		e.Close()
+		if err != nil {
+			return err
+		}
+		if net, ok := features.Features.(*eval.Classifier); ok {
+			if r.Values["class_kl"+end], err = eval.ClassKL(ctx, net, sets[end], unseen); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readRival is [cell.read] of a rival, of which only the record is kept.
+func (c *cell) readRival(seed uint64) (r Cell, trained bool, err error) {
+	records, err := eval.ReadRecords(filepath.Join(c.dir(seed), ResultsFile))
+	if err != nil {
+		return r, false, err
+	}
+	r = Cell{Name: c.name, Seed: seed, Values: readings(records)}
+	r.Config, err = json.Marshal(map[string]any{"method": c.rival, "seconds": c.folder.scale.seconds(c), "batch": dcgan.Batch, "seed": seed, "data": c.config.Data})
+	return r, len(records) > 0, err
+}
