@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -274,7 +275,7 @@ func printJSON(w io.Writer, v any) error {
 
 // explainStop adds to err how to go on, if it left a run in out.
 func explainStop(err error, out, remedy string) error {
-	if err == nil || !study.IsRun(out) {
+	if diverged := new(train.Diverged); err == nil || !study.IsRun(out) || errors.As(err, &diverged) { // it would diverge again
 		return err
 	}
 	return fmt.Errorf("%w\n  to go on: %s", err, remedy)
