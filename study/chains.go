@@ -11,8 +11,11 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// chainSteps are the numbers of steps after which [AssessChains] looks at chains.
+// chainSteps are the numbers of steps after which [AssessChains] looks at chains. Few chains make all of them, many the others.
 var chainSteps = []int{0, 5, 15, 100, 1000}
+
+// fewer is how many times fewer chains make 1,000 steps than 100.
+const fewer = 10
 
 // The starts of long chains, as the ends of names of values.
 const (
@@ -28,10 +31,12 @@ type ChainOptions struct {
 }
 
 // AssessChains runs the chain of Eq. 9 from samples of G and from images that the data hold out, much longer than training
-// does: 1,000 steps. The values are energy/T/START, the mean of E(x); move/T/START, rms(x^T − x⁰) of pixels in the training range;
-// and kid/T/START, the kernel distance ([eval.KID]) from the held-out images on the features of [OpenFeatures]. T is 0, 5, 15, 100
-// or 1000, or trained for the length of training; START is samples or data. A Fréchet distance of so few images says more about
-// their number than about them.
+// does: 100 steps, and 1,000 from the first tenth of the images. The values are
+//   - energy/T/START, the mean of E(x), and move/T/START, rms(x^T − x⁰) of pixels in the training range;
+//   - fid, fd or fd_h/T/START, the Fréchet distance, but for T = 1000: so few images have none that means anything;
+//   - for Fashion-MNIST class_agreement/T/START, the share of images that the classifier puts into the class of x⁰.
+//
+// T is 0, 5, 15, 100 or 1000, or trained for the length of training; START is samples or data.
 func AssessChains(ctx context.Context, m *train.Model, o ChainOptions, s Setup) (*eval.Record, error) {
 	fixed, done, err := fixedEncoder(m)
 	if err != nil {
@@ -43,64 +48,73 @@ func AssessChains(ctx context.Context, m *train.Model, o ChainOptions, s Setup) 
 		return nil, err
 	}
 	defer features.Close()
-	unseen, err := m.Config.Open(data.HeldOut)
+	reference, input, err := features.reference(ctx, m.Config, "", s)
 	if err != nil {
 		return nil, err
 	}
-	defer unseen.Close()
-	real, err := features.embed(ctx, m.Config, unseen)
-	if err != nil {
-		return nil, err
-	}
-	defer real.Close()
 	r := s.record("long chains", m, o.Seed)
-	r.Network, r.Settings["n"] = features.Name(), fmt.Sprint(o.N)
-	r.Of(inputOf(unseen))
+	r.Network, r.Settings["n"], r.Settings["n/1000"] = features.Name(), fmt.Sprint(o.N), fmt.Sprint(o.few())
+	r.Of(input)
+	most := len(chainSteps) - 1
 	for _, start := range []string{fromSamples, fromData} {
-		states, err := longChains(ctx, m, start, o, s)
+		many, err := longChains(ctx, m, start, o.N, append([]int{m.Config.Chain.Steps}, chainSteps[:most]...), o.Seed, s)
 		if err != nil {
 			return nil, err
 		}
-		for _, state := range states {
-			e, err := features.embed(ctx, m.Config, state.Images)
-			if err != nil {
+		few, err := longChains(ctx, m, start, o.few(), []int{0, chainSteps[most]}, o.Seed, s)
+		if err != nil {
+			return nil, err
+		}
+		for _, state := range many {
+			if err := addChains(ctx, r, m.Config, start, many[0], state); err != nil {
 				return nil, err
 			}
-			kid, _, _, err := eval.KID(ctx, e, real, eval.KIDOptions{Seed: o.Seed})
-			e.Close()
-			if err != nil {
+			key := fmt.Sprintf("%s/%d/%s", features.Key, state.Steps, start)
+			if r.Values[key], err = features.distance(ctx, m.Config, state.Images, reference); err != nil {
 				return nil, err
 			}
-			names := []string{fmt.Sprint(state.Steps)}
-			if state.Steps == m.Config.Chain.Steps {
-				names = append(names, "trained")
-			}
-			for _, name := range names {
-				end := "/" + name + "/" + start
-				r.Values["energy"+end], r.Values["move"+end], r.Values["kid"+end] = state.Energy, state.Move, kid
+		}
+		if err := addChains(ctx, r, m.Config, start, few[0], few[1]); err != nil {
+			return nil, err
+		}
+		for _, of := range []string{"energy", "move", "class_agreement", features.Key} {
+			if v, ok := r.Values[fmt.Sprintf("%s/%d/%s", of, m.Config.Chain.Steps, start)]; ok {
+				r.Values[of+"/trained/"+start] = v
 			}
 		}
 	}
 	return r, nil
 }
 
-// longChains are the states of chains from one start after each of chainSteps and after the length of training.
-func longChains(ctx context.Context, m *train.Model, start string, o ChainOptions, s Setup) ([]train.ChainState, error) {
+// few is the number of chains of 1,000 steps from each start.
+func (o ChainOptions) few() int { return max(1, o.N/fewer) }
+
+// addChains adds to r what the state of chains from a start is, but for distances.
+func addChains(ctx context.Context, r *eval.Record, cfg train.Config, start string, first, state train.ChainState) (err error) {
+	end := fmt.Sprintf("/%d/%s", state.Steps, start)
+	r.Values["energy"+end], r.Values["move"+end] = state.Energy, state.Move
+	if cfg.Data.Name == "fmnist" {
+		r.Values["class_agreement"+end], err = classAgreement(ctx, first.Images, state.Images)
+	}
+	return err
+}
+
+// longChains are the states of n chains from a start after numbers of steps, in order.
+func longChains(ctx context.Context, m *train.Model, start string, n int, at []int, seed uint64, s Setup) ([]train.ChainState, error) {
 	var set *data.Set
 	var err error
 	if start == fromSamples {
-		set, err = m.Sample(ctx, o.N, train.SampleOptions{Seed: o.Seed, NoMCMC: true})
+		set, err = m.Sample(ctx, n, train.SampleOptions{Seed: seed, NoMCMC: true})
 	} else if set, err = m.Config.Open(data.HeldOut); err == nil {
 		defer set.Close()
-		set = set.Head(o.N)
+		set = set.Head(n)
 	}
 	if err != nil {
 		return nil, err
 	}
-	at := append([]int{m.Config.Chain.Steps}, chainSteps...)
 	slices.Sort(at)
 	report := s.progress("long chains from " + start)
-	return m.Chains(ctx, set, slices.Compact(at), train.ChainOptions{Seed: o.Seed, Watch: func(done int) { report(done, set.N) }})
+	return m.Chains(ctx, set, slices.Compact(at), train.ChainOptions{Seed: seed, Watch: func(done int) { report(done, set.N) }})
 }
 
 // assessChains measures long chains.
@@ -140,16 +154,14 @@ func chainRows(ctx context.Context, w *work, c *cell) (rows []GridRow, err error
 	}
 	defer m.Close()
 	for _, start := range []string{fromSamples, fromData} {
-		states, err := longChains(ctx, m, start, ChainOptions{N: n}, w.Setup)
+		states, err := longChains(ctx, m, start, n, slices.Clone(chainSteps), 0, w.Setup)
 		if err != nil {
 			return nil, err
 		}
 		for i := range n {
 			var row []*data.Set
 			for _, state := range states {
-				if slices.Contains(chainSteps, state.Steps) {
-					row = append(row, state.Images.Slice(i, i+1))
-				}
+				row = append(row, state.Images.Slice(i, i+1))
 			}
 			rows = append(rows, GridRow{c.label + ", from " + start, data.Concat(row...)})
 		}

@@ -91,6 +91,19 @@ func (f *Features) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
 	return cfg.Crop(set)
 }
 
+// distance is the Fréchet distance of images of cfg from the images that the reference describes.
+func (f *Features) distance(ctx context.Context, cfg train.Config, set *data.Set, reference *eval.Stats) (float64, error) {
+	set, err := f.crop(cfg, set)
+	if err != nil {
+		return 0, err
+	}
+	stats, err := eval.Measure(ctx, f, set, nil)
+	if err != nil {
+		return 0, err
+	}
+	return eval.Frechet(stats, reference)
+}
+
 // embed returns the features of images of cfg. The caller closes them.
 func (f *Features) embed(ctx context.Context, cfg train.Config, set *data.Set) (*eval.Embedding, error) {
 	set, err := f.crop(cfg, set)

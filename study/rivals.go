@@ -185,19 +185,12 @@ func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets m
 	r.Network, r.Settings["k"] = features.Name(), fmt.Sprint(neighbours)
 	r.Of(input)
 	for _, end := range slices.Sorted(maps.Keys(sets)) {
-		set, err := features.crop(c.config, sets[end])
-		if err != nil {
-			return err
-		}
+		set := sets[end]
 		r.Of(eval.InputOf("samples"+end, set))
-		stats, err := eval.Measure(ctx, features, set, nil)
-		if err != nil {
+		if r.Values[features.Key+end], err = features.distance(ctx, c.config, set, reference); err != nil {
 			return err
 		}
-		if r.Values[features.Key+end], err = eval.Frechet(stats, reference); err != nil {
-			return err
-		}
-		e, err := features.embed(ctx, c.config, sets[end])
+		e, err := features.embed(ctx, c.config, set)
 		if err != nil {
 			return err
 		}
@@ -207,7 +200,7 @@ func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets m
 			return err
 		}
 		if net, ok := features.Features.(*eval.Classifier); ok {
-			if r.Values["class_kl"+end], err = eval.ClassKL(ctx, net, sets[end], unseen); err != nil {
+			if r.Values["class_kl"+end], err = eval.ClassKL(ctx, net, set, unseen); err != nil {
 				return err
 			}
 		}

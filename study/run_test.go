@@ -121,9 +121,10 @@ func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
 	chains := results["chains"]
 	for _, label := range []string{"EM, from samples", "EM, from data"} {
 		for _, column := range chains.Columns {
-			assert.Len(t, chains.labelled(t, label).values(column), 1, "%s, %s", label, column)
+			if strings.HasPrefix(column, "E, ") || strings.HasPrefix(column, "move") { // the folder is not known to be Fashion-MNIST
+				assert.Len(t, chains.labelled(t, label).values(column), 1, "%s, %s", label, column)
+			}
 		}
-		assert.Zero(t, chains.labelled(t, label).values("move, T = 0")[0])
 	}
 	picture := pictureSize(t, filepath.Join(dir, "chains.png"))
 	assert.Equal(t, 2*3*34+2, picture.Y, "three chains from each start of the one model that is trained")

@@ -136,12 +136,18 @@ var (
 		}
 		return all
 	}}
-	longChainNumbers = quantity{ofChains, func(Scale, string) (all []column) {
-		for _, of := range []column{{"E", "energy"}, {"KID", "kid"}, {"move", "move"}} {
-			for _, steps := range chainSteps {
-				all = append(all, column{fmt.Sprintf("%s, T = %d", of.title, steps), fmt.Sprintf("%s/%d", of.metric, steps)})
+	longChainNumbers = quantity{ofChains, func(sc Scale, data string) (all []column) {
+		add := func(title, metric string, steps []int) {
+			for _, n := range steps {
+				all = append(all, column{fmt.Sprintf("%s, T = %d", title, n), fmt.Sprintf("%s/%d", metric, n)})
 			}
 		}
+		add("E", "energy", chainSteps)
+		add(sc.distanceTitle(), sc.distance(), chainSteps[:len(chainSteps)-1])
+		if data == "fmnist" {
+			add("class kept", "class_agreement", chainSteps[1:])
+		}
+		add("move", "move", chainSteps[1:])
 		return all
 	}}
 	equalTime = quantity{ofEqualTime, func(sc Scale, _ string) []column {
