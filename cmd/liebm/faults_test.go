@@ -97,7 +97,7 @@ func startZygote(t *testing.T) *zygote {
 	require.NoError(t, err)
 	c := exec.Command(os.Args[0])
 	c.Stderr, c.ExtraFiles = os.Stderr, []*os.File{child}
-	c.Env = append(os.Environ(), "LD_PRELOAD="+library, "LIEBM_ZYGOTE=1", "LIEBM_TEST_MAIN=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1")
+	c.Env = append(os.Environ(), "LD_PRELOAD="+library, "LIEBM_ZYGOTE=1", "LIEBM_TEST_MAIN=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "GOMP_SPINCOUNT=10000") // the last, so that main does not start it again
 	requests, err := c.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
