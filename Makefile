@@ -99,7 +99,7 @@ image: ## build the CPU target of Dockerfile.cuda and try it, without a Docker e
 
 .PHONY: bench
 bench: setup ## run the benchmarks; BENCH=pattern for some of them
-	$(GO) test $(TAGGED) -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+	$(GO) test -timeout $(TIMEOUT) $(TAGGED) -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
 .PHONY: fuzz
 fuzz: setup ## run each fuzz target for FUZZTIME=10s
