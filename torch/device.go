@@ -2,6 +2,11 @@ package torch
 
 // #include <stdlib.h>
 // #include "shim.h"
+// #ifdef __GLIBC__
+// #include <malloc.h>
+// #else
+// static int malloc_trim(size_t keep) { return 0; }
+// #endif
 import "C"
 
 import (
@@ -267,6 +272,10 @@ func MemoryStats(d Device) (m Memory, err error) {
 	}
 	return Memory{uint64(free), uint64(total)}, nil
 }
+
+// ReleaseMemory gives the memory of freed tensors back to the system. On the CPU it is kept for the next tensors until then. Memory
+// of GPUs stays as it is.
+func ReleaseMemory() { C.malloc_trim(0) }
 
 // Synchronize waits until a device has done all its work, like torch.cuda.synchronize. Call it before
 // reading a clock. On the CPU it returns at once.

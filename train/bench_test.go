@@ -2,10 +2,8 @@ package train
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,19 +13,6 @@ import (
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 )
-
-// memory is a line of this process's status in MB: VmRSS, resident now; VmHWM, at its highest.
-func memory(b *testing.B, name string) float64 {
-	text, err := os.ReadFile("/proc/self/status")
-	require.NoError(b, err)
-	var kb float64
-	for _, line := range strings.Split(string(text), "\n") {
-		if n, _ := fmt.Sscanf(line, name+": %f kB", &kb); n == 1 {
-			return kb / 1024
-		}
-	}
-	return 0
-}
 
 // BenchmarkResidentMemory reports how much memory a thousand steps hold, and by how much it grew
 // since the two hundredth.
@@ -45,12 +30,12 @@ func BenchmarkResidentMemory(b *testing.B) {
 					return err
 				}
 				if i == 200 {
-					early = memory(b, "VmRSS")
+					early = processMemory("VmRSS") / (1 << 20)
 				}
 			}
 			return nil
 		}))
-		late := memory(b, "VmRSS")
+		late := processMemory("VmRSS") / (1 << 20)
 		b.ReportMetric(late, "MB")
 		b.ReportMetric(late-early, "MB-grown")
 		t.Close()

@@ -23,7 +23,8 @@ type Cost struct {
 	Device            string         `json:"device"`
 	Threads           int            `json:"threads"`
 	Precision         string         `json:"precision"`
-	DiskBytes         int64          `json:"disk_bytes"` // of the checkpoints that are kept
+	DiskBytes         int64          `json:"disk_bytes"`             // of the checkpoints that are kept
+	MemoryBytes       float64        `json:"memory_bytes,omitempty"` // at the peak of a step, an estimate; the data set and measurements come on top; 0: unknown
 }
 
 // CountCost returns the cost without times. It counts the parameters and operations of the networks and makes none
@@ -46,15 +47,34 @@ func CountCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 		Precision: cfg.Precision, DiskBytes: 4 * int64(floats) * int64(cfg.Log.Keep)}, nil
 }
 
-// MeasureCost returns the cost with times. It measures a small iteration on this machine and scales the result.
+// MeasureCost returns the cost with times and memory. It measures iterations with two small batches on this machine: the time of
+// the smaller one is scaled by the operations, and the memory of both is extrapolated linearly to the batch.
 func MeasureCost(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device) (*Cost, error) {
 	p, err := CountCost(cfg, h)
 	if err != nil {
 		return nil, err
 	}
 	small := cfg
-	small.Batch, small.Chain.Steps = min(cfg.Batch, 4), min(cfg.Chain.Steps, 2)
-	seconds, err := MeasureStep(ctx, small, h, device, 2)
+	small.Batch, small.Chain.Steps = min(cfg.Batch, 4*cfg.BatchSplit), min(cfg.Chain.Steps, 2)
+	var seconds float64
+	err = withTrainer(small, h, device, func(t *Trainer) (err error) {
+		peak := peakMemory(device)
+		if seconds, err = t.measure(ctx, 2); err != nil {
+			return err
+		}
+		p.MemoryBytes = peak()
+		if cfg.Batch == small.Batch {
+			return nil
+		}
+		t.cfg.Batch = min(cfg.Batch, 2*small.Batch)
+		peak = peakMemory(device)
+		if _, err = t.measure(ctx, 1); err != nil {
+			return err
+		}
+		perImage := (peak() - p.MemoryBytes) / float64(t.cfg.Batch-small.Batch)
+		p.MemoryBytes += perImage * float64(cfg.Batch-small.Batch)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -84,25 +104,28 @@ func (c Config) flops(h models.EncoderConfig) float64 {
 
 // MeasureStep returns the median time in seconds of an iteration of Algorithm 1, over iters iterations on random
 // images after one that is not counted.
-func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device, iters int) (float64, error) {
-	var seconds []float64
-	err := withTrainer(cfg, h, device, func(t *Trainer) error {
-		for i := range iters + 1 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			took, err := t.timed(i)
-			if err != nil {
-				return err
-			}
-			if i > 0 {
-				seconds = append(seconds, took)
-			}
-		}
-		return nil
+func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device, iters int) (seconds float64, err error) {
+	err = withTrainer(cfg, h, device, func(t *Trainer) (err error) {
+		seconds, err = t.measure(ctx, iters)
+		return err
 	})
-	if err != nil {
-		return 0, err
+	return seconds, err
+}
+
+// measure is MeasureStep for a trainer.
+func (t *Trainer) measure(ctx context.Context, iters int) (float64, error) {
+	var seconds []float64
+	for i := range iters + 1 {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		took, err := t.timed(i)
+		if err != nil {
+			return 0, err
+		}
+		if i > 0 {
+			seconds = append(seconds, took)
+		}
 	}
 	slices.Sort(seconds)
 	return seconds[len(seconds)/2], nil

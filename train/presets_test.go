@@ -97,9 +97,12 @@ func TestValidateNamesEverySettingThatIsWrong(t *testing.T) {
 
 func TestCostScalesWithTheWork(t *testing.T) {
 	c := tiny()
+	c.Batch, c.BatchSplit = 20, 2 // 8 and 16 images are measured
 	p, err := MeasureCost(context.Background(), c, tinySSL().Encoder, torch.Device{})
 	require.NoError(t, err)
 	assert.Positive(t, p.Hours)
+	assert.Greater(t, p.MemoryBytes, 50e6, "libtorch alone has as much")
+	assert.Less(t, p.MemoryBytes, 8e9)
 	twice := c
 	twice.Chain.Steps *= 2
 	assert.Greater(t, twice.flops(tinySSL().Encoder), c.flops(tinySSL().Encoder))

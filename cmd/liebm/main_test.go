@@ -136,8 +136,10 @@ func TestPlanCountsThePapersParameters(t *testing.T) {
 		Params map[string]int
 		Hours  float64
 		Flops  float64 `json:"flops_per_iteration"`
+		Memory float64 `json:"memory_bytes"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(text), &plan))
+	assert.Greater(t, plan.Memory, 4.0*(2*4923968+2*4276739), "the weights and their averages")
 	assert.Equal(t, 4923968, plan.Params["E"])
 	assert.Equal(t, 4276739, plan.Params["G"])
 	assert.Equal(t, 15208064, plan.Params["q"])

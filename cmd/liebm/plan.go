@@ -13,8 +13,8 @@ import (
 func planCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "plan",
-		Usage: "estimate the time of a training run on this machine",
-		Description: `Counts parameters and operations, and measures a small iteration for an estimate.
+		Usage: "estimate the time and memory of a training run on this machine",
+		Description: `Counts parameters and operations, and measures small iterations for an estimate.
 
 	liebm plan --preset cifar10-em
 	liebm plan --preset cifar10-em --set precision=bfloat16 --json`,
@@ -34,6 +34,9 @@ func planCommand() *cli.Command {
 				fmt.Fprintf(t, "per iteration\t%.3g TFLOP, about %.3g s at the %.0f GFLOP/s measured here (%s, %d threads, %s)\n",
 					p.FLOPsPerIteration/1e12, p.SecondsPerStep, p.GFLOPPerSecond, p.Device, p.Threads, p.Precision)
 				fmt.Fprintf(t, "total\tabout %.3g hours\n", p.Hours)
+				if p.MemoryBytes > 0 {
+					fmt.Fprintf(t, "memory\tabout %.2g GB at the peak of a step, estimated from small batches; the data set and measurements come on top\n", p.MemoryBytes/1e9)
+				}
 			})
 		},
 	}
