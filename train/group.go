@@ -1,12 +1,10 @@
 package train
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/config"
@@ -14,24 +12,6 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/torch/optim"
 )
-
-// errPeerFailed is the error of the other processes if one of them fails.
-var errPeerFailed = errors.New("another process of the run failed; its own message says why")
-
-// agree makes the failure of one process the failure of all. It returns err if it is not nil, and
-// errPeerFailed if another process failed.
-func agree(g *torch.Group, err error) error {
-	failed, lost := anyOf(g, err != nil)
-	switch {
-	case err != nil:
-		return err
-	case lost != nil:
-		return lost
-	case failed:
-		return errPeerFailed
-	}
-	return nil
-}
 
 // alike returns an error in every process if the processes were started with different settings, data, encoders, versions or
 // kinds of devices, or if one of them has failed with err. The paths of the data may differ.
@@ -44,31 +24,10 @@ func alike(cfg Config, set *data.Set, encoder string, o Options, err error) erro
 	if err == nil {
 		own, err = startOf(cfg, set, encoder, o)
 	}
-	if err := agree(g, err); err != nil {
+	if err := g.Agree(err); err != nil {
 		return err
 	}
-	return torch.Do(func() error {
-		text := []byte(strings.Join(own, "\n"))
-		size := torch.FromSlice([]float64{float64(len(text))})
-		g.AllReduce(size, torch.ReduceMax)
-		padded := make([]byte, int(size.Item())+1)
-		copy(padded, text)
-		var first []string
-		for rank, t := range g.AllGather(torch.FromSlice(padded)) {
-			text, _, _ := strings.Cut(string(torch.ToSlice[byte](t)), "\x00")
-			lines := strings.Split(text, "\n")
-			if rank == 0 {
-				first = lines
-			} else if d := differences(first, lines); len(d) > 0 {
-				if more := len(d) - 5; more > 0 {
-					d = append(d[:5], fmt.Sprintf("%d others", more))
-				}
-				return fmt.Errorf("rank 0 and rank %d of %d were started differently: %s: start all processes with the same arguments, data, encoder and version of liebm",
-					rank, g.World(), strings.Join(d, "; "))
-			}
-		}
-		return nil
-	})
+	return g.Alike(own)
 }
 
 // startOf lists what the processes of a group must have in common, as name=value.
@@ -95,43 +54,6 @@ func startOf(cfg Config, set *data.Set, encoder string, o Options) ([]string, er
 	cfg.Data.Name, cfg.Data.Path = "", ""
 	settings, err := config.Settings(cfg)
 	return append(all, settings...), err
-}
-
-// differences says in which of the lines name=value the lists a and b differ.
-func differences(a, b []string) (all []string) {
-	values := [2]map[string]string{{}, {}}
-	var names []string
-	for i, list := range [][]string{a, b} {
-		for _, line := range list {
-			name, value, _ := strings.Cut(line, "=")
-			values[i][name] = value
-			names = append(names, name)
-		}
-	}
-	for i, name := range names {
-		x, y := values[0][name], values[1][name]
-		if x != y && !slices.Contains(names[:i], name) {
-			all = append(all, fmt.Sprintf("%s is %s and %s", name, cmp.Or(x, "none"), cmp.Or(y, "none")))
-		}
-	}
-	return all
-}
-
-// anyOf reports whether flag is true in any process.
-func anyOf(g *torch.Group, flag bool) (result bool, err error) {
-	if g == nil {
-		return flag, nil
-	}
-	err = torch.Do(func() error {
-		t := torch.Zeros([]int{1}, torch.Float32)
-		if flag {
-			t = torch.Ones([]int{1}, torch.Float32)
-		}
-		g.AllReduce(t, torch.ReduceMax)
-		result = t.Item() > 0
-		return nil
-	})
-	return result, err
 }
 
 // divides returns an error if g's processes cannot share the batch evenly: the mean of the means of

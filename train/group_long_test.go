@@ -140,7 +140,7 @@ func TestTheFailureOfRankZeroIsThatOfAll(t *testing.T) {
 		if o.Rank == 0 {
 			assert.ErrorContains(t, err, "is not empty")
 		} else {
-			assert.ErrorIs(t, err, errPeerFailed)
+			assert.ErrorIs(t, err, torch.ErrPeerFailed)
 		}
 	}, env)
 	torchtest.Succeeded(t, ended)

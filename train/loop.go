@@ -104,7 +104,7 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 	}
 	batches := newBatches(set, l.seed, l.batch, l.flip, o.Group)
 	for i := first; i < *l.steps; i++ {
-		if err := ended(ctx, o.Group); err != nil {
+		if err := o.Group.Agree(ctx.Err()); err != nil { // all processes stop after the same step
 			return l.stop(run, r, i, i > first, err)
 		}
 		var values []Metric
@@ -222,20 +222,6 @@ func asked(save <-chan os.Signal) bool {
 	default:
 		return false
 	}
-}
-
-// ended returns an error if no further step may be made: ctx ended in this process or another one, or a
-// process is lost.
-func ended(ctx context.Context, g *torch.Group) error {
-	cause := ctx.Err() // asked once, so that all processes act on the same answer
-	stop, err := anyOf(g, cause != nil)
-	switch {
-	case err != nil:
-		return err
-	case stop && cause == nil:
-		return fmt.Errorf("another process was told to stop: %w", context.Canceled)
-	}
-	return cause
 }
 
 // stop saves the state before step i if it is new, and returns the cause.

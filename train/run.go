@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 			o.Log = logger{run.Path(logFile), o.Log}
 		}
 	}
-	if err := agree(o.Group, err); err != nil {
+	if err := o.Group.Agree(err); err != nil {
 		return err
 	}
 	if info, err := ReadInfo(filepath.Dir(encoder)); err == nil && !o.Resume && info.HeldOut != nil && set.Division != nil && *info.HeldOut != *set.Division {
@@ -90,18 +90,18 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if t != nil {
 		defer t.Close()
 	}
-	if err := agree(o.Group, err); err != nil {
+	if err := o.Group.Agree(err); err != nil {
 		return err
 	}
 	b, err := newBudget(&o)
-	if err := agree(o.Group, err); err != nil {
+	if err := o.Group.Agree(err); err != nil {
 		return err
 	}
 	l := t.loop(ctx, run, b, o)
 	if run != nil {
 		err = t.begin(l, run, set, o)
 	}
-	if err := agree(o.Group, err); err != nil {
+	if err := o.Group.Agree(err); err != nil {
 		return err
 	}
 	t.join(o.Group)
@@ -222,7 +222,7 @@ func (t *Trainer) goBack(run *runDir, failure error, tries int, o Options) error
 	if run != nil {
 		err = t.reload(run, failure)
 	}
-	if err := agree(o.Group, err); err != nil {
+	if err := o.Group.Agree(err); err != nil {
 		return err
 	}
 	t.cfg.Chain.Delta2 *= calmer
