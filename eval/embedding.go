@@ -19,7 +19,7 @@ func Embed(ctx context.Context, features Features, images *Images, watch func(do
 	err := torch.Do(func() error {
 		all, done := torch.Empty([]int{images.N, features.Dim()}, torch.Float32), 0
 		var err error
-		input, err = forEach(ctx, features.Batch(), features.Forward, images, watch, func(f torch.Tensor) {
+		input, err = forEach(ctx, features.Batch(), features.Dim(), features.Forward, images, watch, func(f torch.Tensor) {
 			all.Narrow(0, done, f.Size(0)).CopyFrom(f)
 			done += f.Size(0)
 		})

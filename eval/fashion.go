@@ -142,7 +142,7 @@ func (c *Classifier) Accuracy(ctx context.Context, set *data.Set) (float64, erro
 func (c *Classifier) Classify(ctx context.Context, set *data.Set) (classes []int32, err error) {
 	logits := func(x torch.Tensor) torch.Tensor { return c.Logits(x.Reshape(-1, 1, set.H, set.W)) }
 	err = torch.Do(func() error {
-		_, err := forEach(ctx, measureBatch, logits, FromSet(set), nil, func(f torch.Tensor) {
+		_, err := forEach(ctx, measureBatch, c.Out.Weight.Size(0), logits, FromSet(set), nil, func(f torch.Tensor) {
 			classes = append(classes, torch.ToSlice[int32](f.ArgMax(1).To(torch.Int32))...)
 		})
 		return err

@@ -49,8 +49,7 @@ func MeasureImages(ctx context.Context, features Features, images *Images, watch
 	err := torch.Do(func() error {
 		sum, outer := torch.Zeros([]int{d}, torch.Float64), torch.Zeros([]int{d, d}, torch.Float64)
 		var err error
-		input, err = forEach(ctx, features.Batch(), features.Forward, images, watch, func(f torch.Tensor) {
-			f = f.To(torch.Float64).ToDevice(torch.Device{})
+		input, err = forEach(ctx, features.Batch(), d, features.Forward, images, watch, func(f torch.Tensor) {
 			sum.AddInPlace(f.SumDim(0), 1)
 			torch.Call("aten::addmm.out", outer, f.T(), f, torch.Named{Name: "out", Value: outer})
 		})
@@ -78,20 +77,28 @@ func MeasureImages(ctx context.Context, features Features, images *Images, watch
 	return stats, input, nil
 }
 
-// forEach calls do with the features of every batch, in order: [n,d].
-func forEach(ctx context.Context, batch int, forward func(x torch.Tensor) torch.Tensor, images *Images, watch func(done int), do func(f torch.Tensor)) (Input, error) {
+// forEach calls do with the features of every batch, in order: float64 [n,d] on the CPU.
+func forEach(ctx context.Context, batch, d int, forward func(x torch.Tensor) torch.Tensor, images *Images, watch func(done int), do func(f torch.Tensor)) (Input, error) {
 	done := 0
-	return images.Each(ctx, batch, func(shape data.Shape, pixels []byte) error {
+	shared := torch.Share(images.Group, func(rows []float64) {
 		torch.Tidy(func() torch.Tensor {
-			torch.NoGrad(func() { do(forward(data.Floats(pixels, shape.N, shape.H, shape.W, shape.C))) })
+			do(torch.FromSlice(rows, len(rows)/d, d))
 			return torch.Tensor{}
 		})
-		done += shape.N
-		if watch != nil {
+		if done += len(rows) / d; watch != nil {
 			watch(done)
 		}
-		return nil
 	})
+	input, err := images.Each(ctx, batch, func(shape data.Shape, pixels []byte) error {
+		return shared.Do(ctx, func() (rows []float64) {
+			torch.NoGrad(func() { rows = forward(data.Floats(pixels, shape.N, shape.H, shape.W, shape.C)).Float64s() })
+			return rows
+		})
+	})
+	if err = shared.End(err); err == nil {
+		err = images.Group.Alike([]string{"SHA-256 of the images=" + input.SHA256})
+	}
+	return input, err
 }
 
 func rowsOf(flat []float64, d int) (rows [][]float64) {

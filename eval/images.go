@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/torch"
 )
 
 // Images are images of one size. They are read in order, a batch at a time, so that memory does not grow with their
@@ -17,6 +18,10 @@ type Images struct {
 	Name string // path, or name of the data set
 	Kind string // "set", "folder", "npz" or "run"
 	N    int    // with the unreadable files of a folder
+
+	// Group are the processes that share the batches of a measurement; nil: this process alone. Every process reads all
+	// images, computes the features of a part of the batches, and gets those of all.
+	Group *torch.Group
 
 	// read calls do with all images, at most batch at a time, and adds to the description of them.
 	read func(ctx context.Context, batch int, do func(shape data.Shape, pixels []byte) error, of *Input) error

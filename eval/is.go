@@ -35,8 +35,8 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 		shape := []int{o.Splits, models.InceptionClasses}
 		sum, entropy, count := torch.Zeros(shape, torch.Float64), torch.Zeros(shape[:1], torch.Float64), torch.Zeros(shape[:1], torch.Float64)
 		done := 0
-		input, err = forEach(ctx, net.Batch(), net.logits, images, watch, func(f torch.Tensor) {
-			logP := f.ToDevice(torch.Device{}).To(torch.Float64).LogSoftmax(1)
+		input, err = forEach(ctx, net.Batch(), models.InceptionClasses, net.logits, images, watch, func(f torch.Tensor) {
+			logP := f.LogSoftmax(1)
 			p, split := logP.Exp(), torch.FromSlice(order[done:done+f.Size(0)])
 			torch.Call("aten::index_add_", sum, 0, split, p)
 			torch.Call("aten::index_add_", entropy, 0, split, p.Mul(logP).SumDim(1))
