@@ -22,6 +22,9 @@ type Setup struct {
 	// Progress counts the steps, and lines go to Log.
 	Training func(task string) (train.Watch, io.Writer)
 
+	// Group are the processes that share trainings, and the work on runs that they open together; nil: this process alone.
+	Group *torch.Group
+
 	Save <-chan os.Signal // makes a training save; may be nil
 	Log  io.Writer        // one line for each thing that a person should know; nil: nobody reads
 }
@@ -43,7 +46,7 @@ func (s Setup) logf(format string, args ...any) {
 
 // Options are those of a training in the run folder out. With resume it goes on.
 func (s Setup) Options(task, out string, resume bool) train.Options {
-	o := train.Options{Out: out, Resume: resume, Device: s.Device, Version: s.Versions, Save: s.Save, Log: s.Log}
+	o := train.Options{Out: out, Resume: resume, Device: s.Device, Version: s.Versions, Save: s.Save, Log: s.Log, Group: s.Group}
 	if s.Training != nil {
 		o.Watch, o.Log = s.Training(task)
 		return o
@@ -54,16 +57,25 @@ func (s Setup) Options(task, out string, resume bool) train.Options {
 }
 
 // LoadModel loads the run in a folder onto the device, and writes its warnings to Log. The caller closes the
-// model.
+// model. In a group all processes call it. Rank 0 comes first, so that the others find the statistics of G that it keeps.
 func (s Setup) LoadModel(dir string) (*train.Model, error) { return s.load(dir, true) }
 
 // LoadScorer is LoadModel without G and q.
 func (s Setup) LoadScorer(dir string) (*train.Model, error) { return s.load(dir, false) }
 
 func (s Setup) load(dir string, generates bool) (*train.Model, error) {
-	m, err := train.LoadCheckpoint(dir, s.Checkpoint, s.Device, generates)
-	if err != nil {
-		return nil, err
+	var m *train.Model
+	var err error
+	for _, turn := range []bool{true, false} {
+		if first := s.Group.Rank() == 0; first == turn {
+			m, err = train.LoadCheckpoint(dir, s.Checkpoint, s.Device, generates)
+		}
+		if err = s.Group.Agree(err); err != nil {
+			if m != nil {
+				m.Close()
+			}
+			return nil, err
+		}
 	}
 	for _, w := range m.Warnings {
 		s.logf("warning: %s", w)

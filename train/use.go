@@ -150,10 +150,11 @@ type pictures struct {
 
 func (c Config) pictures() *pictures { return &pictures{cfg: c} }
 
-// add quantises images [n,c,h,w] in the range to bytes.
-func (p *pictures) add(x torch.Tensor) {
-	p.pixels = append(p.pixels, data.Bytes(p.cfg.Data.Range.ToUnit(x))...)
-}
+// add adds images [n,c,h,w] in the range.
+func (p *pictures) add(x torch.Tensor) { p.pixels = append(p.pixels, p.bytes(x)...) }
+
+// bytes quantises images [n,c,h,w] in the range.
+func (p *pictures) bytes(x torch.Tensor) []byte { return data.Bytes(p.cfg.Data.Range.ToUnit(x)) }
 
 // set returns all of them under a name.
 func (p *pictures) set(name string, labels []int32) (*data.Set, error) {

@@ -31,6 +31,9 @@ the published Inception weights is a FID.
 			jsonFlag(), deviceFlag(),
 		},
 		Action: func(c *cli.Context) error {
+			if follower, err := alone(c.IsSet("threads")); follower || err != nil {
+				return err
+			}
 			setup, err := newSetup(c)
 			if err != nil {
 				return err

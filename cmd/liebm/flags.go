@@ -302,6 +302,9 @@ func loadScorer(c *cli.Context, s study.Setup) (*train.Model, error) {
 
 func onLoaded(load func(*cli.Context, study.Setup) (*train.Model, error), use func(*cli.Context, *train.Model, study.Setup) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
+		if follower, err := alone(c.IsSet("threads")); follower || err != nil {
+			return err
+		}
 		setup, err := newSetup(c)
 		if err != nil {
 			return err

@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/urfave/cli/v2"
+
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -26,6 +30,27 @@ func joinGroup(ctx context.Context, threadsSet bool) (*torch.Group, error) {
 	})
 	defer waiting.Stop()
 	return torch.JoinGroup(ctx, o)
+}
+
+// sharedSetup is newSetup for a command whose work the launcher's processes share. Rank 0 alone reports. The caller
+// closes the group.
+func sharedSetup(c *cli.Context) (study.Setup, error) {
+	g, err := joinGroup(c.Context, c.IsSet("threads"))
+	if err != nil {
+		return study.Setup{}, err
+	}
+	jobOf(c.Context).busy.Store(g != nil) // all processes stop together
+	s, err := newSetup(c)
+	if s.Group = g; g.Rank() > 0 {
+		s.Log, s.Progress = nil, func(string) func(int, int) { return func(int, int) {} }
+	}
+	if g != nil && s.Device.Type == torch.CUDA && !strings.Contains(c.String("device"), ":") {
+		s.Device.Index = g.LocalRank()
+	}
+	if err = g.Agree(err); err != nil {
+		g.Close()
+	}
+	return s, err
 }
 
 // alone prepares for work that one process does: follower is true in the other ones, which have no work.

@@ -54,6 +54,14 @@ func launch(t *testing.T, place func(rank string) []string, args ...string) [2]*
 	return started
 }
 
+// byHand places two processes by the variables that a person sets.
+func byHand(t *testing.T) func(rank string) []string {
+	port := torchtest.FreePort(t)
+	return func(rank string) []string {
+		return []string{"MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + port, "WORLD_SIZE=2", "RANK=" + rank}
+	}
+}
+
 // training is a command line for a run of some steps on tiny networks and few images.
 func training(t *testing.T, out, steps string) []string {
 	t.Helper()
@@ -112,10 +120,8 @@ func TestProcessesOfDifferentWidthsAreRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes, 10 seconds")
 	}
-	out, port := filepath.Join(t.TempDir(), "run"), torchtest.FreePort(t)
-	for rank, p := range launch(t, func(rank string) []string {
-		return []string{"MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + port, "WORLD_SIZE=2", "RANK=" + rank}
-	}, append(training(t, out, "2"), "--set", "energy.widths=[4,1RANK]")...) {
+	out := filepath.Join(t.TempDir(), "run")
+	for rank, p := range launch(t, byHand(t), append(training(t, out, "2"), "--set", "energy.widths=[4,1RANK]")...) {
 		var exit *exec.ExitError
 		require.ErrorAs(t, p.Wait(), &exit)
 		assert.Equal(t, 1, exit.ExitCode())
@@ -128,10 +134,8 @@ func TestAKilledProcessEndsTheRunAndLeavesItToResume(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes that train, 20 seconds")
 	}
-	out, port := filepath.Join(t.TempDir(), "run"), torchtest.FreePort(t)
-	ranks := launch(t, func(rank string) []string {
-		return []string{"MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + port, "WORLD_SIZE=2", "RANK=" + rank}
-	}, training(t, out, "20")...)
+	out := filepath.Join(t.TempDir(), "run")
+	ranks := launch(t, byHand(t), training(t, out, "20")...)
 	ended := make(chan error, 1)
 	go func() { ended <- ranks[0].Wait() }()
 	require.Eventually(t, func() bool {

@@ -21,8 +21,11 @@ prepare), or a run of liebm train, from which --n samples are drawn.
 Every result is a record with n, seed, SHA-256 of weights and data, mode and versions. --json prints
 it, --out appends it to a file, and liebm report shows those of a run.
 
+Several processes share the samples of runs and the features of images (docs/parallel.md).
+
 	liebm data fetch inception
-	liebm metrics fid samples.npz cifar10`,
+	liebm metrics fid samples.npz cifar10
+	torchrun --no_python --nproc_per_node 2 liebm metrics fid runs/em cifar10`,
 		Subcommands: []*cli.Command{fidCommand(), isCommand(), kidCommand(), prCommand(), oodCommand(),
 			psnrCommand(), ssimCommand(), probeCommand(), tsneCommand(), timeCommand()},
 	}
@@ -146,10 +149,12 @@ mode is that of torch-fidelity and ADM.
 					r.Seed = &o.Seed
 				}
 				s := m.sources[0]
-				mean, std, input, err := eval.InceptionScore(c.Context, m.net, s.Images, o, s.progress())
-				r.Of(s.describe(input))
+				mean, std, input, err := eval.InceptionScore(c.Context, m.net, s.Images, o, m.progress(s))
+				if err := cmp.Or(err, m.gathered(r, s.describe(input))); err != nil {
+					return "", err
+				}
 				r.Values["mean"], r.Values["std"] = mean, std
-				return fmt.Sprintf("IS %.4f ± %.4f (%d splits, shuffle %v, %s, n %d)\n", mean, std, o.Splits, o.Shuffle, r.Network, input.N), err
+				return fmt.Sprintf("IS %.4f ± %.4f (%d splits, shuffle %v, %s, n %d)\n", mean, std, o.Splits, o.Shuffle, r.Network, input.N), nil
 			})
 		},
 	}

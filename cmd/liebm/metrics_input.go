@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -39,30 +41,51 @@ type source struct {
 }
 
 // measureImages is the Action of a metric of n sets of images. It opens them, and Inception where the command
-// has its flags. measure fills the record and returns the lines to print.
+// has its flags. measure fills the record and returns the lines to print. Several processes share the work up to
+// [imageMetric.gathered], and rank 0 does the rest.
 func measureImages(c *cli.Context, metric string, n int, measure func(m *imageMetric, r *eval.Record) (lines string, err error)) error {
 	if c.NArg() != n {
 		return fmt.Errorf("%d arguments instead of %d: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
 	}
-	setup, err := newSetup(c)
+	setup, err := sharedSetup(c)
 	if err != nil {
 		return err
 	}
+	defer setup.Group.Close()
 	m := &imageMetric{ctx: c.Context, metric: metric, skip: c.Bool(skipUnreadable), weights: c.String("weights"), mode: c.String("mode"), setup: setup,
 		n: c.Int("n"), samples: train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc")}}
 	defer m.close()
-	if err := m.open(c.Args().Slice()); err != nil {
+	if err := setup.Group.Agree(m.open(c.Args().Slice())); err != nil {
 		return err
 	}
 	r := newRecord(metric)
 	if m.net != nil {
 		r.On(m.net)
 	}
+	if err := setup.Group.Alike([]string{"metric=" + metric, "network=" + r.Network, "device=" + torch.Device{Type: setup.Device.Type}.String()}); err != nil {
+		return err
+	}
 	lines, err := measure(m, r)
+	if errors.Is(err, errRankZero) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	return readResults(c).finish(r, "%s", lines)
+}
+
+// errRankZero ends the work of the other processes.
+var errRankZero = errors.New("rank 0 does the rest")
+
+// gathered adds the sources to the record once they are read. It returns errRankZero in the other processes.
+func (m *imageMetric) gathered(r *eval.Record, inputs ...eval.Input) error {
+	jobOf(m.ctx).busy.Store(false)
+	r.Of(inputs...)
+	if m.setup.Group.Rank() > 0 {
+		return errRankZero
+	}
+	return nil
 }
 
 func (m *imageMetric) close() {
@@ -85,6 +108,7 @@ func (m *imageMetric) open(names []string) error {
 			return err
 		}
 		if s.Images != nil {
+			s.Images.Group = m.setup.Group
 			err = m.openInception()
 		} else if m.metric != fid {
 			err = fmt.Errorf("%s holds statistics: liebm metrics %s needs the images themselves", name, strings.ToLower(m.metric))
@@ -162,7 +186,7 @@ func (m *imageMetric) drawSource(dir string) (*source, error) {
 		return nil, err
 	}
 	defer model.Close()
-	set, err := drawSamples(m.ctx, model, m.n, m.samples, m.setup.Progress("sampling "+dir))
+	set, err := drawSamples(m.ctx, model, m.n, m.samples, m.setup, "sampling "+dir)
 	if err != nil {
 		return nil, err
 	}
@@ -179,9 +203,9 @@ func (s *source) describe(in eval.Input) eval.Input {
 }
 
 // progress is a bar for reading the source's images.
-func (s *source) progress() func(done int) {
-	p := newProgress("measuring " + s.Images.Name)
-	return func(done int) { p.count(done, s.Images.N) }
+func (m *imageMetric) progress(s *source) func(done int) {
+	report := m.setup.Progress("measuring " + s.Images.Name)
+	return func(done int) { report(done, s.Images.N) }
 }
 
 // statistics returns those of every source and adds the sources to the record.
@@ -190,7 +214,7 @@ func (m *imageMetric) statistics(r *eval.Record) (all []*eval.Stats, err error) 
 	for _, s := range m.sources {
 		stats, input := s.Stats, s.Input
 		if stats == nil {
-			if stats, input, err = eval.MeasureImages(m.ctx, m.net, s.Images, s.progress()); err != nil {
+			if stats, input, err = eval.MeasureImages(m.ctx, m.net, s.Images, m.progress(s)); err != nil {
 				return nil, err
 			}
 			input = s.describe(input)
@@ -198,21 +222,19 @@ func (m *imageMetric) statistics(r *eval.Record) (all []*eval.Stats, err error) 
 		r.Warn(stats.FewImages(input.Name))
 		all, inputs = append(all, stats), append(inputs, input)
 	}
-	r.Of(inputs...)
-	return all, nil
+	return all, m.gathered(r, inputs...)
 }
 
 // embed returns the features of every source and adds the sources to the record.
 func (m *imageMetric) embed(r *eval.Record) (all []*eval.Embedding, err error) {
 	var inputs []eval.Input
 	for _, s := range m.sources {
-		e, input, err := eval.Embed(m.ctx, m.net, s.Images, s.progress())
+		e, input, err := eval.Embed(m.ctx, m.net, s.Images, m.progress(s))
 		if err != nil {
 			return nil, err
 		}
 		m.closers = append(m.closers, e.Close)
 		all, inputs = append(all, e), append(inputs, s.describe(input))
 	}
-	r.Of(inputs...)
-	return all, nil
+	return all, m.gathered(r, inputs...)
 }

@@ -51,6 +51,9 @@ func ood(c *cli.Context) error {
 	if c.NArg() == 0 || c.IsSet("run") == c.IsSet("scores") {
 		return fmt.Errorf("name one or more sets of outliers, and either --run or --scores: see liebm metrics ood --help")
 	}
+	if follower, err := alone(c.IsSet("threads")); follower || err != nil {
+		return err
+	}
 	o := study.OutlierOptions{Sets: c.Args().Slice(), Inliers: c.String("inliers"), Gamma: gamma(c), Seed: c.Uint64("seed"),
 		Resamples: c.Int("resamples"), Skip: c.Bool(skipUnreadable)}
 	setup, err := newSetup(c)

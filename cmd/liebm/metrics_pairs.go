@@ -70,7 +70,9 @@ func comparePairs(c *cli.Context, metric string, measure func(r *eval.Record, a,
 			}
 			sets, inputs = append(sets, set.RGB()), append(inputs, s.describe(input))
 		}
-		r.Of(inputs...)
+		if err := m.gathered(r, inputs...); err != nil {
+			return "", err
+		}
 		return measure(r, sets[0], sets[1])
 	})
 }

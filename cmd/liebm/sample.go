@@ -18,10 +18,11 @@ func sampleCommand() *cli.Command {
 		Name:  "sample",
 		Usage: "draw images from a trained run",
 		Description: `Writes an .npz with uint8 images [n,h,w,c] under the key arr_0, or a folder of PNG files if
---out ends in /. Sample i depends only on the seed and i.
+--out ends in /. Sample i depends only on the seed and i. Several processes share the batches (docs/parallel.md).
 
 	liebm sample --run runs/em --n 10000 --out samples.npz
-	liebm sample --run runs/em --n 64 --out pictures/ --no-mcmc --seed 7`,
+	liebm sample --run runs/em --n 64 --out pictures/ --no-mcmc --seed 7
+	torchrun --no_python --nproc_per_node 2 liebm sample --run runs/em --n 50000 --out samples.npz`,
 		Flags: []cli.Flag{
 			runFlag(), checkpointFlag(),
 			countFlag("n", 64, 1, "how many images"),
@@ -36,14 +37,25 @@ func sampleCommand() *cli.Command {
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of latents and noise"},
 			deviceFlag(),
 		},
-		Action: onRun(sample),
+		Action: sample,
 	}
 }
 
-func sample(c *cli.Context, m *train.Model, s study.Setup) error {
-	out, n, o := c.String("out"), c.Int("n"), train.SampleOptions{Seed: c.Uint64("seed"), Batch: c.Int("batch"), NoMCMC: c.Bool("no-mcmc")}
-	set, err := drawSamples(c.Context, m, n, o, s.Progress("sampling"))
+func sample(c *cli.Context) error {
+	setup, err := sharedSetup(c)
 	if err != nil {
+		return err
+	}
+	defer setup.Group.Close()
+	m, err := setup.LoadModel(c.String("run"))
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	out, n, o := c.String("out"), c.Int("n"), train.SampleOptions{Seed: c.Uint64("seed"), Batch: c.Int("batch"), NoMCMC: c.Bool("no-mcmc")}
+	set, err := drawSamples(c.Context, m, n, o, setup, "sampling")
+	jobOf(c.Context).busy.Store(false)
+	if err != nil || setup.Group.Rank() > 0 {
 		return err
 	}
 	if strings.HasSuffix(out, "/") {
@@ -59,8 +71,9 @@ func sample(c *cli.Context, m *train.Model, s study.Setup) error {
 }
 
 // drawSamples draws n images without the padding of training.
-func drawSamples(ctx context.Context, m *train.Model, n int, o train.SampleOptions, report func(done, total int)) (*data.Set, error) {
-	o.Watch = func(done int) { report(done, n) }
+func drawSamples(ctx context.Context, m *train.Model, n int, o train.SampleOptions, s study.Setup, task string) (*data.Set, error) {
+	report := s.Progress(task)
+	o.Group, o.Watch = s.Group, func(done int) { report(done, n) }
 	set, err := m.Sample(ctx, n, o)
 	if err != nil {
 		return nil, err

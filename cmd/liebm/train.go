@@ -2,13 +2,11 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/internal/shell"
 	"github.com/liebm/liebm/study"
-	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
 
@@ -109,35 +107,28 @@ func runTrain(c *cli.Context) error {
 	if c.String("encoder") != "" && !cfg.NeedsEncoder() {
 		return fmt.Errorf("--encoder %s: this training reads no encoder (energy.posterior=none): leave it out", c.String("encoder"))
 	}
-	g, err := joinGroup(c.Context, c.IsSet("threads"))
+	setup, err := sharedSetup(c)
 	if err != nil {
 		return err
 	}
+	g := setup.Group
 	defer g.Close()
-	busy := &jobOf(c.Context).busy
-	busy.Store(g != nil) // all processes stop after the same step
-	setup, err := newSetup(c)
-	if err != nil {
-		return err
-	}
-	if g != nil && setup.Device.Type == torch.CUDA && !strings.Contains(c.String("device"), ":") {
-		setup.Device.Index = g.LocalRank()
-	}
 	weights, err := inceptionWeights(c, setup, cfg.Data.Name)
 	if err != nil {
 		return err
 	}
 	out := c.String("out")
 	o := trainingOptions(c, "training", setup)
-	if o.Group = g; !automatic || !resumed { // a run that goes on by itself has its own
+	if !automatic || !resumed { // a run that goes on by itself has its own
 		o.Minutes = c.Float64("minutes")
 	}
 	err = study.Train(c.Context, cfg, c.String("encoder"), o, study.MonitorOptions{Inception: weights}, setup)
-	busy.Store(false)
+	jobOf(c.Context).busy.Store(false)
 	if g.Rank() > 0 {
 		return err // rank 0 says how to go on
 	}
 	if err == nil { // keeps the batch-norm statistics of G, so that the commands that use the run open it at once
+		setup.Group = nil // the others have ended
 		m, err := setup.LoadModel(out)
 		if err != nil {
 			return err
