@@ -13,47 +13,58 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// alike returns an error in every process if the processes were started with different settings, data, encoders, versions or
-// kinds of devices, or if one of them has failed with err. The paths of the data may differ.
-func alike(cfg Config, set *data.Set, encoder string, o Options, err error) error {
-	g := o.Group
-	if g == nil {
-		return err
-	}
+// start begins a training of the processes of o.Group. It returns the run folder, or nil in the processes that write
+// none and report nothing. It returns an error in every process if one of them failed with err, or if they were started
+// with different settings, data, encoders, versions or kinds of devices. encoder is the file that the training reads,
+// or empty; settings are the config without the name and path of the data, which may differ.
+func (o *Options) start(settings any, batch int, set *data.Set, encoder string, err error) (run *runDir, _ error) {
 	var own []string
-	if err == nil {
-		own, err = startOf(cfg, set, encoder, o)
+	if err == nil && o.Group != nil {
+		own, err = startOf(settings, set, encoder, *o)
 	}
-	if err := g.Agree(err); err != nil {
-		return err
+	if err := o.Group.Agree(err); err != nil {
+		return nil, err
 	}
-	return g.Alike(own)
+	if err := o.Group.Alike(own); err != nil {
+		return nil, err
+	}
+	if err := divides(batch, o.Group); err != nil {
+		return nil, err
+	}
+	if o.Group.Rank() > 0 {
+		o.Log, o.Watch, o.Evaluate, o.Probe = nil, nil, nil, nil
+	} else if run, err = createRun(o.Out, o.Resume); err == nil {
+		o.Log = logger{run.Path(logFile), o.Log}
+	}
+	if err = o.Group.Agree(err); err != nil && run != nil {
+		err = errors.Join(err, run.Close())
+	}
+	return run, err
 }
 
 // startOf lists what the processes of a group must have in common, as name=value.
-func startOf(cfg Config, set *data.Set, encoder string, o Options) ([]string, error) {
+func startOf(settings any, set *data.Set, encoder string, o Options) ([]string, error) {
 	if o.Group.Rank() > 0 { // rank 0 verifies its own when it writes run.json
 		if err := set.Verify(); err != nil {
 			return nil, err
 		}
 	}
 	var all []string
-	for name, version := range newInfo(cfg.Seed, o).Versions {
+	for name, version := range newInfo(0, o).Versions {
 		all = append(all, "version of "+name+"="+version)
 	}
 	slices.Sort(all)
 	all = append(all, "images="+set.Shape.String(), "SHA-256 of the images="+set.SHA256(), "device="+torch.Device{Type: o.Device.Type}.String(),
 		fmt.Sprintf("--resume=%t", o.Resume), fmt.Sprintf("--minutes=%g", o.Minutes))
-	if encoder != "" && cfg.NeedsEncoder() {
+	if encoder != "" {
 		sum, err := fileSHA256(encoder)
 		if err != nil {
 			return nil, fmt.Errorf("read the encoder: %w", err)
 		}
 		all = append(all, "SHA-256 of the encoder="+sum)
 	}
-	cfg.Data.Name, cfg.Data.Path = "", ""
-	settings, err := config.Settings(cfg)
-	return append(all, settings...), err
+	lines, err := config.Settings(settings)
+	return append(all, lines...), err
 }
 
 // divides returns an error if g's processes cannot share the batch evenly: the mean of the means of
@@ -67,12 +78,31 @@ func divides(batch int, g *torch.Group) error {
 		batch, n, (batch+n-1)/n*n, batch)
 }
 
-// join makes t one of g's trainers: each steps on its share of the batch, and all stay the same.
-func (t *Trainer) join(g *torch.Group) {
-	t.group = g
-	for _, p := range t.trained() {
+// join makes the parts of a training those of g: each process steps on its share of the batch, and all stay the same.
+func join(g *torch.Group, parts []part) {
+	for _, p := range parts {
 		nn.Synchronize(p.net, g)
-		(*p.opt).Share(g)
+		if *p.opt != nil {
+			(*p.opt).Share(g)
+		}
+	}
+}
+
+// spread gives all processes the parts of rank 0, and the number of steps that it has made. It needs an open scope.
+func spread(g *torch.Group, parts []part, made *int) {
+	if g == nil {
+		return
+	}
+	step := torch.FromSlice([]float64{float64(*made)})
+	g.Broadcast(step, 0)
+	*made = int(step.Item())
+	for _, p := range parts {
+		for _, e := range p.entries() {
+			g.Broadcast(e.Tensor, 0)
+		}
+		if *p.opt != nil {
+			(*p.opt).SetSteps(*made)
+		}
 	}
 }
 
@@ -82,16 +112,11 @@ func (t *Trainer) spread() error {
 		return nil
 	}
 	return torch.Do(func() error {
-		settings := torch.FromSlice([]float64{float64(t.step), float64(t.cfg.Steps), t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR})
+		settings := torch.FromSlice([]float64{float64(t.cfg.Steps), t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR})
 		t.group.Broadcast(settings, 0)
 		v := settings.Float64s()
-		t.step, t.cfg.Steps, t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR = int(v[0]), int(v[1]), v[2], v[3], v[4]
-		for _, p := range t.trained() {
-			for _, e := range p.entries() {
-				t.group.Broadcast(e.Tensor, 0)
-			}
-			(*p.opt).SetSteps(t.step)
-		}
+		t.cfg.Steps, t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR = int(v[0]), v[1], v[2], v[3]
+		spread(t.group, t.trained(), &t.step)
 		return nil
 	})
 }
@@ -102,6 +127,25 @@ func (t *Trainer) spread() error {
 func gathered(g *torch.Group, x torch.Tensor) torch.Tensor {
 	n := x.Size(0)
 	return g.Sum(x.Pad(0, 0, 0, g.Rank()*n, (g.World()-1-g.Rank())*n))
+}
+
+// gatheredViews is gathered for two views of each image: [2n,d], all first views, then all second views.
+func gatheredViews(g *torch.Group, out torch.Tensor) torch.Tensor {
+	if g == nil {
+		return out
+	}
+	v := out.Chunk(2, 0)
+	return torch.Cat([]torch.Tensor{gathered(g, v[0]), gathered(g, v[1])}, 0)
+}
+
+// meanOver is the mean of the processes' x, without a graph.
+func meanOver(g *torch.Group, x torch.Tensor) torch.Tensor {
+	if g == nil {
+		return x
+	}
+	x = x.Detach().Clone()
+	g.AllReduce(x, torch.ReduceSum)
+	return x.DivScalar(float64(g.World()))
 }
 
 // mean turns the measurements of this process's share into those of the whole batch. It averages the
@@ -133,24 +177,13 @@ func (l Losses) mean(g *torch.Group) Losses {
 	return sum
 }
 
-// undo copies, on rank 0, the state that a step changes before its last collective operation. The function
-// that it returns restores that state if a peer was lost in the step, and frees the copies.
-func (t *Trainer) undo() func(failure error) error {
-	if t.group == nil || t.group.Rank() > 0 {
+// undo copies, on rank 0, the state that a step changes before its last collective operation: entries, and the number of
+// steps of optimisers. The function that it returns restores that state if a peer was lost in the step, and frees the copies.
+func undo(g *torch.Group, step int, state func() ([]torch.Entry, []*optim.Adam)) func(failure error) error {
+	if g == nil || g.Rank() > 0 {
 		return func(failure error) error { return failure }
 	}
-	var live []torch.Entry
-	var moved []*optim.Adam
-	for _, p := range t.trained() {
-		if p.opt != &t.optE {
-			live, moved = append(live, p.state()...), append(moved, *p.opt)
-		}
-	}
-	for _, l := range nn.State(t.E) { // E's weights move last, but its power iterations come before
-		if l.Buffer {
-			live = append(live, l.Entry)
-		}
-	}
+	live, moved := state()
 	var before []torch.Tensor
 	for _, e := range live {
 		before = append(before, e.Tensor.Detach().Clone().Keep())
@@ -163,7 +196,7 @@ func (t *Trainer) undo() func(failure error) error {
 				}
 			})
 			for _, o := range moved {
-				o.SetSteps(t.step)
+				o.SetSteps(step)
 			}
 		}
 		for _, b := range before {
@@ -171,4 +204,24 @@ func (t *Trainer) undo() func(failure error) error {
 		}
 		return failure
 	}
+}
+
+// early is the state that [Trainer.update] changes before its last collective operation.
+func (t *Trainer) early() (live []torch.Entry, moved []*optim.Adam) {
+	for _, p := range t.trained() {
+		if p.opt != &t.optE {
+			live, moved = append(live, p.state()...), append(moved, *p.opt)
+		}
+	}
+	return append(live, buffers(t.E)...), moved // E's weights move last, but its power iterations come before
+}
+
+// buffers lists the state of a network that it does not learn.
+func buffers(net any) (all []torch.Entry) {
+	for _, l := range nn.State(net) {
+		if l.Buffer {
+			all = append(all, l.Entry)
+		}
+	}
+	return all
 }

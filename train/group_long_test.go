@@ -59,7 +59,8 @@ func aPeerIsLostInAStep(t *testing.T, cfg Config) {
 		trainer, err := loadTrainer(cfg, filepath.Join(os.Getenv("LIEBM_TEST_DIR"), encoderFile), torch.Device{})
 		require.NoError(t, err)
 		defer trainer.Close()
-		trainer.join(g)
+		trainer.group = g
+		join(g, trainer.trained())
 		step := func() error {
 			return torch.Do(func() error {
 				_, err := trainer.Step(newBatches(bars(t), 1, trainer.cfg.Batch, false, g).at(trainer.step))
@@ -79,6 +80,45 @@ func aPeerIsLostInAStep(t *testing.T, cfg Config) {
 			assert.Equal(t, 1, (*p.opt).Steps())
 		}
 	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended[:1])
+	assert.Contains(t, ended[1].Output, "nil pointer")
+}
+
+func TestAPeerLostInAStepOfPretrainingLeavesTheStateBefore(t *testing.T) {
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		g, err := torch.JoinGroup(t.Context(), o)
+		require.NoError(t, err)
+		defer g.Close()
+		cfg := tinySSL()
+		cfg.Target = BYOL
+		s, err := newSSL(cfg, torch.Device{})
+		require.NoError(t, err)
+		defer s.close()
+		s.group = g
+		join(g, s.parts())
+		step := func() error {
+			return torch.Do(func() error {
+				_, err := s.Step(newBatches(bars(t), 1, cfg.Batch, false, g).at(s.step))
+				return err
+			})
+		}
+		save := func() string {
+			var b bytes.Buffer
+			require.NoError(t, writeCheckpoint(&b, sslFormat, s.step, s.parts(), nil))
+			return b.String()
+		}
+		require.NoError(t, step())
+		before := save()
+		if o.Rank == 1 {
+			s.opt = nil // dies after the batch norms have moved on both
+		}
+		require.ErrorIs(t, step(), torch.ErrPeerLost)
+		assert.True(t, before == save())
+		assert.Equal(t, 1, s.step)
+	})
 	if ended == nil {
 		return
 	}

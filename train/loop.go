@@ -234,15 +234,20 @@ func (l *loop) stop(run *runDir, r *recorder, i int, isNew bool, cause error) er
 	return fmt.Errorf("stopped after step %d of %d: %w", i, *l.steps, cause)
 }
 
-// run makes the remaining steps of a training in one process.
+// run makes the remaining steps of a training. run is nil in a process that neither records nor saves.
 func (l *loop) run(ctx context.Context, run *runDir, set *data.Set, o Options) error {
-	if err := enough(set, l.batch); err != nil {
+	err := enough(set, l.batch)
+	if err == nil && run != nil {
+		err = l.begin(run, set, o)
+	}
+	if err := o.Group.Agree(err); err != nil {
 		return err
 	}
-	if err := l.begin(run, set, o); err != nil {
-		return err
-	}
-	return torch.Do(func() error { return l.drive(ctx, run, set, o) }) // one scope, so one thread and its OpenMP pool
+	join(o.Group, l.parts)
+	return torch.Do(func() error { // one scope, so one thread and its OpenMP pool
+		spread(o.Group, l.parts, l.made)
+		return l.drive(ctx, run, set, o)
+	})
 }
 
 // recorder writes metrics.jsonl and TensorBoard's file. It averages measurements between two lines.

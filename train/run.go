@@ -30,7 +30,7 @@ type Options struct {
 	Watch   Watch             // may be nil
 	Save    <-chan os.Signal  // a value makes the run save after the present step; may be nil
 	Log     io.Writer         // messages for a person; may be nil
-	Group   *torch.Group      // of Run: the processes that share every batch; nil: this process alone
+	Group   *torch.Group      // of Run and Pretrain: the processes that share every batch; nil: this process alone
 
 	// Probe measures an encoder during pretraining, every log.samples steps and at the end. Its metrics
 	// join the others. It may be nil.
@@ -65,23 +65,17 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if err == nil {
 		err = enough(set, cfg.Batch)
 	}
-	if err := alike(cfg, set, encoder, o, err); err != nil {
+	settings, file := cfg, encoder
+	settings.Data.Name, settings.Data.Path = "", ""
+	if !cfg.NeedsEncoder() {
+		file = ""
+	}
+	run, err := o.start(settings, cfg.Batch, set, file, err)
+	if err != nil {
 		return err
 	}
-	if err := divides(cfg.Batch, o.Group); err != nil {
-		return err
-	}
-	var run *runDir
-	if o.Group.Rank() > 0 {
-		o.Log, o.Watch, o.Evaluate = nil, nil, nil
-	} else {
-		if run, err = createRun(o.Out, o.Resume); err == nil {
-			defer closing(run, &err)
-			o.Log = logger{run.Path(logFile), o.Log}
-		}
-	}
-	if err := o.Group.Agree(err); err != nil {
-		return err
+	if run != nil {
+		defer closing(run, &err)
 	}
 	if info, err := ReadInfo(filepath.Dir(encoder)); err == nil && !o.Resume && info.HeldOut != nil && set.Division != nil && *info.HeldOut != *set.Division {
 		o.printf("warning: the encoder has seen images that this run holds out: use its data, size and data.split_seed")
@@ -104,7 +98,8 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if err := o.Group.Agree(err); err != nil {
 		return err
 	}
-	t.join(o.Group)
+	t.group = o.Group
+	join(o.Group, t.trained())
 	return torch.Do(func() error { // one scope, so one thread and its OpenMP pool
 		if err := t.spread(); err != nil {
 			return err

@@ -142,6 +142,7 @@ type ssl struct {
 	device torch.Device
 	opt    *optim.Adam
 	step   int
+	group  *torch.Group // nil: this process trains alone
 }
 
 func newSSL(cfg SSLConfig, device torch.Device) (*ssl, error) {
@@ -180,23 +181,36 @@ func (s *ssl) close() {
 	}
 }
 
-// Step is one update on x: [n,c,h,w] in [0,1].
+// Step is one update on x: [n,c,h,w] in [0,1]. In a group x is this process's share of the batch. If a peer is lost,
+// rank 0 has the state before the step.
 func (s *ssl) Step(x torch.Tensor) (loss []Metric, err error) {
 	torch.AllowTF32(s.cfg.TF32)
 	defer torch.AllowTF32(false)
-	rng := torch.NewRNG(s.cfg.Seed, s.step, "pretrain")
+	err = torch.Do(func() (err error) {
+		undo := undo(s.group, s.step, func() ([]torch.Entry, []*optim.Adam) { return buffers(s), nil })
+		loss, err = s.update(x)
+		return undo(err)
+	})
+	if !errors.Is(err, torch.ErrPeerLost) {
+		s.step++
+	}
+	return loss, err
+}
+
+func (s *ssl) update(x torch.Tensor) (loss []Metric, err error) {
+	rng := torch.NewRNG(s.cfg.Seed, s.step, "pretrain").Share(s.group.Rank(), s.group.World())
 	err = torch.Do(func() error {
 		x = x.ToDevice(s.device)
 		views := torch.Cat([]torch.Tensor{s.cfg.Views.Apply(x, rng.Fork("first")), s.cfg.Views.Apply(x, rng.Fork("second"))}, 0)
 		l := s.loss(s.cfg.Data.Range.FromUnit(views), rng)
-		s.opt.Step(l, s.cfg.rate(s.step))
+		mean := meanOver(s.group, l)
+		s.opt.Step(l, s.cfg.rate(s.step)) // the last operation that a lost peer can stop
 		if s.BYOL != nil {
 			optim.UpdateEMA(s.BYOL.Target, s.H, byolTau(s.cfg.Tau, s.step, s.cfg.Steps))
 		}
-		loss, err = oneLoss(s.step, "loss", l)
+		loss, err = oneLoss(s.step, "loss", mean)
 		return err
 	})
-	s.step++
 	return loss, err
 }
 
@@ -207,16 +221,17 @@ func perView(views torch.Tensor, f func(view torch.Tensor) torch.Tensor) torch.T
 	return torch.Cat([]torch.Tensor{f(v[0]), f(v[1])}, 0)
 }
 
-// loss is the loss of the target on two views of each image: [2n,c,h,w] in the range.
+// loss is the loss of the target on two views of each image: [2n,c,h,w] in the range. SimCLR and W-MSE compare all images of
+// the batch, so in a group every process computes the loss of the whole batch from the outputs of all. They are small.
 func (s *ssl) loss(views torch.Tensor, rng *torch.RNG) torch.Tensor {
 	out := perView(views, func(x torch.Tensor) torch.Tensor { return s.H.Forward(x, nn.Train) })
 	switch s.cfg.Target {
 	case BYOL:
 		return s.BYOL.loss(views, out)
 	case WMSE:
-		return WMSELoss(out, s.cfg.Whiten, rng.Fork("whiten"))
+		return WMSELoss(gatheredViews(s.group, out), s.cfg.Whiten, rng.Fork("whiten"))
 	}
-	return NTXent(s.BN.Forward(out, nn.Train), s.cfg.Temperature)
+	return NTXent(gatheredViews(s.group, s.BN.Forward(out, nn.Train)), s.cfg.Temperature)
 }
 
 // whitenN is the number of images from which the statistics of W-MSE's whitening are computed.
@@ -300,34 +315,38 @@ func (s *ssl) load(path string) (err error) {
 }
 
 // Pretrain trains an encoder by cfg.Target on set, and writes it to the run folder as encoder.safetensors. It
-// resumes and stops as [Run] does.
+// resumes and stops as [Run] does, also in a group.
 func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err error) {
 	if o.Resume {
-		if cfg, err = ReadSSLConfig(o.Out); err != nil {
-			return err
-		}
+		cfg, err = ReadSSLConfig(o.Out)
 		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
-	run, err := createRun(o.Out, o.Resume)
+	settings := cfg
+	settings.Data.Name, settings.Data.Path = "", ""
+	run, err := o.start(settings, cfg.Batch, set, "", err)
 	if err != nil {
 		return err
 	}
-	defer closing(run, &err)
-	o.Log = logger{run.Path(logFile), o.Log}
+	if run != nil {
+		defer closing(run, &err)
+	}
 	if len(cfg.Encoder.Mean) == 0 && len(cfg.Encoder.Std) == 0 {
 		cfg.Encoder.Mean, cfg.Encoder.Std = set.Moments()
 	}
 	s, err := newSSL(cfg, o.Device)
-	if err != nil {
+	if s != nil {
+		defer s.close()
+	}
+	if err := o.Group.Agree(err); err != nil {
 		return err
 	}
-	defer s.close()
+	s.group = o.Group
 	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &s.step, steps: &cfg.Steps, step: s.Step, save: s.saver(run), load: s.load,
 		parts: s.parts(), rule: cfg.rule()}
 	if o.Probe != nil {
 		l.samples = func(*tensorBoard) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}
-	if err := l.run(ctx, run, set, o); err != nil {
+	if err := l.run(ctx, run, set, o); err != nil || run == nil {
 		return err
 	}
 	if err := s.finish(set); err != nil {

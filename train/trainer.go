@@ -124,7 +124,7 @@ func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
 	torch.AllowTF32(t.cfg.TF32)
 	defer torch.AllowTF32(false)
 	err = torch.Do(func() (err error) {
-		undo := t.undo()
+		undo := undo(t.group, t.step, t.early)
 		loss, err = t.update(x)
 		return undo(err)
 	})
@@ -297,13 +297,8 @@ func (t *Trainer) stepH(unit, extra torch.Tensor, rng *torch.RNG) (loss torch.Te
 		return loss
 	}
 	views := torch.Cat([]torch.Tensor{t.cfg.view(unit, rng.Fork("first")), t.cfg.view(unit, rng.Fork("second"))}, 0)
-	out := t.H.Forward(views, nn.Train)
-	if t.group != nil {
-		v := out.Chunk(2, 0)
-		out = torch.Cat([]torch.Tensor{gathered(t.group, v[0]), gathered(t.group, v[1])}, 0)
-		extra = torch.Cat(t.group.AllGather(extra), 0)
-	}
-	loss = NTXentAgainst(out, extra, t.cfg.Temperature)
+	out := gatheredViews(t.group, t.H.Forward(views, nn.Train))
+	loss = NTXentAgainst(out, torch.Cat(t.group.AllGather(extra), 0), t.cfg.Temperature)
 	t.optH.Step(loss, t.rate(t.cfg.OptH))
 	return loss.Detach()
 }

@@ -20,7 +20,11 @@ func pretrainCommand() *cli.Command {
 	liebm pretrain --preset fmnist-simclr --out runs/encoder
 	liebm pretrain --preset cifar10-wmse --out runs/encoder
 	liebm pretrain --preset fmnist-simclr --target byol --out runs/encoder
-	liebm pretrain --out runs/encoder --resume`,
+	liebm pretrain --out runs/encoder --resume
+
+Several processes share every batch, as in liebm train (docs/parallel.md):
+
+	torchrun --no_python --nproc_per_node 2 liebm pretrain --preset cifar10-simclr --out runs/encoder`,
 		Flags: append(append(configFlags("fmnist-simclr"), runFlags()...),
 			&cli.StringFlag{Name: "target", Usage: "the loss: simclr, byol or wmse; presets such as fmnist-byol set batch and rate too"}),
 		Action: pretrain,
@@ -35,15 +39,17 @@ func pretrain(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
-	if follower, err := alone(c.IsSet("threads")); follower || err != nil {
-		return err
-	}
-	setup, err := newSetup(c)
+	setup, err := sharedSetup(c)
 	if err != nil {
 		return err
 	}
+	defer setup.Group.Close()
 	out := c.String("out")
-	return explainStop(study.Pretrain(c.Context, cfg, trainingOptions(c, "pretraining", setup)), out, resuming("pretrain", out))
+	err = study.Pretrain(c.Context, cfg, trainingOptions(c, "pretraining", setup))
+	if setup.Group.Rank() > 0 {
+		return err // rank 0 says how to go on
+	}
+	return explainStop(err, out, resuming("pretrain", out))
 }
 
 func trainCommand() *cli.Command {
