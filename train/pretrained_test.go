@@ -21,6 +21,8 @@ func TestRunsThatComeWithLiebmOpen(t *testing.T) {
 		require.NoError(t, err)
 		m, err := LoadModel(dir, torch.Device{})
 		require.NoError(t, err)
+		assert.Equal(t, 0.1, m.Config.ScoreGamma, "its config is older than this key")
+		assert.Equal(t, 1, m.Config.BatchSplit, "and this one")
 		m.Close()
 		again, err := RunFolder(name)
 		require.NoError(t, err)

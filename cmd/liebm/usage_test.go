@@ -35,7 +35,7 @@ func TestHelpShowsDefaultsOnceAndWhatIsRequired(t *testing.T) {
 	text, err := run(t, "score", "--help")
 	require.NoError(t, err)
 	for _, want := range []string{"--run FOLDER        run FOLDER of liebm train (required)\n", "--n value           images of each set (default: all)\n",
-		"print JSON instead of a table\n", "(default: 0.1)"} {
+		"print JSON instead of a table\n", "(default: score_gamma of the run's config)"} {
 		assert.Contains(t, text, want)
 	}
 }
