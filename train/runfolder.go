@@ -113,7 +113,9 @@ func (r *runDir) WriteConfig(cfg any) error {
 }
 
 // ReadConfig reads the config of the training run in dir.
-func ReadConfig(dir string) (Config, error) { return readConfig(dir, Config{BatchSplit: 1, ScoreGamma: 0.1}) }
+func ReadConfig(dir string) (Config, error) {
+	return readConfig(dir, Config{BatchSplit: 1, ScoreGamma: 0.1})
+}
 
 // ReadSSLConfig reads the config of the pretraining run in dir.
 func ReadSSLConfig(dir string) (SSLConfig, error) { return readConfig(dir, SSLConfig{}) }
