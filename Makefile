@@ -110,6 +110,7 @@ fuzz: setup ## run each fuzz target for FUZZTIME=10s
 
 # FAULTS_EVERY=60 FAULTS_KILLS=10 take a sample. FAULTS chooses tests by a pattern.
 FAULTS ?= Faults|NumericFlag
+export FAULTS_EVERY ?= 2
 FAULTS_REPORT ?= $(CURDIR)/docs/reliability.md
 .PHONY: faults
 faults: setup ## kill, starve, cut off and damage small commands; writes the table of docs/reliability.md
