@@ -34,7 +34,7 @@ if [ -e "$gotorch/libcgotorch.so" ]; then
 fi
 
 # OpenMP's threads wait for each other by spinning, which takes the cores from other tests (see waitBriefly in cmd/liebm).
-export GOMP_SPINCOUNT="${GOMP_SPINCOUNT-10000}"
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-10000}"
 
 root=${LIBTORCH-}
 if [ -z "$root" ] && [ -f "$here/libtorch/build-version" ]; then

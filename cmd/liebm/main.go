@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -78,18 +79,30 @@ func main() {
 }
 
 // waitBriefly makes OpenMP's threads sleep sooner when they wait for each other. GCC's OpenMP lets them spin for some milliseconds.
-// Beside other programs each of them then keeps a core from the one that it waits for: scoring on two threads took
-// three times as long. On a quiet machine there was no difference. OpenMP reads the setting before main, so the process starts
-// itself again, which takes a second. Short commands go without.
+// Beside other programs each of them then keeps a core from the one that it waits for: work on two threads took up to three
+// times as long. On a quiet machine there was no difference. OpenMP reads the setting before main, so the process starts
+// itself again, which takes a second. Commands that may be short go without.
 func waitBriefly() {
 	const count = "GOMP_SPINCOUNT"
-	long := slices.ContainsFunc([]string{"train", "pretrain", "demo", "reproduce", "bench"}, func(name string) bool { return slices.Contains(os.Args, name) })
-	if !long || os.Getenv(count) != "" || os.Getenv("OMP_WAIT_POLICY") != "" {
+	_, counts := os.LookupEnv(count)
+	_, waits := os.LookupEnv("OMP_WAIT_POLICY")
+	if counts || waits || !slices.Contains([]string{"train", "train-q", "pretrain", "demo", "eval", "reproduce", "plan", "bench"}, commandOf(os.Args)) {
 		return
 	}
-	if path, err := os.Executable(); err == nil {
-		_ = syscall.Exec(path, os.Args, append(os.Environ(), count+"=10000")) // returns on errors only
+	path, err := os.Executable()
+	if err = errors.Join(err, os.Setenv(count, "10000")); err == nil {
+		_ = syscall.Exec(path, os.Args, os.Environ()) // returns on errors only
 	}
+}
+
+// commandOf is the first word of a command line that is neither a flag nor the number of one.
+func commandOf(args []string) string {
+	for _, arg := range args[1:] {
+		if _, err := strconv.ParseFloat(arg, 64); err != nil && !strings.HasPrefix(arg, "-") {
+			return arg
+		}
+	}
+	return ""
 }
 
 // printable writes control characters out: a name or text from a file could change the terminal.

@@ -311,3 +311,9 @@ func TestADeniedPermissionNamesTheUserAndTheRemedy(t *testing.T) {
 	assert.ErrorContains(t, err, "--user")
 	assert.Equal(t, io.EOF, explainPermission(io.EOF), "other errors stay as they are")
 }
+
+func TestCommandOfSkipsFlags(t *testing.T) {
+	for line, want := range map[string]string{"liebm": "", "liebm train --out x": "train", "liebm --threads 2 train": "train", "liebm --threads=2 sample --split train": "sample"} {
+		assert.Equal(t, want, commandOf(strings.Fields(line)), line)
+	}
+}
