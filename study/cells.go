@@ -204,11 +204,15 @@ func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
 	}
 	same := c.seeded(seed)
 	same.OptE.LR, same.Chain.Delta2 = cfg.OptE.LR, cfg.Chain.Delta2
-	if c.seconds > 0 { // they became a number of steps
+	same.ScoreGamma, same.BatchSplit = cfg.ScoreGamma, cfg.BatchSplit // they change nothing of a training
+	if c.seconds > 0 {                                                // they became a number of steps
 		same.Steps, same.Schedule.Hold = cfg.Steps, cfg.Schedule.Hold
 	}
 	if full, err := filepath.Abs(cfg.Data.Path); err == nil && full == same.Data.Path {
 		same.Data.Path = cfg.Data.Path // earlier versions kept a relative path
+	}
+	if c.hasEncoder() && c.comesWithLiebm() && !exists(train.EncoderPath(c.encoderDir())) {
+		return cfg, true, fmt.Errorf("%s holds a run with another encoder than %s: name another folder, or remove this one", dir, c.encoderName())
 	}
 	if !reflect.DeepEqual(cfg, same) {
 		return cfg, true, fmt.Errorf("%s holds a run with other settings than %s %v: name another folder, or remove this one", dir, c.folder.data, c.settings)
@@ -385,6 +389,14 @@ func (w *work) open(c *cell, seed uint64) (*train.Model, error) {
 // comesWithLiebm reports whether the encoder is that of a run which comes with liebm.
 func (c *cell) comesWithLiebm() bool { return slices.Contains(train.PretrainedRuns(), c.encoder) }
 
+// hasEncoder reports whether the cell begins with an encoder that is trained before it.
+func (c *cell) hasEncoder() bool { return c.config.NeedsEncoder() && c.config.Encoder != train.Joint }
+
+// encoderDir holds the encoder of a cell.
+func (c *cell) encoderDir() string {
+	return filepath.Join(c.folder.path, "encoder-"+strings.ReplaceAll(c.encoder, ":", "-"))
+}
+
 // encoderName is the preset that pretrains the encoder, or the run that it is from.
 func (c *cell) encoderName() string {
 	if c.comesWithLiebm() {
@@ -396,16 +408,23 @@ func (c *cell) encoderName() string {
 // pretrain makes the encoder of a cell and returns its file; empty where the cell needs none. All seeds
 // share one encoder: the spread over seeds is that of Algorithm 1 given h.
 func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
-	if !c.config.NeedsEncoder() || c.config.Encoder == train.Joint {
+	if !c.hasEncoder() {
 		return "", nil
 	}
-	if c.comesWithLiebm() {
-		dir, err := train.RunFolder(c.encoder)
-		return train.EncoderPath(dir), err
-	}
-	dir := filepath.Join(c.folder.path, "encoder-"+c.encoder)
+	dir := c.encoderDir()
 	if file = train.EncoderPath(dir); exists(file) {
 		return file, nil // pretraining writes it last
+	}
+	if c.comesWithLiebm() {
+		run, err := train.RunFolder(c.encoder)
+		if err != nil {
+			return "", err
+		}
+		h, err := os.ReadFile(train.EncoderPath(run))
+		if err := errors.Join(err, os.MkdirAll(dir, 0o777)); err != nil {
+			return "", err
+		}
+		return file, data.WriteBytes(file, h)
 	}
 	cfg, err := train.Sources{Preset: c.encoderName(), Set: c.folder.scale.encoderSettings()}.ResolveSSL()
 	if err != nil {

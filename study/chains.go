@@ -2,6 +2,7 @@ package study
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -30,10 +31,12 @@ type ChainOptions struct {
 	Inception string // as in SampleOptions
 }
 
+const longChainsMetric = "long chains"
+
 // AssessChains runs the chain of Eq. 9 from samples of G and from images that the data hold out, much longer than training
 // does: 100 steps, and 1,000 from the first tenth of the images. The values are
 //   - energy/T/START, the mean of E(x), and move/T/START, rms(x^T − x⁰) of pixels in the training range;
-//   - fid, fd or fd_h/T/START, the Fréchet distance, but for T = 1000: so few images have none that means anything;
+//   - fid, fd or fd_h/T/START, the Fréchet distance, but for T = 1000, where there are too few images;
 //   - for Fashion-MNIST class_agreement/T/START, the share of images that the classifier puts into the class of x⁰.
 //
 // T is 0, 5, 15, 100 or 1000, or trained for the length of training; START is samples or data.
@@ -52,7 +55,7 @@ func AssessChains(ctx context.Context, m *train.Model, o ChainOptions, s Setup) 
 	if err != nil {
 		return nil, err
 	}
-	r := s.record("long chains", m, o.Seed)
+	r := s.record(longChainsMetric, m, o.Seed)
 	r.Network, r.Settings["n"], r.Settings["n/1000"] = features.Name(), fmt.Sprint(o.N), fmt.Sprint(o.few())
 	r.Of(input)
 	most := len(chainSteps) - 1
@@ -89,7 +92,7 @@ func AssessChains(ctx context.Context, m *train.Model, o ChainOptions, s Setup) 
 // few is the number of chains of 1,000 steps from each start.
 func (o ChainOptions) few() int { return max(1, o.N/fewer) }
 
-// addChains adds to r what the state of chains from a start is, but for distances.
+// addChains adds energy, move and class agreement of a state to r.
 func addChains(ctx context.Context, r *eval.Record, cfg train.Config, start string, first, state train.ChainState) (err error) {
 	end := fmt.Sprintf("/%d/%s", state.Steps, start)
 	r.Values["energy"+end], r.Values["move"+end] = state.Energy, state.Move
@@ -120,6 +123,10 @@ func longChains(ctx context.Context, m *train.Model, start string, n int, at []i
 // assessChains measures long chains.
 func (w *work) assessChains(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
 	r, err := AssessChains(ctx, m, ChainOptions{N: c.folder.scale.Chains, Inception: c.folder.scale.Weights}, w.Setup)
+	if errors.Is(err, train.ErrChainDiverged) { // a result, too
+		r, err = w.record(longChainsMetric, m, 0), nil
+		r.Values["diverged"] = 1
+	}
 	return []*eval.Record{r}, err
 }
 
@@ -129,6 +136,9 @@ func chainsPicture(ctx context.Context, w *work, s Study, f *folder) ([]Picture,
 	var rows []GridRow
 	for _, name := range s.variants() {
 		more, err := chainRows(ctx, w, f.cell(name))
+		if errors.Is(err, train.ErrChainDiverged) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

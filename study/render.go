@@ -150,7 +150,7 @@ func (sc Scale) setting(seeds int, timed bool) string {
 		}
 		return fmt.Sprintf("A miniature: Fashion-MNIST, networks of under a million parameters, %s, and distances on the features of\n"+
 			"a small classifier (FD; lower is better; %d samples against the test split). Compare the order of rows with the published\n"+
-			"figures, not the figures themselves. %s; one encoder for all.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
+			"figures, not the figures themselves. %s.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
 	}
 	if set := sc.settings(); len(set) > 0 {
 		return fmt.Sprintf("The presets of Table 12 but for %s; %s.", strings.Join(set, ", "), n)

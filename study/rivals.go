@@ -41,9 +41,13 @@ func (w *work) newRival(c *cell, seed uint64) (*rival, error) {
 
 // newVAE is a variational autoencoder (Kingma & Welling 2014) of the networks G and q of a config, with Adam's usual settings.
 func newVAE(cfg train.Config, seed uint64, device torch.Device) (*rival, error) {
-	g, errG := models.NewGenerator(cfg.Generator, models.Range{Low: -1, High: 1}, seed)
-	q, errQ := models.NewInference(cfg.Inference, seed)
-	if err := errors.Join(errG, errQ); err != nil {
+	g, err := models.NewGenerator(cfg.Generator, models.Range{Low: -1, High: 1}, seed)
+	if err != nil {
+		return nil, err
+	}
+	q, err := models.NewInference(cfg.Inference, seed)
+	if err != nil {
+		nn.Close(g)
 		return nil, err
 	}
 	nn.To(g, device, torch.Float32)
@@ -86,7 +90,8 @@ func (w *work) trainRival(ctx context.Context, c *cell, seed uint64) error {
 	defer set.Close()
 	r := eval.NewRecord(equalTimeMetric, w.Versions)
 	r.Seed, r.NFE = &seed, 1
-	r.Settings = map[string]string{studyKey: string(ofEqualTime), "device": w.Device.String(), "threads": fmt.Sprint(torch.Threads())}
+	r.Settings = c.rivalSettings()
+	r.Settings["device"], r.Settings["threads"] = w.Device.String(), fmt.Sprint(torch.Threads())
 	var samples *data.Set
 	err = torch.Do(func() error {
 		method, err := w.newRival(c, seed)
@@ -147,9 +152,10 @@ func (w *work) assessEqualTime(ctx context.Context, c *cell, m *train.Model) ([]
 	if err != nil {
 		return nil, err
 	}
-	for _, line := range lines { // the last one counts
+	r.Values["seconds_to_train"] = c.folder.scale.seconds(c) // Algorithm 1 keeps to them, also over interruptions
+	for _, line := range lines {                             // the last one counts
 		if rate, ok := line.Values["steps_per_second"]; ok {
-			r.Values["seconds_to_train"], r.Values["images_per_second"] = float64(line.Step)/rate, rate*float64(m.Config.Batch)
+			r.Values["images_per_second"] = rate * float64(m.Config.Batch)
 		}
 	}
 	return []*eval.Record{r}, w.judgeSamples(ctx, c, r, sets)
@@ -208,11 +214,24 @@ func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets m
 	return nil
 }
 
+// rivalSettings are those of a rival's record that make it another one.
+func (c *cell) rivalSettings() map[string]string {
+	return map[string]string{studyKey: string(ofEqualTime), "method": c.rival, "seconds": fmt.Sprint(c.folder.scale.seconds(c)),
+		"batch": fmt.Sprint(dcgan.Batch), "samples": fmt.Sprint(c.folder.scale.Samples)}
+}
+
 // readRival is [cell.read] of a rival, of which only the record is kept.
 func (c *cell) readRival(seed uint64) (r Cell, trained bool, err error) {
 	records, err := eval.ReadRecords(filepath.Join(c.dir(seed), ResultsFile))
 	if err != nil {
 		return r, false, err
+	}
+	for _, record := range records {
+		for key, want := range c.rivalSettings() {
+			if got := record.Settings[key]; got != want {
+				return r, true, fmt.Errorf("%s holds results with %s %q, and now it is %q: name another folder, or remove this one", c.dir(seed), key, got, want)
+			}
+		}
 	}
 	r = Cell{Name: c.name, Seed: seed, Values: readings(records)}
 	r.Config, err = json.Marshal(map[string]any{"method": c.rival, "seconds": c.folder.scale.seconds(c), "batch": dcgan.Batch, "seed": seed, "data": c.config.Data})

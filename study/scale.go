@@ -20,7 +20,7 @@ type Scale struct {
 	Samples    int      // images that distances are measured on
 	Along      int      // images that the distance is measured on in the course of training
 	Restored   int      // images that restoration is measured on
-	Chains     int      // images from each of two starts that chains of 100 steps run from; a tenth of them run 1,000
+	Chains     int      // chains from each start: all of them make 100 steps, and the first tenth makes 1,000
 	TimeShare  float64  // share of its seconds that each model of the study of equal time trains for; 0: all of them
 
 	paper bool
@@ -96,8 +96,8 @@ func (sc Scale) settings() (set []string) {
 	return append(append(set, sc.path()...), sc.Set...)
 }
 
-// encoder is where models of a data set get h, if it is not what a study compares: from the run that comes with liebm, which
-// was pretrained for longer than a study could afford, or from SimCLR in the study.
+// encoder names the source of h for variants that do not name one. For Fashion-MNIST at the mini scale it is the run that comes
+// with liebm, whose h was pretrained for longer than a study can afford. Otherwise the study pretrains h by SimCLR.
 func (sc Scale) encoder(data string) string {
 	if !sc.paper && data == "fmnist" && len(sc.SetEncoder) == 0 {
 		return "pretrained:fmnist"

@@ -22,7 +22,7 @@ type Setup struct {
 	// Progress counts the steps, and lines go to Log.
 	Training func(task string) (train.Watch, io.Writer)
 
-	// Group are the processes that share trainings, and the work on runs that they open together; nil: this process alone.
+	// Group are the processes that share trainings, sampling and measurements; nil: this process alone.
 	Group *torch.Group
 
 	Save <-chan os.Signal // makes a training save; may be nil

@@ -249,6 +249,8 @@ func write(t *testing.T, c *cell, seed uint64, change func(cfg *train.Config), f
 	run, err := json.Marshal(info)
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(c.dir(seed), 0o777))
+	require.NoError(t, os.MkdirAll(c.encoderDir(), 0o777))
+	require.NoError(t, os.WriteFile(train.EncoderPath(c.encoderDir()), nil, 0o666))
 	for name, text := range map[string]string{"config.yaml": text, "run.json": string(run), "metrics.jsonl": metrics} {
 		require.NoError(t, os.WriteFile(filepath.Join(c.dir(seed), name), []byte(text), 0o666))
 	}
@@ -302,6 +304,12 @@ func TestACellIsReadFromItsRunFolder(t *testing.T) {
 	write(t, ejm, 2, func(cfg *train.Config) { cfg.Batch = 3 }, true, "")
 	_, _, err = ejm.read(2)
 	assert.ErrorContains(t, err, "holds a run with other settings")
+
+	require.NoError(t, os.RemoveAll(em.encoderDir()))
+	_, _, err = em.read(1)
+	assert.ErrorContains(t, err, "holds a run with another encoder than pretrained:fmnist")
+	_, _, err = none.read(1)
+	assert.NoError(t, err, "it has no encoder")
 }
 
 func TestWhatIsNotShownHasAReason(t *testing.T) {

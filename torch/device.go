@@ -273,8 +273,8 @@ func MemoryStats(d Device) (m Memory, err error) {
 	return Memory{uint64(free), uint64(total)}, nil
 }
 
-// ReleaseMemory gives the memory of freed tensors back to the system. On the CPU it is kept for the next tensors until then. Memory
-// of GPUs stays as it is.
+// ReleaseMemory gives the memory of freed tensors back to the system. Until this call, the allocator of the CPU keeps it for
+// later tensors. Memory of GPUs stays as it is.
 func ReleaseMemory() { C.malloc_trim(0) }
 
 // Synchronize waits until a device has done all its work, like torch.cuda.synchronize. Call it before

@@ -15,7 +15,7 @@ import (
 	"unsafe"
 )
 
-// Group is a group of processes that train together: libtorch's c10d, with Gloo for tensors on the
+// Group is a group of processes that work together: libtorch's c10d, with Gloo for tensors on the
 // CPU and NCCL for tensors on GPUs. A nil Group is a group of one process, and all its methods work.
 //
 // Its collectives are operators. All processes must call the same ones in the same order, from one

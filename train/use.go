@@ -131,10 +131,13 @@ func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 to
 		}
 	}
 	if sum := x.Sum().Item(); math.IsNaN(sum) || math.IsInf(sum, 0) {
-		return x, fmt.Errorf("the chain diverged within %d steps of δ² %v: take a smaller δ²", l.Steps, l.Delta2)
+		return x, fmt.Errorf("%w within %d steps of δ² %v: take a smaller δ²", ErrChainDiverged, l.Steps, l.Delta2)
 	}
 	return x, nil
 }
+
+// ErrChainDiverged is the error of a chain whose images are no numbers any more.
+var ErrChainDiverged = errors.New("the chain diverged")
 
 // latentDelta2 is δ² for a chain on m that fits images with Gaussian noise of a variance. Every pixel adds
 // to the curvature, so the step shrinks with their number: 0.005 for 32×32 gray images and τ² = ½.

@@ -21,7 +21,7 @@ prepare), or a run of liebm train, from which --n samples are drawn.
 Every result is a record with n, seed, SHA-256 of weights and data, mode and versions. --json prints
 it, --out appends it to a file, and liebm report shows those of a run.
 
-Several processes share the samples of runs and the features of images (docs/parallel.md).
+Several processes share the samples and features of fid, is, kid and pr (docs/parallel.md).
 
 	liebm data fetch inception
 	liebm metrics fid samples.npz cifar10
@@ -150,7 +150,10 @@ mode is that of torch-fidelity and ADM.
 				}
 				s := m.sources[0]
 				mean, std, input, err := eval.InceptionScore(c.Context, m.net, s.Images, o, m.progress(s))
-				if err := cmp.Or(err, m.gathered(r, s.describe(input))); err != nil {
+				if err == nil {
+					err = m.gathered(r, s.describe(input))
+				}
+				if err != nil {
 					return "", err
 				}
 				r.Values["mean"], r.Values["std"] = mean, std
