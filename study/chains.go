@@ -151,7 +151,7 @@ func chainsPicture(ctx context.Context, w *work, s Study, f *folder) ([]Picture,
 	return []Picture{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("em").config, rows)
 }
 
-// chainRows are the rows of one model, for the first seed; none if it is not trained.
+// chainRows returns the picture rows of one model, for the first seed. There are none if the model is not trained.
 func chainRows(ctx context.Context, w *work, c *cell) (rows []GridRow, err error) {
 	const n = 3
 	r, trained, err := c.read(w.plan.seeds[0])

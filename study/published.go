@@ -263,7 +263,7 @@ var studies = []Study{
 		},
 		Note: "26,000 samples, each channel classified by the classifier that comes with liebm. The distance on h compares models with the same h.",
 	},
-	// No table of the paper, which names no time of training.
+	// This study is ours: the paper does not name training times.
 	{Name: "time", Title: "Samples after equal time of training", data: "cifar10", ours: []quantity{equalTime}, rows: timeRows(), claims: timeClaims(),
 		Note: "One model after the other, on one machine and with the same threads. The DCGAN has G and D of width 32 with batch norm, 64 latents, batches of 64 " +
 			"and Adam (2e-4; .5, .999), as examples/dcgan. The VAE has G and q of ERM, batches of 64 and Adam (1e-3; .9, .999). Nobody tuned these two. EM and ERM " +

@@ -84,7 +84,7 @@ type GAN struct {
 	steps        int
 }
 
-// New makes a GAN for images of so many channels. It needs an open scope. The caller closes it.
+// New makes a GAN for images with this number of channels. It needs an open scope. The caller closes it.
 func New(channels int, seed uint64, device torch.Device) *GAN {
 	g := &GAN{G: newGenerator(channels), D: newDiscriminator(channels), seed: seed}
 	for purpose, net := range map[string]any{"G": g.G, "D": g.D} {
