@@ -203,18 +203,13 @@ func (p *Samples) distances(ctx context.Context, m *train.Model, f *Features, o 
 	}
 	r.Inputs = append(r.Inputs, input)
 	distance := func(set *data.Set, key string) error {
-		set, err := f.crop(m.Config, set)
-		if err != nil {
-			return err
-		}
-		report := s.progress("measuring " + key)
-		stats, err := eval.Measure(ctx, f, set, func(done int) { report(done, set.N) })
+		d, stats, err := f.distance(ctx, m.Config, set, real, s.progress("measuring "+key))
 		if err != nil {
 			return err
 		}
 		r.Warn(stats.FewImages(key))
-		r.Values[key], err = eval.Frechet(stats, real)
-		return err
+		r.Values[key] = d
+		return nil
 	}
 	if err := errors.Join(distance(p.Refined, f.Key), distance(p.Plain, f.Key+suffix(true))); err != nil {
 		return nil, err

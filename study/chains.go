@@ -73,7 +73,7 @@ func AssessChains(ctx context.Context, m *train.Model, o ChainOptions, s Setup) 
 				return nil, err
 			}
 			key := fmt.Sprintf("%s/%d/%s", features.Key, state.Steps, start)
-			if r.Values[key], err = features.distance(ctx, m.Config, state.Images, reference); err != nil {
+			if r.Values[key], _, err = features.distance(ctx, m.Config, state.Images, reference, nil); err != nil {
 				return nil, err
 			}
 		}

@@ -91,17 +91,24 @@ func (f *Features) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
 	return cfg.Crop(set)
 }
 
-// distance is the Fréchet distance of images of cfg from the images that the reference describes.
-func (f *Features) distance(ctx context.Context, cfg train.Config, set *data.Set, reference *eval.Stats) (float64, error) {
+// distance is the Fréchet distance of images of cfg from the images that the reference describes, and the statistics of the
+// images' features. report may be nil.
+func (f *Features) distance(ctx context.Context, cfg train.Config, set *data.Set, reference *eval.Stats, report func(done, total int)) (float64, *eval.Stats, error) {
 	set, err := f.crop(cfg, set)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	stats, err := eval.Measure(ctx, f, set, nil)
+	progress := func(done int) {
+		if report != nil {
+			report(done, set.N)
+		}
+	}
+	stats, err := eval.Measure(ctx, f, set, progress)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return eval.Frechet(stats, reference)
+	distance, err := eval.Frechet(stats, reference)
+	return distance, stats, err
 }
 
 // embed returns the features of images of cfg. The caller closes them.

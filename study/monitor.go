@@ -93,14 +93,6 @@ func (m *Monitor) Evaluate(ctx context.Context, samples *data.Set) ([]train.Metr
 	if m.samples > 0 {
 		samples = samples.Head(m.samples)
 	}
-	samples, err := m.features.crop(m.cfg, samples)
-	if err != nil {
-		return nil, err
-	}
-	stats, err := eval.Measure(ctx, m.features, samples, nil)
-	if err != nil {
-		return nil, err
-	}
-	distance, err := eval.Frechet(stats, m.real)
+	distance, _, err := m.features.distance(ctx, m.cfg, samples, m.real, nil)
 	return []train.Metric{{Name: m.features.Key, Value: distance}, {Name: m.features.Key + "_n", Value: float64(samples.N)}}, err
 }

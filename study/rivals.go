@@ -3,10 +3,8 @@ package study
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -73,13 +71,8 @@ func newVAE(cfg train.Config, seed uint64, device torch.Device) (*rival, error) 
 // trainRival trains a rival for its seconds and measures its samples at once. Of a rival only the record is kept: one that is
 // interrupted starts over.
 func (w *work) trainRival(ctx context.Context, c *cell, seed uint64) error {
-	if err := os.MkdirAll(c.dir(seed), 0o777); err != nil {
-		return err
-	}
-	lock, err := data.LockFile(filepath.Join(c.dir(seed), "lock"), false)
-	if errors.Is(err, data.ErrInUse) {
-		return fmt.Errorf("%s is %w", c.dir(seed), train.ErrLocked)
-	} else if err != nil {
+	lock, err := train.LockFolder(c.dir(seed))
+	if err != nil {
 		return err
 	}
 	defer lock.Close()
@@ -193,7 +186,7 @@ func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets m
 	for _, end := range slices.Sorted(maps.Keys(sets)) {
 		set := sets[end]
 		r.Of(eval.InputOf("samples"+end, set))
-		if r.Values[features.Key+end], err = features.distance(ctx, c.config, set, reference); err != nil {
+		if r.Values[features.Key+end], _, err = features.distance(ctx, c.config, set, reference, nil); err != nil {
 			return err
 		}
 		e, err := features.embed(ctx, c.config, set)

@@ -61,10 +61,7 @@ func createRun(path string, resume bool) (*runDir, error) {
 	if err := fit(path, resume); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(path, 0o777); err != nil {
-		return nil, fmt.Errorf("make the run folder: %w", err)
-	}
-	lock, err := lockFolder(path)
+	lock, err := LockFolder(path)
 	if err != nil {
 		return nil, err
 	}
@@ -363,10 +360,15 @@ func clean(path string, resume bool) error {
 	return nil
 }
 
-// lockFolder locks the folder at path for this process. The file stays, with the name of its last holder.
-func lockFolder(path string) (io.Closer, error) {
+// LockFolder locks the folder at path for this process until the lock is closed, and makes the folder if it is missing. The
+// error is [ErrLocked], with the name of the holder, if another process has it. The file stays, with the name of its last
+// holder.
+func LockFolder(path string) (lock io.Closer, err error) {
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return nil, fmt.Errorf("make the run folder: %w", err)
+	}
 	name := filepath.Join(path, lockFile)
-	lock, err := data.LockFile(name, false)
+	lock, err = data.LockFile(name, false)
 	if errors.Is(err, data.ErrInUse) {
 		holder, _ := os.ReadFile(name)
 		return nil, fmt.Errorf("%s is %w (%s): stop that process, or choose another folder", path, ErrLocked, strings.TrimSpace(string(holder)))
