@@ -11,6 +11,9 @@ import (
 )
 
 func TestModesOfTheDataAndOfOneImage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens 60,000 images")
+	}
 	if known, err := data.Lookup("stacked-fmnist"); err == nil {
 		if _, err := known.Locate(""); err != nil {
 			t.Skip("needs Fashion-MNIST")

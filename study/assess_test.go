@@ -130,6 +130,9 @@ func TestARunIsMeasuredOnFashionMNIST(t *testing.T) {
 }
 
 func TestInferenceIsMeasuredByLatentsAndClasses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the classifier on 100 images")
+	}
 	m, set := open(t, tinyRun(t)), someImages(t, 20)
 	r, err := AssessInference(t.Context(), m, set, 1, Setup{})
 	require.NoError(t, err)
@@ -271,6 +274,9 @@ func TestProbesAndTSNE(t *testing.T) {
 }
 
 func TestFeaturesFollowTheData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens Inception")
+	}
 	fashion, err := train.Preset("fmnist-em")
 	require.NoError(t, err)
 	photos, err := train.Preset("cifar10-em")

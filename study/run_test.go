@@ -211,6 +211,9 @@ func TestMethodsAreComparedAfterEqualTime(t *testing.T) {
 }
 
 func TestAMonitorIsNamedByItsFeatures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures with ten networks")
+	}
 	before := torch.Live()
 	encoder := filepath.Join(tinyRun(t), "encoder.safetensors")
 	cfg, err := train.ReadConfig(tinyRun(t))

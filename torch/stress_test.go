@@ -165,7 +165,7 @@ func TestATensorThatAnotherGoroutineClosesIsAnErrorNotACrash(t *testing.T) {
 			}
 		})
 	}
-	for range 60 {
+	for range 16 {
 		users.Go(func() {
 			for !ended.Load() {
 				err := Do(func() error {

@@ -108,4 +108,9 @@ func pointers(records []eval.Record) (all []*eval.Record) {
 	return all
 }
 
-func TestThreeCommandsTrainOnAFolder(t *testing.T) { fromFolder(t, 32, "small-em") }
+func TestThreeCommandsTrainOnAFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("pretrains and trains")
+	}
+	fromFolder(t, 32, "small-em")
+}

@@ -130,6 +130,9 @@ func TestFromPretrainingToReport(t *testing.T) {
 }
 
 func TestPlanCountsThePapersParameters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a step at the published widths")
+	}
 	text, err := run(t, "plan", "--preset", "cifar10-em-published", "--set", "batch=2", "--set", "chain.steps=1", "--json")
 	require.NoError(t, err)
 	var plan struct {

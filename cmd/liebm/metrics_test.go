@@ -176,6 +176,9 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 }
 
 func TestStatisticsAreCheckedBeforeImagesAreMeasured(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs Inception")
+	}
 	good, weights, dir := badFolder(t, "good", func(string) {}), modelstest.InceptionFile(t), t.TempDir()
 	other, own := filepath.Join(dir, "other.npz"), filepath.Join(dir, "own.npz")
 	require.NoError(t, eval.WriteStats(other, &eval.Stats{Mean: []float64{0}, Cov: [][]float64{{1}}}, eval.Input{}))

@@ -12,6 +12,9 @@ import (
 )
 
 func TestAFewStepsBringSamplesCloser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains for 40 steps")
+	}
 	torch.SetThreads(1) // tests of other packages run beside these
 	before, picture := torch.Live(), filepath.Join(t.TempDir(), "samples.png")
 	untrained, err := run(context.Background(), 1, 100, picture)
