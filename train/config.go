@@ -56,6 +56,7 @@ type Config struct {
 	Temperature float64                `yaml:"temperature"`        // τ of the joint encoder's NT-Xent; 0.5
 	Chain       mcmc.Langevin          `yaml:"chain"`
 	ReplaceProb float64                `yaml:"replace_prob"`            // p, chance that a negative sample starts as a view of itself; 0.1
+	Margin      float64                `yaml:"margin"`                  // energy gap beyond which L_E does not push a negative sample down; 0: none, as in the paper
 	Tau2        float64                `yaml:"tau2"`                    // τ², variance of p_g(x|m) (Eq. 8); ½
 	Omega1      float64                `yaml:"omega1"`                  // ω₁, weight of Eq. 8 (Table 12); 0 with erm: a VAE
 	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 in erm (Table 12)

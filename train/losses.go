@@ -8,6 +8,14 @@ import (
 // Algorithm 1 print the opposite sign. fake, joint: [n].
 func EnergyLoss(fake, joint torch.Tensor) torch.Tensor { return fake.Mean().Sub(joint.Mean()) }
 
+// Margined is max(E(x^T), E(x) − c) for pairs of a negative sample and an image of data, without a gradient in E(x). In L_E it
+// takes the place of E(x^T), so that a negative sample which is more than c below its image gives no gradient. Otherwise one
+// of them, as a rule a view, can have the largest gradient of a batch, and E grows a thousandfold in a few steps. It is not
+// in the paper. fake, real: [n] → [n].
+func Margined(fake, real torch.Tensor, c float64) torch.Tensor {
+	return fake.Maximum(real.Detach().AddScalar(-c))
+}
+
 // GeneratorLoss is ‖G(m) − x‖²/(2τ²), summed over pixels, the mean over the batch: −log p_g(x|m) without
 // its constant. With the end x^T of a chain from G(m) as x it is the loss of Eq. 8. gm, x: [n,c,h,w].
 func GeneratorLoss(gm, x torch.Tensor, tau2 float64) torch.Tensor {

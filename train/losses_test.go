@@ -19,6 +19,9 @@ func TestLossesAndTheirGradientsArePyTorchs(t *testing.T) {
 			return GeneratorLoss(x[0], as(x[0], golden.Tensor("generator.xt")), 0.7)
 		}},
 		"energy": {[]string{"fake", "joint"}, func(x []torch.Tensor) torch.Tensor { return EnergyLoss(x[0], x[1]) }},
+		"margined": {[]string{"fake", "real"}, func(x []torch.Tensor) torch.Tensor {
+			return EnergyLoss(Margined(x[0], x[1], 1), x[1])
+		}},
 		"nt_xent_against": {[]string{"z"}, func(x []torch.Tensor) torch.Tensor {
 			return NTXentAgainst(x[0], as(x[0], golden.Tensor("nt_xent_against.extra")), 0.5)
 		}},

@@ -282,6 +282,9 @@ func (t *Trainer) energyLoss(x, neg, z torch.Tensor) (loss torch.Tensor, e energ
 		if t.optH != nil {
 			columns = torch.Cat([]torch.Tensor{columns, bound.Latent(f[1])}, 1)
 		}
+		if t.cfg.Margin > 0 {
+			fake = Margined(fake, real, t.cfg.Margin)
+		}
 		return EnergyLoss(fake, real.Add(bound.LogPosterior(f[0], z))), columns.Detach()
 	})
 	scalars := columns.Narrow(1, 0, 3).Transpose(0, 1).Contiguous(torch.Contiguous)

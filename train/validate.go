@@ -21,6 +21,7 @@ func (c Config) Validate() error {
 	bad(!(c.ReplaceProb >= 0 && c.ReplaceProb <= 1), "replace_prob is %v: give a probability", c.ReplaceProb)
 	bad(!(c.EMA >= 0 && c.EMA < 1), "ema is %v: give a decay of at least 0 and below 1", c.EMA)
 	bad(!(c.ScoreGamma >= 0) || math.IsInf(c.ScoreGamma, 0), "score_gamma is %v: give a weight of 0 or more, such as 0.1", c.ScoreGamma)
+	bad(!(c.Margin >= 0) || math.IsInf(c.Margin, 0), "margin is %v: give an energy gap of 0 or more, such as 1", c.Margin)
 	bad(!positive(c.Tau2), "tau2 is %v: give a variance above 0", c.Tau2)
 	// With target=erm, ω₁ = 0 leaves G and q a VAE, which Table 11 compares with.
 	bad(!positive(c.Omega1) && !(c.Omega1 == 0 && c.Target == ERM), "omega1 is %v: give a weight above 0, such as 1", c.Omega1)
