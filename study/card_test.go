@@ -24,7 +24,7 @@ func TestTheModelCardHasWhatIsRecorded(t *testing.T) {
 	require.NoError(t, Keep(dir,
 		&eval.Record{Metric: "Fréchet distance", Network: "cnn", NFE: 6, Values: eval.Values{"fd": 9.5}, Inputs: []eval.Input{{N: 100, WeightsSHA256: m.SHA256}}},
 		&eval.Record{Values: eval.Values{"auroc/noise": 0.75}, WeightsSHA256: m.SHA256, Settings: map[string]string{"gamma": "0.1"}},
-		&eval.Record{Metric: "IS", Values: eval.Values{"is": 777}, Inputs: []eval.Input{{WeightsSHA256: "of another checkpoint"}}}))
+		&eval.Record{Metric: "IS", Values: eval.Values{"is": 123.4567}, Inputs: []eval.Input{{WeightsSHA256: "of another checkpoint"}}}))
 	path, err := WriteCard(out, dir, "apache-2.0", m)
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(out, "README.md"), path)
@@ -47,7 +47,7 @@ func TestTheModelCardHasWhatIsRecorded(t *testing.T) {
 		"2 steps of 4 images", "28×28 and are padded", "`score.pt`", "`inference.safetensors`", "--config config.json --encoder . --out"} {
 		assert.Contains(t, card, want)
 	}
-	for _, no := range []string{"777", "<no value>", "checkpoint-0", "\n\n\n"} {
+	for _, no := range []string{"123.4", "<no value>", "checkpoint-0", "\n\n\n"} {
 		assert.NotContains(t, card, no)
 	}
 	runsInPython(t, out, card)
