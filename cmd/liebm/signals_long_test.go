@@ -54,12 +54,22 @@ func TestSignalsSaveATraining(t *testing.T) {
 	}
 }
 
+// steps is the number of steps in the metrics of a training that endless began.
+func steps(t *testing.T, out string) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(out, "metrics.jsonl"))
+	require.NoError(t, err)
+	return strings.Count(string(text), "\n")
+}
+
 func TestSIGUSR1SavesAndGoesOn(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	p := start(t, endless(t, out)...)
 	appears(t, filepath.Join(out, "metrics.jsonl"))
 	require.NoError(t, p.Process.Signal(syscall.SIGUSR1))
 	appears(t, filepath.Join(out, "checkpoint-*.safetensors"))
+	seen := steps(t, out)
+	require.Eventually(t, func() bool { return steps(t, out) >= seen+2 }, 2*time.Minute, 10*time.Millisecond, "steps after the checkpoint")
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	require.Error(t, p.Wait())
 	saved, err := filepath.Glob(filepath.Join(out, "checkpoint-*.safetensors"))
