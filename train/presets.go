@@ -121,9 +121,9 @@ func ImageNet32() Config {
 // balanced changes a column of Table 12 so that E does not collapse. docs/results/stability-rgb.md has the trials.
 //
 // Without biases F = −½‖f‖² has its maximum at the zero image, whatever the weights, so E needs biases, and a range in which
-// 0 is no background. With Table 12's rates G learns faster than E, and E goes flat. It does so too if chains are long: T·δ²
-// is 375 in Table 12, and chains climb whatever slope E has. A faster E diverges without a margin, and runs away from G
-// without clipped chains. These rates are those that learn at an eighth of the width, divided by eight.
+// 0 is no background. With Table 12's rates G learns faster than E, and E goes flat. A faster E diverged without a margin, and
+// ran away from G without clipped chains. T·δ² is 120, where Table 12 has 375. The rates are those of a run with an eighth of
+// the channels, divided by eight.
 func balanced(c Config) Config {
 	c.Energy.Bias, c.Energy.SpectralNorm, c.Data.Range = true, false, models.Range{Low: -1, High: 1}
 	c.Chain.Delta2, c.Chain.Clip, c.Chain.Clamp, c.Margin = 8, 0.007, mcmc.ClampStep, 1
