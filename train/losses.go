@@ -8,10 +8,10 @@ import (
 // Algorithm 1 print the opposite sign. fake, joint: [n].
 func EnergyLoss(fake, joint torch.Tensor) torch.Tensor { return fake.Mean().Sub(joint.Mean()) }
 
-// Margined is max(E(x^T), E(x) − c) for pairs of a negative sample and an image of data, without a gradient in E(x). In L_E it
-// takes the place of E(x^T), so that a negative sample which is more than c below its image gives no gradient. Otherwise one
-// of them, as a rule a view, can have the largest gradient of a batch, and E grows a thousandfold in a few steps. It is not
-// in the paper. fake, real: [n] → [n].
+// Margined is max(E(x^T), E(x) − c) for pairs of a negative sample and an image of data, without a gradient in E(x). L_E takes it
+// in place of E(x^T). A negative sample that is more than c below its image then has no gradient. Without this limit, a single
+// sample can have the largest gradient of a batch. E then grows a thousandfold in a few steps. The limit is not in the paper.
+// fake, real: [n] → [n].
 func Margined(fake, real torch.Tensor, c float64) torch.Tensor {
 	return fake.Maximum(real.Detach().AddScalar(-c))
 }

@@ -225,8 +225,13 @@ func StackedFashionMNIST() Config {
 // inColour changes the networks of FashionMNIST to RGB images, on which G is the slower learner: at FashionMNIST's rates E goes
 // flat or runs away from G. Clipped chains keep moving G however steep E becomes. See docs/results/stability-rgb.md.
 func (c *Config) inColour() {
-	c.Energy.Channels, c.Generator.Channels, c.Inference.Channels = 3, 3, 3
+	c.channels(3)
 	c.OptG.LR, c.Chain.Clip, c.Margin = 5e-4, 0.02, 1
+}
+
+// channels makes the networks fit images of n channels.
+func (c *Config) channels(n int) {
+	c.Energy.Channels, c.Generator.Channels, c.Inference.Channels = n, n, n
 }
 
 // forImages is a rung of the ladder: networks in the proportions of FashionMNIST for RGB images of a size.

@@ -120,7 +120,7 @@ func (d *DataConfig) use(s Sources) (data.Info, error) {
 
 // take fits the networks, the batch and the views to the images.
 func (c *Config) take(info data.Info) {
-	c.Energy.Channels, c.Generator.Channels, c.Inference.Channels = info.C, info.C, info.C
+	c.channels(info.C)
 	if isRung(c.Preset) {
 		if c.Generator.Size() != c.Data.Size {
 			c.ladder(c.Data.Size)
