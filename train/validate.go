@@ -63,6 +63,7 @@ func (o OptimConfig) check(name string, bad func(wrong bool, format string, args
 	bad(!(o.Beta1 >= 0 && o.Beta1 < 1) || !(o.Beta2 >= 0 && o.Beta2 < 1), "%s.beta1 is %v and beta2 %v: give decays of at least 0 and below 1", name, o.Beta1, o.Beta2)
 	bad(!positive(o.Eps), "%s.eps is %v: give a number above 0, such as 1e-8", name, o.Eps)
 	bad(!(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 0) || !(o.Clip >= 0), "%s.weight_decay is %v and clip %v: give 0 or more", name, o.WeightDecay, o.Clip)
+	bad(!(o.MaxUpdate >= 0), "%s.max_update is %v: give a number above 0, such as 1, or 0 for no limit", name, o.MaxUpdate)
 }
 
 // positive reports whether v is a number above 0.

@@ -96,6 +96,7 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 		"a decay of 1":          {func(c *Config) { c.OptE.Beta2 = 1 }, "opt_e.beta1 is 0 and beta2 1"},
 		"an eps of NaN":         {func(c *Config) { c.OptG.Eps = math.NaN() }, "opt_g.eps is NaN"},
 		"a clip below 0":        {func(c *Config) { c.OptE.Clip = -1 }, "opt_e.weight_decay is 0 and clip -1"},
+		"updates below 0":       {func(c *Config) { c.OptE.MaxUpdate = -1 }, "opt_e.max_update is -1"},
 		"q that stands still":   {func(c *Config) { c.Target, c.OptQ.LR = ERM, 0 }, "opt_q.lr is 0"},
 		"h that stands still":   {func(c *Config) { c.Encoder, c.OptH.LR = Joint, 0 }, "opt_h.lr is 0"},
 		"a contrast of NaN":     {func(c *Config) { c.Encoder, c.Temperature = Joint, math.NaN() }, "temperature is NaN"},

@@ -31,6 +31,7 @@ type AdamOptions struct {
 	Eps         float64 `yaml:"eps"`          // added to the root of the mean square; PyTorch's default is 1e-8
 	WeightDecay float64 `yaml:"weight_decay"` // L2 penalty's factor, added to the gradient
 	Clip        float64 `yaml:"clip"`         // largest norm of the whole gradient, which is scaled down to it; 0 means no limit
+	MaxUpdate   float64 `yaml:"max_update"`   // largest root mean square of the update of a parameter, in units of the learning rate; 0 means no limit
 }
 
 // Adam is torch.optim.Adam (Kingma & Ba 2015). Its arithmetic runs over all parameters at once
@@ -130,7 +131,21 @@ func (a *Adam) update(p, g, m, v []torch.Tensor, lr float64) {
 	root := torch.ForeachSqrt(v)
 	torch.ForeachMul(root, 1/math.Sqrt(correct2))
 	torch.ForeachAddScalar(root, o.Eps)
+	if o.MaxUpdate > 0 {
+		limit(m, root, o.MaxUpdate*correct1)
+	}
 	torch.ForeachAddcdiv(p, m, root, -lr/correct1)
+}
+
+// limit raises root so that the root mean square of each m/root is at most rms: the update clipping of Adafactor (Shazeer &
+// Stern 2018, section 6). With β₁ = 0, a gradient that is much larger than those before it makes an update of up to
+// 1/√(1−β₂) learning rates in every weight.
+func limit(m, root []torch.Tensor, rms float64) {
+	excess := torch.ForeachNorm(torch.ForeachDiv(m, root))
+	for i, norm := range excess {
+		excess[i] = norm.DivScalar(rms*math.Sqrt(float64(m[i].Numel()))).Clamp(1, math.Inf(1))
+	}
+	torch.ForeachMulList(root, excess)
 }
 
 // Steps is the number of updates so far.

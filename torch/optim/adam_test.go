@@ -44,6 +44,8 @@ func TestAdamMatchesPyTorch(t *testing.T) {
 		"betas_0_9":            {Beta2: 0.9, Eps: 1e-8},
 		"betas_9_999":          {Beta1: 0.9, Beta2: 0.999, Eps: 1e-8},
 		"weight_decay":         {Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1},
+		"max_update":           {Beta2: 0.99, Eps: 1e-8, MaxUpdate: 0.9},
+		"max_update_beta1_9":   {Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, MaxUpdate: 0.5},
 		"weight_decay_beta1_0": {Beta2: 0.999, Eps: 1e-3, WeightDecay: 0.1},
 	} {
 		torchtest.Run(t, name, func(t *testing.T) {

@@ -27,6 +27,21 @@ for case, betas, eps, decay in [("betas_0_999", (0, 0.999), 1e-8, 0), ("betas_0_
         adam.step()
         out.update({f"{case}.{t}.{i}": p.detach().numpy().copy() for i, p in enumerate(params)})
 
+# update clipping: Adam's update at rate 1, its rms per parameter limited, then the rate
+for case, betas, most in [("max_update", (0, 0.99), 0.9), ("max_update_beta1_9", (0.9, 0.999), 0.5)]:
+    params = [p.clone().double().requires_grad_() for p in start]
+    adam = torch.optim.Adam(params, lr=1.0, betas=betas)
+    for t in range(STEPS):
+        before = [p.detach().clone() for p in params]
+        for p, g in zip(params, grads[t]):
+            p.grad = g.double()
+        adam.step()
+        for i, (p, old) in enumerate(zip(params, before)):
+            update = p.detach() - old
+            rms = update.square().mean().sqrt().item()
+            p.data = old + rates[t] * update / max(1.0, rms / most)
+            out[f"{case}.{t}.{i}"] = p.detach().float().numpy().copy()
+
 # a loss, so that the gradients change as the parameters move
 params = [p.clone().requires_grad_() for p in start]
 adam = torch.optim.Adam(params, lr=0.05, betas=(0.9, 0.999))
