@@ -1,0 +1,60 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/train"
+)
+
+// comesWithLiebm reports whether the encoder is that of a run which comes with liebm.
+func (c *cell) comesWithLiebm() bool { return slices.Contains(train.PretrainedRuns(), c.encoder) }
+
+// hasEncoder reports whether the cell begins with an encoder that is trained before it.
+func (c *cell) hasEncoder() bool { return c.config.NeedsEncoder() && c.config.Encoder != train.Joint }
+
+// encoderDir holds the encoder of a cell.
+func (c *cell) encoderDir() string {
+	return filepath.Join(c.folder.path, "encoder-"+strings.ReplaceAll(c.encoder, ":", "-"))
+}
+
+// encoderName is the preset that pretrains the encoder, or the run that it is from.
+func (c *cell) encoderName() string {
+	if c.comesWithLiebm() {
+		return c.encoder
+	}
+	return c.folder.data + "-" + c.encoder
+}
+
+// pretrain makes the encoder of a cell and returns its file; empty where the cell needs none. All seeds
+// share one encoder: the spread over seeds is that of Algorithm 1 given h.
+func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
+	if !c.hasEncoder() {
+		return "", nil
+	}
+	dir := c.encoderDir()
+	if file = train.EncoderPath(dir); exists(file) {
+		return file, nil // pretraining writes it last
+	}
+	if c.comesWithLiebm() {
+		run, err := train.RunFolder(c.encoder)
+		if err != nil {
+			return "", err
+		}
+		h, err := os.ReadFile(train.EncoderPath(run))
+		if err := errors.Join(err, os.MkdirAll(dir, 0o777)); err != nil {
+			return "", err
+		}
+		return file, data.WriteBytes(file, h)
+	}
+	cfg, err := train.Sources{Preset: c.encoderName(), Set: c.folder.scale.encoderSettings()}.ResolveSSL()
+	if err != nil {
+		return "", err
+	}
+	return train.EncoderPath(dir), Pretrain(ctx, cfg, w.Options("pretraining", dir, IsRun(dir)))
+}
