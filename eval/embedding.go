@@ -39,8 +39,12 @@ func Embed(ctx context.Context, features Features, images *Images, watch func(do
 // Len is the number of images.
 func (e *Embedding) Len() int { return e.X.Size(0) }
 
-// Close frees the features.
-func (e *Embedding) Close() { e.X.Close() }
+// Close frees the features. A nil embedding has none.
+func (e *Embedding) Close() {
+	if e != nil {
+		e.X.Close()
+	}
+}
 
 // sameFeatures is an error if a and b are of different networks.
 func sameFeatures(a, b *Embedding) error {

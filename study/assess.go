@@ -63,7 +63,7 @@ type Samples struct {
 //
 // The values are nfe, seconds (of a sample), and fid, fd or fd_h by the features; with Inception is and
 // is_std. All have the suffix _no_mcmc for G alone. fd_floor and fd_h_floor compare as many training images
-// with those held out.
+// with those held out. In a group every process calls AssessSamples and gets all values.
 func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup) (*Samples, error) {
 	if o.N == 0 {
 		o.N = 10_000
@@ -71,17 +71,11 @@ func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup
 	if o.N < 2 {
 		return nil, fmt.Errorf("%d samples: a covariance needs at least 2", o.N)
 	}
-	fixed, done, err := fixedEncoder(m)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	features, err := OpenFeatures(m.Config, FeatureOptions{Inception: o.Inception, Encoder: fixed, Device: m.Device})
-	if err != nil && !errors.Is(err, ErrNoFeatures) {
-		return nil, err
-	}
+	features, err := s.featuresOf(m, o.Inception)
 	if err == nil {
 		defer features.Close()
+	} else if !errors.Is(err, ErrNoFeatures) {
+		return nil, err
 	}
 	times, out := s.times(m, o.N, o.Seed), &Samples{}
 	for stage, seconds := range o.Seconds {
@@ -109,6 +103,29 @@ func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup
 	score, err := out.inceptionScore(ctx, m, features, o, s)
 	out.Records = append(out.Records, score)
 	return out, err
+}
+
+// featuresOf opens the features that samples of m are measured on, in every process of the group or in none. The caller closes
+// them. The error is [ErrNoFeatures] if nothing fits.
+func (s Setup) featuresOf(m *train.Model, inception string) (f *Features, err error) {
+	fixed, done, err := fixedEncoder(m)
+	if err == nil {
+		f, err = OpenFeatures(m.Config, FeatureOptions{Inception: inception, Encoder: fixed, Device: m.Device})
+	}
+	if err = s.Group.Agree(err); err == nil {
+		err = s.Group.Alike([]string{"network=" + f.Name()})
+	}
+	if f == nil {
+		done()
+		return nil, err
+	}
+	closeNetwork := f.close
+	f.close = func() { closeNetwork(); done() }
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // fixedEncoder is that of [train.Config.FixedEncoder] for a model, nil if its run is not known, and a function that closes
@@ -149,6 +166,9 @@ func (s Setup) times(m *train.Model, n int, seed uint64) *eval.Record {
 	r := s.record("time per sample", m, seed)
 	r.NFE = m.NFE(train.SampleOptions{})
 	r.Settings = map[string]string{"device": m.Device.String(), "threads": fmt.Sprint(torch.Threads()), "n": fmt.Sprint(n)}
+	if world := s.Group.World(); world > 1 {
+		r.Settings["processes"] = fmt.Sprint(world)
+	}
 	return r
 }
 
@@ -163,7 +183,7 @@ func suffix(noMCMC bool) string {
 // drawSamples draws samples and records their time.
 func drawSamples(ctx context.Context, m *train.Model, times *eval.Record, o SampleOptions, noMCMC bool, s Setup) (*data.Set, error) {
 	sampling := train.SampleOptions{Seed: o.Seed, NoMCMC: noMCMC}
-	if _, err := m.Sample(ctx, min(o.N, m.Batch()), sampling); err != nil { // libtorch prepares its kernels
+	if _, err := m.Sample(ctx, min(o.N, m.Batch()*s.Group.World()), sampling); err != nil { // libtorch prepares its kernels
 		return nil, err
 	}
 	task := "sampling"
@@ -203,7 +223,7 @@ func (p *Samples) distances(ctx context.Context, m *train.Model, f *Features, o 
 	}
 	r.Inputs = append(r.Inputs, input)
 	distance := func(set *data.Set, key string) error {
-		d, stats, err := f.distance(ctx, m.Config, set, real, s.progress("measuring "+key))
+		d, stats, err := f.distance(ctx, m.Config, set, real, "measuring "+key, s)
 		if err != nil {
 			return err
 		}
@@ -217,7 +237,7 @@ func (p *Samples) distances(ctx context.Context, m *train.Model, f *Features, o 
 	if f.Split == data.Train || strings.HasSuffix(input.Name, ":"+string(data.Train)) { // then training images are no floor
 		return r, nil
 	}
-	seen, err := m.Config.Open(data.Train)
+	seen, err := s.agreed(m.Config.Open(data.Train))
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +260,7 @@ func (f *Features) reference(ctx context.Context, cfg train.Config, file string,
 			return stats, input, err
 		}
 	}
-	set, err := cfg.Open(f.Split)
+	set, err := s.agreed(cfg.Open(f.Split))
 	if err != nil {
 		return nil, eval.Input{}, fmt.Errorf("%w: the %s split: %w", errNoReference, f.Split, err)
 	}
@@ -253,8 +273,8 @@ func (f *Features) reference(ctx context.Context, cfg train.Config, file string,
 		return nil, eval.Input{}, err
 	}
 	input, report := inputOf(cropped), s.progress("statistics of "+set.Name)
-	stats, err := eval.Measure(ctx, f, cropped, func(done int) { report(done, set.N) })
-	if err == nil && keep {
+	stats, _, err := eval.MeasureImages(ctx, f, s.shared(cropped), func(done int) { report(done, set.N) })
+	if err == nil && keep && s.Group.Rank() == 0 {
 		err = eval.WriteStats(file, stats, input)
 	}
 	return stats, input, err
@@ -264,13 +284,14 @@ func (f *Features) reference(ctx context.Context, cfg train.Config, file string,
 func (p *Samples) inceptionScore(ctx context.Context, m *train.Model, f *Features, o SampleOptions, s Setup) (*eval.Record, error) {
 	r := p.sampled("IS", m, f, o, s)
 	r.Settings = map[string]string{"splits": "10", "logits": "1008, without bias"}
-	for noMCMC, set := range map[bool]*data.Set{false: p.Refined, true: p.Plain} {
+	for i, set := range []*data.Set{p.Refined, p.Plain} {
+		noMCMC := i == 1
 		set, err := f.crop(m.Config, set)
 		if err != nil {
 			return nil, err
 		}
 		report := s.progress("IS" + suffix(noMCMC))
-		mean, std, _, err := eval.InceptionScore(ctx, f.inception, eval.FromSet(set), eval.ISOptions{Splits: 10}, func(done int) { report(done, set.N) })
+		mean, std, _, err := eval.InceptionScore(ctx, f.inception, s.shared(set), eval.ISOptions{Splits: 10}, func(done int) { report(done, set.N) })
 		if err != nil {
 			return nil, err
 		}
@@ -317,20 +338,24 @@ type RunOptions struct {
 
 // AssessRun measures the samples of the run in dir and its detection of outliers. It adds the records to
 // the run's results and leaves in dir summary.json (a [Summary] of the records), samples.png,
-// samples_no_mcmc.png and data.png. A packed run's card gets the new results.
+// samples_no_mcmc.png and data.png. A packed run's card gets the new results. In a group every process calls AssessRun. Rank 0
+// alone writes and returns the records.
 func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.Record, error) {
 	m, err := s.LoadModel(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	test, err := m.Config.Open(data.HeldOut)
+	test, err := s.agreed(m.Config.Open(data.HeldOut))
 	if err != nil {
 		return nil, err
 	}
 	defer test.Close()
 	info, err := train.ReadInfo(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err := s.Group.Agree(err); err != nil {
 		return nil, err
 	}
 	changed := splitChanged(info, test)
@@ -345,11 +370,6 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 	if err != nil {
 		return nil, err
 	}
-	for file, set := range map[string]*data.Set{"samples.png": samples.Refined, "samples_no_mcmc.png": samples.Plain, "data.png": test} {
-		if err := WriteGrid(filepath.Join(dir, file), m.Config, 10, set.Head(100)); err != nil {
-			return nil, err
-		}
-	}
 	records := append(samples.Records, outliers)
 	if m.Config.Data.Name == "stacked-fmnist" {
 		modes, err := AssessModes(ctx, m, o.Samples.Seed, s)
@@ -357,6 +377,14 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 			return nil, err
 		}
 		records = append(records, modes)
+	}
+	if s.Group.Rank() > 0 {
+		return nil, nil
+	}
+	for file, set := range map[string]*data.Set{"samples.png": samples.Refined, "samples_no_mcmc.png": samples.Plain, "data.png": test} {
+		if err := WriteGrid(filepath.Join(dir, file), m.Config, 10, set.Head(100)); err != nil {
+			return nil, err
+		}
 	}
 	for _, r := range records {
 		r.Warn(changed)

@@ -193,7 +193,7 @@ func TestNearOutliersAreMade(t *testing.T) {
 
 func TestStandardizedTermsWeighTheSame(t *testing.T) {
 	m := open(t, tinyRun(t))
-	weigh, err := standardize(t.Context(), m, OutlierOptions{Standardize: true})
+	weigh, err := standardize(t.Context(), m, OutlierOptions{Standardize: true}, Setup{})
 	require.NoError(t, err)
 	training, err := m.Config.Open(data.Train)
 	require.NoError(t, err)

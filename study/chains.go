@@ -41,12 +41,7 @@ const longChainsMetric = "long chains"
 //
 // T is 0, 5, 15, 100 or 1000, or trained for the length of training; START is samples or data.
 func AssessChains(ctx context.Context, m *train.Model, o ChainOptions, s Setup) (*eval.Record, error) {
-	fixed, done, err := fixedEncoder(m)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	features, err := OpenFeatures(m.Config, FeatureOptions{Inception: o.Inception, Encoder: fixed, Device: m.Device})
+	features, err := s.featuresOf(m, o.Inception)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +68,7 @@ func AssessChains(ctx context.Context, m *train.Model, o ChainOptions, s Setup) 
 				return nil, err
 			}
 			key := fmt.Sprintf("%s/%d/%s", features.Key, state.Steps, start)
-			if r.Values[key], _, err = features.distance(ctx, m.Config, state.Images, reference, nil); err != nil {
+			if r.Values[key], _, err = features.distance(ctx, m.Config, state.Images, reference, "", Setup{}); err != nil {
 				return nil, err
 			}
 		}

@@ -92,18 +92,14 @@ func (f *Features) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
 }
 
 // distance is the Fréchet distance of images of cfg from the images that the reference describes, and the statistics of the
-// images' features. report may be nil.
-func (f *Features) distance(ctx context.Context, cfg train.Config, set *data.Set, reference *eval.Stats, report func(done, total int)) (float64, *eval.Stats, error) {
+// images' features. task is the name of the work for s.Progress.
+func (f *Features) distance(ctx context.Context, cfg train.Config, set *data.Set, reference *eval.Stats, task string, s Setup) (float64, *eval.Stats, error) {
 	set, err := f.crop(cfg, set)
 	if err != nil {
 		return 0, nil, err
 	}
-	progress := func(done int) {
-		if report != nil {
-			report(done, set.N)
-		}
-	}
-	stats, err := eval.Measure(ctx, f, set, progress)
+	report := s.progress(task)
+	stats, _, err := eval.MeasureImages(ctx, f, s.shared(set), func(done int) { report(done, set.N) })
 	if err != nil {
 		return 0, nil, err
 	}

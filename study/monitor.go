@@ -34,6 +34,7 @@ type MonitorOptions struct {
 // NewMonitor makes a monitor for a training with cfg. The error is [ErrNoFeatures] if the run has no
 // features, or no split of its data, to compare. The caller closes the monitor.
 func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup) (*Monitor, error) {
+	s.Group = nil // rank 0 alone measures
 	m := &Monitor{cfg: cfg, samples: o.Samples}
 	var err error
 	if o.Encoder != "" || !cfg.NeedsEncoder() || cfg.Encoder == train.Joint {
@@ -93,6 +94,6 @@ func (m *Monitor) Evaluate(ctx context.Context, samples *data.Set) ([]train.Metr
 	if m.samples > 0 {
 		samples = samples.Head(m.samples)
 	}
-	distance, _, err := m.features.distance(ctx, m.cfg, samples, m.real, nil)
+	distance, _, err := m.features.distance(ctx, m.cfg, samples, m.real, "", Setup{})
 	return []train.Metric{{Name: m.features.Key, Value: distance}, {Name: m.features.Key + "_n", Value: float64(samples.N)}}, err
 }

@@ -57,6 +57,8 @@ var scoreSuffixes = []string{"", "_energy", "_cosine", "_z"}
 //
 // With o.Standardize, auroc_z/SET and so on are those of the sum of both terms, each minus its mean and divided by its
 // standard deviation over training images.
+//
+// In a group every process calls AssessOutliers. Rank 0 alone compares the scores: the other processes return no values.
 func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Setup) (*eval.Record, error) {
 	gamma := m.Config.ScoreGamma
 	if o.Gamma != nil {
@@ -68,14 +70,14 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	if o.Sets == nil {
 		o.Sets = MadeOutliers
 	}
-	test, err := m.Config.Open(data.HeldOut)
+	test, err := s.agreed(m.Config.Open(data.HeldOut))
 	if err != nil {
 		return nil, err
 	}
 	defer test.Close()
 	r := s.detection(o)
 	r.WeightsSHA256, r.Settings["gamma"] = m.SHA256, fmt.Sprint(gamma)
-	weigh, err := standardize(ctx, m, o)
+	weigh, err := standardize(ctx, m, o, s)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +94,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	}
 	inliers, input := test, inputOf(test)
 	if o.Inliers != "" {
-		if inliers, err = openOutliers(ctx, m, o.Inliers, test, o, r); err != nil {
+		if inliers, err = s.agreed(openOutliers(ctx, m, o.Inliers, test, o, r)); err != nil {
 			return nil, err
 		}
 		defer inliers.Close()
@@ -102,11 +104,10 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	if err != nil {
 		return nil, err
 	}
-	r.Values["energy_std"] = stat.PopStdDev(in[1], nil)
-	names := SetNames(o.Sets)
+	names, out := SetNames(o.Sets), map[string][][]float64{}
 	for i, source := range o.Sets {
 		name := names[i]
-		set, err := openOutliers(ctx, m, source, test, o, r)
+		set, err := s.agreed(openOutliers(ctx, m, source, test, o, r))
 		if o.SkipMissing && errors.Is(err, fs.ErrNotExist) {
 			s.logf("warning: AUROC against %s is left out: %v", name, err)
 			r.Warn(fmt.Sprintf("%s is left out: %v", name, err))
@@ -115,12 +116,18 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		if err != nil {
 			return nil, err
 		}
-		out, err := scores(name, eval.InputOf(source, set), set)
+		out[name], err = scores(name, eval.InputOf(source, set), set)
 		if err := errors.Join(err, set.Close()); err != nil {
 			return nil, err
 		}
-		for i, suffix := range scoreSuffixes[:len(in)] {
-			if err := detect(ctx, r, suffix, name, in[i], out[i], o); err != nil {
+	}
+	if s.Group.Rank() > 0 {
+		return r, nil
+	}
+	r.Values["energy_std"] = stat.PopStdDev(in[1], nil)
+	for _, name := range names {
+		for i := range out[name] {
+			if err := detect(ctx, r, scoreSuffixes[i], name, in[i], out[name][i], o); err != nil {
 				return nil, err
 			}
 		}
@@ -133,11 +140,11 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 
 // standardize returns a function from the terms of scores to their standardized sum, or to nothing if o does not ask for
 // it.
-func standardize(ctx context.Context, m *train.Model, o OutlierOptions) (func(energy, cosine []float64) [][]float64, error) {
+func standardize(ctx context.Context, m *train.Model, o OutlierOptions, s Setup) (func(energy, cosine []float64) [][]float64, error) {
 	if !o.Standardize {
 		return func(_, _ []float64) [][]float64 { return nil }, nil
 	}
-	training, err := m.Config.Open(data.Train)
+	training, err := s.agreed(m.Config.Open(data.Train))
 	if err != nil {
 		return nil, err
 	}

@@ -23,10 +23,26 @@ type ProbeOptions struct {
 // AssessProbe measures how well features of m tell classes apart, by W-MSE's protocol: Euclidean 5-NN, and
 // a linear layer that is trained on the training split without augmentation. The values are the accuracies
 // on the images that the data hold out: knn5_f and linear_f of the energy's features before its head,
-// knn5_h and linear_h of the encoder's.
+// knn5_h and linear_h of the encoder's. In a group every process calls AssessProbe. Rank 0 alone learns from the features: the
+// other processes return no values.
 func AssessProbe(ctx context.Context, m *train.Model, o ProbeOptions, s Setup) (*eval.Record, error) {
 	r := s.record("probe", m, o.Seed)
-	return r, withNetwork(ctx, m, o.On, r, s, func(e embedder) error { return e.probe(o) })
+	var x embedded
+	defer x.close()
+	err := withNetwork(ctx, m, o.On, r, s, func(e embedder) error { return e.embedProbe(o, &x) })
+	if err != nil || s.Group.Rank() > 0 {
+		return r, err
+	}
+	return r, x.probe(ctx, o, r, s)
+}
+
+// embedded is the features of a network: of images to show, and of those that a probe learns from and is tested on.
+type embedded struct{ shown, fit, test eval.Labelled }
+
+func (x *embedded) close() {
+	for _, part := range []eval.Labelled{x.shown, x.fit, x.test} {
+		part.Close()
+	}
 }
 
 // An embedder maps images of a run's data to features of one of its networks.
@@ -60,11 +76,14 @@ func withNetwork(ctx context.Context, m *train.Model, on string, r *eval.Record,
 
 // embed returns the features of the first n images of a split, or of all for 0. The caller closes them.
 func (e embedder) embed(split data.Split, n int) (eval.Labelled, error) {
-	set, err := e.m.Config.Open(split)
+	set, err := e.setup.agreed(e.m.Config.Open(split))
 	if err != nil {
 		return eval.Labelled{}, err
 	}
 	defer set.Close()
+	if err := e.setup.Group.Alike([]string{"network=" + e.features.Name(), fmt.Sprintf("images=%d", n)}); err != nil {
+		return eval.Labelled{}, err
+	}
 	if set.Labels == nil {
 		return eval.Labelled{}, fmt.Errorf("%s has no labels: probes need classes", set.Name)
 	}
@@ -72,33 +91,31 @@ func (e embedder) embed(split data.Split, n int) (eval.Labelled, error) {
 		set = set.Head(n)
 	}
 	report := e.setup.progress("features of " + string(split))
-	x, _, err := eval.Embed(e.ctx, e.features, eval.FromSet(set), func(done int) { report(done, set.N) })
+	x, _, err := eval.Embed(e.ctx, e.features, e.setup.shared(set), func(done int) { report(done, set.N) })
 	e.record.Of(inputOf(set))
 	return eval.Labelled{Embedding: x, Labels: set.Labels, Classes: set.Classes}, err
 }
 
+// embedProbe adds the features that a probe needs to x.
+func (e embedder) embedProbe(o ProbeOptions, x *embedded) (err error) {
+	if x.fit, err = e.embed(data.Train, o.N); err == nil {
+		x.test, err = e.embed(data.HeldOut, 0)
+	}
+	return err
+}
+
 // probe adds both accuracies to the record.
-func (e embedder) probe(o ProbeOptions) error {
-	fit, err := e.embed(data.Train, o.N)
-	if err != nil {
-		return err
-	}
-	defer fit.Close()
-	test, err := e.embed(data.HeldOut, 0)
-	if err != nil {
-		return err
-	}
-	defer test.Close()
+func (x *embedded) probe(ctx context.Context, o ProbeOptions, r *eval.Record, s Setup) error {
 	if o.Epochs == 0 {
 		o.Epochs = 500
 	}
-	near, linear, err := accuracies(e.ctx, fit, test, o, e.setup)
+	near, linear, err := accuracies(ctx, x.fit, x.test, o, s)
 	if err != nil {
 		return err
 	}
-	e.record.Values["knn5_"+o.On], e.record.Values["linear_"+o.On] = near, linear
-	e.record.Settings["epochs"], e.record.Settings["protocol"] = fmt.Sprint(o.Epochs), "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"
-	e.record.Settings["training_images"] = fmt.Sprint(fit.Len())
+	r.Values["knn5_"+o.On], r.Values["linear_"+o.On] = near, linear
+	r.Settings["epochs"], r.Settings["protocol"] = fmt.Sprint(o.Epochs), "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"
+	r.Settings["training_images"] = fmt.Sprint(x.fit.Len())
 	return nil
 }
 

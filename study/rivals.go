@@ -186,7 +186,7 @@ func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets m
 	for _, end := range slices.Sorted(maps.Keys(sets)) {
 		set := sets[end]
 		r.Of(eval.InputOf("samples"+end, set))
-		if r.Values[features.Key+end], _, err = features.distance(ctx, c.config, set, reference, nil); err != nil {
+		if r.Values[features.Key+end], _, err = features.distance(ctx, c.config, set, reference, "", Setup{}); err != nil {
 			return err
 		}
 		e, err := features.embed(ctx, c.config, set)

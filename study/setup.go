@@ -1,10 +1,13 @@
 package study
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
@@ -57,18 +60,28 @@ func (s Setup) Options(task, out string, resume bool) train.Options {
 }
 
 // LoadModel loads the run in a folder onto the device, and writes its warnings to Log. The caller closes the
-// model. In a group all processes call it. Rank 0 comes first, so that the others find the statistics of G that it keeps.
-func (s Setup) LoadModel(dir string) (*train.Model, error) { return s.load(dir, true) }
+// model. In a group all processes call it, and share the model's work. Rank 0 comes first, so that the others find the
+// statistics of G that it keeps.
+func (s Setup) LoadModel(dir string) (*train.Model, error) {
+	return s.load(func() (*train.Model, error) { return train.LoadCheckpoint(dir, s.Checkpoint, s.Device, true) })
+}
 
 // LoadScorer is LoadModel without G and q.
-func (s Setup) LoadScorer(dir string) (*train.Model, error) { return s.load(dir, false) }
+func (s Setup) LoadScorer(dir string) (*train.Model, error) {
+	return s.load(func() (*train.Model, error) { return train.LoadCheckpoint(dir, s.Checkpoint, s.Device, false) })
+}
 
-func (s Setup) load(dir string, generates bool) (*train.Model, error) {
+// LoadPretrained is LoadModel of a pretraining run, which has an encoder alone.
+func (s Setup) LoadPretrained(dir string) (*train.Model, error) {
+	return s.load(func() (*train.Model, error) { return train.LoadPretrained(dir, s.Device) })
+}
+
+func (s Setup) load(open func() (*train.Model, error)) (*train.Model, error) {
 	var m *train.Model
 	var err error
 	for _, turn := range []bool{true, false} {
 		if first := s.Group.Rank() == 0; first == turn {
-			m, err = train.LoadCheckpoint(dir, s.Checkpoint, s.Device, generates)
+			m, err = open()
 		}
 		if err = s.Group.Agree(err); err != nil {
 			if m != nil {
@@ -77,8 +90,28 @@ func (s Setup) load(dir string, generates bool) (*train.Model, error) {
 			return nil, err
 		}
 	}
+	if err := m.Share(s.Group); err != nil {
+		m.Close()
+		return nil, err
+	}
 	for _, w := range m.Warnings {
 		s.logf("warning: %s", w)
 	}
 	return m, nil
+}
+
+// agreed returns a set that this process opened with err, or the error of another process of the group.
+func (s Setup) agreed(set *data.Set, err error) (*data.Set, error) {
+	failed := s.Group.Agree(err)
+	if failed != nil && err == nil {
+		failed = errors.Join(failed, set.Close())
+	}
+	return set, failed
+}
+
+// shared is the images of a set, for measurements that the processes of the group share.
+func (s Setup) shared(set *data.Set) *eval.Images {
+	images := eval.FromSet(set)
+	images.Group = s.Group
+	return images
 }

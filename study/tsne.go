@@ -38,7 +38,8 @@ type Panel struct {
 
 // TSNE lays features of m out in the plane by exact t-SNE (Fig. 1 and 7): a panel for each network of o.On.
 // The values are divergence_f and divergence_h, the Kullback–Leibler divergences that are left, and those
-// of [AssessProbe] if o.Probe asks for them.
+// of [AssessProbe] if o.Probe asks for them. In a group every process calls TSNE. Rank 0 alone lays the features out: the other
+// processes return no panels.
 func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel, *eval.Record, error) {
 	if o.N == 0 {
 		o.N = 2000
@@ -48,19 +49,15 @@ func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel,
 	}
 	r := s.record("t-SNE", m, o.Seed)
 	r.Settings["perplexity"] = fmt.Sprint(o.Perplexity)
-	var panels []Panel
 	var networks []string
-	for _, on := range o.On {
-		err := withNetwork(ctx, m, on, r, s, func(e embedder) error {
-			p, err := e.plane(on, o)
-			if err == nil && o.Probe != nil {
-				probe := *o.Probe
-				probe.On = on
-				if err = e.probe(probe); err == nil {
-					p.Title += AccuracyTitle(r.Values, on)
-				}
+	all := make([]embedded, len(o.On))
+	for i, on := range o.On {
+		x := &all[i]
+		defer x.close()
+		err := withNetwork(ctx, m, on, r, s, func(e embedder) (err error) {
+			if x.shown, err = e.embed(data.HeldOut, o.N); err == nil && o.Probe != nil {
+				err = e.embedProbe(*o.Probe, x)
 			}
-			panels = append(panels, p)
 			return err
 		})
 		if err != nil {
@@ -70,19 +67,29 @@ func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel,
 	}
 	r.Network = strings.Join(networks, "; ")
 	r.Inputs = r.Inputs[:len(r.Inputs)/len(o.On)] // the same images for both
-	return panels, r, nil
-}
-
-// plane lays out the held-out images.
-func (e embedder) plane(on string, o TSNEOptions) (Panel, error) {
-	test, err := e.embed(data.HeldOut, o.N)
-	if err != nil {
-		return Panel{}, err
+	if s.Group.Rank() > 0 {
+		return nil, r, nil
 	}
-	defer test.Close()
-	points, divergence, err := eval.TSNE(e.ctx, test.Embedding, eval.TSNEOptions{Perplexity: o.Perplexity, Seed: o.Seed, Watch: e.setup.progress("t-SNE")})
-	e.record.Values["divergence_"+on] = divergence
-	return Panel{e.features.Name(), points, test.Labels, test.Classes}, err
+	var panels []Panel
+	for i, on := range o.On {
+		x := &all[i]
+		points, divergence, err := eval.TSNE(ctx, x.shown.Embedding, eval.TSNEOptions{Perplexity: o.Perplexity, Seed: o.Seed, Watch: s.progress("t-SNE")})
+		if err != nil {
+			return nil, nil, err
+		}
+		r.Values["divergence_"+on] = divergence
+		p := Panel{networks[i], points, x.shown.Labels, x.shown.Classes}
+		if o.Probe != nil {
+			probe := *o.Probe
+			probe.On = on
+			if err := x.probe(ctx, probe, r, s); err != nil {
+				return nil, nil, err
+			}
+			p.Title += AccuracyTitle(r.Values, on)
+		}
+		panels = append(panels, p)
+	}
+	return panels, r, nil
 }
 
 // AccuracyTitle is a second line for the title of a panel: the accuracies of [AssessProbe] on f or h.

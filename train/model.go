@@ -28,6 +28,7 @@ type Model struct {
 	Warnings []string // of LoadModel: the newer checkpoints that it could not read
 
 	dtype torch.DType
+	group *torch.Group
 }
 
 // LoadModel reads the newest checkpoint of the run in dir that can be read. The caller closes the model. The
@@ -204,6 +205,13 @@ func (m *Model) place(device torch.Device) {
 			m.Device = all[0].Device()
 		}
 	}
+}
+
+// Share lets the processes of a group share [Model.Sample] and [Model.Scores]. Every process calls it with its own copy of the
+// model. It returns an error in all of them if their checkpoints or kinds of device differ.
+func (m *Model) Share(g *torch.Group) error {
+	m.group = g
+	return g.Alike([]string{"SHA-256 of the checkpoint=" + m.SHA256, "device=" + torch.Device{Type: m.Device.Type}.String()})
 }
 
 // Close frees the model.

@@ -17,7 +17,6 @@ type SampleOptions struct {
 	Batch  int            // images drawn at once; 0: Model.Batch
 	NoMCMC bool           // G(m) alone: one network evaluation
 	Watch  func(done int) // called after every batch; may be nil
-	Group  *torch.Group   // the processes that share the batches; nil: this process alone
 }
 
 // NFE is the number of network evaluations per sample: one of G, and one of E per step of the chain.
@@ -29,7 +28,7 @@ func (m *Model) NFE(o SampleOptions) int {
 }
 
 // Sample draws n images at the training size: G(m), refined by the chain on E (Eq. 9) unless o.NoMCMC.
-// Sample i depends on the seed and i only. In a group every process calls Sample with the same model and options, and
+// Sample i depends on the seed and i only. After [Model.Share] every process calls Sample with the same options, and
 // returns all images.
 func (m *Model) Sample(ctx context.Context, n int, o SampleOptions) (*data.Set, error) {
 	if err := m.needG("sampling"); err != nil {
@@ -39,13 +38,13 @@ func (m *Model) Sample(ctx context.Context, n int, o SampleOptions) (*data.Set, 
 	if batch < 0 {
 		return nil, fmt.Errorf("batches of %d images: use 1 or more, or 0 for the default", batch)
 	}
-	if err := o.Group.Alike([]string{"SHA-256 of the checkpoint=" + m.SHA256, "device=" + torch.Device{Type: m.Device.Type}.String(),
-		fmt.Sprintf("images=%d", n), fmt.Sprintf("batch=%d", batch), fmt.Sprintf("seed=%d", o.Seed), fmt.Sprintf("NFE=%d", m.NFE(o))}); err != nil {
+	if err := m.group.Alike([]string{fmt.Sprintf("images=%d", n), fmt.Sprintf("batch=%d", batch), fmt.Sprintf("seed=%d", o.Seed),
+		fmt.Sprintf("NFE=%d", m.NFE(o))}); err != nil {
 		return nil, err
 	}
 	rng := torch.NewRNG(o.Seed, 0, "sample")
 	done := 0
-	shared := torch.Share(o.Group, func(pixels []byte) {
+	shared := torch.Share(m.group, func(pixels []byte) {
 		images.pixels = append(images.pixels, pixels...)
 		done = min(done+batch, n)
 		if o.Watch != nil {

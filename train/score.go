@@ -2,31 +2,47 @@ package train
 
 import (
 	"context"
+	"errors"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 )
 
 // Scores returns s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of every image of set (Eq. 15), and its two terms.
-// Inliers score high. Without a latent term the cosine is 0. The images must have the training size.
+// Inliers score high. Without a latent term the cosine is 0. The images must have the training size. After
+// [Model.Share] every process calls Scores with the same images, and returns the scores of all.
 func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint, energy, cosine []float64, err error) {
-	err = torch.Do(func() error {
+	if err := errors.Join(m.fits(set), m.group.Alike([]string{"SHA-256 of the images=" + set.SHA256()})); err != nil {
+		return nil, nil, nil, err
+	}
+	shared := torch.Share(m.group, func(terms []float64) {
+		n := len(terms) / 2
+		energy, cosine = append(energy, terms[:n]...), append(cosine, terms[n:]...)
+	})
+	err = torch.Do(func() (err error) {
 		bound := m.E.Frozen(torch.Float32)
-		return m.each(ctx, set, pass{}, func(x torch.Tensor, _ *torch.RNG) error {
-			torch.NoGrad(func() {
-				f := bound.Features(x)
-				energy = append(energy, bound.Score(f).Float64s()...)
-				z := torch.Tensor{}
-				if m.E.Head1 != nil {
-					z = m.H.Latent(x)
-				}
-				cosine = append(cosine, bound.Cosine(f, z).Float64s()...)
-			})
-			return nil
-		})
+		for _, batch := range set.Batches(m.Batch()) {
+			if err = shared.Do(ctx, func() []float64 { return m.terms(bound, m.read(batch)) }); err != nil {
+				break
+			}
+		}
+		return shared.End(err)
 	})
 	for i := range energy {
 		joint = append(joint, energy[i]+gamma*cosine[i])
 	}
 	return joint, energy, cosine, err
+}
+
+// terms returns F(f(x)) of all images, then the cosine of all.
+func (m *Model) terms(bound *models.Bound, x torch.Tensor) (both []float64) {
+	torch.NoGrad(func() {
+		f, z := bound.Features(x), torch.Tensor{}
+		if m.E.Head1 != nil {
+			z = m.H.Latent(x)
+		}
+		both = append(bound.Score(f).Float64s(), bound.Cosine(f, z).Float64s()...)
+	})
+	return both
 }

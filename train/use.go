@@ -101,8 +101,13 @@ func (m *Model) each(ctx context.Context, set *data.Set, p pass, f func(x torch.
 		return err
 	}
 	return m.inBatches(ctx, set.N, p, func(start, n int, rng *torch.RNG) error {
-		return f(m.Config.Data.Range.FromUnit(set.Slice(start, start+n).Floats().ToDevice(m.Device)), rng)
+		return f(m.read(set.Slice(start, start+n)), rng)
 	})
+}
+
+// read returns the images of set as [n,c,h,w] in the range.
+func (m *Model) read(set *data.Set) torch.Tensor {
+	return m.Config.Data.Range.FromUnit(set.Floats().ToDevice(m.Device))
 }
 
 // generate is G(m) in eval mode.

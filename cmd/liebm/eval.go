@@ -18,7 +18,7 @@ func evalCommand() *cli.Command {
 		Usage: "measure a trained run: Fréchet distance and outlier detection",
 		Description: `Writes summary.json, samples.png, samples_no_mcmc.png and data.png to the run folder, and adds the
 results to its results.jsonl. The table names the features of the Fréchet distance. Only a distance on
-the published Inception weights is a FID.
+the published Inception weights is a FID. Several processes share samples, features and scores (docs/parallel.md).
 
 	liebm eval --run runs/em
 	liebm eval --run runs/em --n 5000 --json`,
@@ -31,26 +31,24 @@ the published Inception weights is a FID.
 			jsonFlag(), deviceFlag(),
 		},
 		Action: func(c *cli.Context) error {
-			if follower, err := alone(c.IsSet("threads")); follower || err != nil {
-				return err
-			}
-			setup, err := newSetup(c)
+			setup, err := sharedSetup(c)
 			if err != nil {
 				return err
 			}
+			defer setup.Group.Close()
+			weights := ""
 			cfg, err := train.ReadConfig(c.String("run"))
-			if err != nil {
-				return err
+			if err == nil {
+				weights, err = inceptionWeights(c, setup, cfg.Data.Name)
 			}
-			weights, err := inceptionWeights(c, setup, cfg.Data.Name)
-			if err != nil {
+			if err := setup.Group.Agree(err); err != nil {
 				return err
 			}
 			records, err := study.AssessRun(c.Context, c.String("run"), study.RunOptions{
 				Samples:  study.SampleOptions{N: c.Int("n"), Seed: c.Uint64("seed"), Inception: weights},
 				Outliers: study.OutlierOptions{Seed: c.Uint64("seed"), Gamma: gamma(c)},
 			}, setup)
-			if err != nil {
+			if err != nil || setup.Group.Rank() > 0 {
 				return err
 			}
 			return printSummary(study.Summarize(records), c.Bool("json"))

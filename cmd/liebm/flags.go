@@ -109,8 +109,8 @@ func inceptionWeights(c *cli.Context, s study.Setup, dataset string) (string, er
 	switch {
 	case word == auto || err == nil && s.Device.Type == torch.CUDA && dataset != "fmnist":
 		return found, err
-	case err == nil && dataset != "fmnist":
-		fmt.Fprintf(os.Stderr, "no FID, which takes long on a CPU: --weights auto measures it with %s\n", found)
+	case err == nil && dataset != "fmnist" && s.Log != nil:
+		fmt.Fprintf(s.Log, "no FID, which takes long on a CPU: --weights auto measures it with %s\n", found)
 	}
 	return "", nil
 }

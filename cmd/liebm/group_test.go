@@ -13,14 +13,14 @@ import (
 
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/models/modelstest"
+	"github.com/liebm/liebm/study"
 )
 
 func TestAFollowerLeavesTheWorkOfOneProcessToRankZero(t *testing.T) {
 	t.Setenv("WORLD_SIZE", "2")
 	t.Setenv("RANK", "1")
 	out := filepath.Join(t.TempDir(), "out")
-	for _, args := range [][]string{{"reconstruct", "--run", "nowhere", "--out", out}, {"eval", "--run", "nowhere"},
-		{"metrics", "ood", "--run", "nowhere", "constant"}} {
+	for _, args := range [][]string{{"reconstruct", "--run", "nowhere", "--out", out}, {"score", "--run", "nowhere", "constant"}, {"metrics", "time", "--run", "nowhere"}} {
 		_, err := run(t, args...)
 		assert.NoError(t, err, "%v", args)
 	}
@@ -58,6 +58,60 @@ func TestTwoProcessesSampleAndMeasureWhatOneDoes(t *testing.T) {
 	require.Len(t, got, 1, "rank 0 alone writes")
 	assert.Equal(t, want.Values, got[0].Values, "to the last bit")
 	assert.Equal(t, want.Inputs, got[0].Inputs)
+}
+
+func TestTwoProcessesAssessARunAsOneDoes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes, 30 seconds")
+	}
+	out := t.TempDir()
+	inliers := filepath.Join(out, "inliers.npz")
+	_, err := run(t, "sample", "--run", trained(t), "--n", "300", "--out", inliers)
+	require.NoError(t, err)
+	for name, args := range map[string][]string{
+		"eval":  {"eval", "--n", "300"},
+		"ood":   {"metrics", "ood", "--inliers", inliers, "constant", "samples", "--resamples", "20"},
+		"probe": {"metrics", "probe", "--epochs", "2"},
+		"t-SNE": {"metrics", "tsne", "--on", "both", "--n", "100", "--probe", "300", "--epochs", "2", "--plot", filepath.Join(out, "RANK.png")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var folders [2]string
+			var records [2][]eval.Record
+			for i := range folders {
+				folders[i] = filepath.Join(t.TempDir(), "run")
+				require.NoError(t, os.CopyFS(folders[i], os.DirFS(trained(t))))
+			}
+			_, err := run(t, append(args, "--run", folders[0])...)
+			require.NoError(t, err)
+			for rank, p := range launch(t, byHand(t), append(args, "--run", folders[1])...) {
+				require.NoError(t, p.Wait(), "rank %d: %s", rank, &p.output)
+				assert.Equal(t, rank == 0, p.output.Len() > 0, "rank 0 alone reports: %s", &p.output)
+			}
+			for i, dir := range folders {
+				records[i], err = eval.ReadRecords(filepath.Join(dir, study.ResultsFile))
+				require.NoError(t, err)
+			}
+			require.Len(t, records[1], len(records[0]), "rank 0 alone writes")
+			for i, want := range records[0] {
+				got := records[1][i]
+				for _, timed := range []string{"seconds", "seconds_no_mcmc"} {
+					delete(want.Values, timed)
+					delete(got.Values, timed)
+				}
+				assert.NotEmpty(t, got.Values)
+				assert.Equal(t, want.Values, got.Values, "to the last bit")
+				assert.Equal(t, want.Inputs, got.Inputs)
+				assert.Equal(t, want.Network, got.Network)
+			}
+		})
+	}
+	assert.NoFileExists(t, filepath.Join(out, "1.png"))
+
+	require.NoError(t, os.Rename(inliers, filepath.Join(out, "0.npz")))
+	for rank, p := range launch(t, byHand(t), "metrics", "ood", "--run", trained(t), "constant", filepath.Join(out, "RANK.npz")) {
+		assert.Error(t, p.Wait())
+		assert.Contains(t, p.output.String(), [2]string{"another process of the group failed", "1.npz"}[rank], "rank %d", rank)
+	}
 }
 
 func contents(t *testing.T, path string) []byte {

@@ -21,7 +21,7 @@ prepare), or a run of liebm train, from which --n samples are drawn.
 Every result is a record with n, seed, SHA-256 of weights and data, mode and versions. --json prints
 it, --out appends it to a file, and liebm report shows those of a run.
 
-Several processes share the samples and features of fid, is, kid and pr (docs/parallel.md).
+Several processes share samples, features and scores of all metrics but time (docs/parallel.md).
 
 	liebm data fetch inception
 	liebm metrics fid samples.npz cifar10

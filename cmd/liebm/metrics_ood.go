@@ -51,22 +51,20 @@ func ood(c *cli.Context) error {
 	if c.NArg() == 0 || c.IsSet("run") == c.IsSet("scores") {
 		return fmt.Errorf("name one or more sets of outliers, and either --run or --scores: see liebm metrics ood --help")
 	}
-	if follower, err := alone(c.IsSet("threads")); follower || err != nil {
-		return err
-	}
 	o := study.OutlierOptions{Sets: c.Args().Slice(), Inliers: c.String("inliers"), Gamma: gamma(c), Seed: c.Uint64("seed"),
 		Resamples: c.Int("resamples"), Skip: c.Bool(skipUnreadable)}
-	setup, err := newSetup(c)
+	setup, err := sharedSetup(c)
 	if err != nil {
 		return err
 	}
+	defer setup.Group.Close()
 	t := detectionTable{rows: oodRows, sets: study.SetNames(o.Sets)}
 	detect := func() (*eval.Record, error) { return outliersOfRun(c.Context, c.String("run"), o, setup) }
 	if scores := c.String("scores"); scores != "" {
 		t.rows, detect = []oodRow{{"scores", ""}}, func() (*eval.Record, error) { return outliersInFiles(c.Context, scores, t.sets, o, setup) }
 	}
 	r, err := detect()
-	if err != nil {
+	if err != nil || setup.Group.Rank() > 0 {
 		return err
 	}
 	t.values = r.Values

@@ -34,7 +34,7 @@ The accuracies are those on the test split.
 		Action: onProbed(func(c *cli.Context, m *train.Model, s study.Setup) error {
 			on := c.String("on")
 			r, err := study.AssessProbe(c.Context, m, study.ProbeOptions{On: on, Epochs: c.Int("epochs"), Seed: c.Uint64("seed")}, s)
-			if err != nil {
+			if err != nil || s.Group.Rank() > 0 {
 				return err
 			}
 			return readResults(c).finish(r, "5-NN %.4f  linear %.4f (%s, %d training and %d test images)\n",
@@ -43,15 +43,25 @@ The accuracies are those on the test split.
 	}
 }
 
-// onProbed is onScorer that also opens a pretraining run if h alone is read.
+// onProbed is onScorer for processes that share the work. It also opens a pretraining run if h alone is read.
 func onProbed(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
-	return onLoaded(func(c *cli.Context, s study.Setup) (*train.Model, error) {
-		dir := c.String("run")
-		if _, err := train.ReadSSLConfig(dir); err != nil || c.String("on") != "h" {
-			return loadScorer(c, s)
+	return func(c *cli.Context) error {
+		s, err := sharedSetup(c)
+		if err != nil {
+			return err
 		}
-		return train.LoadPretrained(dir, s.Device)
-	}, use)
+		defer s.Group.Close()
+		dir, load := c.String("run"), s.LoadScorer
+		if _, err := train.ReadSSLConfig(dir); err == nil && c.String("on") == "h" {
+			load = s.LoadPretrained
+		}
+		m, err := load(dir)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		return use(c, m, s)
+	}
 }
 
 func tsneCommand() *cli.Command {
@@ -82,7 +92,7 @@ func tsne(c *cli.Context, m *train.Model, s study.Setup) error {
 		o.Probe = &study.ProbeOptions{N: n, Epochs: c.Int("epochs"), Seed: o.Seed}
 	}
 	panels, r, err := study.TSNE(c.Context, m, o, s)
-	if err != nil {
+	if err != nil || s.Group.Rank() > 0 {
 		return err
 	}
 	if err := study.WritePanels(c.String("plot"), panels); err != nil {

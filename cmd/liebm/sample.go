@@ -73,7 +73,7 @@ func sample(c *cli.Context) error {
 // drawSamples draws n images without the padding of training.
 func drawSamples(ctx context.Context, m *train.Model, n int, o train.SampleOptions, s study.Setup, task string) (*data.Set, error) {
 	report := s.Progress(task)
-	o.Group, o.Watch = s.Group, func(done int) { report(done, n) }
+	o.Watch = func(done int) { report(done, n) }
 	set, err := m.Sample(ctx, n, o)
 	if err != nil {
 		return nil, err
