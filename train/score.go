@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
@@ -13,7 +12,11 @@ import (
 // Inliers score high. Without a latent term the cosine is 0. The images must have the training size. After
 // [Model.Share] every process calls Scores with the same images, and returns the scores of all.
 func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint, energy, cosine []float64, err error) {
-	if err := errors.Join(m.fits(set), m.group.Alike([]string{"SHA-256 of the images=" + set.SHA256()})); err != nil {
+	err = m.group.Agree(m.fits(set))
+	if err == nil && m.group != nil { // alone, nobody needs the sum
+		err = m.group.Alike([]string{"SHA-256 of the images=" + set.SHA256()})
+	}
+	if err != nil {
 		return nil, nil, nil, err
 	}
 	shared := torch.Share(m.group, func(terms []float64) {
