@@ -50,6 +50,7 @@ func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 		if err := errors.Join(err, os.MkdirAll(dir, 0o777)); err != nil {
 			return "", err
 		}
+		file = train.EncoderPath(dir) // now that there is a folder
 		return file, data.WriteBytes(file, h)
 	}
 	cfg, err := train.Sources{Preset: c.encoderName(), Set: c.folder.scale.encoderSettings()}.ResolveSSL()

@@ -323,3 +323,19 @@ func TestWhatIsNotShownHasAReason(t *testing.T) {
 	assert.NotContains(t, page, "gained")
 	assert.Empty(t, notShown(nil))
 }
+
+func TestAStudyOfFashionMNISTTakesTheEncoderThatComesWithLiebm(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	c := newFolder(filepath.Join(t.TempDir(), "a folder that does not exist yet"), "fmnist", Mini()).cell("em")
+	for range 2 { // then from the folder
+		file, err := new(work).pretrain(t.Context(), c)
+		require.NoError(t, err)
+		run, err := train.RunFolder("pretrained:fmnist")
+		require.NoError(t, err)
+		want, err := os.ReadFile(train.EncoderPath(run))
+		require.NoError(t, err)
+		got, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+}
