@@ -64,7 +64,7 @@ func damaged(source string, err error) error {
 func isLMDB(b []byte) bool { return len(b) >= 20 && binary.LittleEndian.Uint32(b[16:]) == 0xBEEFC0DE }
 
 // errLMDB says how to use NVAE's LMDBs of CelebA and CelebA-HQ.
-var errLMDB = errors.New(`an LMDB, which is not read here; write its images to a folder with Python's lmdb, and open that: ` +
+var errLMDB = errors.New(`an LMDB, which liebm cannot read; write its images to a folder with Python's lmdb, and open the folder: ` +
 	`for k, v in lmdb.open(folder, readonly=True).begin().cursor(): ` +
 	`NVAE's CelebA has files, open(k.decode() + ".jpg", "wb").write(v); its CelebA-HQ has pixels, ` +
 	`numpy.save(k.decode(), numpy.frombuffer(v, "uint8").reshape(256, 256, 3))`)
@@ -107,7 +107,7 @@ func partition(entries []entry, list []byte, split Split) ([]entry, error) {
 		}
 	}
 	if len(kept) == 0 {
-		return nil, missingSplit{fmt.Errorf("list_eval_partition has no %s images among those there", split)}
+		return nil, missingSplit{fmt.Errorf("list_eval_partition names none of these images as %s images", split)}
 	}
 	return kept, nil
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// WriteAtomic replaces the file at path by what write writes. The bytes go to a temporary file beside it, which takes
-// the name once they are on the disk. So path holds all of the old bytes or all of the new at every instant, also after a
-// power cut. On an error, or a panic in write, the temporary file is removed and path stays as it was.
+// WriteAtomic replaces the file at path by the bytes that write writes. They go to a temporary file in the same folder. When they
+// are on the disk, this file is renamed to path. So path has all of the old bytes or all of the new ones at any time, also after
+// a power cut. On an error, or a panic in write, the temporary file is removed and path stays as it was.
 //
 // The new file has the permissions of the old one. If path is a symbolic link, the file that it names is replaced. A
 // device or a pipe, such as /dev/stdout, is written to and not replaced.

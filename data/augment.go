@@ -10,12 +10,12 @@ import (
 // Augment is the distribution V of random views (Sec. 3.1). It works on batches, on the device of the images.
 // Its zero value changes nothing. [SimCLRViews] and [NoiseViews] are the paper's.
 type Augment struct {
-	Noise      bool       `yaml:"noise"`       // V is x·255/256 + U(0, 1/256) (Sec. 4); the other fields are ignored
+	Noise      bool       `yaml:"noise"`       // V adds noise: x·255/256 + U(0, 1/256) (Sec. 4); then the other fields of views are ignored
 	JitterProb float64    `yaml:"jitter_prob"` // chance of colour jitter
 	Jitter     [4]float64 `yaml:"jitter"`      // strength of brightness, contrast, saturation, hue
 	GrayProb   float64    `yaml:"gray_prob"`   // chance of grayscale
-	Crop       [2]float64 `yaml:"crop"`        // smallest and largest area of a crop; 0, 0: no crop
-	FlipProb   float64    `yaml:"flip_prob"`   // chance of a left-right flip; 0 for glyphs
+	Crop       [2]float64 `yaml:"crop"`        // smallest and largest area of a crop, as shares of the image; 0, 0: no crop
+	FlipProb   float64    `yaml:"flip_prob"`   // chance of a left-right flip; use 0 for digits and letters
 }
 
 // SimCLRViews is V of the official code of W-MSE, which the paper uses.
@@ -26,7 +26,7 @@ func SimCLRViews() Augment {
 // NoiseViews is the paper's second V: uniform noise of one grey level.
 func NoiseViews() Augment { return Augment{Noise: true} }
 
-// Validate returns an error that names the first setting without meaning.
+// Validate returns an error that names the first invalid setting.
 func (a Augment) Validate() error {
 	for _, p := range []float64{a.JitterProb, a.GrayProb, a.FlipProb} {
 		if !(p >= 0 && p <= 1) {
@@ -35,7 +35,7 @@ func (a Augment) Validate() error {
 	}
 	for _, strength := range a.Jitter {
 		if !(strength >= 0) || math.IsInf(strength, 0) || a.Jitter[3] > 0.5 {
-			return fmt.Errorf("views.jitter is %v: give strengths of 0 or more, and of hue, the last, at most 0.5", a.Jitter)
+			return fmt.Errorf("views.jitter is %v: give strengths of 0 or more; the last one, for hue, is at most 0.5", a.Jitter)
 		}
 	}
 	if smallest, largest := a.Crop[0], a.Crop[1]; a.Crop != [2]float64{} && !(smallest > 0 && smallest <= largest && largest <= 1) {

@@ -46,7 +46,7 @@ func TestSmallFilesThatWouldFillTheMemoryAreRefused(t *testing.T) {
 	var picture bytes.Buffer
 	require.NoError(t, jpeg.Encode(&picture, image.NewGray(image.Rect(0, 0, 8, 8)), nil))
 	_, err = DecodePicture(append(picture.Bytes(), bytes.Repeat([]byte{0xff, 0xda}, 100)...))
-	assert.ErrorContains(t, err, "a JPEG of 101 scans, where 100 are the most that is read")
+	assert.ErrorContains(t, err, "a JPEG with 101 scans, and at most 100 are read")
 }
 
 // declaring is an .npz of empty arrays that declare to have size bytes. With alike, each has nearly all bytes of the file as its

@@ -71,7 +71,7 @@ func (c chunk) decode(ctx context.Context, s shaper, skip bool, want *Shape, dst
 	return d, ctx.Err()
 }
 
-// ErrBadImage is in the errors about images that Options.Skip leaves out.
+// ErrBadImage is part of the errors about images that cannot be used. Options.Skip leaves out such images.
 var ErrBadImage = errors.New("mend or remove it")
 
 // badImages has a line for each image that cannot be used, at most ten.

@@ -3,15 +3,15 @@
 //
 // A [Set] is n images of h×w×c bytes, one after the other (NHWC). It is read once and not changed afterwards. An IDX
 // file or .npy that is not compressed is mapped, not copied. [Open] takes a known name ("fmnist", "celeba", …), a file, a
-// folder, a zip or a .tar.gz. It recognises formats by content. The name of a file is used for three questions only: to
-// which split the file belongs if its content does not tell, whether it is an error that it cannot be read, and whether
-// a file in a folder is an image.
+// folder, a zip or a .tar.gz. It recognises formats by content. The name of a file decides three things only: the split of
+// the file if its content does not name one, whether a file that cannot be read is an error, and whether a file in a folder
+// is an image.
 //
-// [Prepare] decodes a set once into one file, which Open maps. A prepared set takes no memory of the process besides its
-// labels. Use it for photographs, and for all sets above 2 GiB.
+// [Prepare] decodes a set once into one file, which Open maps. A prepared set needs memory for its labels and the names
+// of its files only. Use it for photographs, and for all sets above 2 GiB.
 //
-// LMDBs are not read, because every Go package for them wraps the C library. The error has the lines of Python that turn
-// one into a folder.
+// LMDBs are not read, because every Go package for them wraps the C library. The error has the lines of Python that convert
+// an LMDB to a folder.
 //
 // Files are not trusted. Nothing in them is executed (a pickle may hold numpy arrays and nothing else), nothing is
 // unpacked to disk, and no allocation is larger than the size of the file justifies. Errors name the file, the value and

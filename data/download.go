@@ -51,7 +51,7 @@ func (d Download) Fetch(ctx context.Context, client *http.Client, dir string, wa
 
 func (d Download) fetch(ctx context.Context, client *http.Client, to string, watch func(done, total int64)) error {
 	if d.Login {
-		return fmt.Errorf("its server needs a browser; save it as %s", to)
+		return fmt.Errorf("the server needs a browser: download it there, and save it as %s", to)
 	}
 	whole := file{sha256: d.SHA256, packed: true}
 	if _, err := os.Stat(to); err == nil {
@@ -83,7 +83,7 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 		return err
 	}
 	if err := whole.verifyIf(part.Name()); err != nil {
-		return errors.Join(fmt.Errorf("%w; it was removed, run again", err), os.Remove(part.Name()))
+		return errors.Join(fmt.Errorf("%w; the file was removed: run the same command again", err), os.Remove(part.Name()))
 	}
 	return os.Rename(part.Name(), to)
 }
@@ -115,7 +115,7 @@ func (d Download) receive(ctx context.Context, client *http.Client, part *os.Fil
 	case err != nil:
 		return err
 	case code == http.StatusRequestedRangeNotSatisfiable:
-		return errors.New("the partial file was not a beginning of it and was removed; run again")
+		return errors.New("the partial file did not belong to this download and was removed: run the same command again")
 	case code != http.StatusOK && code != http.StatusPartialContent:
 		return fmt.Errorf("the server answers %s; fetch it by hand", answer.Status)
 	}
@@ -129,13 +129,13 @@ func (d Download) receive(ctx context.Context, client *http.Client, part *os.Fil
 	}
 	got, err := io.Copy(&watched{part, have, total, watch}, body)
 	if err != nil {
-		return fmt.Errorf("%w; run again to go on from %d bytes", err, have+got)
+		return fmt.Errorf("%w; run the same command again to go on from %d bytes", err, have+got)
 	}
 	if d.Size > 0 && have+got > d.Size {
 		return errors.Join(fmt.Errorf("%d bytes, should be %d", have+got, d.Size), part.Truncate(0))
 	}
 	if have+got < d.Size {
-		return fmt.Errorf("%d bytes, should be %d; run again to go on", have+got, d.Size)
+		return fmt.Errorf("it has %d bytes and should have %d: run the same command again to go on", have+got, d.Size)
 	}
 	return nil
 }

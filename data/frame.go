@@ -45,14 +45,14 @@ func (f frame) crop(name string) (frame, error) {
 	box, celeba := celebaBoxes[name]
 	switch {
 	case celeba && (f.h != celebaH || f.w != celebaW):
-		return f, fmt.Errorf("%d×%d pixels, but crop %s is one of the aligned CelebA's %d×%d; choose center or none", f.w, f.h, name, celebaW, celebaH)
+		return f, fmt.Errorf("%d×%d pixels, but crop %s is for the aligned CelebA with %d×%d; use crop center or none", f.w, f.h, name, celebaW, celebaH)
 	case celeba:
 		return f.cut(box[0], box[1], box[2]), nil
 	case name == "center":
 		side := min(f.h, f.w)
 		return f.cut((f.w-side)/2, (f.h-side)/2, side), nil
 	case name == "" && f.h != f.w:
-		return f, fmt.Errorf("%d×%d pixels are no square; choose crop center, or none to squash them", f.w, f.h)
+		return f, fmt.Errorf("%d×%d pixels are no square; use crop center, or crop none to squash the image", f.w, f.h)
 	}
 	return f, nil
 }
@@ -151,7 +151,7 @@ func (s shaper) apply(f frame) (frame, error) {
 		}
 		return f.resize(s.size), nil
 	case f.h > s.size || f.w > s.size:
-		return f, fmt.Errorf("%d×%d pixels cannot be padded to %d; scale them", f.w, f.h, s.size)
+		return f, fmt.Errorf("%d×%d pixels cannot be padded to %d; resize the images instead (scale)", f.w, f.h, s.size)
 	}
 	return f.pad(s.size), nil
 }
@@ -166,8 +166,8 @@ func (s *Set) framed(h, w, c int, f func(frame) frame) *Set {
 	return s.derive(shape, pixels)
 }
 
-// Resize scales the images to size×size, antialiased where they shrink. It is another way than Pad to take
-// 28×28 images to 32×32. Do not compare results on padded and on resized images.
+// Resize scales the images to size×size, antialiased where they shrink. Both Resize and Pad make 32×32 images of 28×28
+// ones. Do not compare results on padded images with results on resized images.
 func (s *Set) Resize(size int) (*Set, error) {
 	if size < 1 || size > maxSide || s.C != 1 && s.C != 3 {
 		return nil, fmt.Errorf("data: %s: cannot resize %d×%d×%d to %d×%d; use a size of 1…%d, and images with 1 or 3 channels", s.Name, s.H, s.W, s.C, size, size, maxSide)

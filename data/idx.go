@@ -51,7 +51,7 @@ func idxHeader(b []byte) (idxLayout, error) {
 		return l, fmt.Errorf("its header declares %d items of %d×%d: nothing to read; fetch it again", l.N, l.H, l.W)
 	}
 	if l.H > maxSide || l.W > maxSide {
-		return l, fmt.Errorf("its header declares images of %d×%d: more than %d a side is no image; fetch it again", l.H, l.W, maxSide)
+		return l, fmt.Errorf("its header declares images of %d×%d, and a side has at most %d pixels: fetch it again", l.H, l.W, maxSide)
 	}
 	l.total = uint64(l.header) + uint64(l.N)*uint64(l.H*l.W) // < 2³² · 2²⁸
 	return l, nil

@@ -101,7 +101,7 @@ func TestOpenRefuses(t *testing.T) {
 		"hostile size":              {files: map[string][]byte{trainImages: huge}, want: []string{"16 bytes", "declares"}},
 		"hostile size, gzipped":     {files: map[string][]byte{trainImages + ".gz": gzipped(t, huge)}, want: []string{"declares", "more than 2 GiB"}},
 		"far less than declared":    {files: map[string][]byte{trainImages + ".gz": gzipped(t, idx(nil, 1<<10, 1<<10, 1<<10))}, want: []string{"more than its", "can hold"}},
-		"impossible side":           {files: map[string][]byte{trainImages: idx(nil, 1, 1<<31, 1<<31)}, want: []string{"more than 16384 a side"}},
+		"impossible side":           {files: map[string][]byte{trainImages: idx(nil, 1, 1<<31, 1<<31)}, want: []string{"a side has at most 16384 pixels"}},
 		"gzip cut short":            {files: map[string][]byte{trainImages + ".gz": gzipped(t, images)[:30]}, want: []string{trainImages + ".gz", "cut short", "fetch it again"}},
 		"gzip cut in the checksum":  {files: map[string][]byte{trainImages + ".gz": gzipped(t, images)[:len(gzipped(t, images))-2]}, want: []string{"cut short"}},
 		"gzip with wrong checksum":  {files: map[string][]byte{trainImages + ".gz": damagedGzip}, want: []string{"damaged", "checksum"}},

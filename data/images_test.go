@@ -125,7 +125,7 @@ func TestCelebACropsAreThoseOfPIL(t *testing.T) {
 	}
 	t.Run("not CelebA", func(t *testing.T) {
 		_, err := frame{make([]byte, 64), 8, 8, 1}.crop("148")
-		require.ErrorContains(t, err, "aligned CelebA's 178×218")
+		require.ErrorContains(t, err, "the aligned CelebA with 178×218")
 	})
 }
 
@@ -215,7 +215,7 @@ func TestImagesAreRefusedWithALineEach(t *testing.T) {
 	t.Run("no square", func(t *testing.T) {
 		dir := folder(t, map[string][]byte{"a.png": solid(t, 8, 10, 1, false)})
 		_, err := Open(dir, Options{})
-		require.ErrorContains(t, err, "10×8 pixels are no square; choose crop center")
+		require.ErrorContains(t, err, "10×8 pixels are no square; use crop center")
 		assert.Equal(t, Shape{1, 8, 8, 1}, mustOpen(t, dir, Options{Crop: "center"}).Shape)
 	})
 }
@@ -290,7 +290,7 @@ func TestFoldersAndZipsOfImages(t *testing.T) {
 	t.Run("LMDB", func(t *testing.T) {
 		mdb := append(make([]byte, 16), 0xde, 0xc0, 0xef, 0xbe)
 		_, err := Open(folder(t, map[string][]byte{"train.lmdb/data.mdb": mdb}), Options{})
-		require.ErrorContains(t, err, "an LMDB, which is not read here; write its images to a folder")
+		require.ErrorContains(t, err, "an LMDB, which liebm cannot read; write its images to a folder")
 	})
 }
 

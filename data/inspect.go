@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Info says what the training images of a source are, before anything is read in full.
+// Info describes the training images of a source, without reading all of them.
 type Info struct {
 	Shape           // of files of one image each: sides and channels that fit most of them
 	Name     string // of the known set, or of the file or folder

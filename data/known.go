@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Known describes a published data set: where it usually lies, what it must contain, and where to get it.
+// Known describes a published data set: its usual places, its contents, and its source.
 type Known struct {
 	Name         string // what Open calls it
 	Title        string
@@ -66,8 +66,7 @@ type file struct {
 	packed            bool
 }
 
-// Root is the folder of installed data sets. $LIEBM_DATA, the only environment variable that this package reads, is a
-// folder to look in first.
+// Root is the folder of installed data sets. If the environment variable LIEBM_DATA names a folder, liebm looks there first.
 const Root = "/usr/share/datasets"
 
 func known() []Known {
@@ -135,7 +134,7 @@ func (k Known) check(s *Set) error {
 		return fmt.Errorf("%s images without labels, but %s has them; fetch it from %s", s.Split, k.Title, k.URL)
 	}
 	if s.Name != "" && s.Name != k.Name && slices.Contains(Names(), s.Name) {
-		return fmt.Errorf("this is %s, not %s; open it as %q", s.Name, k.Title, s.Name)
+		return fmt.Errorf("these are the images of %s, not of %s; open them as %q", s.Name, k.Title, s.Name)
 	}
 	return nil
 }
@@ -160,7 +159,7 @@ func (k Known) checkStream(f *stream, split Split) error {
 		return fmt.Errorf("%d %s images, but %s has %d%s; fetch it from %s, or prepare it by its path alone", f.total, split, k.Title, k.Count(split), k.hint(), k.URL)
 	}
 	if f.name != k.Name && slices.Contains(Names(), f.name) {
-		return fmt.Errorf("this is %s, not %s; prepare it as %q", f.name, k.Title, f.name)
+		return fmt.Errorf("these are the images of %s, not of %s; prepare them as %q", f.name, k.Title, f.name)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestFashionMNIST(t *testing.T) {
 	assert.Equal(t, testLabels+" of Fashion-MNIST", what)
 
 	_, err = Open("mnist", Options{Path: path, Split: Test})
-	require.ErrorContains(t, err, `this is fmnist, not MNIST; open it as "fmnist"`)
+	require.ErrorContains(t, err, `these are the images of fmnist, not of MNIST; open them as "fmnist"`)
 }
 
 func TestVerifyNamesTheWrongFile(t *testing.T) {

@@ -15,7 +15,7 @@ var ErrInUse = errors.New("in use by another process")
 
 // LockFile locks the file at path until the lock is closed, and makes the file if it is missing. The holder may replace the
 // file by another one or remove it. If the file is locked already, LockFile waits or, without wait, returns ErrInUse.
-// The kernel drops the lock when the process ends, in any way. Where a file system has no locks, there is none.
+// The kernel drops the lock when the process ends, also by a crash. On a file system without locks, LockFile locks nothing.
 func LockFile(path string, wait bool) (lock io.Closer, err error) {
 	for {
 		l, free := flock.New(path, flock.SetPermissions(0o666)), true

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// Flipped returns the images of s upside down: outliers whose pixels and edges are those of the data.
+// Flipped returns the images of s upside down: outliers with the same pixels and edges as the data.
 func Flipped(s *Set) *Set {
 	row := s.W * s.C
 	return s.changed("-flipped", func(_ int, out, in []byte) {
@@ -30,8 +30,8 @@ func Flipped(s *Set) *Set {
 // patches is how many patches an image of Shuffled has each way.
 const patches = 4
 
-// Shuffled returns the images of s, each cut into 4×4 patches that lie in a random order: outliers that only their global
-// shape tells. Rows and columns beyond a multiple of four stay where they are. Image i depends on seed and i only.
+// Shuffled returns the images of s, each cut into 4×4 patches that lie in a random order: outliers that differ from the
+// data in their global shape only. Rows and columns beyond a multiple of four stay where they are. Image i depends on seed and i only.
 func Shuffled(s *Set, seed uint64) *Set {
 	h, w := s.H/patches, s.W/patches
 	return s.changed("-shuffled", func(i int, out, in []byte) {

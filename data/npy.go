@@ -94,7 +94,7 @@ func parseNPZ(b []byte) (*part, error) {
 		return nil, err
 	}
 	if len(archive.Names) == 0 || len(archive.Names) > maxArrays {
-		return nil, errors.New("a zip within a zip; unpack it")
+		return nil, errors.New("a zip inside a zip; unpack it first")
 	}
 	names := slices.DeleteFunc(archive.Names, func(name string) bool { return name == "mean" })
 	if slices.Contains(names, "data") && slices.Contains(names, "labels") {

@@ -22,9 +22,9 @@ type Options struct {
 	RGB   bool   // repeat a gray channel three times
 	Skip  bool   // leave out image files that cannot be read or do not fit, and list them in Set.Skipped
 
-	// HoldOut is the share of images that training does not read, where neither the set nor its folders say which: of a
-	// source that is no known set and has no test or validation images. Then Split Train gives the other images, and
-	// Split [HeldOut] gives these under the name Test. Which images depends on their pixels and on Seed. 0: do not divide.
+	// HoldOut is the share of images that training does not read. It is used for a source that is no known set and has no
+	// test or validation images. Split [HeldOut] then returns the held-out images, with Test as their split, and Split Train
+	// returns the others. The choice depends on the pixels of an image and on Seed. 0: do not divide.
 	HoldOut float64
 	Seed    uint64
 }
@@ -171,7 +171,7 @@ func (s *Set) cropped(crop string) error {
 	case crop == "" || s.record != nil && s.record.Crop == crop:
 		return nil
 	case s.record != nil:
-		return fmt.Errorf("prepared with crop %q, not %q; prepare it again, or ask for no crop", s.record.Crop, crop)
+		return fmt.Errorf("prepared with crop %q, not %q; prepare it again, or leave out the crop", s.record.Crop, crop)
 	case s.H == s.W && (crop == "center" || crop == "none"):
 		return nil
 	}

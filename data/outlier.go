@@ -24,7 +24,7 @@ func Constant(shape Shape, o OutlierOptions) (*Set, error) {
 	})
 }
 
-// Noise returns images whose values are independent and uniform on 0…255. Image i depends on seed and i only.
+// Noise returns images with independent values, uniform on 0…255. Image i depends on seed and i only.
 func Noise(shape Shape, o OutlierOptions) (*Set, error) {
 	return outliers(shape, o, "noise", "liebm/data/noise", func(image []byte, source *rand.ChaCha8) {
 		uniform(image, shape.H*shape.W, o.Gray, source)

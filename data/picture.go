@@ -74,7 +74,7 @@ func DecodePicture(b []byte) (Picture, error) {
 		return Picture{}, errors.New("a CMYK image: convert it to RGB")
 	}
 	if scans := bytes.Count(b, []byte{0xff, 0xda}); format == "jpeg" && scans > maxScans { // each of a few bytes costs a pass over the image
-		return Picture{}, fmt.Errorf("a JPEG of %d scans, where %d are the most that is read: save it again", scans, maxScans)
+		return Picture{}, fmt.Errorf("a JPEG with %d scans, and at most %d are read: save it again", scans, maxScans)
 	}
 	img, _, err := image.Decode(bytes.NewReader(b))
 	if err != nil {

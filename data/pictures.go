@@ -40,7 +40,7 @@ func FindPictures(folder string) (*Pictures, error) {
 	return p, err
 }
 
-// Each calls f for all pictures in order, size at a time: n×h×w×3 bytes, which are f's until it returns. The last batch
+// Each calls f for all pictures in order, size of them at a time: n×h×w×3 bytes. f may use these bytes until it returns. The last batch
 // may be smaller. All pictures must have one size.
 func (p *Pictures) Each(ctx context.Context, size int, f func(shape Shape, pixels []byte) error) (read PicturesRead, err error) {
 	type result struct {

@@ -379,7 +379,7 @@ func TestDownload(t *testing.T) {
 		require.ErrorContains(t, fetch(gone, t.TempDir()), "404 Not Found")
 	})
 	t.Run("by hand", func(t *testing.T) {
-		require.ErrorContains(t, fetch(Download{URL: "https://x/y.zip", Login: true}, "dir"), "needs a browser; save it as dir/y.zip")
+		require.ErrorContains(t, fetch(Download{URL: "https://x/y.zip", Login: true}, "dir"), "needs a browser: download it there, and save it as dir/y.zip")
 	})
 	t.Run("command", func(t *testing.T) {
 		assert.Equal(t, "curl -fL -C - --create-dirs -o 'dir/x.bin' '"+d.URL+"'\necho '"+d.SHA256+"  dir/x.bin' | sha256sum -c", d.Command("dir"))

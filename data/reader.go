@@ -61,7 +61,7 @@ type reader struct {
 	unread      []string       // files of other formats
 }
 
-// MaxMemory is the environment variable that has the GiB of pixels which Open holds in memory at most. Without it they are 2:
+// MaxMemory is the environment variable with the largest number of GiB of pixels that Open holds in memory. The default is 2, since
 // SVHN's extra images have 1.6 GB. Files that are mapped do not count.
 const MaxMemory = "LIEBM_MAX_MEMORY"
 
@@ -72,7 +72,7 @@ func maxHeld() int {
 	return 2 << 30
 }
 
-// ErrTooBig is in the errors about data that need more memory than MaxMemory.
+// ErrTooBig is part of the errors about data that need more memory than MaxMemory allows.
 var ErrTooBig = errors.New("prepare the set, and open the prepared file")
 
 func tooBig() error {
@@ -100,7 +100,7 @@ func (r *reader) folder(path string, depth int) error {
 		}
 	}
 	if few > maxFiles {
-		return fmt.Errorf("%s: %d files that are no images, too many for a data set; give the folder of the set itself", path, few)
+		return fmt.Errorf("%s has %d files that are no images, too many for a data set; give the folder of the data set itself", path, few)
 	}
 	names := map[string]bool{}
 	for _, e := range entries {

@@ -12,7 +12,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// A Split is a part of a data set that its makers set aside for one purpose.
+// A Split is a part of a data set that its makers intended for one purpose.
 type Split string
 
 // Most sets have the first two. CelebA, CelebA-HQ and ImageNet 32 have validation images. SVHN has extra ones, which are
@@ -110,8 +110,8 @@ func (s *Set) Label(i int) int {
 	return int(s.Labels[i])
 }
 
-// Moments returns the mean and the standard deviation of every channel's pixels in [0,1]. A channel
-// that hardly varies has the deviation of one grey level, so that it can be divided by.
+// Moments returns the mean and the standard deviation of every channel's pixels in [0,1]. The deviation is at least one grey
+// level, so that pixels can be divided by it.
 func (s *Set) Moments() (mean, std []float64) {
 	counts := make([][256]int, s.C)
 	for i, v := range s.pixels {
@@ -164,8 +164,8 @@ func (s *Set) GatherLabels(dst []int32, idx []int) {
 	}
 }
 
-// Head is the first n images, or all if there are fewer: a view, usable until s is closed. A set that lies sorted by
-// class, as folders of classes do, gives a copy of n random images instead, always the same.
+// Head is the first n images, or all if there are fewer: a view, usable until s is closed. If the set is sorted by class,
+// like folders of classes, Head copies n random images instead, always the same ones.
 func (s *Set) Head(n int) *Set {
 	n = min(max(n, 0), s.N)
 	if n < s.N && len(s.Labels) > 0 && s.Labels[0] != s.Labels[s.N-1] && slices.IsSorted(s.Labels) {

@@ -11,12 +11,12 @@ import (
 	"slices"
 )
 
-// HeldOut asks Open for the images that training does not read: the test images, or the validation images of a set
-// without them. A set without both is divided, see [Options.HoldOut]. If it is not divided either, training reads all of
-// its images. Then Open returns those, and their split is Train.
+// HeldOut asks Open for the images that training does not read. These are the test images or, if there are none, the validation
+// images. A set without both is divided, see [Options.HoldOut]. If it is not divided, training reads all of its images. Then Open
+// returns all images, and their split is Train.
 const HeldOut Split = "held out"
 
-// A Division says how Open divided a set that has no images for measuring.
+// A Division says how Open divided a set that has no test or validation images.
 type Division struct {
 	Share  float64 `json:"share"` // about this share of the images is held out
 	Seed   uint64  `json:"seed"`
@@ -85,7 +85,7 @@ func (s *Set) divide(want Split, o Options) (*Set, error) {
 		sides[side] = append(sides[side], i)
 	}
 	if len(sides[0]) == 0 {
-		return nil, errors.Join(fmt.Errorf("data: %s: %d different images are too few to train on some and hold out others; use more", s.Name, s.N), s.Close())
+		return nil, errors.Join(fmt.Errorf("data: %s: %d different images are too few to hold out some and train on the others; use more images", s.Name, s.N), s.Close())
 	}
 	sum := sha256.New()
 	for _, i := range sides[1] {

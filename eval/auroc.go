@@ -102,7 +102,7 @@ func newRanking(inliers, outliers []float64) (*ranking, error) {
 	scores := slices.Concat(inliers, outliers)
 	for _, s := range scores {
 		if math.IsNaN(s) {
-			return nil, fmt.Errorf("AUROC: a score is NaN: the model or the images are damaged")
+			return nil, fmt.Errorf("AUROC: a score is NaN: check the model and the images")
 		}
 	}
 	slices.Sort(scores)

@@ -199,7 +199,7 @@ func DistanceName(a, b *Stats) string {
 // FewImages is a warning if there are too few images for a covariance of full rank, else "".
 func (s *Stats) FewImages(name string) string {
 	if d := len(s.Mean); s.N > 0 && s.N <= d {
-		return fmt.Sprintf("%s: %d images for %d features: the covariance is rank-deficient, and the distance says little; use more than %d", name, s.N, d, d)
+		return fmt.Sprintf("%s: %d images for %d features: the covariance is rank-deficient, so the distance is not reliable; use more than %d", name, s.N, d, d)
 	}
 	return ""
 }

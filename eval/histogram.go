@@ -8,15 +8,15 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// A Histogram counts numbers of several kinds in the same bins. The first and the last bin have all numbers beyond.
+// A Histogram counts numbers of several kinds in the same bins. The first and the last bin also count all numbers beyond them.
 type Histogram struct {
 	Edges  []float64        `json:"edges"`  // of the bins, ascending
 	Counts map[string][]int `json:"counts"` // by kind: one number fewer than edges
 }
 
-// NewHistogram counts numbers by kind in bins of equal width. The bins cover each kind but for numbers far from its middle
-// 98 %. They reach at most twice the width of the kind around beyond it, so that far numbers of another kind leave it
-// several bins. NewHistogram returns an error if a number is infinite or NaN.
+// NewHistogram counts numbers by kind in bins of equal width. The bins cover the middle 98 % of each kind, and numbers near these.
+// Beyond the kind called around, they reach at most twice its width, so that this kind always has several bins. NewHistogram returns
+// an error if a number is infinite or NaN.
 func NewHistogram(numbers map[string][]float64, around string, bins int) (*Histogram, error) {
 	lo, hi := math.Inf(1), math.Inf(-1)
 	ends := map[string][2]float64{} // of each kind without far numbers

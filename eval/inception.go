@@ -29,8 +29,8 @@ func InceptionDownload() data.Download {
 	return data.Download{URL: InceptionURL, Size: inceptionBytes, SHA256: InceptionSHA256}
 }
 
-// InceptionFolders are where the file is looked for, the first one being where it is fetched to: $LIEBM_DATA/inception if
-// the variable is set, and the cache of torch.hub, which pytorch-fid and torch-fidelity use.
+// InceptionFolders are the folders in which the file is looked for: $LIEBM_DATA/inception if the variable is set, and the cache of
+// torch.hub, which pytorch-fid and torch-fidelity use. A download goes to the first of them.
 func InceptionFolders() (folders []string) {
 	if root := os.Getenv("LIEBM_DATA"); root != "" {
 		folders = append(folders, filepath.Join(root, "inception"))

@@ -14,8 +14,8 @@ type Modes struct {
 	KL      float64 // KL(p‖u) in nats, of the share p of each class from that of the data, u = 1/1000
 }
 
-// ModesOf classifies each channel of colour images, of 28 pixels or more each way, by c. Fewer images than some ten
-// thousand miss classes by chance; the benchmark uses 26,000.
+// ModesOf classifies each channel of colour images by c. The images have at least 28×28 pixels. With fewer than about ten thousand
+// images some classes are missing by chance; the benchmark uses 26,000.
 func ModesOf(ctx context.Context, c *Classifier, set *data.Set) (m Modes, err error) {
 	if set.C != 3 || set.N == 0 {
 		return m, fmt.Errorf("modes of %d images of %d channels: use colour images", set.N, set.C)

@@ -78,13 +78,13 @@ func (in *Input) notePictures(read data.PicturesRead) {
 	case read.Gray == read.N && read.Gray > 0:
 		add("all images are gray: repeated to three channels")
 	case read.Gray > 0:
-		add("%d of %d images are gray, the others colour: is this one set?", read.Gray, read.N)
+		add("%d of %d images are gray, and the others are colour images: check that this is one set", read.Gray, read.N)
 	}
 	if read.JPEG > 0 {
 		add("%d of %d files are JPEG: compression moves FID by several points; PNG is exact", read.JPEG, read.N)
 	}
 	if read.Transparent > 0 {
-		add("%d of %d images are transparent: their alpha is dropped, as pytorch-fid drops it, where data.Open refuses them", read.Transparent, read.N)
+		add("%d of %d images are transparent: their alpha is dropped, as in pytorch-fid; data.Open refuses such images", read.Transparent, read.N)
 	}
 }
 

@@ -17,8 +17,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Record is a result with all that it takes to get it again: no figure goes without its n, data,
-// weights, mode and seed.
+// Record is a result with everything that is needed to compute it again: n, data, weights, mode and seed.
 type Record struct {
 	Metric        string            `json:"metric"` // "FID", "Fréchet distance", "IS", …
 	Values        Values            `json:"values"`
@@ -51,7 +50,7 @@ func (r *Record) On(net *Inception) {
 	r.Warn(net.Warning())
 }
 
-// Of adds what was measured. What its reading brought to light becomes a warning.
+// Of adds the inputs that were measured. Notes about the reading of an input become warnings.
 func (r *Record) Of(inputs ...Input) {
 	for _, in := range inputs {
 		r.Inputs = append(r.Inputs, in)
@@ -70,7 +69,7 @@ func differ(a, b Input) string {
 	both := fmt.Sprintf("%s has images of %s, %s of %s", a.Name, size(a.Size), b.Name, size(b.Size))
 	switch {
 	case a.Size[0] != b.Size[0] || a.Size[1] != b.Size[1]:
-		return both + ": each is resized by itself, which the distance sees"
+		return both + ": each is resized by itself, and this changes the distance"
 	case a.Size[2] != b.Size[2]:
 		return both + ": gray is repeated to three channels"
 	}

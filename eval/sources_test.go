@@ -54,7 +54,7 @@ func TestAFolderIsReadInOrderWithoutAlpha(t *testing.T) {
 		b := byte(i)
 		require.Equal(t, []byte{b, 0, 0, b, 10, 0, b, 20, 0, b, 0, 100, b, 10, 100, b, 20, 100}, set.Image(i))
 	}
-	assert.Equal(t, "70 of 70 images are transparent: their alpha is dropped, as pytorch-fid drops it, where data.Open refuses them", input.Notes[0])
+	assert.Equal(t, "70 of 70 images are transparent: their alpha is dropped, as in pytorch-fid; data.Open refuses such images", input.Notes[0])
 	assert.Equal(t, set.SHA256(), input.SHA256, "the same pixels have the same hash, however they are kept")
 
 	path := filepath.Join(t.TempDir(), "x.npz")
@@ -117,7 +117,7 @@ func TestStatisticsSurviveTheirFile(t *testing.T) {
 		if c.want == "" {
 			require.NoError(t, err, name)
 			assert.Equal(t, []float64{1, 2}, source.Stats.Mean)
-			assert.Contains(t, source.Input.Notes[0], "does not say")
+			assert.Contains(t, source.Input.Notes[0], "does not name")
 			continue
 		}
 		assert.ErrorContains(t, err, c.want, name)

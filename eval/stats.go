@@ -57,7 +57,7 @@ func ReadStats(path string) (*Stats, Input, error) {
 	if info != nil {
 		input.Kind = "statistics of " + info.Input.Name
 	} else {
-		input.Notes = []string{"the file does not say of which features, mode and n its statistics are"}
+		input.Notes = []string{"the file does not name the features, the mode and the number of images of its statistics"}
 	}
 	return stats, input, nil
 }

@@ -16,8 +16,8 @@ type TSNEOptions struct {
 	Watch      func(done, total int)
 }
 
-// TSNE returns points in the plane, [n][2], whose neighbours are those of the features (van der Maaten & Hinton 2008),
-// and the Kullback–Leibler divergence that is left. It is exact: O(n²) in time and memory, 32 MB a matrix at 2,000
+// TSNE returns points in the plane, [n][2], which have nearly the same neighbours as the features (van der Maaten & Hinton 2008),
+// and the Kullback–Leibler divergence at the end. It is exact: O(n²) in time and memory, 32 MB a matrix at 2,000
 // points.
 func TSNE(ctx context.Context, e *Embedding, o TSNEOptions) (points [][2]float64, divergence float64, err error) {
 	if o.Perplexity == 0 {
@@ -46,7 +46,7 @@ func TSNE(ctx context.Context, e *Embedding, o TSNEOptions) (points [][2]float64
 		return nil
 	})
 	if err == nil && math.IsNaN(divergence) {
-		err = fmt.Errorf("t-SNE of %s diverged: are the features finite?", e.Features)
+		err = fmt.Errorf("t-SNE of %s diverged: check that the features are finite", e.Features)
 	}
 	return points, divergence, err
 }

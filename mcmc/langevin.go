@@ -26,12 +26,12 @@ type Energy func(x torch.Tensor) torch.Tensor
 // Langevin is the tempered Langevin step of Eq. 9. As printed, δ² = 25 would add noise of standard
 // deviation 5 to images in [0,1]. As in Dual-MCMC and CLEL, the noise has a scale of its own, Sigma.
 type Langevin struct {
-	Steps   int     `yaml:"steps"`   // T, transitions per chain; 15 (Table 12)
-	Delta2  float64 `yaml:"delta2"`  // δ², step size; 25 at 32×32, 0.1 on CelebA (Table 12)
-	Sigma   float64 `yaml:"sigma"`   // σ, noise per step in pixel units; 1e-3, as in Dual-MCMC
-	Clip    float64 `yaml:"clip"`    // largest drift of a step, as the rms over an image's pixels; longer ones are scaled to it; 0: no limit
-	Literal bool    `yaml:"literal"` // use σ = δ, Eq. 9 as printed, instead of Sigma
-	Clamp   Clamp   `yaml:"clamp"`   // when the state is clamped to the range: never, end, step
+	Steps   int     `yaml:"steps"`   // T, steps of a chain; the paper has 15 (Table 12)
+	Delta2  float64 `yaml:"delta2"`  // δ², step size; the paper has 25 at 32×32, and 0.1 on CelebA (Table 12)
+	Sigma   float64 `yaml:"sigma"`   // σ, standard deviation of a step's noise, in units of pixels; Dual-MCMC has 1e-3
+	Clip    float64 `yaml:"clip"`    // limit for the drift of a step, as the root mean square over an image's pixels; a longer drift is scaled down to it; 0: no limit
+	Literal bool    `yaml:"literal"` // use σ = δ, as Eq. 9 is printed, instead of sigma
+	Clamp   Clamp   `yaml:"clamp"`   // when a chain clamps its state to the range of pixels: never, end (after the last step) or step (after every step)
 
 	Low, High float64 `yaml:"-"` // the range that Clamp clamps to
 	Graph     bool    `yaml:"-"` // keep the graph of ∇ₓE, to differentiate through a step
@@ -47,7 +47,7 @@ const (
 	ClampStep  Clamp = "step" // after every step
 )
 
-// Validate returns an error that names the first setting a chain cannot have.
+// Validate returns an error that names the first invalid setting.
 func (l Langevin) Validate() error {
 	switch {
 	case l.Steps < 0:

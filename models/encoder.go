@@ -10,14 +10,14 @@ import (
 
 // EncoderConfig is the shape of h.
 type EncoderConfig struct {
-	Channels  int       `yaml:"channels" min:"1"`   // of the images: 1 or 3
+	Channels  int       `yaml:"channels" min:"1"`   // channels of the images: 1 or 3
 	Stem      string    `yaml:"stem"`               // "small": 3×3 stride 1 (32 pixels); "medium": the same and a max-pool (64); "large": 7×7 stride 2 and a max-pool (256)
 	Widths    []int     `yaml:"widths" min:"1"`     // channels of each stage; ResNet-18 has 64, 128, 256, 512
 	Blocks    []int     `yaml:"blocks" min:"1"`     // blocks of each stage; ResNet-18 has 2, 2, 2, 2
-	HeadDim   int       `yaml:"head_dim" min:"1"`   // hidden width of the head: 1024
-	LatentDim int       `yaml:"latent_dim" min:"1"` // d_z: 64
-	Mean      []float64 `yaml:"mean"`               // of each channel of images in [0,1]; empty: that of the images of pretraining, or ½ without pretraining
-	Std       []float64 `yaml:"std" min:"1e-9"`     // their standard deviation; empty: as for mean, or ¼
+	HeadDim   int       `yaml:"head_dim" min:"1"`   // hidden width of the head; usually 1024
+	LatentDim int       `yaml:"latent_dim" min:"1"` // d_z, length of z; usually 64
+	Mean      []float64 `yaml:"mean"`               // mean of each channel of images in [0,1]; empty: the mean of the images of pretraining, or 0.5 without pretraining
+	Std       []float64 `yaml:"std" min:"1e-9"`     // standard deviation of each channel; empty: that of the images of pretraining, or 0.25 without pretraining
 }
 
 // Encoder is h, a ResNet of basic blocks (He et al. 2016) with the head Linear–BN–ReLU–Linear, as
@@ -53,7 +53,7 @@ func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 		c.Mean, c.Std = slices.Repeat([]float64{0.5}, c.Channels), slices.Repeat([]float64{0.25}, c.Channels)
 	}
 	if !ok || len(c.Widths) == 0 || len(c.Widths) != len(c.Blocks) || len(c.Mean) != c.Channels || len(c.Std) != c.Channels {
-		return nil, fmt.Errorf("encoder: stem %q (small, medium or large), %d widths for %d blocks, %d means and %d stds for %d channels",
+		return nil, fmt.Errorf("encoder: stem is %q (use small, medium or large), %d widths for %d blocks, %d means and %d stds for %d channels",
 			c.Stem, len(c.Widths), len(c.Blocks), len(c.Mean), len(c.Std), c.Channels)
 	}
 	h := &Encoder{Config: c, Range: r}
@@ -129,8 +129,8 @@ func (h *Encoder) Forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 // Latent is z = h(x)/‖h(x)‖ with h frozen (Sec. 3.1; eval mode): [n,c,h,w] → [n,d_z].
 func (h *Encoder) Latent(x torch.Tensor) torch.Tensor { return h.Forward(x, nn.Eval).Normalize() }
 
-// Compose appends an affine map to h: Forward(x) becomes a·Forward(x) + c. It is exact, because h ends
-// in a linear layer, whose weight becomes a·W and whose bias a·b + c. a: [d_z,d_z], c: [d_z].
+// Compose appends an affine map to h: Forward(x) becomes a·Forward(x) + c. This is exact, because h ends in a linear layer. Its
+// weight W becomes a·W, and its bias b becomes a·b + c. a: [d_z,d_z], c: [d_z].
 func (h *Encoder) Compose(a, c torch.Tensor) {
 	torch.NoGrad(func() {
 		torch.Tidy(func() torch.Tensor {

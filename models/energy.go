@@ -7,22 +7,22 @@ import (
 
 // EnergyConfig is the shape of E.
 type EnergyConfig struct {
-	Channels     int     `yaml:"channels" min:"1"` // of the images: 1 or 3
+	Channels     int     `yaml:"channels" min:"1"` // channels of the images: 1 or 3
 	Widths       []int   `yaml:"widths" min:"1"`   // output channels of each block (Table 12)
 	Downs        []bool  `yaml:"downs"`            // whether each block halves the image
-	FeatureDim   int     `yaml:"feature_dim"`      // of f(x): 512; 0: f(x) is the pooled output of the last block, as in Dual-MCMC
-	HeadDim      int     `yaml:"head_dim"`         // hidden width of g: 1024, as in the SSL head
-	LatentDim    int     `yaml:"latent_dim"`       // d_z, of z: 64
+	FeatureDim   int     `yaml:"feature_dim"`      // length of f(x), usually 512; 0: f(x) is the pooled output of the last block, as in Dual-MCMC
+	HeadDim      int     `yaml:"head_dim"`         // hidden width of g, usually 1024 as in the head of the encoder
+	LatentDim    int     `yaml:"latent_dim"`       // d_z, length of z; usually 64
 	Bias         bool    `yaml:"bias"`             // biases in f; the paper's networks have none
-	SpectralNorm bool    `yaml:"spectral_norm"`    // on every conv and linear layer of E
+	SpectralNorm bool    `yaml:"spectral_norm"`    // use spectral norm on every convolution and linear layer of E
 	LinearF      bool    `yaml:"linear_f"`         // F is a learnable linear map instead of −½‖f‖²
-	Gamma        float64 `yaml:"gamma"`            // γ of Eq. 7: weight of the cosine; 0.01 (Table 12)
+	Gamma        float64 `yaml:"gamma"`            // γ of Eq. 7, weight of the cosine; the paper has 0.01 (Table 12)
 
 	Posterior Posterior `yaml:"posterior"` // log p(z|x): cosine (Eq. 7), gaussian, cebm (Fig. 8), or none
 }
 
-// Energy is E(x,z) = F(f(x)) + γ·cos(g(f(x)), z) (Eq. 5 and 7), or has another [Posterior]. The
-// names of its fields, in this order, are those of the weights.
+// Energy is E(x,z) = F(f(x)) + γ·cos(g(f(x)), z) (Eq. 5 and 7), or a form with another [Posterior]. The names of the weights
+// are those of the fields, in this order.
 type Energy struct {
 	Blocks []*energyBlock
 	Out    *nn.Linear // from the pooled output to f; nil if f is the pooled output

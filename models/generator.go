@@ -9,8 +9,8 @@ import (
 
 // Range is the interval of a model's pixels: [0,1] or [−1,1].
 type Range struct {
-	Low  float64 `yaml:"low"`
-	High float64 `yaml:"high"`
+	Low  float64 `yaml:"low"`  // smallest value of a pixel in the networks (Table 12)
+	High float64 `yaml:"high"` // largest value of a pixel in the networks (Table 12)
 }
 
 // FromUnit maps pixels in [0,1] to the range.
@@ -31,9 +31,9 @@ func (r Range) ToUnit(x torch.Tensor) torch.Tensor {
 
 // GeneratorConfig is the shape of G.
 type GeneratorConfig struct {
-	Channels  int   `yaml:"channels" min:"1"`   // of the images: 1 or 3
-	LatentDim int   `yaml:"latent_dim" min:"1"` // d_m, of m: 128
-	Widths    []int `yaml:"widths" min:"1"`     // channels at 4×4, then after each block; each block doubles the image
+	Channels  int   `yaml:"channels" min:"1"`   // channels of the images: 1 or 3
+	LatentDim int   `yaml:"latent_dim" min:"1"` // d_m, length of m; usually 128
+	Widths    []int `yaml:"widths" min:"1"`     // channels at 4×4 pixels, then after each block; a block doubles height and width
 }
 
 // Size is the height and width of the images that G makes.
@@ -120,7 +120,7 @@ func relu(x torch.Tensor) torch.Tensor {
 }
 
 // Recalibrate sets the running statistics of every batch norm to their averages over batches of n latents, at the
-// present weights. Averaged weights need it: their statistics differ from the average of the statistics.
+// present weights. Averaged weights need this: their true statistics are not the average of the statistics.
 func (g *Generator) Recalibrate(batches, n int, rng *torch.RNG) {
 	norms := []*nn.BatchNorm{g.BN}
 	for _, b := range g.Blocks {

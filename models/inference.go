@@ -7,10 +7,10 @@ import (
 
 // InferenceConfig is the shape of q.
 type InferenceConfig struct {
-	Channels  int   `yaml:"channels"`       // of the images: 1 or 3
-	Stem      int   `yaml:"stem"`           // channels of a 3×3 stride-1 conv in front; 0: none
-	Widths    []int `yaml:"widths" min:"1"` // channels of each 4×4 stride-2 conv; the last works at 4×4 pixels
-	LatentDim int   `yaml:"latent_dim"`     // d_m
+	Channels  int   `yaml:"channels"`       // channels of the images: 1 or 3
+	Stem      int   `yaml:"stem"`           // channels of a first 3×3 convolution with stride 1; 0: no such convolution
+	Widths    []int `yaml:"widths" min:"1"` // channels of each 4×4 convolution with stride 2; the output of the last one has 4×4 pixels
+	LatentDim int   `yaml:"latent_dim"`     // d_m, length of m
 }
 
 // Inference is q(m|x) = N(μ(x), σ²(x)) of Eq. 14. The names of its fields, in this order, are those of the weights.

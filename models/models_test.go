@@ -20,7 +20,7 @@ func TestConfigsThatMakeNoNetworkAreErrors(t *testing.T) {
 	_, err = NewGenerator(GeneratorConfig{Widths: []int{4}}, Range{0, 1}, 1)
 	assert.ErrorContains(t, err, "widths [4]")
 	_, err = NewEncoder(EncoderConfig{Stem: "huge"}, Range{0, 1}, 1)
-	assert.ErrorContains(t, err, `stem "huge" (small, medium or large)`)
+	assert.ErrorContains(t, err, `stem is "huge" (use small, medium or large)`)
 	_, err = NewEncoder(EncoderConfig{Channels: 3, Stem: "small", Widths: []int{4}, Blocks: []int{1}, Mean: []float64{0.5}, Std: []float64{0.5}}, Range{0, 1}, 1)
 	assert.ErrorContains(t, err, "1 means and 1 stds for 3 channels")
 	assert.Equal(t, before, torch.Live())

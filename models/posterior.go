@@ -11,8 +11,8 @@ import (
 // means Cosine.
 type Posterior string
 
-// The choices of Posterior. Only the cosine has a weight γ: Eq. 6 needs ∫p(z|x)dz = 1, which a weight on a
-// density of another form would break.
+// The choices of Posterior. Only the cosine has a weight γ: Eq. 6 needs ∫p(z|x)dz = 1, and a weight on the other
+// densities would change this integral.
 const (
 	Cosine   Posterior = "cosine"   // γ·cos(g(f), z) (Eq. 7)
 	Gaussian Posterior = "gaussian" // log N(z; μ, σ²), of (μ, log σ²) = g(f)

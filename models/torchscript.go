@@ -167,7 +167,7 @@ type Scorer struct {
 	Gamma float64  // γ of Eq. 15
 	Range Range    // that E and h read
 	Size  int      // height and width that E and h read
-	Inner int      // height and width that are padded with zeros to Size; Size: none
+	Inner int      // height and width of images before they are padded with zeros to Size; equal to Size: no padding
 }
 
 // TorchScript returns s for [WriteTorchScript], of class Score: forward(x) is s(x), energy(x) is F(f(x)) and

@@ -42,7 +42,7 @@ func inputOf(set *data.Set) eval.Input {
 	return eval.InputOf(name, set)
 }
 
-// SampleOptions of [AssessSamples].
+// SampleOptions are the options of [AssessSamples].
 type SampleOptions struct {
 	N         int                // samples to draw; 0 means 10,000
 	Seed      uint64             // of latents and noise
@@ -58,12 +58,12 @@ type Samples struct {
 }
 
 // AssessSamples draws samples with the chain (Eq. 9) and from G alone. It measures the time of each, their
-// Fréchet distances on the features of [OpenFeatures], and with Inception IS. Where no features fit, the
-// distances are absent. Images are compared without the padding of training.
+// Fréchet distances on the features of [OpenFeatures], and with Inception the IS. If no features fit the data,
+// there are no distances. Images are compared without the padding of training.
 //
-// The values are nfe, seconds (of a sample), and fid, fd or fd_h by the features; with Inception is and
-// is_std. All have the suffix _no_mcmc for G alone. fd_floor and fd_h_floor compare as many training images
-// with those held out. In a group every process calls AssessSamples and gets all values.
+// The values are nfe, seconds (of a sample), and fid, fd or fd_h, depending on the features. With Inception there are also is
+// and is_std. Values of G alone have the suffix _no_mcmc. fd_floor and fd_h_floor are the distances of as many training images
+// from the held-out images. In a group every process calls AssessSamples and gets all values.
 func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup) (*Samples, error) {
 	if o.N == 0 {
 		o.N = 10_000
@@ -307,7 +307,7 @@ const stackedModes = 26_000
 // values are modes and reverse_kl, see [eval.Modes].
 func AssessModes(ctx context.Context, m *train.Model, seed uint64, s Setup) (*eval.Record, error) {
 	if m.Config.Data.Name != "stacked-fmnist" {
-		return nil, fmt.Errorf("modes are counted on stacked-fmnist, and the run's data are %s", m.Config.Data.Name)
+		return nil, fmt.Errorf("modes are counted on stacked-fmnist only, and the run's data are %s", m.Config.Data.Name)
 	}
 	net, err := eval.FashionFeatures()
 	if err != nil {
@@ -330,7 +330,7 @@ func AssessModes(ctx context.Context, m *train.Model, seed uint64, s Setup) (*ev
 	return r, nil
 }
 
-// RunOptions of [AssessRun].
+// RunOptions are the options of [AssessRun].
 type RunOptions struct {
 	Samples  SampleOptions
 	Outliers OutlierOptions
@@ -403,7 +403,7 @@ func splitChanged(info train.RunInfo, test *data.Set) string {
 	if info.HeldOut == nil || test.Division != nil && *test.Division == *info.HeldOut {
 		return ""
 	}
-	return fmt.Sprintf("the data changed since training, which held out %d images: training may have read some of the %d that are measured now; bring the old data back",
+	return fmt.Sprintf("the data changed since training, which held out %d images: training may have read some of the %d that are measured now; put the old data back",
 		info.HeldOut.N, test.N)
 }
 
@@ -430,8 +430,8 @@ type GridRow struct {
 	Images *data.Set
 }
 
-// WriteRows draws rows of images of a run, as many in each, as WriteGrid does. The texts are of ASCII; other letters are
-// drawn as boxes.
+// WriteRows draws rows of images of a run like WriteGrid. All rows have the same number of images. The texts are ASCII; other letters
+// are drawn as boxes.
 func WriteRows(path string, cfg train.Config, rows []GridRow) error {
 	var sets []*data.Set
 	var labels []string

@@ -34,9 +34,9 @@ type card struct {
 	Summary               *Summary       // of the records of these weights
 }
 
-// WriteCard writes README.md into folder, which has the weights of m: a model card as hubs of models read it. It has
-// the data, the training and the results of the run in dir, which m is of, as far as they are recorded. Results of other
-// checkpoints are left out. license is a hub's name of the weights' licence, such as apache-2.0. It returns the path.
+// WriteCard writes README.md, a model card for hubs of models, into folder, which has the weights of m. dir is the run of m. The
+// card has the data, the training and the results that the run recorded for these weights. license is the hub's name of the
+// weights' licence, such as apache-2.0. WriteCard returns the path.
 func WriteCard(folder, dir, license string, m *train.Model) (string, error) {
 	name, err := filepath.Abs(dir)
 	if err != nil {

@@ -212,10 +212,10 @@ func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
 		same.Data.Path = cfg.Data.Path // earlier versions kept a relative path
 	}
 	if c.hasEncoder() && c.comesWithLiebm() && !exists(train.EncoderPath(c.encoderDir())) {
-		return cfg, true, fmt.Errorf("%s holds a run with another encoder than %s: name another folder, or remove this one", dir, c.encoderName())
+		return cfg, true, fmt.Errorf("%s holds a run with another encoder than %s: choose another folder, or remove this one", dir, c.encoderName())
 	}
 	if !reflect.DeepEqual(cfg, same) {
-		return cfg, true, fmt.Errorf("%s holds a run with other settings than %s %v: name another folder, or remove this one", dir, c.folder.data, c.settings)
+		return cfg, true, fmt.Errorf("%s holds a run with other settings than %s %v: choose another folder, or remove this one", dir, c.folder.data, c.settings)
 	}
 	return cfg, true, nil
 }

@@ -24,7 +24,7 @@ const (
 	fromData    = "data"
 )
 
-// ChainOptions of [AssessChains].
+// ChainOptions are the options of [AssessChains].
 type ChainOptions struct {
 	N         int    // chains from each start
 	Seed      uint64 // of samples and noise
@@ -36,7 +36,7 @@ const longChainsMetric = "long chains"
 // AssessChains runs the chain of Eq. 9 from samples of G and from images that the data hold out, much longer than training
 // does: 100 steps, and 1,000 from the first tenth of the images. The values are
 //   - energy/T/START, the mean of E(x), and move/T/START, rms(x^T − x⁰) of pixels in the training range;
-//   - fid, fd or fd_h/T/START, the Fréchet distance, but for T = 1000, where there are too few images;
+//   - fid, fd or fd_h/T/START, the Fréchet distance, except for T = 1000, where there are too few images;
 //   - for Fashion-MNIST class_agreement/T/START, the share of images that the classifier puts into the class of x⁰.
 //
 // T is 0, 5, 15, 100 or 1000, or trained for the length of training; START is samples or data.

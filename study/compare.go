@@ -17,7 +17,7 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// A Comparison lays trainings beside each other: how far chains moved, how far E separated data from negative samples,
+// A Comparison compares trainings: how far chains moved, how far E separated data from negative samples,
 // and how often training diverged. See [CompareRuns].
 type Comparison struct {
 	Title    string     `json:"title"`

@@ -22,7 +22,7 @@ const onEncoder = "fd_h"
 // neither Inception's weights nor an encoder is given.
 var ErrNoFeatures = errors.New("no features to measure distances on: the data are not Fashion-MNIST, and neither Inception's weights nor an encoder is given")
 
-// Features are the features whose Fréchet distance is measured, and the name of that distance. See
+// Features are the features on which a Fréchet distance is measured, and the name of that distance. See
 // [OpenFeatures].
 type Features struct {
 	eval.Features
@@ -35,16 +35,16 @@ type Features struct {
 	close     func()
 }
 
-// FeatureOptions of [OpenFeatures].
+// FeatureOptions are the options of [OpenFeatures].
 type FeatureOptions struct {
 	Inception string          // pytorch-fid's file of weights; empty: no FID
 	Encoder   *models.Encoder // of [train.Config.FixedEncoder]; nil: no distance on an encoder
 	Device    torch.Device    // for Inception
 }
 
-// OpenFeatures chooses the features that measure images of cfg's data: Inception where its weights are
-// given; for Fashion-MNIST the classifier that comes with liebm; else the features of an encoder that does not
-// learn, before its head. FID compares samples with the training split, by custom. The others compare with the
+// OpenFeatures chooses the features on which distances of cfg's images are measured. If Inception's weights are given, it uses
+// Inception. Otherwise it uses, for Fashion-MNIST, the classifier that comes with liebm, and for other data the features of an
+// encoder that does not learn, before its head. FID compares samples with the training split, by custom. The others compare with the
 // images that are held out. A distance on an encoder compares runs with the same one only. The caller closes the
 // features; the encoder stays open. The error is [ErrNoFeatures] if nothing fits.
 func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {

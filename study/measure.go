@@ -30,7 +30,7 @@ const (
 // results of a run may hold other records too.
 const studyKey = "study"
 
-// readings are the numbers in the records of studies. A later record counts more.
+// readings are the numbers in the records of studies. A later record replaces an earlier one.
 func readings(records []eval.Record) eval.Values {
 	values := eval.Values{}
 	for _, r := range records {

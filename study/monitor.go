@@ -23,7 +23,7 @@ type Monitor struct {
 	samples  int
 }
 
-// MonitorOptions of [NewMonitor].
+// MonitorOptions are the options of [NewMonitor].
 type MonitorOptions struct {
 	Encoder   string // the run's encoder: a file, or a folder that holds one; empty where it has none
 	Inception string // pytorch-fid's file of weights; empty: no FID
@@ -64,7 +64,7 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 		return nil, err
 	}
 	if m.features.Key == onEncoder && (o.Encoder == "" || !cfg.NeedsEncoder()) {
-		s.logf("warning: the distance in training is on an untrained network, which tells checkpoints of this run apart and no more: "+
+		s.logf("warning: the distance in training uses an untrained network, so it can only compare checkpoints of this run: "+
 			"for a FID run liebm data fetch inception, and give --weights auto%s", orEncoder(cfg))
 	}
 	return m, nil
@@ -73,7 +73,7 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 // orEncoder is another remedy for training from an untrained encoder.
 func orEncoder(cfg train.Config) string {
 	if cfg.NeedsEncoder() {
-		return "; or begin with a pretrained encoder, by --encoder"
+		return "; or start with a pretrained encoder: --encoder FOLDER"
 	}
 	return ""
 }

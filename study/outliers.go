@@ -18,11 +18,11 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// MadeOutliers are the sets of outliers that need no files: they are made from the inliers or their shape.
+// MadeOutliers are sets of outliers that liebm makes from the inliers or from their shape. They need no files.
 var MadeOutliers = []string{"constant", "noise", "inverted"}
 
-// NearOutliers are made too, and resemble the inliers more: the inliers upside down, cut into patches that lie in a random
-// order, and blurred; letters and digits; and samples of G alone.
+// NearOutliers are made too, and are closer to the inliers: inliers upside down, inliers cut into patches in a random order,
+// blurred inliers, letters and digits, and samples of G alone.
 var NearOutliers = []string{"flipped", "shuffled", "blurred", "glyphs", "samples"}
 
 // blur is the standard deviation of the filter of blurred outliers, as a share of the image's side: 2 pixels of 28.
@@ -31,7 +31,7 @@ const blur = 1.0 / 14
 // standardized is how many training images give the mean and deviation of a score's terms.
 const standardized = 2000
 
-// OutlierOptions of [AssessOutliers].
+// OutlierOptions are the options of [AssessOutliers].
 type OutlierOptions struct {
 	Sets        []string // outliers: MadeOutliers, NearOutliers, or what [train.Config.OpenImages] opens; nil: MadeOutliers
 	Inliers     string   // other inliers than the images that the run's data hold out
@@ -53,7 +53,7 @@ var scoreSuffixes = []string{"", "_energy", "_cosine", "_z"}
 // The values are auroc/SET, aupr_in/SET, aupr_out/SET, fpr95_in/SET and fpr95_out/SET for s(x). Those of
 // F(f(x)) alone are auroc_energy/SET and so on, those of the cosine alone auroc_cosine/SET. With resamples
 // the ends of the intervals are auroc/SET/low and auroc/SET/high. energy_std is the standard deviation of
-// F(f(x)) on inliers, by which γ is to be judged. The record's histogram is of s(x). SET is a name of [SetNames].
+// F(f(x)) on inliers: compare γ with it. The record's histogram is of s(x). SET is a name of [SetNames].
 //
 // With o.Standardize, auroc_z/SET and so on are those of the sum of both terms, each minus its mean and divided by its
 // standard deviation over training images.
@@ -167,8 +167,8 @@ func standardize(ctx context.Context, m *train.Model, o OutlierOptions, s Setup)
 	}, nil
 }
 
-// SetNames are short names of sets, each its own: the last part of a path, of a file without its ending. A set whose name
-// is taken gets a number too.
+// SetNames returns a short and different name for each set: the last part of its path, without the ending of a file. If a name
+// is taken, a number is added.
 func SetNames(sources []string) (names []string) {
 	for _, source := range sources {
 		name := source
@@ -195,8 +195,7 @@ type ScoreList struct {
 	Scores []float64
 }
 
-// AssessScores is AssessOutliers of scores that are there already: those of one method, whose values have
-// no suffix.
+// AssessScores is AssessOutliers for given scores of one method. The names of its values have no suffix.
 func AssessScores(ctx context.Context, inliers ScoreList, outliers []ScoreList, o OutlierOptions, s Setup) (*eval.Record, error) {
 	r := s.detection(o)
 	r.Of(eval.Input{Name: inliers.Name, Kind: "scores", N: len(inliers.Scores)})
@@ -247,7 +246,7 @@ func detect(ctx context.Context, r *eval.Record, suffix, set string, in, out []f
 func openOutliers(ctx context.Context, m *train.Model, name string, test *data.Set, o OutlierOptions, r *eval.Record) (*data.Set, error) {
 	if name == "samples" {
 		if m.G == nil {
-			return nil, errors.New("samples as outliers need the model's G")
+			return nil, errors.New("samples as outliers need the model's G, and LoadScorer leaves it out: use LoadModel")
 		}
 		return m.Sample(ctx, test.N, train.SampleOptions{Seed: o.Seed, NoMCMC: true})
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/liebm/liebm/data"
 )
 
-// ReadResults reads the results of studies in dir, in the order of [Names], and judges their trends
-// and draws their curves again.
+// ReadResults reads the results of studies in dir, in the order of [Names]. It judges their trends and draws their curves
+// again.
 func ReadResults(dir string) (all []*Result, err error) {
 	for _, s := range studies {
 		path := filepath.Join(dir, s.Name+".json")

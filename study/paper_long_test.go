@@ -46,7 +46,7 @@ func TestThePapersScaleMeasuresFIDAndIS(t *testing.T) {
 	p, err := NewPlan(sc, []Study{fig6}, PlanOptions{Out: out})
 	require.NoError(t, err)
 	_, err = p.Run(t.Context(), Setup{})
-	assert.ErrorContains(t, err, "the paper's scale trains on a GPU, and the device is cpu")
+	assert.ErrorContains(t, err, "the scale paper trains on a GPU, and the device is cpu")
 	sc.Weights = ""
-	assert.ErrorContains(t, sc.ready(torch.Device{Type: torch.CUDA}), "weights is missing")
+	assert.ErrorContains(t, sc.ready(torch.Device{Type: torch.CUDA}), "needs Inception's weights")
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// PlanOptions of [NewPlan].
+// PlanOptions are the options of [NewPlan].
 type PlanOptions struct {
 	Out      string   // folder of models and results
 	Seeds    []uint64 // each model is trained once for each of them; nil: 1
@@ -80,7 +80,7 @@ func (f *folder) planned() (all []*cell) {
 	return all
 }
 
-// PlannedModel is what a plan trains once for every seed.
+// PlannedModel is a model that a plan trains once for every seed.
 type PlannedModel struct {
 	Data     string      `json:"data"`
 	Name     string      `json:"cell"`

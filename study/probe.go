@@ -12,7 +12,7 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// ProbeOptions of [AssessProbe].
+// ProbeOptions are the options of [AssessProbe].
 type ProbeOptions struct {
 	On     string // the network whose features are probed: f, the energy's, or h, the encoder's
 	N      int    // training images, the first ones; 0: all
@@ -132,9 +132,9 @@ func accuracies(ctx context.Context, fit, test eval.Labelled, o ProbeOptions, s 
 	return test.Accuracy(votes), test.Accuracy(classes), nil
 }
 
-// PretrainingProbe returns a probe of an encoder in the course of its pretraining, for [train.Options]: the
-// metrics knn5 and linear, from 2,000 training images for 500 that are held out, with a fifth of
-// AssessProbe's epochs. It is nil unless both splits have labels. The caller calls done in the end.
+// PretrainingProbe returns a probe that measures an encoder during its pretraining, for [train.Options]. Its metrics are knn5 and
+// linear. The probe learns from 2,000 training images and is tested on 500 held-out images, with a fifth of AssessProbe's epochs.
+// It is nil unless both splits have labels. The caller calls done in the end.
 func PretrainingProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Context, *models.Encoder) ([]train.Metric, error), done func()) {
 	test, err := cfg.Data.Open(data.HeldOut, cfg.Encoder.Channels)
 	if err != nil {

@@ -222,7 +222,7 @@ func (c *cell) readRival(seed uint64) (r Cell, trained bool, err error) {
 	for _, record := range records {
 		for key, want := range c.rivalSettings() {
 			if got := record.Settings[key]; got != want {
-				return r, true, fmt.Errorf("%s holds results with %s %q, and now it is %q: name another folder, or remove this one", c.dir(seed), key, got, want)
+				return r, true, fmt.Errorf("%s holds results with %s %q, and now it is %q: choose another folder, or remove this one", c.dir(seed), key, got, want)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func (sc Scale) Name() string {
 // check is an error for a scale that no study can have.
 func (sc Scale) check() error {
 	if sc.Samples < 2 || sc.Along < 2 || sc.Restored < 1 || sc.Chains < 2 {
-		return fmt.Errorf("scale: %d samples, %d along the training, %d restored, %d chains: start from Mini or Paper", sc.Samples, sc.Along, sc.Restored, sc.Chains)
+		return fmt.Errorf("scale: %d samples, %d during training, %d restored, %d chains: start from Mini or Paper", sc.Samples, sc.Along, sc.Restored, sc.Chains)
 	}
 	if sc.Steps < 0 {
 		return fmt.Errorf("scale: steps is %d: give at least 1, or 0 for the default", sc.Steps)
@@ -55,7 +55,7 @@ func (sc Scale) check() error {
 		return fmt.Errorf("scale: the share of time is %v: give a number above 0, or 0 for all of it", sc.TimeShare)
 	}
 	if !sc.paper && sc.Weights != "" {
-		return fmt.Errorf("weights %s: the mini scale measures on features of Fashion-MNIST, and has no FID: use the paper's scale", sc.Weights)
+		return fmt.Errorf("weights %s: the scale mini measures on features of Fashion-MNIST and has no FID: use the scale paper, or leave the weights out", sc.Weights)
 	}
 	return nil
 }
@@ -63,10 +63,10 @@ func (sc Scale) check() error {
 // ready is an error where the scale cannot be computed.
 func (sc Scale) ready(device torch.Device) error {
 	if sc.paper && device.Type != torch.CUDA {
-		return fmt.Errorf("the paper's scale trains on a GPU, and the device is %s: liebm doctor says why; the mini scale runs on a CPU", device)
+		return fmt.Errorf("the scale paper trains on a GPU, and the device is %s: liebm doctor says why there is no GPU; or use the scale mini, which runs on a CPU", device)
 	}
 	if sc.paper && sc.Weights == "" {
-		return fmt.Errorf("weights is missing: FID and IS need Inception's: fetch them by liebm data fetch inception, or name the file")
+		return fmt.Errorf("the scale paper needs Inception's weights for FID and IS: fetch them by liebm data fetch inception, or name the file")
 	}
 	return nil
 }

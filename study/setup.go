@@ -12,13 +12,13 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// Setup says where to compute and whom to tell. Of its fields only Checkpoint changes results.
+// Setup says where to compute and where to report. Only Checkpoint chooses what is measured.
 type Setup struct {
 	Device     torch.Device
 	Checkpoint string            // of the runs that are opened, as in train.LoadCheckpoint; empty: the last
 	Versions   map[string]string // recorded with every result, besides those of Go and libtorch
 
-	// Progress begins a task and returns a function that reports how much of it is done; nil: nobody watches.
+	// Progress begins a task and returns a function that reports how much of it is done; may be nil.
 	Progress func(task string) func(done, total int)
 
 	// Training begins a training. It returns a function that is told of each step, and a writer for log lines; nil:
@@ -29,7 +29,7 @@ type Setup struct {
 	Group *torch.Group
 
 	Save <-chan os.Signal // makes a training save; may be nil
-	Log  io.Writer        // one line for each thing that a person should know; nil: nobody reads
+	Log  io.Writer        // messages for a person, a line each; nil: no messages
 }
 
 // progress is s.Progress, or a function that does nothing.

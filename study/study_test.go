@@ -223,7 +223,7 @@ func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
 	for want, sc := range map[string]Scale{
 		"start from Mini or Paper":   {},
 		"steps is -1":                {Samples: 2, Along: 2, Restored: 1, Chains: 2, Steps: -1},
-		"the mini scale measures on": {Samples: 2, Along: 2, Restored: 1, Chains: 2, Weights: "w.pth"},
+		"the scale mini measures on": {Samples: 2, Along: 2, Restored: 1, Chains: 2, Weights: "w.pth"},
 		"on fmnist: batch is 1: use": {Samples: 2, Along: 2, Restored: 1, Chains: 2, Set: []string{"batch=1"}},
 	} {
 		_, err := plan(sc, nil, "table9")

@@ -9,8 +9,7 @@ import (
 	"github.com/liebm/liebm/eval"
 )
 
-// A Summary is what records say about a run: every value once, the newest one, and the records that the
-// values are from.
+// A Summary has the newest value of each name in the records of a run, and the records that these values come from.
 type Summary struct {
 	Values  eval.Values    `json:"values"`
 	Records []*eval.Record `json:"records"` // the oldest first
@@ -93,7 +92,7 @@ func (s *Summary) Lines() (lines []Line) {
 	return lines
 }
 
-// Outliers are the sets that inliers were told from, sorted.
+// Outliers are the names of the sets of outliers that were measured, sorted.
 func (s *Summary) Outliers() (names []string) {
 	for key := range s.Values {
 		if name, ok := strings.CutPrefix(key, "auroc/"); ok && !strings.HasSuffix(name, "/low") && !strings.HasSuffix(name, "/high") {

@@ -19,9 +19,9 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// TSNEOptions of [TSNE].
+// TSNEOptions are the options of [TSNE].
 type TSNEOptions struct {
-	On         []string      // the networks whose features are laid out: f, h or both
+	On         []string      // the networks whose features are drawn: f, h or both
 	N          int           // held-out images, the first ones; 0 means 2,000. Memory grows with its square
 	Perplexity float64       // 0 means 30
 	Seed       uint64        // of the start
@@ -36,10 +36,9 @@ type Panel struct {
 	Classes []string // names of the labels; nil: their numbers
 }
 
-// TSNE lays features of m out in the plane by exact t-SNE (Fig. 1 and 7): a panel for each network of o.On.
-// The values are divergence_f and divergence_h, the Kullback–Leibler divergences that are left, and those
-// of [AssessProbe] if o.Probe asks for them. In a group every process calls TSNE. Rank 0 alone lays the features out: the other
-// processes return no panels.
+// TSNE maps features of m to points in the plane by exact t-SNE (Fig. 1 and 7). It returns a panel for each network of o.On. The
+// values are divergence_f and divergence_h, the Kullback–Leibler divergences at the end, and the values of [AssessProbe] if o.Probe
+// asks for them. In a group every process calls TSNE. Rank 0 alone computes the points: the other processes return no panels.
 func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel, *eval.Record, error) {
 	if o.N == 0 {
 		o.N = 2000

@@ -29,12 +29,13 @@ func AssessReconstruction(ctx context.Context, m *train.Model, set *data.Set, o 
 	return out, r, compare(ctx, r, m.Config, "", out.Images, set)
 }
 
-// AssessInference measures what q tells G of images (Eq. 26), which pixels do not show: q is asked to keep h, not x. For the
-// mean of q(m|x) the values are cosine, the mean of cos(h(x), h(G(m))), and for Fashion-MNIST class_agreement, the share of
-// images that the classifier puts into one class before and after. Those of samples m̃ ~ q(m|x) end in _sampled.
+// AssessInference measures how well G(m) keeps the semantics of x, for m from q(m|x) (Eq. 26). Pixels do not show this, since q
+// learns to keep h(x) and not x. For the mean of q(m|x) the values are cosine, the mean of cos(h(x), h(G(m))), and for
+// Fashion-MNIST class_agreement, the share of images x that the classifier puts into the class of G(m). The values for samples
+// m̃ ~ q(m|x) end in _sampled.
 func AssessInference(ctx context.Context, m *train.Model, set *data.Set, seed uint64, s Setup) (*eval.Record, error) {
 	if m.H == nil {
-		return nil, errors.New("the run has no encoder h to compare latents by")
+		return nil, errors.New("the run has no encoder h, which is needed to compare latents: use a run with one")
 	}
 	r := s.use("inference", m, set, seed)
 	for _, sample := range []bool{false, true} {

@@ -43,7 +43,7 @@ type Contrast struct {
 	Interval *[2]float64 `json:"interval,omitempty"` // of the gain, 95 %, by Student's t; nil: fewer than two seeds
 }
 
-// A Verdict says what seeds show of a claim.
+// A Verdict says whether the results of several seeds support a claim.
 type Verdict string
 
 // The verdicts. With fewer than [MinSeeds] seeds a claim is always undecided.

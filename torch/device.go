@@ -264,7 +264,7 @@ func MemoryStats(d Device) (m Memory, err error) {
 		return m, err
 	}
 	if d.Type != CUDA {
-		return m, fmt.Errorf("memory of %s: only a GPU has its own", d)
+		return m, fmt.Errorf("memory of %s: only a GPU has memory of its own", d)
 	}
 	var free, total C.uint64_t
 	if text := C.lt_cuda_memory(C.int(d.Index), &free, &total); text != nil {

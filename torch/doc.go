@@ -1,5 +1,5 @@
 // Package torch calls libtorch, the C++ library of PyTorch: tensors, all ATen operators, autograd, random
-// numbers, devices and files. docs/pytorch.md lists what PyTorch calls become here.
+// numbers, devices and files. docs/pytorch.md shows PyTorch calls beside the calls of this package.
 //
 // A [Tensor] is a handle of 8 bytes on a tensor of libtorch. It is copied like a time.Time. The zero Tensor
 // is no tensor. Operators are methods with PyTorch's names. [Call] calls any other operator by the name of

@@ -11,8 +11,8 @@ import (
 // GroupFromEnv reads this process's place in its group from the environment. It reads RANK, WORLD_SIZE,
 // LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT, which torchrun sets. Kubernetes' PyTorchJob
 // sets all but the local ones. Without WORLD_SIZE it reads the variables of Slurm's srun. Without those,
-// or with one process, it returns the zero GroupOptions. The default host is this machine, the default
-// port 29500.
+// or with one process, it returns the zero GroupOptions. The default host is this machine, and the default
+// port is 29500.
 func GroupFromEnv(getenv func(string) string) (GroupOptions, error) {
 	e := environment{getenv: getenv}
 	var o GroupOptions

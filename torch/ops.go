@@ -1,7 +1,7 @@
 package torch
 
-// Typed wrappers of the operators that liebm uses, in the order of PyTorch's documentation. Each
-// names the torch function it is; [Call] reaches the rest.
+// Typed wrappers of the operators that liebm uses, in the order of PyTorch's documentation. The comment of each
+// names the torch function that it calls; [Call] calls all other operators.
 
 // Creation.
 

@@ -50,8 +50,8 @@ func (r *RNG) Share(rank, world int) *RNG {
 	return &s
 }
 
-// Part returns a source for some rows of a batch of n: those from first on, as many as are drawn. They are the rows
-// that r would draw in the whole batch. With Share, n is the number of rows of this process's share.
+// Part returns a source for some rows of a batch of n rows, starting at first. A draw of k rows gives rows first to first+k−1 of
+// the rows that r would draw for the whole batch. With Share, n is the number of rows of this process's share.
 func (r *RNG) Part(first, n int) *RNG {
 	s := *r
 	s.first, s.share = r.first+first, n

@@ -25,7 +25,7 @@ var toSafe = map[DType]safetensors.DType{
 }
 
 // WriteSafetensors writes the entries and the metadata in the safetensors format, with the same bytes as
-// Python's safetensors. Several metadata are sorted by name; Python's order is random. It needs no open
+// Python's safetensors. The metadata are sorted by name; in Python their order is random. It needs no open
 // scope.
 func WriteSafetensors(w io.Writer, entries []Entry, metadata map[string]string) error {
 	return Do(func() error {

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// ErrPeerFailed is the error of [Group.Agree] in the other processes if one of them fails.
+// ErrPeerFailed is the error of [Group.Agree] in a process if another process failed.
 var ErrPeerFailed = errors.New("another process of the group failed; its own message says why")
 
-// Agree makes the failure of one process the failure of all. Every process calls it with its own error or nil. It
+// Agree makes all processes fail if one of them fails. Every process calls it with its own error or nil. It
 // returns this error if it is not nil, [ErrPeerFailed] if another process failed, and an error that is
 // context.Canceled if another process was told to stop.
 func (g *Group) Agree(err error) error { return g.agree(err, 0) }

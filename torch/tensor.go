@@ -17,7 +17,7 @@ import (
 )
 
 // Tensor is a handle on a libtorch tensor. It has 8 bytes and is copied like a time.Time. The zero
-// Tensor is no tensor, as an optional argument or the bias of a layer without one. Scopes own tensors;
+// Tensor stands for no tensor, for example for an optional argument or for the bias of a layer without a bias. Scopes own tensors;
 // see [Do].
 type Tensor struct{ h uint64 }
 

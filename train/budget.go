@@ -33,7 +33,7 @@ func newBudget(o *Options) (*budget, error) {
 	return b, nil
 }
 
-// plan estimates cfg.Steps, and settles it after the fraction of the time in which the rate is held. It
+// plan estimates cfg.Steps. It fixes the number at the end of the time in which the rate is constant. It
 // reports whether it has just settled it.
 func (b *budget) plan(step int, cfg *Config) bool {
 	if b.minutes <= 0 || b.done {

@@ -11,7 +11,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// A ChainState is what chains have made of images after some steps.
+// A ChainState has the images that chains made of their starts in some steps.
 type ChainState struct {
 	Steps  int
 	Images *data.Set // at the training size
@@ -19,7 +19,7 @@ type ChainState struct {
 	Move   float64   // rms(x − x⁰) of pixels in the training range, with the padding
 }
 
-// ChainOptions of [Model.Chains].
+// ChainOptions are the options of [Model.Chains].
 type ChainOptions struct {
 	Seed  uint64         // of the noise
 	Watch func(done int) // called after every batch; may be nil

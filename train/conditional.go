@@ -16,7 +16,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// ConditionalOptions of [Model.Conditional].
+// ConditionalOptions are the options of [Model.Conditional].
 type ConditionalOptions struct {
 	Seed   uint64
 	N      int     // images of each class

@@ -12,15 +12,15 @@ import (
 
 // DataConfig names the data of a run.
 type DataConfig struct {
-	Name      string       `yaml:"name"`               // fmnist, mnist, cifar10, cifar100, or any name for the data at path
+	Name      string       `yaml:"name"`               // a known data set, such as fmnist (liebm data list shows all), or any name for the data at path
 	Path      string       `yaml:"path"`               // file or folder; empty: where the named data set is usually installed
 	Size      int          `yaml:"size" min:"1"`       // height and width in pixels; 28 is padded to 32 with zeros
-	Crop      string       `yaml:"crop"`               // of pictures, as in data.Crops; empty: 148 for CelebA, else pictures must be square
-	Scale     bool         `yaml:"scale"`              // resize arrays of another size too, instead of padding them
+	Crop      string       `yaml:"crop"`               // region that is cut out of each picture: 148, 140, 128, 178, center or none; empty: 148 for CelebA, and other pictures must be square
+	Scale     bool         `yaml:"scale"`              // resize arrays of images that have another size, instead of padding them
 	Range     models.Range `yaml:"range"`              // of pixels in the networks (Table 12)
 	Flip      bool         `yaml:"flip"`               // mirror every training image left-right with probability ½
-	HoldOut   float64      `yaml:"hold_out" max:"0.5"` // share of images that training does not read, in data without test or validation images; 0.1
-	SplitSeed uint64       `yaml:"split_seed"`         // of the images that hold_out chooses; an encoder and its runs need the same
+	HoldOut   float64      `yaml:"hold_out" max:"0.5"` // share of the images that training does not read, if the data have no test or validation images; usually 0.1
+	SplitSeed uint64       `yaml:"split_seed"`         // seed of the choice of the images that are held out; an encoder and its runs need the same one
 }
 
 // OptimConfig is one network's Adam and its learning rate.
@@ -31,8 +31,8 @@ type OptimConfig struct {
 
 // Schedule is a factor of the learning rates: 1 for the first part of the run, then linear down to Floor.
 type Schedule struct {
-	Hold  float64 `yaml:"hold"`  // length of the first part, as a fraction of the steps; 1: constant, as in the paper
-	Floor float64 `yaml:"floor"` // factor at the last step
+	Hold  float64 `yaml:"hold"`  // share of the steps in which the learning rates stay constant, before they fall linearly; 1: always constant, as in the paper
+	Floor float64 `yaml:"floor"` // factor of the learning rates at the last step
 }
 
 // Factor is the factor at a step of total steps.
@@ -43,50 +43,50 @@ func (s Schedule) Factor(step, total int) float64 {
 // Config is everything that a training run depends on, apart from the encoder's weights. Presets
 // fill every field; a YAML file and settings change some.
 type Config struct {
-	Preset      string                 `yaml:"preset"` // the preset that filled the rest
-	Seed        uint64                 `yaml:"seed"`   // of weights, data order, noise
+	Preset      string                 `yaml:"preset"` // the preset that the config started from
+	Seed        uint64                 `yaml:"seed"`   // seed of weights, data order and noise
 	Data        DataConfig             `yaml:"data"`
 	Energy      models.EnergyConfig    `yaml:"energy"`
 	Generator   models.GeneratorConfig `yaml:"generator"`
 	Inference   models.InferenceConfig `yaml:"inference"`          // q; read by target erm and by TrainInference
 	Views       data.Augment           `yaml:"views"`              // V of Sec. 3.1
-	Target      string                 `yaml:"target"`             // of G: em, chains on E(x) (Eq. 9); ejm, chains on E(x,h(x)) (Eq. 10); erm, em and the data (Eq. 11)
+	Target      string                 `yaml:"target"`             // what G learns from: em, chains on E(x) (Eq. 9); ejm, chains on E(x,h(x)) (Eq. 10); erm, the chains of em and the data (Eq. 11)
 	EMAfter     int                    `yaml:"em_after" max:"1e9"` // step at which ejm becomes em; 0: never
-	Encoder     string                 `yaml:"encoder"`            // h: pretrained (frozen), or joint (trained along, as in CLEL)
-	Temperature float64                `yaml:"temperature"`        // τ of the joint encoder's NT-Xent; 0.5
+	Encoder     string                 `yaml:"encoder"`            // how h learns: pretrained (before this training, then frozen), or joint (together with E, as in CLEL)
+	Temperature float64                `yaml:"temperature"`        // τ of NT-Xent, the loss of a joint encoder; usually 0.5
 	Chain       mcmc.Langevin          `yaml:"chain"`
-	ReplaceProb float64                `yaml:"replace_prob"`            // p, chance that a negative sample starts as a view of itself; 0.1
-	Margin      float64                `yaml:"margin"`                  // energy gap beyond which L_E does not push a negative sample down; 0: none, as in the paper
-	Tau2        float64                `yaml:"tau2"`                    // τ², variance of p_g(x|m) (Eq. 8); ½
-	Omega1      float64                `yaml:"omega1"`                  // ω₁, weight of Eq. 8 (Table 12); 0 with erm: a VAE
-	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 in erm (Table 12)
-	Rho         float64                `yaml:"rho"`                     // ρ of Eq. 13; 1, and 50 on CelebA-HQ (Table 12)
-	RhoQ        float64                `yaml:"rho_q"`                   // ρ of Eq. 26, which TrainInference reads; 100
-	ScoreGamma  float64                `yaml:"score_gamma"`             // γ of the score s(x) that finds outliers (Eq. 15); 0.1, and 1 on CelebA-HQ (Table 12)
-	Batch       int                    `yaml:"batch" min:"2"`           // images per step; 256 (Table 12)
+	ReplaceProb float64                `yaml:"replace_prob"`            // p, probability that a negative sample is replaced by a view of itself before its chain; usually 0.1
+	Margin      float64                `yaml:"margin"`                  // L_E stops lowering a negative sample whose energy is this far below that of its image; 0: no limit, as in the paper
+	Tau2        float64                `yaml:"tau2"`                    // τ², variance of p_g(x|m) (Eq. 8); usually 0.5
+	Omega1      float64                `yaml:"omega1"`                  // ω₁, weight of Eq. 8 (Table 12); with target erm, 0 makes G and q a VAE
+	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 with target erm (Table 12)
+	Rho         float64                `yaml:"rho"`                     // ρ of Eq. 13; the paper has 1, and 50 on CelebA-HQ (Table 12)
+	RhoQ        float64                `yaml:"rho_q"`                   // ρ of Eq. 26, which liebm train-q uses; usually 100
+	ScoreGamma  float64                `yaml:"score_gamma"`             // γ of the score s(x) that finds outliers (Eq. 15); the paper has 0.1, and 1 on CelebA-HQ (Table 12)
+	Batch       int                    `yaml:"batch" min:"2"`           // images per step; the paper has 256, and 128 on CelebA-HQ (Table 12)
 	Steps       int                    `yaml:"steps" min:"1" max:"1e9"` // training steps of Algorithm 1
 	OptE        OptimConfig            `yaml:"opt_e"`
 	OptG        OptimConfig            `yaml:"opt_g"`
 	OptQ        OptimConfig            `yaml:"opt_q"` // of target erm and of TrainInference
 	OptH        OptimConfig            `yaml:"opt_h"` // of a joint encoder
 	Schedule    Schedule               `yaml:"schedule"`
-	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, warmed up; 0.9999 (Sec. 4)
-	Precision   string                 `yaml:"precision"` // of the chains' convolutions: float32 or bfloat16
-	TF32        bool                   `yaml:"tf32"`      // on a GPU, steps round the inputs of products and convolutions to TF32: faster, less exact
-	// Number of parts of a batch that a step computes one after the other, so that it needs less memory. The result is that
-	// of 1, the whole batch at once, up to rounding. z, both chains and the update of E are split. The updates of G, of q and
-	// of a joint encoder stay whole, since batch norm and NT-Xent compare all images of the batch; so does pretraining.
+	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, which is smaller in the first steps; the paper has 0.9999 (Sec. 4)
+	Precision   string                 `yaml:"precision"` // type of the chains' convolutions: float32 or bfloat16
+	TF32        bool                   `yaml:"tf32"`      // on a GPU, training steps round the inputs of matrix products and convolutions to TF32, which is faster and less exact
+	// Number of parts of a batch that a step computes one after the other, so that it needs less memory. Up to rounding, the
+	// result is the same as with 1. z, both chains and the update of E are split. The updates of G, q and a joint encoder are
+	// not split, since batch norm and NT-Xent compare all images of the batch. Pretraining is not split either.
 	BatchSplit int       `yaml:"batch_split" min:"1"`
 	Log        LogConfig `yaml:"log"`
 }
 
-// LogConfig is how often a run records itself: every so many steps.
+// LogConfig says after how many steps a run records metrics, samples and checkpoints.
 type LogConfig struct {
-	Metrics    int `yaml:"metrics" min:"1" max:"1e9"`    // a line of metrics.jsonl
-	Samples    int `yaml:"samples" min:"1" max:"1e9"`    // a grid of samples
-	Checkpoint int `yaml:"checkpoint" min:"1" max:"1e9"` // a checkpoint
-	Keep       int `yaml:"keep" min:"1" max:"1e9"`       // number of checkpoints to keep, beside milestones and the best by the distance
-	Milestones int `yaml:"milestones" max:"1e9"`         // a checkpoint that is never deleted; 0: none
+	Metrics    int `yaml:"metrics" min:"1" max:"1e9"`    // steps between two lines of metrics.jsonl
+	Samples    int `yaml:"samples" min:"1" max:"1e9"`    // steps between two grids of samples
+	Checkpoint int `yaml:"checkpoint" min:"1" max:"1e9"` // steps between two checkpoints
+	Keep       int `yaml:"keep" min:"1" max:"1e9"`       // number of checkpoints to keep, besides the milestones and the best one
+	Milestones int `yaml:"milestones" max:"1e9"`         // steps between two checkpoints that are never deleted; 0: no such checkpoints
 }
 
 // The choices of Config.Target.

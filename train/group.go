@@ -74,7 +74,7 @@ func divides(batch int, g *torch.Group) error {
 	if batch%n == 0 {
 		return nil
 	}
-	return fmt.Errorf("batch is %d, which %d processes cannot share evenly: set batch=%d, or start as many processes as divide %d",
+	return fmt.Errorf("batch is %d, which %d processes cannot share evenly: set batch=%d, or start a number of processes that divides %d",
 		batch, n, (batch+n-1)/n*n, batch)
 }
 

@@ -192,7 +192,7 @@ func TestABatchThatDoesNotDivideIsRefused(t *testing.T) {
 		cfg := tiny()
 		cfg.Batch = 5
 		err := inGroup(t, o, cfg, t.Context(), Options{})
-		assert.EqualError(t, err, "batch is 5, which 2 processes cannot share evenly: set batch=6, or start as many processes as divide 5")
+		assert.EqualError(t, err, "batch is 5, which 2 processes cannot share evenly: set batch=6, or start a number of processes that divides 5")
 	}, env)
 	torchtest.Succeeded(t, ended)
 }

@@ -39,7 +39,7 @@ func (c Config) Open(split data.Split) (*data.Set, error) {
 // OpenImages opens other images in the size and with the channels that the config's networks read. The
 // source is a file, a folder, or a known data set with or without its split, as in cifar10:test. Arrays
 // of images of another size are resized if the run's data are a known set that needs no padding, such as
-// cifar10, and padded if not. Of o, Size, Scale and RGB are the config's. The caller closes the set.
+// cifar10. Otherwise they are padded. Size, Scale and RGB come from the config, not from o. The caller closes the set.
 func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
 	name := source
 	if _, err := os.Stat(source); err != nil {

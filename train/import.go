@@ -14,10 +14,10 @@ import (
 // DualMCMC is the name of the format of Dual-MCMC's checkpoints in run.json.
 const DualMCMC = "dual-mcmc"
 
-// ImportOptions of [ImportDualMCMC].
+// ImportOptions are the options of [ImportDualMCMC].
 type ImportOptions struct {
 	Out         string            // run folder to make
-	Preset      string            // of the settings that neither the file nor its authors' configs have, such as the data; empty: by image size
+	Preset      string            // preset for settings that neither the file nor its authors' configs have, such as the data; empty: chosen by the image size
 	Set         []string          // changes, such as chain.steps=70
 	Recalibrate bool              // compute G's running statistics from latents of its prior, instead of using those of the file
 	Version     map[string]string // of the program, for run.json

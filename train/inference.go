@@ -39,7 +39,7 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 		return nil, fmt.Errorf("q over a finished run learns from the encoder's latents (Eq. 26), and the run has no encoder: use a run with one, or train with target=%s and rho=0", ERM)
 	}
 	if cfg.rhoQ() == 0 {
-		return nil, errors.New("rho_q is 0, and q over a finished run learns from the encoder's latents alone (Eq. 26): set rho_q=100")
+		return nil, errors.New("rho_q is 0, but q over a finished run learns from the encoder's latents only (Eq. 26): set rho_q=100")
 	}
 	q, err := models.NewInference(cfg.Inference, cfg.Seed)
 	if err != nil {

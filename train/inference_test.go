@@ -37,7 +37,7 @@ func TestQLearnsOverAFrozenGeneratorAndResumes(t *testing.T) {
 	m.SHA256 = "another"
 	assert.ErrorContains(t, m.LoadInference(whole, torch.Device{}), "train q again")
 	cfg.Inference.Widths = nil
-	assert.ErrorContains(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: filepath.Join(t.TempDir(), "q")}), "inference.widths is empty: give q's channels, one per halving down to 4×4 pixels; target=erm and training of q need it")
+	assert.ErrorContains(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: filepath.Join(t.TempDir(), "q")}), "inference.widths is empty: give q's channels, one width per halving down to 4×4 pixels; target=erm and liebm train-q need them")
 	m.Close()
 	assert.Equal(t, before, torch.Live())
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// InterpolateOptions of [Model.Interpolate] and [Model.InterpolateImages].
+// InterpolateOptions are the options of [Model.Interpolate] and [Model.InterpolateImages].
 type InterpolateOptions struct {
 	Seed   uint64         // of latents and noise
 	Frames int            // images of a path, both ends included

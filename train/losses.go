@@ -44,7 +44,7 @@ func ELBOLoss(likelihood, mean, logVar torch.Tensor) torch.Tensor {
 // logarithm that the paper leaves out. z, latent: [n,d_z]; mean, logVar: [n,d_m].
 //
 // At its optimum the KL term is below 2ρ nats, since a cosine is at most 2 above another. With ρ = 1 that is less than the
-// ln 10 nats that name one class of ten, and q stays near N(0,I).
+// ln 10 nats that it takes to tell one class of ten, and q stays near N(0,I).
 func LatentELBOLoss(z, latent, mean, logVar torch.Tensor, rho float64) torch.Tensor {
 	return plusAlignment(KLLoss(mean, logVar), z, latent, -rho)
 }

@@ -97,7 +97,7 @@ type Diverged struct {
 }
 
 func (d *Diverged) Error() string {
-	return fmt.Sprintf("step %d: %s is %.3g: training diverged. The last checkpoint is good: start again with lower learning rates, a smaller chain.delta2 or another seed", d.Step, d.Name, d.Value)
+	return fmt.Sprintf("step %d: %s is %.3g: training diverged. The last checkpoint can still be used. Start a new run with lower learning rates, a smaller chain.delta2 or another seed", d.Step, d.Name, d.Value)
 }
 
 // stalled is the rms(x^T − x⁰) below which chains were seen to stall and collapse.
@@ -107,8 +107,8 @@ const stalled = 0.005
 func warnOfCollapse(mean []Metric) string {
 	for _, m := range mean {
 		if m.Name == "move_rms" && m.Value < stalled {
-			return fmt.Sprintf("the chains hardly move (rms(x^T − x⁰) = %.2g, below %v): E has gone flat, or its gradients are too small for chain.delta2. "+
-				"Runs that learnt had 0.02 to 0.08: raise chain.delta2, or lower opt_e.lr if this began in mid-run", m.Value, stalled)
+			return fmt.Sprintf("the chains hardly move (rms(x^T − x⁰) = %.2g, below %v): E is flat, or its gradients are too small for chain.delta2. "+
+				"Good runs had 0.02 to 0.08: raise chain.delta2, or lower opt_e.lr if this began in the middle of the run", m.Value, stalled)
 		}
 	}
 	return ""

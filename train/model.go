@@ -43,8 +43,8 @@ func LoadScorer(dir string, device torch.Device) (*Model, error) {
 	return LoadCheckpoint(dir, lastCheckpoint, device, false)
 }
 
-// LoadCheckpoint is LoadModel or, unless the model generates, LoadScorer of the checkpoint which: best, by the distance
-// that training measured, last, or a step such as "5000".
+// LoadCheckpoint is LoadModel or, unless the model generates, LoadScorer, for a chosen checkpoint. which is "best" (the smallest
+// distance in training), "last", or a step such as "5000".
 func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *Model, err error) {
 	cfg, err := ReadConfig(dir)
 	if err != nil {
@@ -160,10 +160,10 @@ func (c Config) NeedsEncoder() bool {
 	return c.Energy.Posterior != models.NoLatent || (c.Target == ERM && c.Rho > 0)
 }
 
-// FixedEncoder returns an encoder that does not learn in a training with c, on whose features distances can be measured: h,
-// or if h is trained along, the one that training starts from. path is the file of h that training is given, or the one in
-// the run's folder; without it h starts untrained. If the config reads no encoder it returns an untrained one, the same for
-// all runs of an architecture. The caller closes it with nn.Close.
+// FixedEncoder returns an encoder that does not learn in a training with c, so that distances can be measured on its features. It
+// is h or, if h learns together with E, the h that training starts from. path is the file of h that training is given, or the
+// file in the run's folder; without it h starts untrained. If the config reads no encoder, FixedEncoder returns an untrained one,
+// which is the same for all runs of an architecture. The caller closes it with nn.Close.
 func (c Config) FixedEncoder(path string) (*models.Encoder, error) {
 	if !c.NeedsEncoder() {
 		return models.NewEncoder(EncoderFor(c), c.Data.Range, 0)

@@ -9,8 +9,8 @@ import (
 )
 
 // Pack writes a small copy of the run in dir to the folder out, for others to use. which names the checkpoint, as in
-// [LoadCheckpoint]. The copy has its networks, with weights of half precision, and nothing that only training reads. It
-// opens as any run does, but training cannot go on from it.
+// [LoadCheckpoint]. The copy has the networks, with weights of half precision, and no state of
+// training. Every function that opens a run opens it, but training cannot go on from it.
 func Pack(dir, which, out string) (err error) {
 	m, err := LoadCheckpoint(dir, which, torch.Device{}, true)
 	if err != nil {

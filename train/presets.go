@@ -13,8 +13,8 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// presets are complete configs by data set, for target em: those of Table 12 without its traps, one for a laptop, and
-// the ladder for other images.
+// presets are complete configs by data set, for target em. They are columns of Table 12, partly with settings that work better, a
+// small one for Fashion-MNIST, and small, medium and large for other images.
 var presets = map[string]func() Config{
 	"small":       func() Config { return forImages("small", 32) },
 	"medium":      func() Config { return forImages("medium", 64) },
@@ -36,8 +36,8 @@ var published = map[string]func() Config{
 // literally ends the names of published presets.
 const literally = "-published"
 
-// Presets lists the names that Preset knows: data set, hyphen, target, as in cifar10-em. Those that end in
-// -published, as in cifar10-em-published, are columns of Table 12 to the letter.
+// Presets lists the names that Preset knows: data set, hyphen, target, as in cifar10-em. Presets whose names end in
+// -published, as in cifar10-em-published, have exactly the settings of a column of Table 12.
 func Presets() []string {
 	names := byTarget(slices.Collect(maps.Keys(presets)), EM, EJM, ERM)
 	for _, name := range byTarget(slices.Collect(maps.Keys(published)), EM, EJM, ERM) {
@@ -77,7 +77,7 @@ func Preset(name string) (Config, error) {
 // unknownPreset is the error for a name that is not known, or that names a preset of another kind.
 func unknownPreset(name string, known, others []string, kind string) error {
 	if slices.Contains(others, name) {
-		return fmt.Errorf("%s is a preset of %s: here there are %v", name, kind, known)
+		return fmt.Errorf("%s is a preset of %s, which this command does not use: use one of %v", name, kind, known)
 	}
 	return fmt.Errorf("no preset is called %q: %sthere are %v", name, config.Guess(name, known), known)
 }
@@ -119,7 +119,7 @@ func (c Config) Epochs() float64 {
 func CIFAR10() Config { return balanced(cifar10()) }
 
 // ImageNet32 is Table 12's second column with the settings of CIFAR10. Its networks are twice as wide, so its rates are half
-// as large. It was not tried.
+// as large. No run has tried it.
 func ImageNet32() Config {
 	c := balanced(imageNet32())
 	c.OptE.LR, c.OptG.LR = c.OptE.LR/2, c.OptG.LR/2
@@ -220,8 +220,8 @@ func FashionMNIST() Config {
 	}
 }
 
-// StackedFashionMNIST is FashionMNIST for three of its images as the channels of one, with 1,000 classes. Views keep the
-// colours, since these say which images are stacked.
+// StackedFashionMNIST is FashionMNIST for images whose three channels are three images of that set. There are 1,000 classes. Views
+// do not change the colours, since the colours say which images are stacked.
 func StackedFashionMNIST() Config {
 	c := FashionMNIST()
 	c.Preset, c.Data.Name = "stacked-em", "stacked-fmnist"

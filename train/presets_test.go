@@ -73,9 +73,9 @@ func TestPresetsTrainForThePublishedEpochs(t *testing.T) {
 
 func TestAPresetOfTheOtherKindIsNamedAsSuch(t *testing.T) {
 	_, err := Preset("fmnist-byol")
-	assert.ErrorContains(t, err, "fmnist-byol is a preset of pretraining: here there are")
+	assert.ErrorContains(t, err, "fmnist-byol is a preset of pretraining, which this command does not use: use one of")
 	_, err = SSLPreset("fmnist-em")
-	assert.ErrorContains(t, err, "fmnist-em is a preset of training: here there are")
+	assert.ErrorContains(t, err, "fmnist-em is a preset of training, which this command does not use: use one of")
 }
 
 func TestTheTrapOfTheZeroImageIsWarnedOf(t *testing.T) {

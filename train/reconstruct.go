@@ -9,7 +9,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// ReconstructOptions of [Model.Reconstruct]. The zero value is "Inf" of Table 11, and L = 10 alone is
+// ReconstructOptions are the options of [Model.Reconstruct]. The zero value is "Inf" of Table 11, and L = 10 alone is
 // "Inf+L=10".
 type ReconstructOptions struct {
 	Seed   uint64         // of the refinement's noise, and of sampled latents

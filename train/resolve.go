@@ -13,7 +13,7 @@ import (
 // Sources are the parts of a config. A preset fills every field. A YAML file, which may name the preset, changes
 // some. Data and Size come after them. Settings such as "chain.steps=60" come last.
 type Sources struct {
-	Preset string // empty, and the file names none: the rung of the ladder for the data's size, such as small-em
+	Preset string // empty, and the file names none: small, medium or large for the size of the images, such as small-em
 	File   string
 	Data   string // a known data set, or the path of any; empty: the preset's
 	Size   int    // height and width to bring the images to; 0: the preset's or, without a preset, near their own

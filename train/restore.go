@@ -12,7 +12,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// RestoreOptions of [Model.Restore]. The paper gives none of these values; [RestoreDefaults] has ours.
+// RestoreOptions are the options of [Model.Restore]. The paper gives none of these values; [RestoreDefaults] has ours.
 type RestoreOptions struct {
 	Seed     uint64
 	Latent   mcmc.Langevin  // on m, Eq. 16
@@ -22,8 +22,8 @@ type RestoreOptions struct {
 	Watch    func(done int) // called after every batch; may be nil
 }
 
-// RestoreDefaults returns settings for a model of config c. The variance is τ², that of p_g(x|m). The step on Y
-// is that of training, but at most 2·variance: with that step the data term alone reaches A⁺A x = A⁺y. The step
+// RestoreDefaults returns settings for a model of config c. The variance is τ², the variance of p_g(x|m). The step on Y
+// is that of training, but at most 2·variance: a single step of that size reaches A⁺A x = A⁺y by the data term alone. The step
 // on m is 10·variance/(h·w·c), since one latent moves every pixel. Both chains have little noise, since a
 // restoration should be the likeliest image. The values were chosen on the first test images of Fashion-MNIST,
 // with models of less than a million parameters. Other data and models may need others.

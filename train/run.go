@@ -18,17 +18,17 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// Options of [Run], [Pretrain] and [TrainInference]. The result of a run does not depend on them, except
-// on Minutes.
+// Options of [Run], [Pretrain] and [TrainInference]. Steps and Minutes decide how long a run trains. Device and Group change its
+// result by rounding errors only, and the other options do not change it.
 type Options struct {
 	Out     string            // run folder
 	Resume  bool              // continue the run in Out
 	Steps   int               // with Resume: another number of steps; 0: the config's
-	Minutes float64           // budget of wall time that sets the number of steps; 0: the config's steps; with Resume: the rest of the run's own minutes
+	Minutes float64           // training time, which sets the number of steps; 0: the config's steps or, with Resume, the minutes that the run has left
 	Device  torch.Device      // of the networks
 	Version map[string]string // recorded in run.json, besides the versions of Go and libtorch
 	Watch   Watch             // may be nil
-	Save    <-chan os.Signal  // a value makes the run save after the present step; may be nil
+	Save    <-chan os.Signal  // a signal makes the run save after the present step and go on; may be nil
 	Log     io.Writer         // messages for a person; may be nil
 	Group   *torch.Group      // of Run and Pretrain: the processes that share every batch; nil: this process alone
 
@@ -52,8 +52,8 @@ func (o Options) printf(format string, args ...any) {
 // checkpoint that can be read; config and encoder are then those of the folder, and Run ignores its own.
 // If ctx ends, Run saves and returns ctx.Err().
 //
-// In a group every process calls Run with the same arguments, or all return an error, and trains on its share of each batch.
-// Rank 0 alone writes the folder. A run can be resumed by any number of processes. If the ctx of one
+// In a group every process calls Run with the same arguments, and trains on its share of each batch. If the arguments differ, all
+// return an error. Rank 0 alone writes the folder. A run can be resumed by any number of processes. If the ctx of one
 // process ends, all stop after the same step. If a process is lost, the others return an error that is
 // torch.ErrPeerLost, and rank 0 saves the last complete step.
 func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Options) (err error) {
@@ -78,7 +78,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		defer closing(run, &err)
 	}
 	if info, err := ReadInfo(filepath.Dir(encoder)); err == nil && !o.Resume && info.HeldOut != nil && set.Division != nil && *info.HeldOut != *set.Division {
-		o.printf("warning: the encoder has seen images that this run holds out: use its data, size and data.split_seed")
+		o.printf("warning: the encoder was trained on images that this run holds out: use the data, size and data.split_seed of the encoder")
 	}
 	t, err := loadTrainer(cfg, encoder, o.Device)
 	if t != nil {

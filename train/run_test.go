@@ -254,7 +254,7 @@ func TestAFinishedRunGoesOnWithMoreSteps(t *testing.T) {
 	assert.ErrorContains(t, err, "made 12 steps already: use a number of steps above that, not 7")
 	log.Reset()
 	require.NoError(t, Run(t.Context(), cfg, bars(t), h, Options{Out: dir, Resume: true, Steps: 16, Log: &log}))
-	assert.Contains(t, log.String(), "steps: from 12 to 16, in batches of 4; the learning rates stay until step 8, then fall linearly to 0.05 of themselves at step 16")
+	assert.Contains(t, log.String(), "steps: from 12 to 16, in batches of 4; the learning rates are constant until step 8, then fall linearly to 0.05 times their value at step 16")
 	assert.NotEmpty(t, checkpointBytes(t, dir, 16))
 	saved, err := ReadConfig(dir)
 	require.NoError(t, err)
@@ -346,7 +346,7 @@ func TestRunRefuses(t *testing.T) {
 		set     *data.Set
 		want    string
 	}{
-		"an encoder of another width": {wide, h, bars(t), "latent has 4 dimensions, energy.latent_dim is 5"},
+		"an encoder of another width": {wide, h, bars(t), "latent has 4 dimensions, and energy.latent_dim is 5"},
 		"no encoder":                  {tiny(), "/nowhere", bars(t), "read the encoder"},
 		"another file as encoder":     {tiny(), "run_test.go", bars(t), "not a whole safetensors file"},
 	} {

@@ -29,7 +29,7 @@ const (
 	samplesFolder = "samples"
 )
 
-// ErrNoCheckpoint says that a run has not saved a checkpoint yet, so that it can only start at step 0.
+// ErrNoCheckpoint says that a run has not saved a checkpoint yet. Such a run can only start at step 0.
 var ErrNoCheckpoint = errors.New("no checkpoint yet")
 
 // ErrLocked says that another process is training in a run folder.
@@ -129,7 +129,7 @@ func readConfig[C interface{ Validate() error }](dir string, cfg C) (C, error) {
 		err = checkSeal(path, configMark, text, len(text))
 	}
 	if id := run.note()[runKey]; err == nil && id != "" && bytes.Contains(text, []byte(runMark)) && !bytes.Contains(text, []byte(runMark+id)) {
-		err = fmt.Errorf("%s is of another run: bring this run's own back", path)
+		err = fmt.Errorf("%s belongs to another run: put this run's own file back", path)
 	}
 	if err != nil {
 		return cfg, err
@@ -222,7 +222,7 @@ func (r *runDir) Checkpoint(which string) (c savedCheckpoint, skipped []error, e
 			return c, nil, r.verify(c.Path)
 		}
 	}
-	return c, nil, fmt.Errorf("%s has no checkpoint %s: use %s; training keeps the best where it measures a distance", r.path, which, strings.Join(have, ", "))
+	return c, nil, fmt.Errorf("%s has no checkpoint %s: use %s; there is a best checkpoint only if training measured a distance", r.path, which, strings.Join(have, ", "))
 }
 
 // read calls use with the checkpoint which, as of Checkpoint. If training deletes it meanwhile, there is a newer one, and
@@ -282,9 +282,9 @@ func (r *runDir) inspect(path string) (meta map[string]string, err error) {
 	case err != nil:
 		return nil, err
 	case info.ID != "" && meta[runKey] != info.ID:
-		return nil, fmt.Errorf("%s is of another run (%.40q, this run is %.40q): bring this run's own back", path, meta[runKey], info.ID)
+		return nil, fmt.Errorf("%s belongs to another run (%.40q, this run is %.40q): put this run's own file back", path, meta[runKey], info.ID)
 	case info.ID != "" && (meta[sealKey] == "" || name != bestFile && fmt.Sprintf("checkpoint-%08s.safetensors", meta["step"]) != name):
-		return nil, fmt.Errorf("%s is of step %.20q: give it its own name back", path, meta["step"])
+		return nil, fmt.Errorf("%s is the checkpoint of step %.20q: rename it to that step", path, meta["step"])
 	}
 	return meta, nil
 }
@@ -325,7 +325,7 @@ func fit(path string, resume bool) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("look into the run folder: %w", err)
 	case resume && !isRun:
-		return fmt.Errorf("%s holds no run (it has no %s): check the path, or start one there, without --resume", path, configFile)
+		return fmt.Errorf("%s holds no run (it has no %s): check the path, or leave out --resume to start a run there", path, configFile)
 	case resume:
 		return nil
 	case isRun:
@@ -333,7 +333,7 @@ func fit(path string, resume bool) error {
 	}
 	for _, entry := range entries {
 		if name := entry.Name(); name != lockFile && !data.IsTemporary(name) && !slices.Contains(beforeConfig(), name) {
-			return fmt.Errorf("%s is not empty (it has %s): choose another folder; only a run, with a %s, can be resumed", path, name, configFile)
+			return fmt.Errorf("%s is not empty (it has %s) and holds no run (no %s): choose another folder", path, name, configFile)
 		}
 	}
 	return nil
@@ -361,8 +361,8 @@ func clean(path string, resume bool) error {
 }
 
 // LockFolder locks the folder at path for this process until the lock is closed, and makes the folder if it is missing. The
-// error is [ErrLocked], with the name of the holder, if another process has it. The file stays, with the name of its last
-// holder.
+// error is [ErrLocked], with the name of the holder, if another process has it. The file of the lock
+// stays, with the name of its last holder.
 func LockFolder(path string) (lock io.Closer, err error) {
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return nil, fmt.Errorf("make the run folder: %w", err)

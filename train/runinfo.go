@@ -72,7 +72,7 @@ func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Opt
 		return err
 	}
 	if now := torch.Threads(); now != info.Threads {
-		o.printf("warning: %d threads, where the run began with %d: it goes on, but not bit for bit", now, info.Threads)
+		o.printf("warning: the run began with %d threads and goes on with %d, so it does not go on bit for bit", info.Threads, now)
 	}
 	if info.Minutes != o.Minutes {
 		info.Minutes, info.MinutesUsed = o.Minutes, 0
@@ -83,7 +83,7 @@ func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Opt
 		info.Data = own
 	}
 	if sum := own[set.Name]; info.Data[set.Name] != sum {
-		return fmt.Errorf("the data changed since the run began: %s has SHA-256 %s, the run used %s: bring the old data back, or start a new run", set.Name, sum, info.Data[set.Name])
+		return fmt.Errorf("the data changed since the run began: %s has SHA-256 %s, the run used %s: put the old data back, or start a new run", set.Name, sum, info.Data[set.Name])
 	}
 	return r.WriteInfo(info)
 }

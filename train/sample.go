@@ -11,7 +11,7 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// SampleOptions of [Model.Sample].
+// SampleOptions are the options of [Model.Sample].
 type SampleOptions struct {
 	Seed   uint64
 	Batch  int            // images drawn at once; 0: Model.Batch

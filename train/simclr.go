@@ -21,21 +21,21 @@ import (
 
 // SSLConfig is everything that pretraining an encoder depends on.
 type SSLConfig struct {
-	Preset      string               `yaml:"preset"` // the preset that filled the rest
-	Seed        uint64               `yaml:"seed"`   // of weights, data order, views
+	Preset      string               `yaml:"preset"` // the preset that the config started from
+	Seed        uint64               `yaml:"seed"`   // seed of weights, data order and views
 	Data        DataConfig           `yaml:"data"`
 	Encoder     models.EncoderConfig `yaml:"encoder"`
 	Views       data.Augment         `yaml:"views"`                   // V, the distribution of both views of a pair
-	Target      string               `yaml:"target"`                  // simclr, byol or wmse (Table 10)
-	Temperature float64              `yaml:"temperature"`             // simclr: τ of NT-Xent, 0.5
-	Tau         float64              `yaml:"tau"`                     // byol: first τ of the target's average, which rises to 1; 0.99
-	Whiten      int                  `yaml:"whiten"`                  // wmse: images per whitened sub-batch; 128
-	Batch       int                  `yaml:"batch" min:"2"`           // pairs per step; 512, 256 for wmse
+	Target      string               `yaml:"target"`                  // the loss: simclr, byol or wmse (Table 10)
+	Temperature float64              `yaml:"temperature"`             // for simclr: τ of NT-Xent; usually 0.5
+	Tau         float64              `yaml:"tau"`                     // for byol: τ, decay of the average that predictions are compared with, at the first step; it rises to 1; usually 0.99
+	Whiten      int                  `yaml:"whiten"`                  // for wmse: images of a sub-batch that is whitened; usually 128
+	Batch       int                  `yaml:"batch" min:"2"`           // pairs of views per step; the code of W-MSE has 512, and 256 for wmse
 	Steps       int                  `yaml:"steps" min:"1" max:"1e9"` // training steps
 	Optim       OptimConfig          `yaml:"optim"`                   // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
-	WarmUp      int                  `yaml:"warm_up" max:"1e9"`       // steps of linear warm-up; 500
-	Drops       []int                `yaml:"drops" max:"1e9"`         // steps before the end at which the rate is multiplied by 0.2: 50 and 25 epochs
-	TF32        bool                 `yaml:"tf32"`                    // on a GPU, steps round the inputs of products and convolutions to TF32: faster, less exact
+	WarmUp      int                  `yaml:"warm_up" max:"1e9"`       // steps in which the learning rate rises linearly; the code of W-MSE has 500
+	Drops       []int                `yaml:"drops" max:"1e9"`         // numbers of steps before the end at which the learning rate is multiplied by 0.2; the code of W-MSE has 50 and 25 epochs
+	TF32        bool                 `yaml:"tf32"`                    // on a GPU, training steps round the inputs of matrix products and convolutions to TF32, which is faster and less exact
 	Log         LogConfig            `yaml:"log"`
 }
 

@@ -63,9 +63,9 @@ func (l *loop) summarize(run *runDir, set *data.Set, o Options) {
 func (s Schedule) rule(total int) string {
 	hold := int(s.Hold * float64(total))
 	if hold >= total {
-		return "the learning rates stay as they are"
+		return "the learning rates are constant"
 	}
-	return fmt.Sprintf("the learning rates stay until step %d, then fall linearly to %.3g of themselves at step %d", hold, s.Floor, total)
+	return fmt.Sprintf("the learning rates are constant until step %d, then fall linearly to %.3g times their value at step %d", hold, s.Floor, total)
 }
 
 // rule says how the learning rate changes during pretraining.
@@ -75,7 +75,7 @@ func (c SSLConfig) rule() string {
 		if drop >= c.Steps {
 			continue // the whole run has the smaller rate
 		}
-		text += fmt.Sprintf(", falls to 0.2 of itself at step %d", c.Steps-drop)
+		text += fmt.Sprintf(", is multiplied by 0.2 at step %d", c.Steps-drop)
 	}
 	return text
 }

@@ -101,10 +101,10 @@ func (c Config) checkEncoder(h *models.Encoder) error {
 	case h == nil:
 		return nil
 	case h.Config.LatentDim != c.Energy.LatentDim:
-		return fmt.Errorf("the encoder's latent has %d dimensions, energy.latent_dim is %d: pretrain another encoder, or set energy.latent_dim=%d",
+		return fmt.Errorf("the encoder's latent has %d dimensions, and energy.latent_dim is %d: pretrain another encoder, or set energy.latent_dim=%d",
 			h.Config.LatentDim, c.Energy.LatentDim, h.Config.LatentDim)
 	case h.Config.Channels != c.Energy.Channels:
-		return fmt.Errorf("the encoder takes %d-channel images, the energy %d-channel ones: pretrain one on the same data", h.Config.Channels, c.Energy.Channels)
+		return fmt.Errorf("the encoder reads images with %d channels, and the energy reads %d: pretrain an encoder on the same data", h.Config.Channels, c.Energy.Channels)
 	}
 	return nil
 }

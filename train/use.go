@@ -35,7 +35,7 @@ func (m *Model) needQ(use string) error {
 		return err
 	}
 	if m.Q == nil {
-		return fmt.Errorf("%s needs the inference model q, and the run has none: train one over it (liebm train-q) and load it, or train with target=%s", use, ERM)
+		return fmt.Errorf("%s needs the inference model q, and the run has none: train q with liebm train-q and load it, or use a run with target=%s", use, ERM)
 	}
 	return nil
 }
@@ -52,7 +52,7 @@ func (m *Model) needH(use string) error {
 func (m *Model) fits(set *data.Set) error {
 	size, channels := m.Config.Data.Size, m.Config.Energy.Channels
 	if set.H != size || set.W != size || set.C != channels {
-		return fmt.Errorf("images of %v, the model's are %d×%d with %d channels", set.Shape, size, size, channels)
+		return fmt.Errorf("the images are %v, and the model reads %d×%d pixels with %d channels: resize or convert them", set.Shape, size, size, channels)
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func checkChain(on string, l mcmc.Langevin) error {
 		return fmt.Errorf("%d steps of the chain on %s: give 0 (none) or more", l.Steps, on)
 	}
 	if !positive(l.Delta2) {
-		return fmt.Errorf("δ² of the chain on %s is %v: give a step size above 0, or none for the default", on, l.Delta2)
+		return fmt.Errorf("δ² of the chain on %s is %v: give a step size above 0, or leave it out for the default", on, l.Delta2)
 	}
 	return l.Validate()
 }
@@ -136,12 +136,12 @@ func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 to
 		}
 	}
 	if sum := x.Sum().Item(); math.IsNaN(sum) || math.IsInf(sum, 0) {
-		return x, fmt.Errorf("%w within %d steps of δ² %v: take a smaller δ²", ErrChainDiverged, l.Steps, l.Delta2)
+		return x, fmt.Errorf("%w within %d steps with δ² = %v: use a smaller δ²", ErrChainDiverged, l.Steps, l.Delta2)
 	}
 	return x, nil
 }
 
-// ErrChainDiverged is the error of a chain whose images are no numbers any more.
+// ErrChainDiverged is the error of a chain whose result has a NaN or an infinity.
 var ErrChainDiverged = errors.New("the chain diverged")
 
 // latentDelta2 is δ² for a chain on m that fits images with Gaussian noise of a variance. Every pixel adds

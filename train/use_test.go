@@ -96,7 +96,7 @@ func TestReconstruct(t *testing.T) {
 	wide, err := bars(t).Pad(16)
 	require.NoError(t, err)
 	_, err = m.Reconstruct(t.Context(), wide, o)
-	assert.ErrorContains(t, err, "the model's are 8×8 with 1 channels")
+	assert.ErrorContains(t, err, "the model reads 8×8 pixels with 1 channels")
 	_, err = m.Reconstruct(t.Context(), bars(t), ReconstructOptions{L: -1})
 	assert.ErrorContains(t, err, "-1")
 }
@@ -114,8 +114,8 @@ func TestChainsOfUsesAreRefusedByTheirOwnNames(t *testing.T) {
 	c := FashionMNIST()
 	for want, change := range map[string]func(o *RestoreOptions){
 		"-1 steps of the chain on m: give 0 (none) or more":                              func(o *RestoreOptions) { o.Latent.Steps = -1 },
-		"δ² of the chain on m is NaN: give a step size above 0, or none for the default": func(o *RestoreOptions) { o.Latent.Delta2 = math.NaN() },
-		"δ² of the chain on Y is -2: give a step size above 0, or none for the default":  func(o *RestoreOptions) { o.Image.Delta2 = -2 },
+		"δ² of the chain on m is NaN: give a step size above 0, or leave it out for the default": func(o *RestoreOptions) { o.Latent.Delta2 = math.NaN() },
+		"δ² of the chain on Y is -2: give a step size above 0, or leave it out for the default":  func(o *RestoreOptions) { o.Image.Delta2 = -2 },
 		"-3 steps of the chain on Y: give 0 (none) or more":                              func(o *RestoreOptions) { o.Image.Steps = -3 },
 		"the variance of p(A⁺y|A⁺Ax) is NaN: give one above 0, such as 0.5":              func(o *RestoreOptions) { o.Variance = math.NaN() },
 	} {
@@ -359,5 +359,5 @@ func TestSlerpStaysOnTheSphere(t *testing.T) {
 func TestAChainThatRunsOffIsAnError(t *testing.T) {
 	m := tinyModel(t, "target=erm")
 	_, err := m.Reconstruct(t.Context(), bars(t).Head(2), ReconstructOptions{L: 30, Delta2: 1e30})
-	assert.ErrorContains(t, err, "take a smaller δ²")
+	assert.ErrorContains(t, err, "use a smaller δ²")
 }

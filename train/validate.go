@@ -31,7 +31,7 @@ func (c Config) Validate() error {
 		c.OptE.check("opt_e", bad)
 	}
 	c.OptG.check("opt_g", bad)
-	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0) || math.IsInf(c.Schedule.Floor, 0), "schedule is hold %v, floor %v: give a fraction and a factor", c.Schedule.Hold, c.Schedule.Floor)
+	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0) || math.IsInf(c.Schedule.Floor, 0), "schedule.hold is %v and schedule.floor %v: give a hold of 0 to 1, and a floor of 0 or more", c.Schedule.Hold, c.Schedule.Floor)
 	c.variant(bad)
 	bad(c.BatchSplit > max(1, c.Batch), "batch_split is %d, batch %d: use 1 to %d parts", c.BatchSplit, c.Batch, max(1, c.Batch))
 	_, err := c.dtype()
@@ -42,14 +42,14 @@ func (c Config) Validate() error {
 func (c Config) shapes(bad func(wrong bool, format string, args ...any)) {
 	size := c.Generator.Size()
 	bad(len(c.Generator.Widths) < 2 || size != c.Data.Size, "generator.widths %v makes %d×%d images, data.size is %d: give one width for 4×4 and one per doubling", c.Generator.Widths, size, size, c.Data.Size)
-	bad(c.Generator.Channels != c.Energy.Channels, "generator.channels is %d, energy.channels %d", c.Generator.Channels, c.Energy.Channels)
+	bad(c.Generator.Channels != c.Energy.Channels, "generator.channels is %d, energy.channels %d: give the same number", c.Generator.Channels, c.Energy.Channels)
 	smallest := c.Data.Size
 	for _, down := range c.Energy.Downs {
 		if down {
 			smallest /= 2
 		}
 	}
-	bad(smallest < 1, "energy.downs halve %d×%d images to nothing: leave some true out", c.Data.Size, c.Data.Size)
+	bad(smallest < 1, "energy.downs halve %d×%d images too often: set some of them to false", c.Data.Size, c.Data.Size)
 	checkRange(c.Data.Range, bad)
 }
 
@@ -69,12 +69,12 @@ func (o OptimConfig) check(name string, bad func(wrong bool, format string, args
 // positive reports whether v is a number above 0.
 func positive(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
 
-// Warnings names settings that are legal but known to fail.
+// Warnings returns a warning for each setting that is valid but known to fail.
 func (c Config) Warnings() []string {
 	r := c.Data.Range
 	if c.Energy.Posterior != models.CEBM && !c.Energy.LinearF && !c.Energy.Bias && r.Low <= 0 && r.High >= 0 {
-		return []string{"F = −½‖f‖² without biases makes the all-zero image a global maximum of the energy, and 0 lies in the range: " +
-			"on data with a dark or grey background such runs collapse to it; set energy.bias=true"}
+		return []string{"F = −½‖f‖² without biases has a global maximum at the all-zero image, and 0 lies in data.range: " +
+			"on data with a dark or grey background such runs collapse to this image; set energy.bias=true"}
 	}
 	return nil
 }
@@ -83,8 +83,8 @@ func (c Config) Warnings() []string {
 func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 	noLatent := c.Energy.Posterior == models.NoLatent
 	bad(c.Target != EM && c.Target != EJM && c.Target != ERM, "target is %q: give em, ejm or erm", c.Target)
-	bad(c.Encoder != Pretrained && c.Encoder != Joint, "encoder is %q: give pretrained, by whatever target, or joint", c.Encoder)
-	bad(c.EMAfter < 0 || (c.EMAfter > 0 && c.Target != EJM), "em_after is %d with target=%s: it is the step at which ejm goes over to em: set target=ejm, or em_after=0", c.EMAfter, c.Target)
+	bad(c.Encoder != Pretrained && c.Encoder != Joint, "encoder is %q, and this key takes no target of pretraining: give pretrained or joint", c.Encoder)
+	bad(c.EMAfter < 0 || (c.EMAfter > 0 && c.Target != EJM), "em_after is %d with target=%s, and it is the step at which ejm becomes em: set target=ejm, or em_after=0", c.EMAfter, c.Target)
 	bad(noLatent && c.Target == EJM, "target=ejm climbs E(x,h(x)), which energy.posterior=none does not have: set target=em, or another posterior")
 	bad(noLatent && c.Encoder == Joint, "encoder=joint learns from the energy's latents, which energy.posterior=none does not have: set encoder=pretrained, or another posterior")
 	cosine := c.Energy.Posterior == models.Cosine || c.Energy.Posterior == ""
@@ -97,11 +97,11 @@ func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 		return
 	}
 	q := c.Inference
-	bad(len(q.Widths) == 0, "inference.widths is empty: give q's channels, one per halving down to 4×4 pixels; target=erm and training of q need it, target=em does not")
+	bad(len(q.Widths) == 0, "inference.widths is empty: give q's channels, one width per halving down to 4×4 pixels; target=erm and liebm train-q need them")
 	bad(len(q.Widths) > 0 && 4<<len(q.Widths) != c.Data.Size, "inference.widths %v reads %d×%d images, data.size is %d: give one width per halving down to 4×4 pixels", q.Widths, 4<<len(q.Widths), 4<<len(q.Widths), c.Data.Size)
-	bad(q.LatentDim != c.Generator.LatentDim, "inference.latent_dim is %d, generator.latent_dim %d: q's latents are G's", q.LatentDim, c.Generator.LatentDim)
-	bad(q.Channels != c.Energy.Channels, "inference.channels is %d, energy.channels %d", q.Channels, c.Energy.Channels)
-	bad(!positive(c.Omega2), "omega2 is %v: target=erm needs a weight above 0, such as 0.1; without it use target=em", c.Omega2)
+	bad(q.LatentDim != c.Generator.LatentDim, "inference.latent_dim is %d, generator.latent_dim %d: give the same number, since q infers the latents of G", q.LatentDim, c.Generator.LatentDim)
+	bad(q.Channels != c.Energy.Channels, "inference.channels is %d, energy.channels %d: give the same number", q.Channels, c.Energy.Channels)
+	bad(!positive(c.Omega2), "omega2 is %v: target=erm needs a weight above 0, such as 0.1; for a weight of 0 use target=em", c.Omega2)
 	bad(!(c.Rho >= 0) || math.IsInf(c.Rho, 0), "rho is %v: give a weight of 0 or more, such as 1", c.Rho)
 	bad(!(c.RhoQ >= 0) || math.IsInf(c.RhoQ, 0), "rho_q is %v: give a weight of 0 or more, such as 100", c.RhoQ)
 	c.OptQ.check("opt_q", bad)

@@ -27,11 +27,11 @@ const (
 // checkpointKey is the metadata with the SHA-256 of the checkpoint that weights come from.
 const checkpointKey = "checkpoint_sha256"
 
-// Export writes the networks of the model to a folder and returns the paths. The averaged E and G become
-// energy.safetensors and generator.safetensors, q and h inference.safetensors and encoder.safetensors if the model has
-// them, each with its config and its origin. In TorchScript there are energy.pt, generator.pt, encoder.pt and, with
-// this γ, score.pt (Eq. 15). config.json is the config of the run. docs/weights.md has every name of a tensor. versions
-// are those of the program.
+// Export writes the networks of the model to a folder and returns the paths. energy.safetensors and generator.safetensors have
+// the averaged E and G. inference.safetensors and encoder.safetensors have q and h, if the model has them. Each file has the
+// config and the origin of its network. The files energy.pt, generator.pt, encoder.pt and score.pt are TorchScript; gamma is the
+// γ of the score (Eq. 15). config.json is the config of the run. docs/weights.md lists the names of all tensors. versions are the
+// versions of the program.
 func (m *Model) Export(folder string, gamma float64, versions map[string]string) (paths []string, err error) {
 	if err := m.needG("an export"); err != nil {
 		return nil, err

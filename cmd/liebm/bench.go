@@ -23,8 +23,8 @@ func benchCommand() *cli.Command {
 		Name:  "bench",
 		Usage: "measure the speed of training, or with --profile the time of each operator",
 		Description: `With --profile, runs iterations of Algorithm 1 on random images and prints, for each part and each
-operator of libtorch, the time, the operations, and their share of the speed that this machine reaches on
-a large convolution. Without --preset it uses cifar10-em with --batch 16.
+operator of libtorch, the time, the operations, and their speed as a share of the speed that this machine
+reaches on a large convolution. Without --preset it uses cifar10-em with --batch 16.
 
 	liebm bench --profile
 	liebm bench --profile --set precision=bfloat16 --iters 3

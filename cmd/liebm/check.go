@@ -11,10 +11,10 @@ import (
 func checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "check",
-		Usage:     "check every file of a run, as liebm data verify does of data",
+		Usage:     "check every file of a run for damage",
 		ArgsUsage: "RUN",
-		Description: `Compares the checksums in config.yaml, run.json, the encoder and all checkpoints, and whether each
-checkpoint is of this run and of the step in its name. Another process may train the run meanwhile.
+		Description: `Compares config.yaml, run.json, the encoder and all checkpoints with the checksums in them. Also checks that
+each checkpoint is of this run and of the step in its name. Another process may train the run meanwhile.
 
 	liebm check runs/em`,
 		Action: func(c *cli.Context) error {

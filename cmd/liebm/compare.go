@@ -14,7 +14,7 @@ import (
 func compareCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "compare",
-		Usage:     "lay trainings beside each other: moves of chains, energy gaps, divergences",
+		Usage:     "compare trainings: moves of chains, energy gaps, divergences, distances",
 		ArgsUsage: "RUN...",
 		Description: `Writes FILE.md, FILE.json and two plots from the metrics of run folders. Folders that are named NAME-seedN
 make one row for each NAME. Settings are shown where they differ from those of the first folder. The distance

@@ -16,7 +16,7 @@ import (
 func conditionalCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "conditional",
-		Usage: "draw images of every class, by the classes' mean latents (Sec. 4.3)",
+		Usage: "draw images of every class from the class's mean latent (Sec. 4.3)",
 		Description: `Needs labelled training data, an encoder and the inference model q. A run with target=erm has a q; for other
 runs liebm train-q makes one. The mean latents are computed from --over training images. The grid has a row
 for each class: the mean of its augmented images, then --n samples. steps.png shows the first sample of each

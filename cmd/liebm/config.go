@@ -16,8 +16,8 @@ func configCommand() *cli.Command {
 		Usage:     "explain the keys of a config: default, range and meaning",
 		ArgsUsage: "[KEY...]",
 		Description: `Prints the keys that --set and YAML files change, as docs/config.md has them. KEY is a key or a group. The
-defaults are those of fmnist-em and fmnist-simclr; liebm train --preset NAME --out x --dry-run prints those of
-another preset.
+defaults are those of fmnist-em and fmnist-simclr. For another preset, liebm train --preset NAME --out x --dry-run
+prints all values.
 
 	liebm config chain batch
 	liebm config opt_e.lr`,

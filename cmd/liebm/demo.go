@@ -41,7 +41,7 @@ func demo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	// The encoder's folder moves into the run's at the end. A demo that was interrupted continues.
+	// At the end the encoder's folder moves into the run's folder. A demo that was interrupted continues.
 	encoder, kept := filepath.Clean(out)+"-pretraining", filepath.Join(out, "pretraining")
 	if study.IsRun(kept) {
 		encoder = kept

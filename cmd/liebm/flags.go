@@ -23,13 +23,13 @@ import (
 // configFlags choose a config.
 func configFlags(preset string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "preset", Usage: "complete config to start from, such as " + preset},
-		&cli.StringFlag{Name: "config", Usage: "YAML `FILE` that names a preset and what differs from it"},
+		&cli.StringFlag{Name: "preset", Usage: "name of a complete config to start from, such as " + preset},
+		&cli.StringFlag{Name: "config", Usage: "YAML `FILE` that names a preset and the settings that differ from it"},
 		&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in chain.steps=60; may be repeated"},
 		&cli.Uint64Flag{Name: "seed", Usage: "seed of weights, data order and noise (default: as the config says)"},
 		countFlag("steps", 0, 1, "training steps (default: as the config says)"),
-		&cli.StringFlag{Name: "data", Usage: "a folder, archive or file of images, or a known set (default: the preset's)"},
-		countFlag("size", 0, 4, "height and width to which images are resized (default: near their own)"),
+		&cli.StringFlag{Name: "data", Usage: "a folder, archive or file of images, or a known data set (default: that of the preset)"},
+		countFlag("size", 0, 4, "height and width to which images are resized (default: that of the preset or, without a preset, 32, 64, 128 or 256)"),
 	}
 }
 
@@ -37,7 +37,7 @@ func configFlags(preset string) []cli.Flag {
 func runFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "out", Required: true, Usage: "run `FOLDER` to make"},
-		&cli.GenericFlag{Name: "resume", Value: new(resumption), Usage: "go on with the run in --out, with its own config; `[auto]`: start it, or go on if it is there"},
+		&cli.GenericFlag{Name: "resume", Value: new(resumption), Usage: "go on with the run in --out, with the run's own config; `[auto]`: go on if --out holds a run, else start it"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the whole config and stop"},
 		deviceFlag(),
 	}
@@ -83,18 +83,18 @@ func runFlag() cli.Flag {
 }
 
 func checkpointFlag() cli.Flag {
-	return &cli.StringFlag{Name: "checkpoint", Value: "last", Usage: "best, by the distance measured in training, last, or a step"}
+	return &cli.StringFlag{Name: "checkpoint", Value: "last", Usage: "checkpoint to use: best (the smallest distance in training), last, or the number of a step"}
 }
 
 // weightsFlag names Inception's weights. by is how the file is chosen without the flag.
 func weightsFlag(use, by string) cli.Flag {
-	return &cli.StringFlag{Name: "weights", Usage: "Inception's weights" + use + ": `FILE`, or auto for that of liebm data fetch inception or pytorch-fid (default: " + by + ")"}
+	return &cli.StringFlag{Name: "weights", Usage: "`FILE` of Inception's weights" + use + "; auto: the file that liebm data fetch inception or pytorch-fid downloaded (default: " + by + ")"}
 }
 
-const onGPU = "auto on a GPU; none on a CPU, where FID takes long"
+const onGPU = "auto on a GPU, but none for Fashion-MNIST; none on a CPU, where FID takes long"
 
-// inceptionWeights is the file that --weights says, or that was fetched; "" for none. Without the flag a file that was
-// fetched is used on a GPU only, and not for Fashion-MNIST, which has a small network of its own.
+// inceptionWeights is the file of Inception's weights that --weights names, or "" for none. Without the flag, a file that was
+// downloaded is used on a GPU only, and not for Fashion-MNIST, which has a small network of its own.
 func inceptionWeights(c *cli.Context, s study.Setup, dataset string) (string, error) {
 	word := c.String("weights")
 	found, err := "", error(nil)
@@ -121,7 +121,7 @@ func gammaFlag() cli.Flag {
 	return f
 }
 
-// gamma is that of --gamma, or nil.
+// gamma is the number of --gamma, or nil.
 func gamma(c *cli.Context) *float64 {
 	if !c.IsSet("gamma") {
 		return nil
@@ -131,7 +131,7 @@ func gamma(c *cli.Context) *float64 {
 }
 
 func licenseFlag() cli.Flag {
-	return &cli.StringFlag{Name: "license", Value: "unknown", Usage: "the hub's name of the weights' licence, for the model card, such as apache-2.0"}
+	return &cli.StringFlag{Name: "license", Value: "unknown", Usage: "licence of the weights for the model card, by its name on the hub, such as apache-2.0"}
 }
 
 func recordFlag() cli.Flag {
@@ -202,7 +202,7 @@ func sources(c *cli.Context) (train.Sources, error) {
 	return s, nil
 }
 
-// configOf reads configFlags or, with --resume, the config of the run in --out.
+// configOf reads the flags of configFlags or, with --resume, the config of the run in --out.
 func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve func(train.Sources) (C, error)) (cfg C, err error) {
 	if yes, automatic := resumes(c); yes {
 		if err := refuseWithResume(c); err != nil && !automatic {

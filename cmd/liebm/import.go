@@ -27,10 +27,10 @@ executed. The networks give the same outputs as before; docs/weights.md lists th
 				return nil
 			}},
 			&cli.StringFlag{Name: "out", Required: true, Usage: "run `FOLDER` to make"},
-			&cli.StringFlag{Name: "preset", Usage: "config for settings that the file lacks, such as the data (default: by image size)"},
+			&cli.StringFlag{Name: "preset", Usage: "config for settings that the file does not contain, such as the data (default: chosen by the size of the images)"},
 			&cli.StringSliceFlag{Name: "set", Usage: "change one setting, as in chain.steps=70; may be repeated"},
-			&cli.BoolFlag{Name: "recalibrate", Usage: "recompute G's batch-norm statistics from latents of its prior: " +
-				"closest to Dual-MCMC's own sampling, which normalises by the batch"},
+			&cli.BoolFlag{Name: "recalibrate", Usage: "compute G's batch-norm statistics again, from latents of its prior: " +
+				"this is closest to Dual-MCMC's own sampling, which normalises by the batch"},
 		},
 		Action: runImport,
 	}

@@ -22,7 +22,7 @@ on, and the grid shows these images at both ends of a row. --n is the number of 
 	liebm interpolate --run runs/erm --images fmnist:test --out between`,
 		Flags: outputFlags(8, qFlag(), imagesFlag(), skipFlag(),
 			countFlag("frames", 10, 2, "images of a path, both ends included"),
-			&cli.BoolFlag{Name: "refine", Usage: "follow G by the chain, as samples do"}),
+			&cli.BoolFlag{Name: "refine", Usage: "run the chain after G, as for samples"}),
 		Action: withOutput(interpolate),
 	}
 }

@@ -154,7 +154,8 @@ func jobOf(ctx context.Context) *job {
 	return &job{}
 }
 
-// endSoon ends the process if it is busy, as with opening a folder of pictures or reading a pipe, and has nothing to save.
+// endSoon ends the process if it has nothing to save and does not end by itself, for example while it opens a folder of
+// pictures or reads a pipe.
 func endSoon(ctx context.Context) {
 	time.Sleep(700 * time.Millisecond)
 	if !jobOf(ctx).busy.Load() {
@@ -238,7 +239,7 @@ The same in steps:
 	liebm eval --run runs/em`,
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "threads", Usage: "threads per operator (default: OMP_NUM_THREADS, or one per CPU)"},
-			&cli.Float64Flag{Name: "max-memory", EnvVars: []string{data.MaxMemory}, Usage: "refuse data of more `GIB` of pixels that are not mapped from a prepared file (default: 2)"},
+			&cli.Float64Flag{Name: "max-memory", EnvVars: []string{data.MaxMemory}, Usage: "largest number of `GIB` of pixels to hold in memory; pixels of prepared files do not count (default: 2)"},
 		},
 		Before: func(c *cli.Context) error {
 			if c.IsSet("threads") {

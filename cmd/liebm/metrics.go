@@ -19,7 +19,7 @@ func metricsCommand() *cli.Command {
 set (cifar10, or cifar10:test), any other file that liebm data opens (a zip, a .liebm of liebm data
 prepare), or a run of liebm train, from which --n samples are drawn.
 Every result is a record with n, seed, SHA-256 of weights and data, mode and versions. --json prints
-it, --out appends it to a file, and liebm report shows those of a run.
+the record, --out appends it to a file, and liebm report shows the records of a run.
 
 Several processes share samples, features and scores of all metrics but time (docs/parallel.md).
 
@@ -88,8 +88,8 @@ func fidCommand() *cli.Command {
 		Name:      "fid",
 		Usage:     "Fréchet Inception distance between two sets of images or statistics",
 		ArgsUsage: "A B",
-		Description: `The default mode is pytorch-fid's. A and B may also be files of statistics (mu, sigma). With --stats-out
-and A alone the command writes such a file. Use more images than the 2,048 features; 50,000 are usual.
+		Description: `The default mode is that of pytorch-fid. A and B may also be files of statistics (mu, sigma). With --stats-out
+and A alone, the command writes such a file. Use more than 2,048 images, the number of features; 50,000 are usual.
 
 	liebm metrics fid samples.npz cifar10
 	liebm metrics fid runs/em cifar10 --n 50000
@@ -196,11 +196,12 @@ func prCommand() *cli.Command {
 		Name:      "pr",
 		Usage:     "improved precision and recall of generated against real images",
 		ArgsUsage: "GENERATED REAL",
-		Description: `Precision is the share of generated images within a k-nearest-neighbour ball of a real one. Recall is the
-share of real images within such a ball of a generated one.
+		Description: `Each image is the centre of a ball that reaches to its k-th nearest neighbour in the same set. Precision is
+the share of generated images that lie in a ball of a real image. Recall is the share of real images that lie in
+a ball of a generated image.
 
 	liebm metrics pr samples.npz cifar10`,
-		Flags: inceptionFlags(eval.TF, countFlag("k", 3, 1, "the k-th neighbour is on the ball")),
+		Flags: inceptionFlags(eval.TF, countFlag("k", 3, 1, "a ball reaches to the k-th nearest neighbour of its centre")),
 		Action: func(c *cli.Context) error {
 			return measureImages(c, "precision and recall", 2, func(m *imageMetric, r *eval.Record) (string, error) {
 				e, err := m.embed(r)

@@ -45,7 +45,7 @@ type source struct {
 // [imageMetric.gathered], and rank 0 does the rest.
 func measureImages(c *cli.Context, metric string, n int, measure func(m *imageMetric, r *eval.Record) (lines string, err error)) error {
 	if c.NArg() != n {
-		return fmt.Errorf("%d arguments instead of %d: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
+		return fmt.Errorf("%d arguments are given, %d are needed: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
 	}
 	setup, err := sharedSetup(c)
 	if err != nil {
@@ -163,7 +163,7 @@ func (m *imageMetric) openSource(name string) (*source, error) {
 	}
 	set, openErr := data.Open(known, data.Options{Split: data.Split(split), Skip: m.skip})
 	if openErr != nil && err != nil {
-		return nil, fmt.Errorf("%s: no such file or folder, and as a data set: %w", name, openErr)
+		return nil, fmt.Errorf("%s is no file or folder, and no data set that can be opened: %w", name, openErr)
 	}
 	if openErr != nil {
 		return nil, openErr

@@ -23,12 +23,13 @@ func oodCommand() *cli.Command {
 		Usage:     "AUROC, AUPR and FPR@95 of a run's scores, or of scores in files",
 		ArgsUsage: "OUTLIERS...",
 		Description: `With --run, the run scores its inliers and each set of outliers. The inliers are --inliers, or the test split
-of the run's data (the valid split if there is no test split). Outliers are a known set (cifar100 is its test
-split), a folder, zip or .npz, or made by liebm: constant, noise and inverted; flipped (upside down), shuffled
-(patches in a random order) and blurred inliers; glyphs; samples of the run's G. Pictures are resized to the
-run's size. Arrays of images are resized or padded, as in liebm score. The table has a row for each
-score and a column for each set, as Tables 6, 7 and 9. With --scores, the arguments and --scores are text
-files with one score in each line. Inliers score high. The intervals are 95 % bootstrap intervals.
+of the run's data (the valid split if there is no test split). A set of outliers is a known set (cifar100 is its
+test split), a folder, a zip or an .npz. liebm itself makes these sets: constant, noise and inverted; flipped
+(inliers upside down), shuffled (patches of inliers in a random order) and blurred; glyphs (letters and digits);
+samples (of the run's G). Pictures are resized to the run's size. Arrays of images are resized or padded, as in
+liebm score. The table has a row for each score and a column for each set, as in Tables 6, 7 and 9. With
+--scores, the arguments and --scores are text files with one score in each line. Inliers score high. The
+intervals are 95 % bootstrap intervals.
 
 	liebm metrics ood --run runs/em constant noise cifar100:test
 	liebm metrics ood --run runs/em photos/cats photos/dogs --format latex
@@ -119,15 +120,15 @@ func readScores(path string) (scores []float64, err error) {
 		}
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %.40q is no number: give one score a line", path, n, text)
+			return nil, fmt.Errorf("%s:%d: %.40q is no number: write one score in each line", path, n, text)
 		}
 		if math.IsNaN(v) {
-			return nil, fmt.Errorf("%s:%d: the score is NaN: leave out such images on both sides, or mend the model", path, n)
+			return nil, fmt.Errorf("%s:%d: the score is NaN: leave out images with such scores, in all files, or mend the model", path, n)
 		}
 		scores = append(scores, v)
 	}
 	if lines.Err() == nil && len(scores) == 0 {
-		return nil, fmt.Errorf("%s: no score in it: give one a line", path)
+		return nil, fmt.Errorf("%s has no score: write one score in each line", path)
 	}
 	return scores, lines.Err()
 }

@@ -69,8 +69,8 @@ func tsneCommand() *cli.Command {
 		Name:  "tsne",
 		Usage: "a picture of a run's features in the plane (Fig. 1 and 7)",
 		Description: `Draws exact t-SNE of the features of the first --n test images, coloured by class. --on both draws h and f
-side by side. With --probe, the titles show 5-NN and linear accuracies, measured as liebm metrics probe does
-from that many training images. With all training images this takes minutes.
+side by side. With --probe, the titles show 5-NN and linear accuracies, as liebm metrics probe measures them
+with that many training images. With all training images this takes minutes.
 
 	liebm metrics tsne --run runs/em --on f --plot tsne.png
 	liebm metrics tsne --run runs/em --on both --probe 60000 --plot figure7.pdf`,
@@ -78,7 +78,7 @@ from that many training images. With all training images this takes minutes.
 			countFlag("n", 2000, 1, "how many images; memory grows with its square"),
 			numberFlag("perplexity", 30, 1e-9, "about how many neighbours a point has"),
 			pictureFlag("plot", "`FILE`.png, .svg or .pdf to write", "png", "svg", "pdf"),
-			countFlag("probe", 0, 0, "training images that the accuracies are learnt from; 0: show no accuracies"), epochsFlag()),
+			countFlag("probe", 0, 0, "number of training images from which the probes learn; 0: show no accuracies"), epochsFlag()),
 		Action: onProbed(tsne),
 	}
 }

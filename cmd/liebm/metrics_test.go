@@ -62,7 +62,7 @@ func TestMetricsOfARun(t *testing.T) {
 
 	gray := grayFolder(t) // pictures are read as the run's channels and size ask
 	_, err = run(t, "metrics", "ood", "--run", dir, "--inliers", npz, gray)
-	require.ErrorContains(t, err, "x.png: empty file; mend or remove it, or leave such files out with --skip-unreadable")
+	require.ErrorContains(t, err, "x.png: empty file; mend or remove it, or leave out such files with --skip-unreadable")
 	r = record(t, "metrics", "ood", "--run", dir, "--inliers", npz, gray, "--resamples", "20", "--skip-unreadable")
 	assert.Equal(t, []int{32, 32, 1}, r.Inputs[1].Size)
 	assert.Len(t, r.Inputs[1].Skipped, 1)
@@ -154,7 +154,7 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 	for _, c := range []struct{ a, want string }{
 		{cut, "x.png: cut short or damaged"}, {deep, "x.png: 16 bits a channel"}, {wide, "x.png is 13×12 and"},
 		{empty, "no pictures there"}, {floats, "arr_0 has dtype <f4: use uint8"}, {other, "holds x: use an .npz with arr_0"},
-		{filepath.Join(empty, "none"), "no such file or folder"},
+		{filepath.Join(empty, "none"), "is no file or folder"},
 		{zipped(cut), "x.png: cut short or damaged"}, {zipped(deep), "x.png: 16 bits a channel"}, {zipped(mixed), "x.png: gray, where the images before it are RGB"},
 	} {
 		_, err := run(t, "metrics", "psnr", c.a, good)
@@ -163,9 +163,9 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 		assert.NotContains(t, err.Error(), "\n")
 	}
 	_, err := run(t, "metrics", "psnr", good, cut)
-	assert.ErrorContains(t, err, "mend or remove it, or leave such files out with --skip-unreadable")
+	assert.ErrorContains(t, err, "mend or remove it, or leave out such files with --skip-unreadable")
 	_, err = run(t, "metrics", "psnr", good, cut, "--skip-unreadable")
-	assert.ErrorContains(t, err, "pairs no longer match")
+	assert.ErrorContains(t, err, "so the pairs do not match")
 	r := record(t, "metrics", "psnr", good, zipped(good))
 	assert.True(t, math.IsInf(r.Values["psnr"], 1), "a zip is read as its folder")
 	r = record(t, "metrics", "ssim", mixed, mixed)

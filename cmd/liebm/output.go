@@ -92,7 +92,7 @@ func (o *output) read(n int, last bool) (*data.Set, error) {
 	var err error
 	if o.source == "" {
 		if set, err = cfg.Open(data.HeldOut); err != nil {
-			return nil, fmt.Errorf("the images that the run's data hold out: %w; --images names other images", err)
+			return nil, fmt.Errorf("open the images that the run's data hold out: %w; or name other images with --images", err)
 		}
 		if last {
 			start = max(0, set.N-n)

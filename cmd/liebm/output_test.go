@@ -111,7 +111,7 @@ func TestTasksOfRestore(t *testing.T) {
 	writePicture(t, mask, white)
 	for _, c := range []struct{ task, mask, want string }{
 		{"colorize", "", "has no colour to find"}, {"sr16", "", "use colorize, sr8, sr4"}, {"sr8", "1,1,2,2", "--mask is for"},
-		{"inpaint", "1,1,2", "neither X,Y,WIDTH,HEIGHT"}, {"inpaint", mask, "leaves 1024 of 1024 pixels known"},
+		{"inpaint", "1,1,2", "give X,Y,WIDTH,HEIGHT"}, {"inpaint", mask, "leaves 1024 of 1024 pixels known"},
 	} {
 		_, err := operator(c.task, c.mask, cfg)
 		assert.ErrorContains(t, err, c.want)

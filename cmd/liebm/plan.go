@@ -14,7 +14,8 @@ func planCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "plan",
 		Usage: "estimate the time and memory of a training run on this machine",
-		Description: `Counts parameters and operations, and measures small iterations for an estimate.
+		Description: `Counts parameters and operations. Then measures steps with small batches, and estimates the time and memory of
+the run from them.
 
 	liebm plan --preset cifar10-em
 	liebm plan --preset cifar10-em --set precision=bfloat16 --json`,
@@ -35,7 +36,7 @@ func planCommand() *cli.Command {
 					p.FLOPsPerIteration/1e12, p.SecondsPerStep, p.GFLOPPerSecond, p.Device, p.Threads, p.Precision)
 				fmt.Fprintf(t, "total\tabout %.3g hours\n", p.Hours)
 				if p.MemoryBytes > 0 {
-					fmt.Fprintf(t, "memory\tabout %.2g GB at the peak of a step, estimated from small batches; the data set and measurements come on top\n", p.MemoryBytes/1e9)
+					fmt.Fprintf(t, "memory\tabout %.2g GB at the peak of a step, estimated from small batches, without the data set and measurements\n", p.MemoryBytes/1e9)
 				}
 			})
 		},

@@ -32,7 +32,8 @@ func prepareCommand(path, split cli.Flag) *cli.Command {
 			jsonFlag(),
 		},
 		Description: `After an interruption the same command continues. If the file is complete, it does nothing.
-Train on the file by its path, as in --data celeba-train-64.liebm. If a folder holds several, split and size select one.
+To train on the file, give its path, as in --data celeba-train-64.liebm. A folder with several such files also works: the
+split and the size select one.
 
 	liebm data prepare --size 64 --out celeba-train-64.liebm --path ~/img_align_celeba.zip celeba
 	liebm data prepare --download --out cifar10.liebm cifar10
@@ -139,7 +140,7 @@ func fetchFiles(ctx context.Context, files []data.Download, dir string) error {
 		bar := newProgress(d.File())
 		err := d.Fetch(ctx, http.DefaultClient, dir, func(done, total int64) { bar.count(int(done), int(cmp.Or(total, done+1))) })
 		if err != nil && ctx.Err() != nil {
-			return fmt.Errorf("stopped; the same command goes on: %w", ctx.Err())
+			return fmt.Errorf("stopped; the same command continues the download: %w", ctx.Err())
 		}
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ import (
 func reproduceCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "reproduce",
-		Usage:     "train the models that a table or figure of the paper compares, and show our figures beside the published ones",
+		Usage:     "train the models that a table or figure of the paper compares, and show our results beside the published ones",
 		ArgsUsage: "NAME...",
 		Description: `NAME is table1 to table12 or fig6 to fig9, or a comparison that is not in the paper:
 
@@ -31,10 +31,9 @@ func reproduceCommand() *cli.Command {
 	time        a DCGAN, a VAE, EM and ERM after equal time: 110 minutes for each seed
 	bfloat16    chains in bfloat16 and in float32
 
-Each writes NAME.md and NAME.json to --out, and plots or pictures if it has any. README.md lists the results for the
-paper's claims. A verdict needs three seeds.
-A model that several of them compare is trained once, in a run folder of its own. Ctrl-C saves, and the same
-command goes on. Processes with the same --out share the work.
+Each NAME writes NAME.md and NAME.json to --out, and plots or pictures if it has any. README.md lists the claims of
+the paper with our results. A verdict needs three seeds. If several comparisons need a model, it is trained once, in a
+run folder of its own. Ctrl-C saves, and the same command goes on. Processes with the same --out share the work.
 
 	liebm reproduce fig6 --scale mini                        # Fashion-MNIST: minutes for each model on two CPU cores
 	liebm reproduce table9 table10 --seeds 1,2,3
@@ -43,13 +42,13 @@ command goes on. Processes with the same --out share the work.
 	liebm reproduce table1 --scale paper --dry-run           # steps, GPU-hours, disk
 	liebm reproduce table1 --scale paper                     # train on a GPU, after liebm data fetch inception
 
---scale mini is Fashion-MNIST with small networks. Its figures show which trends appear; do not compare
-them with published ones. --scale paper is the published setting (Table 12).`,
+--scale mini is Fashion-MNIST with small networks. Its results show which trends appear; do not compare
+its numbers with published ones. --scale paper is the published setting (Table 12).`,
 		Flags: []cli.Flag{
 			choiceFlag("scale", "mini", "mini or paper", "mini", "paper"),
 			&cli.StringFlag{Name: "out", Value: "runs/reproduce", Usage: "`FOLDER` of models and results"},
-			&cli.StringFlag{Name: "seeds", Value: "1", Usage: "seeds, as in 1,2,3: each model is trained once for each, and tables show means and deviations"},
-			&cli.StringFlag{Name: "cells", Usage: "train only these models, as in em,erm (default: all that are compared)"},
+			&cli.StringFlag{Name: "seeds", Value: "1", Usage: "seeds, as in 1,2,3: each model is trained once with each seed, and tables show means and standard deviations"},
+			&cli.StringFlag{Name: "cells", Usage: "train only these models, as in em,erm (default: all that NAME compares)"},
 			countFlag("steps", 0, 1, "training steps of each model (default: 2000 for mini, Table 12's for paper)"),
 			numberFlag("minutes", 0, 1e-6, "stop after this time, as Ctrl-C does (default: run to the end)"),
 			&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
@@ -65,7 +64,7 @@ them with published ones. --scale paper is the published setting (Table 12).`,
 func reproduce(c *cli.Context) error {
 	if dir := c.String("pages"); dir != "" {
 		if c.NArg() > 0 {
-			return fmt.Errorf("--pages writes the pages of all results in %s: leave out %s", dir, strings.Join(c.Args().Slice(), " "))
+			return fmt.Errorf("--pages writes the pages of all results in %s again: leave out %s", dir, strings.Join(c.Args().Slice(), " "))
 		}
 		return study.WritePages(dir)
 	}
@@ -112,7 +111,7 @@ func reproduce(c *cli.Context) error {
 	if c.Context.Err() == nil {
 		err = fmt.Errorf("%v minutes are over: %w", minutes, err)
 	}
-	return fmt.Errorf("%w\n  everything done is kept; to go on: the same liebm reproduce command", err)
+	return fmt.Errorf("%w\n  finished work is kept; to go on: the same liebm reproduce command", err)
 }
 
 // studyPlan reads the flags of the plan.

@@ -48,7 +48,7 @@ func TestReproduceStopsInTimeAndSaysHowToGoOn(t *testing.T) {
 	_, err := run(t, "reproduce", "fig6", "--cells", "none", "--minutes", "1e-5", "--out", t.TempDir())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorContains(t, err, "1e-05 minutes are over: none, seed 1: ")
-	assert.ErrorContains(t, err, "\n  everything done is kept; to go on: the same liebm reproduce command")
+	assert.ErrorContains(t, err, "\n  finished work is kept; to go on: the same liebm reproduce command")
 	assert.NotContains(t, err.Error(), "--resume", "one way to go on is enough")
 }
 

@@ -17,11 +17,11 @@ func restoreCommand() *cli.Command {
 		Name:  "restore",
 		Usage: "restore degraded images: colourisation, super-resolution, inpainting (Sec. 4.4, Table 8)",
 		Description: `Each image x is degraded to y = Ax, and restored from A⁺y by q, a chain on m (Eq. 16) and a chain on Y
-(Eq. 17). The grid's rows are: the images, A⁺y, G(m⁰), two states of the chain on m, G(m), two states of
+(Eq. 17). The rows of the grid are the images, A⁺y, G(m⁰), two states of the chain on m, G(m), two states of
 the chain on Y, and G(m) + Y. The paper does not give the settings of the chains. The defaults were
 chosen on the first test images of Fashion-MNIST, with small models. Without --images the command therefore
 restores the last --n images of the test split.
-For inpainting --mask is a box in the images' pixels, or an image whose black pixels are filled in.
+For inpainting, --mask is a box in pixels, or an image whose black pixels are the hole that is filled in.
 A model of gray images cannot colourise. PSNR and SSIM leave out the padding of training.
 
 	liebm restore --run runs/erm --task sr8 --out sr8
@@ -29,7 +29,7 @@ A model of gray images cannot colourise. PSNR and SSIM leave out the padding of 
 	liebm restore --run runs/celeba --task colorize --images gray/ --out colour`,
 		Flags: outputFlags(64, qFlag(), imagesFlag(), skipFlag(),
 			&cli.StringFlag{Name: "task", Required: true, Usage: "colorize, sr8, sr4 or inpaint"},
-			&cli.StringFlag{Name: "mask", Usage: "X,Y,WIDTH,HEIGHT of the hole, or a `FILE` whose black pixels are the hole (default: the middle, half as wide and high)"},
+			&cli.StringFlag{Name: "mask", Usage: "X,Y,WIDTH,HEIGHT of the hole, or an image `FILE` whose black pixels are the hole (default: a box in the middle, half as wide and high as the image)"},
 			numberFlag("variance", 0, 0, "variance of p(A⁺y|A⁺Ax), per pixel (default: the run's tau2)"),
 			countFlag("m-steps", 0, 0, "steps of the chain on m (default: 100)"),
 			numberFlag("m-delta2", 0, 0, "δ² of the chain on m (default: 10·variance/(h·w·c))"),
@@ -112,7 +112,7 @@ func readHole(mask string, side int) (func(x, y int) bool, error) {
 		if _, err := fmt.Sscanf(mask, "%d,%d,%d,%d\n", &x, &y, &w, &h); err != nil {
 			hole, err := data.ReadMask(mask, side)
 			if err != nil {
-				return nil, fmt.Errorf("--mask %s: neither X,Y,WIDTH,HEIGHT nor a mask: %w", mask, err)
+				return nil, fmt.Errorf("--mask %s: give X,Y,WIDTH,HEIGHT or an image file: %w", mask, err)
 			}
 			return hole, nil
 		}

@@ -20,13 +20,13 @@ import (
 func scoreCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "score",
-		Usage:     "the energy and outlier scores of every image (Eq. 15)",
+		Usage:     "print the energy and the outlier score of every image (Eq. 15)",
 		ArgsUsage: "IMAGES...",
 		Description: `IMAGES are known sets (cifar10:test), folders, archives or .npz files. For each image the command prints
 the name of its file, s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of Eq. 15, and each of the terms. Inliers score
-high. The output is CSV, or with --json the scores with a record of images and weights. Files that
---skip-unreadable leaves out are listed, and named in the record. liebm metrics ood measures how well
-scores tell sets apart.
+high. The output is CSV. With --json it is the scores and a record of images and weights. Files that
+--skip-unreadable leaves out are listed, also in the record. liebm metrics ood measures how well
+the scores separate inliers from outliers.
 
 	liebm score --run runs/em fmnist:test --out scores.csv
 	liebm score --run runs/em photos/ --gamma 1 --json`,

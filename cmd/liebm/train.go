@@ -58,7 +58,7 @@ func trainCommand() *cli.Command {
 		Name:  "train",
 		Usage: "train energy and generator together (Algorithm 1)",
 		Description: `Needs an encoder of liebm pretrain. Ctrl-C saves the run, and --resume continues it bit for bit. With a
-larger --steps it also continues a finished run. Jobs that may be stopped at any time take --resume auto.
+larger --steps it also continues a finished run. For jobs that may be stopped at any time use --resume auto.
 
 	liebm train --data photos/ --encoder runs/encoder --out runs/em
 	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --minutes 6
@@ -66,12 +66,15 @@ larger --steps it also continues a finished run. Jobs that may be stopped at any
 	liebm train --out runs/em --resume --steps 40000
 	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --resume auto
 
-The name of a preset is a data set (fmnist, cifar10, imagenet32, celeba64, celebahq256), or small, medium or
-large for other images of up to 32, 64 or 256 pixels, a hyphen and what G learns from: em, the ends of
-chains on E(x) (Eq. 9); ejm, those of chains on E(x,h(x)) (Eq. 10); erm, em and the data, for which q is
-trained too (Eq. 11). The paper's best are em at 32 pixels, and erm on CelebA and CelebA-HQ.
+The name of a preset has two parts with a hyphen between them. The first part is a data set (fmnist, stacked,
+cifar10, imagenet32, celeba64, celebahq256), or the size of other images: small (up to 32 pixels), medium (64) or
+large (128; 256 with --size 256). The second part says what G learns from:
 
-Variants and ablations are one setting away:
+	em     the ends of chains on E(x) (Eq. 9); in the paper the best at 32 pixels
+	ejm    the ends of chains on E(x,h(x)) (Eq. 10)
+	erm    em and the data; trains q too (Eq. 11); in the paper the best on CelebA and CelebA-HQ
+
+One setting selects a variant or an ablation:
 
 	--set target=erm                   as in the presets; ejm with em_after=N changes to em at step N
 	--set energy.posterior=gaussian    or cebm (Fig. 8); none: a conventional EBM, without an encoder
@@ -80,7 +83,7 @@ Variants and ablations are one setting away:
 	--set replace_prob=0               no augmentation of negative samples
 	--set views.noise=true             V adds noise instead of augmenting
 
-Several processes share every batch where torchrun, Slurm or Kubernetes starts them (docs/parallel.md):
+If torchrun, Slurm or Kubernetes starts several processes, they share every batch (docs/parallel.md):
 
 	torchrun --no_python --nproc_per_node 2 liebm train --preset fmnist-em --encoder runs/encoder --out runs/em`,
 		Flags: append(flags,
@@ -98,10 +101,10 @@ func runTrain(c *cli.Context) error {
 		return err
 	}
 	if c.IsSet("minutes") && c.IsSet("steps") {
-		return fmt.Errorf("--minutes and --steps exclude each other: leave one out")
+		return fmt.Errorf("--minutes and --steps are both given: leave one out")
 	}
 	if c.IsSet("minutes") && cfg.Schedule.Hold == 0 {
-		return fmt.Errorf("--minutes needs schedule.hold above 0: the number of steps is chosen while the rates are held; or use --steps")
+		return fmt.Errorf("--minutes needs schedule.hold above 0, since the number of steps is chosen while the learning rates are constant: set schedule.hold, or use --steps")
 	}
 	if c.Bool("dry-run") {
 		return printConfig(cfg)

@@ -90,7 +90,7 @@ func makeFolders(c *cli.Context) error {
 		}
 		err = cmp.Or(os.MkdirAll(filepath.Dir(filepath.Clean(path)), 0o777), syscall.Access(at, 2)) // W_OK
 		if err != nil {
-			return fmt.Errorf("--%s %s: %w: use another path, or change the permissions of %s", text.Name, path, err, at)
+			return fmt.Errorf("--%s %s cannot be written: %w: use another path, or change the permissions of %s", text.Name, path, err, at)
 		}
 	}
 	return nil
@@ -110,7 +110,7 @@ func required(flags []cli.Flag) (names []string) {
 // orSkip adds the flag that leaves out the images of an error.
 func orSkip(err error) error {
 	if errors.Is(err, data.ErrBadImage) {
-		return fmt.Errorf("%w, or leave such files out with --%s", err, skipUnreadable)
+		return fmt.Errorf("%w, or leave out such files with --%s", err, skipUnreadable)
 	}
 	return err
 }

@@ -24,14 +24,14 @@ import (
 	"github.com/liebm/liebm/torch/nn"
 )
 
-// AdamOptions are options of [NewAdam]. Set every field: zero is not a default but a value, as in Beta1 = 0.
+// AdamOptions are options of [NewAdam]. Set every field: zero is a value here, as in Beta1 = 0, and not PyTorch's default.
 type AdamOptions struct {
 	Beta1       float64 `yaml:"beta1"`        // decay of the mean gradient
 	Beta2       float64 `yaml:"beta2"`        // decay of the mean squared gradient
 	Eps         float64 `yaml:"eps"`          // added to the root of the mean square; PyTorch's default is 1e-8
-	WeightDecay float64 `yaml:"weight_decay"` // L2 penalty's factor, added to the gradient
-	Clip        float64 `yaml:"clip"`         // largest norm of the whole gradient, which is scaled down to it; 0 means no limit
-	MaxUpdate   float64 `yaml:"max_update"`   // largest root mean square of the update of a parameter, in units of the learning rate; 0 means no limit
+	WeightDecay float64 `yaml:"weight_decay"` // factor of the L2 penalty, which is added to the gradient
+	Clip        float64 `yaml:"clip"`         // limit for the norm of the whole gradient; a longer gradient is scaled down to it; 0: no limit
+	MaxUpdate   float64 `yaml:"max_update"`   // limit for the root mean square of a parameter's update, in units of the learning rate; 0: no limit
 }
 
 // Adam is torch.optim.Adam (Kingma & Ba 2015). Its arithmetic runs over all parameters at once
