@@ -113,11 +113,11 @@ func unitMSE(a, b *data.Set) (mse float64) {
 func TestChainsOfUsesAreRefusedByTheirOwnNames(t *testing.T) {
 	c := FashionMNIST()
 	for want, change := range map[string]func(o *RestoreOptions){
-		"-1 steps of the chain on m: give 0 (none) or more":                              func(o *RestoreOptions) { o.Latent.Steps = -1 },
+		"-1 steps of the chain on m: give 0 (none) or more":                                      func(o *RestoreOptions) { o.Latent.Steps = -1 },
 		"δ² of the chain on m is NaN: give a step size above 0, or leave it out for the default": func(o *RestoreOptions) { o.Latent.Delta2 = math.NaN() },
 		"δ² of the chain on Y is -2: give a step size above 0, or leave it out for the default":  func(o *RestoreOptions) { o.Image.Delta2 = -2 },
-		"-3 steps of the chain on Y: give 0 (none) or more":                              func(o *RestoreOptions) { o.Image.Steps = -3 },
-		"the variance of p(A⁺y|A⁺Ax) is NaN: give one above 0, such as 0.5":              func(o *RestoreOptions) { o.Variance = math.NaN() },
+		"-3 steps of the chain on Y: give 0 (none) or more":                                      func(o *RestoreOptions) { o.Image.Steps = -3 },
+		"the variance of p(A⁺y|A⁺Ax) is NaN: give one above 0, such as 0.5":                      func(o *RestoreOptions) { o.Variance = math.NaN() },
 	} {
 		o := RestoreDefaults(c)
 		require.NoError(t, o.validate())
