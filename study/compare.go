@@ -128,12 +128,7 @@ func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
 		step, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(mark), "divergence-"), ".yaml"))
 		run.Divergences = append(run.Divergences, step)
 	}
-	if len(marks) > 0 {
-		cfg, err = train.Sources{File: marks[0]}.Resolve()
-	} else {
-		cfg, err = train.ReadConfig(dir)
-	}
-	if err != nil {
+	if cfg, err = train.ReadFirstConfig(dir); err != nil {
 		return cfg, run, err
 	}
 	if run.Config, err = config.JSON(cfg); err != nil {

@@ -87,7 +87,7 @@ func adam(lr, beta2 float64) OptimConfig {
 }
 
 // limited is adam with limited updates, for E. A single update of 5 to 9 times the usual size made E steep enough to diverge in
-// the next step (docs/results/stability-limit.md).
+// the next step (docs/results/stability-margin-long.md).
 func limited(lr, beta2 float64) OptimConfig {
 	o := adam(lr, beta2)
 	o.MaxUpdate = 1

@@ -110,20 +110,32 @@ func (r *runDir) WriteConfig(cfg any) error {
 }
 
 // ReadConfig reads the config of the training run in dir.
-func ReadConfig(dir string) (Config, error) {
-	return readConfig(dir, Config{BatchSplit: 1, ScoreGamma: 0.1})
+func ReadConfig(dir string) (Config, error) { return readTraining(dir, configFile) }
+
+// ReadFirstConfig reads the config that the training run in dir began with. After a divergence, ReadConfig has smaller steps.
+func ReadFirstConfig(dir string) (Config, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "divergence-*.yaml"))
+	if err != nil || len(files) == 0 {
+		return ReadConfig(dir)
+	}
+	return readTraining(dir, filepath.Base(files[0]))
+}
+
+// readTraining reads the config in a file of dir. Runs of earlier versions lack keys, and had these values.
+func readTraining(dir, file string) (Config, error) {
+	return readConfig(dir, file, Config{BatchSplit: 1, ScoreGamma: 0.1})
 }
 
 // ReadSSLConfig reads the config of the pretraining run in dir.
-func ReadSSLConfig(dir string) (SSLConfig, error) { return readConfig(dir, SSLConfig{}) }
+func ReadSSLConfig(dir string) (SSLConfig, error) { return readConfig(dir, configFile, SSLConfig{}) }
 
 // readConfig reads a config over cfg, which has the values of keys that runs of earlier versions did not write.
-func readConfig[C interface{ Validate() error }](dir string, cfg C) (C, error) {
+func readConfig[C interface{ Validate() error }](dir, file string, cfg C) (C, error) {
 	run, err := openRun(dir)
 	if err != nil {
 		return cfg, err
 	}
-	path := run.Path(configFile)
+	path := run.Path(file)
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = checkSeal(path, configMark, text, len(text))

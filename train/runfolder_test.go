@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -284,4 +285,27 @@ func TestSaveCheckpointAfterFallBack(t *testing.T) {
 	require.NoError(t, r.SaveCheckpoint(350, writing("whole")))
 	assert.Equal(t, []int{300, 350}, steps(t, r))
 	assert.True(t, slices.IsSorted(steps(t, r)))
+}
+
+func TestARunThatWentBackHasTheConfigThatItBeganWith(t *testing.T) {
+	dir := t.TempDir()
+	write := func(file string, change func(c *Config)) {
+		c := FashionMNIST()
+		change(&c)
+		text, err := YAML(c)
+		require.NoError(t, err)
+		old := strings.Replace(text, "margin: 0.25\n", "", 1) // earlier versions had no margin
+		require.NotEqual(t, text, old)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(old), 0o666))
+	}
+	write("config.yaml", func(c *Config) { c.OptE.LR = 1e-5 })
+	first, err := ReadFirstConfig(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 1e-5, first.OptE.LR, "without a divergence it is the config of now")
+	write("divergence-00000042.yaml", func(c *Config) { c.OptE.LR = 1e-3 })
+	write("divergence-00000077.yaml", func(c *Config) { c.OptE.LR = 1e-4 })
+	first, err = ReadFirstConfig(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 1e-3, first.OptE.LR)
+	assert.Zero(t, first.Margin, "not that of the preset of today")
 }
