@@ -50,7 +50,7 @@ func TestCreateRun(t *testing.T) {
 		"new, died after h":         {[]string{".lock", "encoder.safetensors", "log.txt", "run.json"}, false, ""},
 		"new, died while importing": {[]string{".lock", "run.json", "checkpoint-00000000.safetensors"}, false, ""},
 		"new, lost its config":      {[]string{".lock", "run.json", "checkpoint-00000007.safetensors"}, false, "is not empty (it has checkpoint-00000007.safetensors)"},
-		"new, folder with files":    {[]string{"thesis.tex"}, false, "is not empty (it has thesis.tex): choose another folder"},
+		"new, folder with files":    {[]string{"thesis.tex"}, false, "is not empty (it has thesis.tex) and holds no run (no config.yaml): choose another folder"},
 		"new, folder with a run":    {[]string{"config.yaml"}, false, "already holds a run: resume it, or choose another folder"},
 		"resume, folder with a run": {[]string{"config.yaml", "run.json"}, true, ""},
 		"resume, empty folder":      {nil, true, "holds no run (it has no config.yaml)"},

@@ -238,7 +238,7 @@ func TestDetectionOfScoresInFiles(t *testing.T) {
 	_, err = run(t, "metrics", "ood", path("bad.txt"), "--scores", path("in.txt"))
 	assert.ErrorContains(t, err, `bad.txt:2: "many" is no number`)
 	_, err = run(t, "metrics", "ood", path("none.txt"), "--scores", path("in.txt"))
-	assert.ErrorContains(t, err, "none.txt: no score in it")
+	assert.ErrorContains(t, err, "none.txt has no score: write one score in each line")
 	_, err = run(t, "metrics", "ood", path("nan.txt"), "--scores", path("in.txt"))
 	assert.ErrorContains(t, err, "nan.txt:2: the score is NaN")
 }
