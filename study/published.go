@@ -164,7 +164,7 @@ var studies = []Study{
 			{text: "it does so whatever G is trained by: ERM is better than ERM without latents", better: reading{"erm", "fd"}, worse: reading{"none-erm", "fd"}},
 			{text: "a pretrained encoder is better than one that learns along", better: reading{"em", "fd"}, worse: reading{"em-no-pretrain", "fd"}},
 			{text: "augmentation costs generation little (within a tenth)", better: reading{"em", "fd"}, worse: reading{"em-no-aug", "fd"}, slack: 0.1,
-				why: "E learns to lower views too, and G sees less of it. fmnist-em has a margin and limited updates of E, so that single views no longer decide a step; the cost is as large as before. To test: a larger batch, a smaller p, spectral norm."},
+				why: "E learns to lower views too, and a tenth of a small batch is one or two images. The cost differs much between seeds. fmnist-em has a margin and limited updates of E, so single views no longer decide a step. To test: a larger batch, a smaller p, spectral norm."},
 			refinement("em"), refinement("erm"),
 			{text: "EJM leads at first", better: reading{"ejm", "fd_early"}, worse: reading{"em", "fd_early"}},
 			{text: "EJM ends behind EM", better: reading{"em", "fd"}, worse: reading{"ejm", "fd"},

@@ -339,3 +339,11 @@ func TestAStudyOfFashionMNISTTakesTheEncoderThatComesWithLiebm(t *testing.T) {
 		assert.Equal(t, want, got)
 	}
 }
+
+func TestGainsAboveZeroAreImprovements(t *testing.T) {
+	for name, larger := range map[string]bool{"auroc/noise": true, "aupr_in/noise": true, "fpr95_in/noise": false, "fd": false, "mse": false,
+		"psnr/sr8/start": true, "linear_h": true, "reverse_kl": false, "class_kl": false, "modes": true, "is": true} {
+		c := contrast([][2]eval.Values{{{name: 2}, {name: 1}}}, name, name)
+		assert.Equal(t, larger, c.Gain > 0, name)
+	}
+}

@@ -31,7 +31,7 @@ type Trend struct {
 	Tie     float64 `json:"tie"`           // gains of this size and below count as equal
 	Contrast
 	Diverged int        `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
-	Others   []Contrast `json:"others,omitempty"`   // every other number that was measured of both models
+	Others   []Contrast `json:"others,omitempty"`   // other numbers of both models, better or worse: see bears
 }
 
 // A Contrast compares one number of two models, seed by seed.
@@ -73,7 +73,7 @@ func tieBand(metric string, mean float64) float64 {
 }
 
 func largerIsBetter(metric string) bool {
-	return slices.ContainsFunc([]string{"auroc", "is", "psnr", "ssim", "linear", "knn5", "precision", "recall", "images_per_second", "modes", "cosine", "class_agreement"},
+	return slices.ContainsFunc([]string{"auroc", "aupr", "is", "psnr", "ssim", "linear", "knn5", "precision", "recall", "images_per_second", "modes", "cosine", "class_agreement"},
 		func(kind string) bool { return strings.HasPrefix(metric, kind) })
 }
 
@@ -108,11 +108,12 @@ func (c claim) judge(sc Scale, cells map[string][]Cell) Trend {
 	return t
 }
 
-// bears reports whether a number tells how good a model is. Ends of intervals, counts and energies do not.
+// bears reports whether a number tells how good a model is. Ends of intervals, counts and energies do not. Of outlier detection,
+// the areas of s(x) and of F(f(x)) are enough: the others would repeat them.
 func bears(name string) bool {
 	last := name[strings.LastIndex(name, "/")+1:]
-	return last != "low" && last != "high" && name != "is_std" && name != "n" &&
-		!slices.ContainsFunc([]string{"seconds", "nfe", "energy", "move"}, func(kind string) bool { return strings.HasPrefix(name, kind) })
+	return last != "low" && last != "high" && name != "is_std" && name != "n" && !strings.HasSuffix(name, "_floor") &&
+		!slices.ContainsFunc([]string{"seconds", "nfe", "energy", "move", "aupr", "fpr95", "auroc_cosine", "auroc_z"}, func(kind string) bool { return strings.HasPrefix(name, kind) })
 }
 
 // contrast compares a number of the first of each pair with one of the second.
