@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -300,36 +299,6 @@ func (p *Samples) inceptionScore(ctx context.Context, m *train.Model, f *Feature
 	return r, nil
 }
 
-// stackedModes is how many samples the benchmark of modes draws.
-const stackedModes = 26_000
-
-// AssessModes counts which of the 1,000 classes of Stacked Fashion-MNIST 26,000 samples of a run on that set cover. The
-// values are modes and reverse_kl, see [eval.Modes].
-func AssessModes(ctx context.Context, m *train.Model, seed uint64, s Setup) (*eval.Record, error) {
-	if m.Config.Data.Name != "stacked-fmnist" {
-		return nil, fmt.Errorf("modes are counted on stacked-fmnist only, and the run's data are %s", m.Config.Data.Name)
-	}
-	net, err := eval.FashionFeatures()
-	if err != nil {
-		return nil, err
-	}
-	defer net.Close()
-	report := s.progress("sampling, for modes")
-	set, err := m.Sample(ctx, stackedModes, train.SampleOptions{Seed: seed, Watch: func(done int) { report(done, stackedModes) }})
-	if err != nil {
-		return nil, err
-	}
-	modes, err := eval.ModesOf(ctx, net, set)
-	if err != nil {
-		return nil, err
-	}
-	r := s.record("modes", m, seed)
-	r.NFE, r.Network = m.NFE(train.SampleOptions{}), net.Name()
-	r.Of(eval.InputOf("samples", set))
-	r.Values["modes"], r.Values["reverse_kl"] = float64(modes.Covered), modes.KL
-	return r, nil
-}
-
 // RunOptions are the options of [AssessRun].
 type RunOptions struct {
 	Samples  SampleOptions
@@ -405,42 +374,4 @@ func splitChanged(info train.RunInfo, test *data.Set) string {
 	}
 	return fmt.Sprintf("the data changed since training, which held out %d images: training may have read some of the %d that are measured now; put the old data back",
 		info.HeldOut.N, test.N)
-}
-
-// WriteGrid draws images of a run in rows, as a PNG without the padding of training.
-func WriteGrid(path string, cfg train.Config, columns int, set *data.Set) error {
-	img, err := grid(cfg, columns, set)
-	if err != nil {
-		return err
-	}
-	return data.WritePNG(path, img)
-}
-
-func grid(cfg train.Config, columns int, set *data.Set) (image.Image, error) {
-	set, err := cfg.Crop(set)
-	if err != nil {
-		return nil, err
-	}
-	return data.Grid(set.Pixels(), set.Shape, columns)
-}
-
-// A GridRow is a row of pictures and the text left of it.
-type GridRow struct {
-	Label  string
-	Images *data.Set
-}
-
-// WriteRows draws rows of images of a run like WriteGrid. All rows have the same number of images. The texts are ASCII; other letters
-// are drawn as boxes.
-func WriteRows(path string, cfg train.Config, rows []GridRow) error {
-	var sets []*data.Set
-	var labels []string
-	for _, row := range rows {
-		sets, labels = append(sets, row.Images), append(labels, row.Label)
-	}
-	img, err := grid(cfg, sets[0].N, data.Concat(sets...))
-	if err != nil {
-		return err
-	}
-	return data.WritePNG(path, data.LabelRows(img, labels))
 }

@@ -2,7 +2,6 @@ package study
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,6 +37,9 @@ func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 		return "", nil
 	}
 	dir := c.encoderDir()
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
+	}
 	if file = train.EncoderPath(dir); exists(file) {
 		return file, nil // pretraining writes it last
 	}
@@ -47,15 +49,14 @@ func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 			return "", err
 		}
 		h, err := os.ReadFile(train.EncoderPath(run))
-		if err := errors.Join(err, os.MkdirAll(dir, 0o777)); err != nil {
+		if err != nil {
 			return "", err
 		}
-		file = train.EncoderPath(dir) // now that there is a folder
 		return file, data.WriteBytes(file, h)
 	}
 	cfg, err := train.Sources{Preset: c.encoderName(), Set: c.folder.scale.encoderSettings()}.ResolveSSL()
 	if err != nil {
 		return "", err
 	}
-	return train.EncoderPath(dir), Pretrain(ctx, cfg, w.Options("pretraining", dir, IsRun(dir)))
+	return file, Pretrain(ctx, cfg, w.Options("pretraining", dir, IsRun(dir)))
 }

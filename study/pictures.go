@@ -3,6 +3,7 @@ package study
 import (
 	"context"
 	"fmt"
+	"image"
 	"path/filepath"
 	"strings"
 
@@ -90,4 +91,42 @@ func reconstructions(ctx context.Context, w *work, s Study, f *folder, p Picture
 		}
 	}
 	return []Picture{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("erm").config, rows)
+}
+
+// WriteGrid draws images of a run in rows, as a PNG without the padding of training.
+func WriteGrid(path string, cfg train.Config, columns int, set *data.Set) error {
+	img, err := grid(cfg, columns, set)
+	if err != nil {
+		return err
+	}
+	return data.WritePNG(path, img)
+}
+
+func grid(cfg train.Config, columns int, set *data.Set) (image.Image, error) {
+	set, err := cfg.Crop(set)
+	if err != nil {
+		return nil, err
+	}
+	return data.Grid(set.Pixels(), set.Shape, columns)
+}
+
+// A GridRow is a row of pictures and the text left of it.
+type GridRow struct {
+	Label  string
+	Images *data.Set
+}
+
+// WriteRows draws rows of images of a run like WriteGrid. All rows have the same number of images. The texts are ASCII; other letters
+// are drawn as boxes.
+func WriteRows(path string, cfg train.Config, rows []GridRow) error {
+	var sets []*data.Set
+	var labels []string
+	for _, row := range rows {
+		sets, labels = append(sets, row.Images), append(labels, row.Label)
+	}
+	img, err := grid(cfg, sets[0].N, data.Concat(sets...))
+	if err != nil {
+		return err
+	}
+	return data.WritePNG(path, data.LabelRows(img, labels))
 }

@@ -1,0 +1,39 @@
+package study
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/train"
+)
+
+// stackedModes is how many samples the benchmark of modes draws.
+const stackedModes = 26_000
+
+// AssessModes counts which of the 1,000 classes of Stacked Fashion-MNIST 26,000 samples of a run on that set cover. The
+// values are modes and reverse_kl, see [eval.Modes].
+func AssessModes(ctx context.Context, m *train.Model, seed uint64, s Setup) (*eval.Record, error) {
+	if m.Config.Data.Name != "stacked-fmnist" {
+		return nil, fmt.Errorf("modes are counted on stacked-fmnist only, and the run's data are %s", m.Config.Data.Name)
+	}
+	net, err := eval.FashionFeatures()
+	if err != nil {
+		return nil, err
+	}
+	defer net.Close()
+	report := s.progress("sampling, for modes")
+	set, err := m.Sample(ctx, stackedModes, train.SampleOptions{Seed: seed, Watch: func(done int) { report(done, stackedModes) }})
+	if err != nil {
+		return nil, err
+	}
+	modes, err := eval.ModesOf(ctx, net, set)
+	if err != nil {
+		return nil, err
+	}
+	r := s.record("modes", m, seed)
+	r.NFE, r.Network = m.NFE(train.SampleOptions{}), net.Name()
+	r.Of(eval.InputOf("samples", set))
+	r.Values["modes"], r.Values["reverse_kl"] = float64(modes.Covered), modes.KL
+	return r, nil
+}
