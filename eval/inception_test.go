@@ -122,32 +122,3 @@ func TestWrongWeightsAreNamed(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 }
-
-func TestInceptionRunsOnItsDevice(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a stand-in GPU")
-	}
-	torchtest.OnGPU(t, func(gpu torch.Device) {
-		golden := torchtest.Load(t, "testdata/inception.npz")
-		weights := modelstest.InceptionFile(t)
-		means := map[Mode][][]float64{}
-		for _, device := range []torch.Device{{}, gpu} {
-			net, err := OpenInception(weights, PyTorch, device)
-			require.NoError(t, err)
-			torchtest.Scope(t, func() {
-				images := FromSet(goldenImages(t, golden, "a").Head(2))
-				for _, net.Mode = range []Mode{PyTorch, TF, Clean} {
-					stats, _, err := MeasureImages(t.Context(), net, images, nil)
-					require.NoError(t, err)
-					means[net.Mode] = append(means[net.Mode], stats.Mean)
-				}
-				_, _, _, err = InceptionScore(t.Context(), net, images, ISOptions{Splits: 1}, nil)
-				require.NoError(t, err)
-			})
-			net.Close()
-		}
-		for mode, m := range means {
-			assert.InDeltaSlice(t, m[0], m[1], 1e-4, "%v: another convolution rounds otherwise", mode)
-		}
-	})
-}
