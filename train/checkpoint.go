@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"maps"
 	"math"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -20,11 +23,40 @@ const encoderFile = "encoder.safetensors"
 
 // A part is a network that a training holds, and what belongs to it. The names are those in a checkpoint.
 type part struct {
-	name    string // prefix of the weights: energy, and energy_ema for their average
-	net     any    // may be nil
-	average any    // its moving average, or nil
-	optName string
-	opt     **optim.Adam // points to nil if the network is not trained by an optimiser of its own; or nil
+	name     string // prefix of the weights
+	net      any    // may be nil
+	averages []average
+	optName  string
+	opt      **optim.Adam // points to nil if the network is not trained by an optimiser of its own; or nil
+}
+
+// An average is a moving average of the weights of a part.
+type average struct {
+	name  string // prefix of the weights
+	decay float64
+	net   any
+}
+
+// ofDecay ends the names of what belongs to an average of E and G: nothing for that of ema, and @0.999 for one of emas.
+func (c Config) ofDecay(decay float64) string {
+	if decay == c.EMA {
+		return ""
+	}
+	return "@" + strconv.FormatFloat(decay, 'g', -1, 64)
+}
+
+// chooseAverage splits the name of a checkpoint, such as best@0.999, into the checkpoint and the decay of an average of its
+// weights. Without a decay it is that of ema.
+func (c Config) chooseAverage(name string) (which string, decay float64, err error) {
+	which, text, named := strings.Cut(name, "@")
+	if !named {
+		return which, c.EMA, nil
+	}
+	have := append([]float64{c.EMA}, c.EMAs...)
+	if decay, err = strconv.ParseFloat(text, 64); err != nil || !slices.Contains(have, decay) {
+		return "", 0, fmt.Errorf("checkpoint %s: the run has averages of the weights with the decays %v (ema and emas in its config): use one of them", name, have)
+	}
+	return which, decay, nil
 }
 
 // state lists what training moves: weights and the optimiser's moments.
@@ -38,11 +70,18 @@ func (p part) state() []torch.Entry {
 
 // entries lists everything that a checkpoint holds of the part.
 func (p part) entries() []torch.Entry {
-	return append(p.state(), nn.Entries(p.name+"_ema.", p.average)...)
+	all := p.state()
+	for _, a := range p.averages {
+		all = append(all, nn.Entries(a.name+".", a.net)...)
+	}
+	return all
 }
 
 func (p part) close() {
 	nn.Close(p.net)
+	for _, a := range p.averages {
+		nn.Close(a.net)
+	}
 	if *p.opt != nil {
 		(*p.opt).Close()
 	}
@@ -87,8 +126,8 @@ func parseCheckpoint(path string, file []byte, format string, parts []part, chec
 	}
 	for _, p := range parts {
 		err := nn.Load(p.net, p.name+".", tensors)
-		if err == nil {
-			err = nn.Load(p.average, p.name+"_ema.", tensors)
+		for _, a := range p.averages {
+			err = cmp.Or(err, nn.Load(a.net, a.name+".", tensors))
 		}
 		if err == nil && p.opt != nil && *p.opt != nil {
 			err = (*p.opt).Load(p.optName+".", tensors, step)

@@ -71,6 +71,7 @@ type Config struct {
 	OptH        OptimConfig            `yaml:"opt_h"` // of a joint encoder
 	Schedule    Schedule               `yaml:"schedule"`
 	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, which is smaller in the first steps; the paper has 0.9999 (Sec. 4)
+	EMAs        []float64              `yaml:"emas"`      // further decays, each below 1 and with an average of its own in each checkpoint; --checkpoint last@0.999 uses that of 0.999
 	Precision   string                 `yaml:"precision"` // type of the chains' convolutions: float32 or bfloat16
 	TF32        bool                   `yaml:"tf32"`      // on a GPU, training steps round the inputs of matrix products and convolutions to TF32, which is faster and less exact
 	// Number of parts of a batch that a step computes one after the other, so that it needs less memory. Up to rounding, the

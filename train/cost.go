@@ -36,7 +36,7 @@ func CountCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 	size := cfg.Data.Size
 	params := map[string]int{"E": cfg.Energy.Count(size).Params, "G": cfg.Generator.Count().Params, "q": cfg.Inference.Count(size).Params, "h": h.Count(size).Params}
 	// Weights, their averages and Adam's two moments. q and a joint h have no averages.
-	floats := 4 * (params["E"] + params["G"])
+	floats := (4 + len(cfg.EMAs)) * (params["E"] + params["G"])
 	if cfg.Target == ERM {
 		floats += 3 * params["q"]
 	}

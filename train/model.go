@@ -22,7 +22,7 @@ type Model struct {
 	Device torch.Device
 	Folder string // of the run; empty for a model that does not come from one
 	Step   int
-	SHA256 string // of the checkpoint; empty for a model that does not come from one
+	SHA256 string // of the checkpoint, followed by the decay of a further average, as in @0.999; empty for a model that does not come from one
 
 	QSHA256  string   // of the checkpoint that LoadInference read; empty for the q of ERM
 	Warnings []string // of LoadModel: the newer checkpoints that it could not read
@@ -44,9 +44,14 @@ func LoadScorer(dir string, device torch.Device) (*Model, error) {
 }
 
 // LoadCheckpoint is LoadModel or, unless the model generates, LoadScorer, for a chosen checkpoint. which is "best" (the smallest
-// distance in training), "last", or a step such as "5000".
+// distance in training), "last", or a step such as "5000". An @ and a decay choose an average of the weights that the config's
+// emas name, as in "best@0.999"; ema of the model's config is this decay.
 func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *Model, err error) {
 	cfg, err := ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	which, decay, err := cfg.chooseAverage(which)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +61,8 @@ func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *
 	}
 	skipped, err := run.read(which, func(from savedCheckpoint) error {
 		m = &Model{Config: cfg, Folder: dir}
-		err := m.load(run, from, device, generates)
+		err := m.load(run, from, decay, device, generates)
+		m.Config.EMA = decay
 		if err != nil {
 			m.Close()
 		}
@@ -74,14 +80,15 @@ func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *
 	return m, nil
 }
 
-// load reads the networks: E and h, and if the model generates G and q.
-func (m *Model) load(run *runDir, from savedCheckpoint, device torch.Device, generates bool) (err error) {
+// load reads the networks: E and h, and if the model generates G and q. E and G are the averages with that decay.
+func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device torch.Device, generates bool) (err error) {
 	cfg := m.Config
+	average := cfg.ofDecay(decay)
 	file, err := os.ReadFile(from.Path) // once: training may replace the best checkpoint meanwhile
 	if err != nil {
 		return err
 	}
-	m.SHA256 = fmt.Sprintf("%x", sha256.Sum256(file))
+	m.SHA256 = fmt.Sprintf("%x%s", sha256.Sum256(file), average)
 	var errs [4]error
 	m.dtype, errs[0] = cfg.dtype()
 	m.E, errs[1] = models.NewEnergy(cfg.Energy, 0)
@@ -94,17 +101,17 @@ func (m *Model) load(run *runDir, from savedCheckpoint, device torch.Device, gen
 	if err := cmp.Or(errors.Join(errs[:]...), cfg.checkEncoder(m.H)); err != nil {
 		return err
 	}
-	parts := []part{{name: "energy_ema", net: m.E}, {name: "inference", net: m.Q}}
+	parts := []part{{name: "energy_ema" + average, net: m.E}, {name: "inference", net: m.Q}}
 	if cfg.Encoder == Joint {
 		parts = append(parts, part{name: "encoder", net: m.H})
 	}
-	kept, fresh := run.Path(generatorFile(from.Step)), false
+	kept, fresh := run.Path(generatorFile(from.Step, average)), false
 	if generates {
 		if m.G, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, 0); err != nil {
 			return err
 		}
 		if !m.readGenerator(kept) {
-			parts, fresh = append(parts, part{name: "generator_ema", net: m.G}), from.Step > 0
+			parts, fresh = append(parts, part{name: "generator_ema" + average, net: m.G}), from.Step > 0
 		}
 	}
 	if m.Step, err = parseCheckpoint(from.Path, file, trainerFormat, parts, anyMeta); err != nil {

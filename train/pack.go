@@ -17,6 +17,7 @@ func Pack(dir, which, out string) (err error) {
 		return err
 	}
 	defer m.Close()
+	m.Config.EMAs = []float64{} // the copy has one average
 	info, err := ReadInfo(dir)
 	if err != nil {
 		return err
@@ -44,7 +45,7 @@ func Pack(dir, which, out string) (err error) {
 			return err
 		}
 		notes := map[string]string{checkpointKey: sum}
-		if err := writeNetwork(run.Path(generatorFile(m.Step)), kindG, halved("", m.G), m.G.Config, notes); err != nil {
+		if err := writeNetwork(run.Path(generatorFile(m.Step, "")), kindG, halved("", m.G), m.G.Config, notes); err != nil {
 			return err
 		}
 		return run.WriteConfig(m.Config)

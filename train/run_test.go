@@ -499,7 +499,7 @@ func TestAModelKeepsItsStatisticsBesideTheCheckpoint(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	cfg := tiny()
 	require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: dir}))
-	kept := filepath.Join(dir, generatorFile(cfg.Steps))
+	kept := filepath.Join(dir, generatorFile(cfg.Steps, ""))
 	load := func() []byte {
 		before := torch.Live()
 		m, err := LoadModel(dir, torch.Device{})
@@ -538,13 +538,56 @@ func TestAModelKeepsItsStatisticsBesideTheCheckpoint(t *testing.T) {
 	assert.NoFileExists(t, kept, "it is deleted with its checkpoint")
 }
 
+func TestAnotherAverageIsThatOfARunWithItsDecay(t *testing.T) {
+	folder := t.TempDir()
+	both, other := filepath.Join(folder, "both"), filepath.Join(folder, "other")
+	cfg := tiny()
+	cfg.EMA, cfg.EMAs, cfg.Schedule = 0.9, []float64{0.5}, Schedule{Hold: 1, Floor: 1}
+	halfway := cfg
+	halfway.Steps = cfg.Steps / 2
+	require.NoError(t, Run(t.Context(), halfway, bars(t), encoder(t), Options{Out: both}))
+	require.NoError(t, Run(t.Context(), cfg, bars(t), "", Options{Out: both, Resume: true, Steps: cfg.Steps}))
+	cfg.EMA, cfg.EMAs = 0.5, nil
+	require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: other}))
+
+	samples := func(dir, which string) []byte {
+		m, err := LoadCheckpoint(dir, which, torch.Device{}, true)
+		require.NoError(t, err)
+		defer m.Close()
+		set, err := m.Sample(t.Context(), 3, SampleOptions{Seed: 5})
+		require.NoError(t, err)
+		return set.Pixels()
+	}
+	want := samples(other, "last")
+	assert.Equal(t, want, samples(both, "last@0.5"))
+	assert.Equal(t, want, samples(both, "last@0.5"), "by the statistics that the first call kept")
+	assert.NotEqual(t, want, samples(both, "last"))
+	assert.Equal(t, samples(both, "last"), samples(both, "last@0.9"))
+	_, err := LoadCheckpoint(both, "last@0.7", torch.Device{}, true)
+	assert.ErrorContains(t, err, "checkpoint last@0.7: the run has averages of the weights with the decays [0.9 0.5]")
+
+	packed := filepath.Join(folder, "packed")
+	require.NoError(t, Pack(both, "last@0.5", packed))
+	m, err := LoadModel(packed, torch.Device{})
+	require.NoError(t, err)
+	defer m.Close()
+	assert.Equal(t, 0.5, m.Config.EMA)
+	assert.Empty(t, m.Config.EMAs)
+
+	run, err := openRun(both)
+	require.NoError(t, err)
+	run.Keep = 1
+	require.NoError(t, run.SaveCheckpoint(cfg.Steps+1, func(io.Writer) error { return nil }))
+	assert.NoFileExists(t, filepath.Join(both, generatorFile(cfg.Steps, "@0.5")), "it is deleted with its checkpoint")
+}
+
 func TestAScorerHasNoGenerator(t *testing.T) {
 	dir, before := filepath.Join(t.TempDir(), "run"), torch.Live()
 	require.NoError(t, Run(t.Context(), tiny(), bars(t), encoder(t), Options{Out: dir}))
 	scorer, err := LoadScorer(dir, torch.Device{})
 	require.NoError(t, err)
 	assert.Nil(t, scorer.G)
-	assert.NoFileExists(t, filepath.Join(dir, generatorFile(scorer.Step)))
+	assert.NoFileExists(t, filepath.Join(dir, generatorFile(scorer.Step, "")))
 	_, err = scorer.Sample(t.Context(), 1, SampleOptions{})
 	assert.ErrorContains(t, err, "use LoadModel")
 	got, _, _, err := scorer.Scores(t.Context(), bars(t), 0.5)

@@ -46,8 +46,11 @@ type runDir struct {
 	pending string       // metrics since the last line of metrics.jsonl: in LastCheckpoint's, and in the next one that is saved
 }
 
-// generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it.
-func generatorFile(step int) string { return fmt.Sprintf("generator-%08d.safetensors", step) }
+// generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it. average is as of
+// [Config.ofDecay].
+func generatorFile(step int, average string) string {
+	return fmt.Sprintf("generator-%08d%s.safetensors", step, average)
+}
 
 // A savedCheckpoint is one saved state of a run.
 type savedCheckpoint struct {
@@ -182,7 +185,10 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 		if err := os.Remove(c.Path); err != nil {
 			return fmt.Errorf("delete an old checkpoint: %w", err)
 		}
-		_ = os.Remove(r.Path(generatorFile(c.Step))) // there may be none
+		generators, _ := fs.Glob(os.DirFS(r.path), generatorFile(c.Step, "*")) // there may be none
+		for _, name := range generators {
+			_ = os.Remove(r.Path(name))
+		}
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ type Trainer struct {
 	H       *models.Encoder   // frozen, unless it is trained along; nil if the config reads no encoder
 	Q       *models.Inference // nil without ERM
 
+	also       []averaged // by the decays of cfg.EMAs
 	cfg        Config
 	dtype      torch.DType // of the chains' convolutions
 	device     torch.Device
@@ -29,11 +30,23 @@ type Trainer struct {
 	onPart     func(part string) // called when a part of an iteration begins; nil without a profile
 }
 
+// averaged are averages of E and G with the same decay.
+type averaged struct {
+	E *models.Energy
+	G *models.Generator
+}
+
 // parts is the table of what the trainer holds.
 func (t *Trainer) parts() []part {
+	ofE, ofG := []average{{"energy_ema", t.cfg.EMA, t.AvgE}}, []average{{"generator_ema", t.cfg.EMA, t.AvgG}}
+	for i, a := range t.also {
+		decay := t.cfg.EMAs[i]
+		ofE = append(ofE, average{"energy_ema" + t.cfg.ofDecay(decay), decay, a.E})
+		ofG = append(ofG, average{"generator_ema" + t.cfg.ofDecay(decay), decay, a.G})
+	}
 	return []part{
-		{"energy", t.E, t.AvgE, "opt_e", &t.optE},
-		{"generator", t.G, t.AvgG, "opt_g", &t.optG},
+		{"energy", t.E, ofE, "opt_e", &t.optE},
+		{"generator", t.G, ofG, "opt_g", &t.optG},
 		{"inference", t.Q, nil, "opt_q", &t.optQ},
 		{"encoder", t.H, nil, "opt_h", &t.optH},
 	}
@@ -60,13 +73,21 @@ func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, e
 	}
 	t := &Trainer{cfg: cfg, H: h, device: device}
 	t.dtype, _ = cfg.dtype()
-	var errs [5]error
-	t.E, errs[0] = models.NewEnergy(cfg.Energy, cfg.Seed)
-	t.AvgE, errs[1] = models.NewEnergy(cfg.Energy, cfg.Seed)
-	t.G, errs[2] = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed)
-	t.AvgG, errs[3] = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed)
+	var errs [3]error
+	newE := func() (e *models.Energy) {
+		e, errs[0] = models.NewEnergy(cfg.Energy, cfg.Seed)
+		return e
+	}
+	newG := func() (g *models.Generator) {
+		g, errs[1] = models.NewGenerator(cfg.Generator, cfg.Data.Range, cfg.Seed)
+		return g
+	}
+	t.E, t.AvgE, t.G, t.AvgG = newE(), newE(), newG(), newG()
+	for range cfg.EMAs {
+		t.also = append(t.also, averaged{newE(), newG()})
+	}
 	if cfg.Target == ERM {
-		t.Q, errs[4] = models.NewInference(cfg.Inference, cfg.Seed)
+		t.Q, errs[2] = models.NewInference(cfg.Inference, cfg.Seed)
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
@@ -81,8 +102,10 @@ func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, e
 	return t, torch.Do(func() error {
 		for _, p := range t.parts() {
 			nn.To(p.net, device, torch.Float32)
-			nn.To(p.average, device, torch.Float32)
-			nn.Freeze(p.average)
+			for _, a := range p.averages {
+				nn.To(a.net, device, torch.Float32)
+				nn.Freeze(a.net)
+			}
 			if o, trained := settings[p.name]; trained {
 				*p.opt = optim.NewAdam(nn.Params(p.net), o.AdamOptions)
 			} else {
@@ -113,7 +136,6 @@ func (c Config) checkEncoder(h *models.Encoder) error {
 func (t *Trainer) Close() {
 	for _, p := range t.parts() {
 		p.close()
-		nn.Close(p.average)
 	}
 }
 
@@ -310,8 +332,8 @@ func (t *Trainer) stepH(unit, extra torch.Tensor, rng *torch.RNG) (loss torch.Te
 func (t *Trainer) average() {
 	t.begins("averages")
 	for _, p := range t.parts() {
-		if p.average != nil {
-			optim.UpdateEMA(p.average, p.net, optim.EMADecay(t.cfg.EMA, t.step))
+		for _, a := range p.averages {
+			optim.UpdateEMA(a.net, p.net, optim.EMADecay(a.decay, t.step))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/models"
@@ -20,6 +21,9 @@ func (c Config) Validate() error {
 	c.shapes(bad)
 	bad(!(c.ReplaceProb >= 0 && c.ReplaceProb <= 1), "replace_prob is %v: give a probability", c.ReplaceProb)
 	bad(!(c.EMA >= 0 && c.EMA < 1), "ema is %v: give a decay of at least 0 and below 1", c.EMA)
+	for i, decay := range c.EMAs {
+		bad(!(decay >= 0 && decay < 1) || decay == c.EMA || slices.Contains(c.EMAs[:i], decay), "emas has %v: give decays of at least 0 and below 1 that differ from each other and from ema", decay)
+	}
 	bad(!(c.ScoreGamma >= 0) || math.IsInf(c.ScoreGamma, 0), "score_gamma is %v: give a weight of 0 or more, such as 0.1", c.ScoreGamma)
 	bad(!(c.Margin >= 0) || math.IsInf(c.Margin, 0), "margin is %v: give an energy gap of 0 or more, such as 1", c.Margin)
 	bad(!positive(c.Tau2), "tau2 is %v: give a variance above 0", c.Tau2)

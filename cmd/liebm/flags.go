@@ -83,7 +83,7 @@ func runFlag() cli.Flag {
 }
 
 func checkpointFlag() cli.Flag {
-	return &cli.StringFlag{Name: "checkpoint", Value: "last", Usage: "checkpoint to use: best (the smallest distance in training), last, or the number of a step"}
+	return &cli.StringFlag{Name: "checkpoint", Value: "last", Usage: "checkpoint to use: best (the smallest distance in training), last, or the number of a step; @ and a decay of the config's emas choose another average of the weights, as in last@0.999"}
 }
 
 // weightsFlag names Inception's weights. by is how the file is chosen without the flag.
