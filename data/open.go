@@ -22,6 +22,9 @@ type Options struct {
 	RGB   bool   // repeat a gray channel three times
 	Skip  bool   // leave out image files that cannot be read or do not fit, and list them in Set.Skipped
 
+	Without []int // leave out the images with these labels
+	Only    []int // leave out the images with other labels; nil: none of them
+
 	// HoldOut is the share of images that training does not read. It is used for a source that is no known set and has no
 	// test or validation images. Split [HeldOut] then returns the held-out images, with Test as their split, and Split Train
 	// returns the others. The choice depends on the pixels of an image and on Seed. 0: do not divide.
@@ -42,7 +45,34 @@ func Open(source string, o Options) (*Set, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	return openPart(source, o)
+	set, err := openPart(source, o)
+	if err != nil || len(o.Without)+len(o.Only) == 0 {
+		return set, err
+	}
+	kept, err := set.labelled(o)
+	return replace(set, kept, err)
+}
+
+// labelled is the images whose labels o asks for.
+func (s *Set) labelled(o Options) (*Set, error) {
+	if s.Labels == nil {
+		return nil, fmt.Errorf("data: %s has no labels, so no class can be left out", s.Name)
+	}
+	for _, label := range slices.Concat(o.Without, o.Only) {
+		if !slices.Contains(s.Labels, int32(label)) {
+			return nil, fmt.Errorf("data: no image of %s has the label %d: use labels from %d to %d", s.Name, label, slices.Min(s.Labels), slices.Max(s.Labels))
+		}
+	}
+	var kept []int
+	for i, label := range s.Labels {
+		if !slices.Contains(o.Without, int(label)) && (o.Only == nil || slices.Contains(o.Only, int(label))) {
+			kept = append(kept, i)
+		}
+	}
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("data: all classes of %s are left out", s.Name)
+	}
+	return s.Subset(kept), nil
 }
 
 // openWhole reads what the source has of a split, in the form that o asks for.

@@ -3,6 +3,7 @@ package data
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -131,6 +132,42 @@ func BenchmarkGather(b *testing.B) {
 	b.ReportAllocs()
 	for step := 0; b.Loop(); step++ {
 		set.Gather(dst, order.Batch(step, 256))
+	}
+}
+
+func TestClassesAreLeftOut(t *testing.T) {
+	whole, err := Open("fmnist", Options{Split: Test})
+	require.NoError(t, err)
+	defer whole.Close()
+	without, err := Open("fmnist", Options{Split: HeldOut, Size: 32, Without: []int{8, 3}})
+	require.NoError(t, err)
+	defer without.Close()
+	only, err := Open("fmnist", Options{Split: HeldOut, Size: 32, Only: []int{8, 3}})
+	require.NoError(t, err)
+	defer only.Close()
+	assert.Equal(t, []int{8000, 2000}, []int{without.N, only.N})
+	next := map[bool]int{}
+	for i, label := range whole.Labels {
+		left := label == 8 || label == 3
+		part := map[bool]*Set{false: without, true: only}[left]
+		require.Equal(t, int(label), part.Label(next[left]), "image %d", i)
+		next[left]++
+	}
+	padded, err := whole.Pad(32)
+	require.NoError(t, err)
+	assert.Equal(t, padded.Image(0), without.Image(0), "the first image is an ankle boot")
+
+	unlabelled := filepath.Join(t.TempDir(), "images.npz")
+	set, err := New(Shape{2, 1, 1, 1}, []byte{1, 2}, nil)
+	require.NoError(t, err)
+	require.NoError(t, WriteNPZ(unlabelled, set))
+	for want, open := range map[string]func() (*Set, error){
+		"no image of fmnist has the label 10: use labels from 0 to 9": func() (*Set, error) { return Open("fmnist", Options{Without: []int{10}}) },
+		"all classes of fmnist are left out":                          func() (*Set, error) { return Open("fmnist", Options{Without: []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}) },
+		"images has no labels, so no class can be left out":           func() (*Set, error) { return Open(unlabelled, Options{Without: []int{0}}) },
+	} {
+		_, err := open()
+		assert.ErrorContains(t, err, want)
 	}
 }
 

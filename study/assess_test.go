@@ -191,6 +191,21 @@ func TestNearOutliersAreMade(t *testing.T) {
 	}
 }
 
+func TestClassesThatTrainingLeftOutAreOutliers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a model")
+	}
+	m := open(t, tinyRun(t))
+	_, err := AssessOutliers(t.Context(), m, OutlierOptions{Sets: []string{LeftOut}}, Setup{})
+	assert.ErrorContains(t, err, "train one with data.leave_out")
+	m.Config.Data.LeaveOut = []int{8}
+	r, err := AssessOutliers(t.Context(), m, OutlierOptions{Sets: []string{LeftOut}}, Setup{})
+	require.NoError(t, err)
+	require.Len(t, r.Inputs, 2)
+	assert.Equal(t, []int{9000, 1000}, []int{r.Inputs[0].N, r.Inputs[1].N})
+	assert.Contains(t, r.Values, "auroc/left-out")
+}
+
 func TestStandardizedTermsWeighTheSame(t *testing.T) {
 	m := open(t, tinyRun(t))
 	weigh, err := standardize(t.Context(), m, OutlierOptions{Standardize: true}, Setup{})

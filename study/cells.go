@@ -36,6 +36,7 @@ var variants = append([]variant{
 	{name: "none", label: "EBM without latents", set: []string{"energy.posterior=none"}},
 	{name: "em-no-aug", label: "EM w/o Aug", set: []string{"replace_prob=0"}},
 	{name: "em-no-pretrain", label: "EM w/o pretrain", set: []string{"encoder=joint"}},
+	{name: "em-no-bags", label: "EM without bags", set: []string{"data.leave_out=[8]"}},
 	{name: "ejm", label: "EJM", set: []string{"target=ejm"}},
 	{name: "erm", label: "ERM", set: []string{"target=erm"}},
 	{name: "em-wmse", label: "W-MSE", encoder: train.WMSE},

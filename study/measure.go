@@ -92,7 +92,11 @@ func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*e
 
 // assessNearOutliers measures which images close to the data a model takes for its own.
 func (w *work) assessNearOutliers(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
-	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: nearSets(), SkipMissing: true, Standardize: true}, w.Setup)
+	sets := nearSets()
+	if len(m.Config.Data.LeaveOut) > 0 {
+		sets = append(sets, LeftOut)
+	}
+	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: sets, SkipMissing: true, Standardize: true}, w.Setup)
 	return []*eval.Record{r}, err
 }
 

@@ -25,6 +25,9 @@ var MadeOutliers = []string{"constant", "noise", "inverted"}
 // blurred inliers, letters and digits, and samples of G alone.
 var NearOutliers = []string{"flipped", "shuffled", "blurred", "glyphs", "samples"}
 
+// LeftOut are the held-out images of the classes that data.leave_out of the run's config names.
+const LeftOut = "left-out"
+
 // blur is the standard deviation of the filter of blurred outliers, as a share of the image's side: 2 pixels of 28.
 const blur = 1.0 / 14
 
@@ -33,7 +36,7 @@ const standardized = 2000
 
 // OutlierOptions are the options of [AssessOutliers].
 type OutlierOptions struct {
-	Sets        []string // outliers: MadeOutliers, NearOutliers, or what [train.Config.OpenImages] opens; nil: MadeOutliers
+	Sets        []string // outliers: MadeOutliers, NearOutliers, LeftOut, or what [train.Config.OpenImages] opens; nil: MadeOutliers
 	Inliers     string   // other inliers than the images that the run's data hold out
 	Gamma       *float64 // γ of the score s(x) (Eq. 15); nil: score_gamma of the config
 	Seed        uint64   // of outliers that are made, and of the bootstrap
@@ -249,6 +252,9 @@ func openOutliers(ctx context.Context, m *train.Model, name string, test *data.S
 			return nil, errors.New("samples as outliers need the model's G, and LoadScorer leaves it out: use LoadModel")
 		}
 		return m.Sample(ctx, test.N, train.SampleOptions{Seed: o.Seed, NoMCMC: true})
+	}
+	if name == LeftOut {
+		return m.Config.OpenLeftOut()
 	}
 	if slices.Contains(MadeOutliers, name) || slices.Contains(NearOutliers, name) {
 		return makeOutliers(m.Config, name, test, o.Seed)

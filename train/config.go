@@ -18,6 +18,7 @@ type DataConfig struct {
 	Crop      string       `yaml:"crop"`               // region that is cut out of each picture: 148, 140, 128, 178, center or none; empty: 148 for CelebA, and other pictures must be square
 	Scale     bool         `yaml:"scale"`              // resize arrays of images that have another size, instead of padding them
 	Range     models.Range `yaml:"range"`              // of pixels in the networks (Table 12)
+	LeaveOut  []int        `yaml:"leave_out"`          // labels of classes that are left out of training and of its measurements; the outliers left-out are their images
 	Flip      bool         `yaml:"flip"`               // mirror every training image left-right with probability ½
 	HoldOut   float64      `yaml:"hold_out" max:"0.5"` // share of the images that training does not read, if the data have no test or validation images; usually 0.1
 	SplitSeed uint64       `yaml:"split_seed"`         // seed of the choice of the images that are held out; an encoder and its runs need the same one

@@ -16,7 +16,7 @@ func EncoderFor(c Config) models.EncoderConfig {
 		widths, blocks, head = []int{16, 32, 64, 128}, []int{1, 1, 1, 1}, 256
 	}
 	return models.EncoderConfig{Channels: c.Energy.Channels, Stem: stem(c.Data.Size), Widths: widths, Blocks: blocks,
-		HeadDim: head, LatentDim: c.Energy.LatentDim, Mean: []float64{}, Std: []float64{}}
+		HeadDim: head, LatentDim: c.Energy.LatentDim}
 }
 
 // stem is the first layer of h for an image size.

@@ -69,7 +69,7 @@ func TestBatchNormSeesEachViewOnItsOwn(t *testing.T) {
 
 func TestPretrainingNormalisesByItsImages(t *testing.T) {
 	cfg := tinySSL()
-	cfg.Encoder.Mean, cfg.Encoder.Std = []float64{}, []float64{}
+	cfg.Encoder.Mean, cfg.Encoder.Std = nil, nil
 	dir := t.TempDir()
 	require.NoError(t, Pretrain(t.Context(), cfg, bars(t), Options{Out: dir}))
 	saved, err := ReadSSLConfig(dir)

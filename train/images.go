@@ -15,11 +15,16 @@ import (
 // Open opens a split of the data in the configured size, with 1 or 3 channels. [data.HeldOut] is the split that training
 // does not read. The caller closes it.
 func (d DataConfig) Open(split data.Split, channels int) (*data.Set, error) {
+	return d.open(channels, data.Options{Split: split, Without: d.LeaveOut})
+}
+
+// open is Open with further options.
+func (d DataConfig) open(channels int, o data.Options) (*data.Set, error) {
 	if d.Name == "" {
 		return nil, errors.New("no images are named: use --data FOLDER, or set data.name")
 	}
-	set, err := data.Open(d.Name, data.Options{Split: split, Path: d.Path, Size: d.Size, Crop: d.Crop, Scale: d.Scale, RGB: channels == 3,
-		HoldOut: d.HoldOut, Seed: d.SplitSeed})
+	o.Path, o.Size, o.Crop, o.Scale, o.RGB, o.HoldOut, o.Seed = d.Path, d.Size, d.Crop, d.Scale, channels == 3, d.HoldOut, d.SplitSeed
+	set, err := data.Open(d.Name, o)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +39,14 @@ func (d DataConfig) Open(split data.Split, channels int) (*data.Set, error) {
 // caller closes it.
 func (c Config) Open(split data.Split) (*data.Set, error) {
 	return c.Data.Open(split, c.Energy.Channels)
+}
+
+// OpenLeftOut opens the held-out images of the classes that the config leaves out of training. The caller closes the set.
+func (c Config) OpenLeftOut() (*data.Set, error) {
+	if len(c.Data.LeaveOut) == 0 {
+		return nil, errors.New("the run left no class out of training: train one with data.leave_out")
+	}
+	return c.Data.open(c.Energy.Channels, data.Options{Split: data.HeldOut, Only: c.Data.LeaveOut})
 }
 
 // OpenImages opens other images in the size and with the channels that the config's networks read. The

@@ -17,7 +17,7 @@ func Pack(dir, which, out string) (err error) {
 		return err
 	}
 	defer m.Close()
-	m.Config.EMAs = []float64{} // the copy has one average
+	m.Config.EMAs = nil // the copy has one average
 	info, err := ReadInfo(dir)
 	if err != nil {
 		return err

@@ -103,7 +103,10 @@ func jointEncoder() OptimConfig {
 func stepsOf(epochs, batch int, d DataConfig) int { return epochs * (d.trainingImages() / batch) }
 
 func (d DataConfig) trainingImages() int {
-	known, _ := data.Lookup(d.Name) // 0 images for an unknown set
+	known, err := data.Lookup(d.Name)
+	if err != nil || len(d.LeaveOut) > 0 {
+		return 0 // unknown
+	}
 	return known.Train
 }
 
@@ -152,7 +155,7 @@ func cifar10() Config {
 		Chain:       mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3, Clamp: mcmc.ClampEnd},
 		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, RhoQ: 100, ScoreGamma: 0.1, Batch: 256, BatchSplit: 1,
 		OptE: adam(1e-4, 0.999), OptG: adam(2e-4, 0.9), OptQ: adam(2e-4, 0.9), OptH: jointEncoder(), Schedule: Schedule{Hold: 1, Floor: 1},
-		EMA: 0.9999, EMAs: []float64{}, Precision: "float32",
+		EMA: 0.9999, Precision: "float32",
 		Log: LogConfig{Metrics: 100, Samples: 1000, Checkpoint: 1000, Keep: 3},
 	}
 	c.Steps = stepsOf(500, c.Batch, c.Data)
@@ -215,7 +218,7 @@ func FashionMNIST() Config {
 		Chain:       mcmc.Langevin{Steps: 5, Delta2: 25, Sigma: 1e-3, Clamp: mcmc.ClampStep},
 		ReplaceProb: 0.1, Margin: 0.25, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, RhoQ: 100, ScoreGamma: 0.1, Batch: 16, BatchSplit: 1, Steps: 5000,
 		OptE: limited(5e-4, 0.99), OptG: adam(1e-3, 0.9), OptQ: adam(1e-3, 0.9), OptH: jointEncoder(), Schedule: Schedule{Hold: 0.5, Floor: 0.05},
-		EMA: 0.99, EMAs: []float64{}, Precision: "float32",
+		EMA: 0.99, Precision: "float32",
 		Log: LogConfig{Metrics: 20, Samples: 1000, Checkpoint: 250, Keep: 2},
 	}
 }

@@ -126,7 +126,7 @@ func ReadFirstConfig(dir string) (Config, error) {
 
 // readTraining reads the config in a file of dir. Runs of earlier versions lack keys, and had these values.
 func readTraining(dir, file string) (Config, error) {
-	return readConfig(dir, file, Config{BatchSplit: 1, ScoreGamma: 0.1, EMAs: []float64{}})
+	return readConfig(dir, file, Config{BatchSplit: 1, ScoreGamma: 0.1})
 }
 
 // ReadSSLConfig reads the config of the pretraining run in dir.

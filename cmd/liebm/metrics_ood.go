@@ -26,7 +26,7 @@ func oodCommand() *cli.Command {
 of the run's data (the valid split if there is no test split). A set of outliers is a known set (cifar100 is its
 test split), a folder, a zip or an .npz. liebm itself makes these sets: constant, noise and inverted; flipped
 (inliers upside down), shuffled (patches of inliers in a random order) and blurred; glyphs (letters and digits);
-samples (of the run's G). Pictures are resized to the run's size. Arrays of images are resized or padded, as in
+samples (of the run's G); left-out (images of the classes in data.leave_out of the run). Pictures are resized to the run's size. Arrays of images are resized or padded, as in
 liebm score. The table has a row for each score and a column for each set, as in Tables 6, 7 and 9. With
 --scores, the arguments and --scores are text files with one score in each line. Inliers score high. The
 intervals are 95 % bootstrap intervals.

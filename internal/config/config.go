@@ -265,8 +265,8 @@ func assign(path string, v reflect.Value, node ast.Node) error {
 		if !ok || v.Kind() == reflect.Array && len(list.Values) != v.Len() {
 			return bad()
 		}
-		fresh := reflect.New(v.Type()).Elem() // the draft shares its slices with the original
-		if v.Kind() == reflect.Slice {
+		fresh := reflect.New(v.Type()).Elem()                  // the draft shares its slices with the original
+		if v.Kind() == reflect.Slice && len(list.Values) > 0 { // an empty list is nil, so that equal configs are deeply equal
 			fresh = reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values))
 		}
 		for i, element := range list.Values {

@@ -63,7 +63,7 @@ func TestDecodeOverlays(t *testing.T) {
 		"a number without a point":              {"lr: 1e-4\nchain: {delta2: 2E1}", func(s *sample) { s.LR, s.Chain.Delta2 = 1e-4, 20 }},
 		"underscores":                           {"batch: 5_000\nlr: 1_0.5", func(s *sample) { s.Batch, s.LR = 5000, 10.5 }},
 		"a leading zero, decimal as YAML 1.2":   {"batch: 010", func(s *sample) { s.Batch = 10 }},
-		"a shorter list":                        {"energy: {channels: [64], down: []}", func(s *sample) { s.Energy.Channels, s.Energy.Down = []int{64}, []bool{} }},
+		"a shorter list":                        {"energy: {channels: [64], down: []}", func(s *sample) { s.Energy.Channels, s.Energy.Down = []int{64}, nil }},
 		"a list of fixed length":                {"energy:\n  betas:\n  - 0.5\n  - 0.9\n", func(s *sample) { s.Energy.Betas = [2]float64{0.5, 0.9} }},
 		"words that YAML takes for other types": {"preset: no\nenergy: {names: [10, true, 1e3, \"x\"]}", func(s *sample) { s.Preset, s.Energy.Names = "no", []string{"10", "true", "1e3", "x"} }},
 		"a quoted and a block text":             {"energy:\n  names: ['it''s', \"\\u00e9\"]\npreset: |\n  a\n  b\n", func(s *sample) { s.Preset, s.Energy.Names = "a\nb\n", []string{"it's", "é"} }},
