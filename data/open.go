@@ -23,7 +23,7 @@ type Options struct {
 	Skip  bool   // leave out image files that cannot be read or do not fit, and list them in Set.Skipped
 
 	Without []int // leave out the images with these labels
-	Only    []int // leave out the images with other labels; nil: none of them
+	Only    []int // leave out the images with other labels; empty: none of them
 
 	// HoldOut is the share of images that training does not read. It is used for a source that is no known set and has no
 	// test or validation images. Split [HeldOut] then returns the held-out images, with Test as their split, and Split Train
@@ -58,14 +58,19 @@ func (s *Set) labelled(o Options) (*Set, error) {
 	if s.Labels == nil {
 		return nil, fmt.Errorf("data: %s has no labels, so no class can be left out", s.Name)
 	}
-	for _, label := range slices.Concat(o.Without, o.Only) {
-		if !slices.Contains(s.Labels, int32(label)) {
+	required := slices.Clone(o.Only)
+	if o.Split == "" || o.Split == Train {
+		required = append(required, o.Without...) // a smaller split may have no image of a class
+	}
+	has := func(labels []int, label int32) bool { return slices.Contains(labels, int(label)) }
+	for _, label := range required {
+		if !slices.ContainsFunc(s.Labels, func(l int32) bool { return int(l) == label }) {
 			return nil, fmt.Errorf("data: no image of %s has the label %d: use labels from %d to %d", s.Name, label, slices.Min(s.Labels), slices.Max(s.Labels))
 		}
 	}
 	var kept []int
 	for i, label := range s.Labels {
-		if !slices.Contains(o.Without, int(label)) && (o.Only == nil || slices.Contains(o.Only, int(label))) {
+		if !has(o.Without, label) && (len(o.Only) == 0 || has(o.Only, label)) {
 			kept = append(kept, i)
 		}
 	}

@@ -36,7 +36,7 @@ var variants = append([]variant{
 	{name: "none", label: "EBM without latents", set: []string{"energy.posterior=none"}},
 	{name: "em-no-aug", label: "EM w/o Aug", set: []string{"replace_prob=0"}},
 	{name: "em-no-pretrain", label: "EM w/o pretrain", set: []string{"encoder=joint"}},
-	{name: "em-no-bags", label: "EM without bags", set: []string{"data.leave_out=[8]"}},
+	{name: "em-left-out", label: "EM, class 8 left out", set: []string{"data.leave_out=[8]"}},
 	{name: "ejm", label: "EJM", set: []string{"target=ejm"}},
 	{name: "erm", label: "ERM", set: []string{"target=erm"}},
 	{name: "em-wmse", label: "W-MSE", encoder: train.WMSE},
@@ -337,7 +337,7 @@ func (w *work) train(ctx context.Context, c *cell, seed uint64) error {
 	if !found { // a run that goes on has the rest of its minutes
 		o.Minutes = sc.seconds(c) / 60
 	}
-	err = Train(ctx, cfg, encoder, o, MonitorOptions{Inception: sc.Weights, Reference: c.folder.reference(), Samples: sc.Along}, w.Setup)
+	err = Train(ctx, cfg, encoder, o, MonitorOptions{Inception: sc.Weights, Reference: c.reference(), Samples: sc.Along}, w.Setup)
 	var diverged *train.Diverged
 	if !errors.As(err, &diverged) {
 		return err

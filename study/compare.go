@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/liebm/liebm/eval"
@@ -119,18 +118,11 @@ func (c *Comparison) shares(key string) bool {
 
 // compared reads one run folder, and its config at the start.
 func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
-	marks, err := filepath.Glob(filepath.Join(dir, "divergence-*.yaml"))
+	steps, cfg, err := train.Divergences(dir)
 	if err != nil {
 		return cfg, run, err
 	}
-	run.Divergences = []int{}
-	for _, mark := range marks {
-		step, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(mark), "divergence-"), ".yaml"))
-		run.Divergences = append(run.Divergences, step)
-	}
-	if cfg, err = train.ReadFirstConfig(dir); err != nil {
-		return cfg, run, err
-	}
+	run.Divergences = append([]int{}, steps...)
 	if run.Config, err = config.JSON(cfg); err != nil {
 		return cfg, run, err
 	}

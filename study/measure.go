@@ -79,7 +79,7 @@ func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
 // assessSamples measures what a model draws and, at 32×32 pixels, which images it takes for its own.
 func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
 	sc := c.folder.scale
-	samples, err := AssessSamples(ctx, m, SampleOptions{N: sc.Samples, Inception: sc.Weights, Reference: c.folder.reference()}, w.Setup)
+	samples, err := AssessSamples(ctx, m, SampleOptions{N: sc.Samples, Inception: sc.Weights, Reference: c.reference()}, w.Setup)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +123,14 @@ func (w *work) assessModes(ctx context.Context, _ *cell, m *train.Model) ([]*eva
 // nearSets are the columns of the study of near outliers. MNIST is measured where it is installed.
 func nearSets() []string { return append(slices.Clone(NearOutliers), "mnist") }
 
-// reference is the file that keeps Inception's statistics of the training images.
-func (f *folder) reference() string { return filepath.Join(f.path, "reference.npz") }
+// reference is the file that keeps Inception's statistics of the training images, or "" if the folder's other models train on more
+// images.
+func (c *cell) reference() string {
+	if len(c.config.Data.LeaveOut) > 0 {
+		return ""
+	}
+	return filepath.Join(c.folder.path, "reference.npz")
+}
 
 // assessReconstruction measures G(μ(x)) on unseen images.
 func (w *work) assessReconstruction(ctx context.Context, _ *cell, m *train.Model) ([]*eval.Record, error) {

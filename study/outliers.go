@@ -42,7 +42,7 @@ type OutlierOptions struct {
 	Seed        uint64   // of outliers that are made, and of the bootstrap
 	Resamples   int      // of the bootstrap; 0: no intervals
 	Skip        bool     // leave out files that cannot be read
-	SkipMissing bool     // leave out a set that is not on this machine, with a warning
+	SkipMissing bool     // leave out a set that is not on this machine, with a warning; the machines of a group must have the same sets
 	Standardize bool     // also score by both terms with equal weight, whatever γ: see [AssessOutliers]
 }
 

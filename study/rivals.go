@@ -171,7 +171,7 @@ func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets m
 		return err
 	}
 	defer unseen.Close()
-	reference, input, err := features.reference(ctx, c.config, c.folder.reference(), w.Setup)
+	reference, input, err := features.reference(ctx, c.config, c.reference(), w.Setup)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ var (
 		for _, name := range sc.outliers(data) {
 			all = append(all, column{name, "auroc/" + name})
 		}
-		return append(all, column{"bags", "auroc/" + LeftOut})
+		return all
 	}}
 	inference = always(ofInference, column{"cos(h(x), h(G(μ)))", "cosine"}, column{"class kept, G(μ)", "class_agreement"},
 		column{"cos(h(x), h(G(m̃)))", "cosine_sampled"}, column{"class kept, G(m̃)", "class_agreement_sampled"})
@@ -134,7 +134,7 @@ var (
 		for _, name := range nearSets() {
 			all = append(all, column{name, "auroc/" + name})
 		}
-		return append(all, column{"bags", "auroc/" + LeftOut})
+		return append(all, column{"class left out", "auroc/" + LeftOut})
 	}}
 	longChainNumbers = quantity{ofChains, func(sc Scale, data string) (all []column) {
 		add := func(title, metric string, steps []int) {

@@ -59,6 +59,15 @@ func (c Config) chooseAverage(name string) (which string, decay float64, err err
 	return which, decay, nil
 }
 
+// withAverage is the config of a training whose average is that of decay, one of emas.
+func (c Config) withAverage(decay float64) Config {
+	if i := slices.Index(c.EMAs, decay); i >= 0 {
+		c.EMAs = slices.Clone(c.EMAs)
+		c.EMA, c.EMAs[i] = decay, c.EMA
+	}
+	return c
+}
+
 // state lists what training moves: weights and the optimiser's moments.
 func (p part) state() []torch.Entry {
 	all := nn.Entries(p.name+".", p.net)

@@ -197,6 +197,9 @@ func (m *Model) classMeans(ctx context.Context, set *data.Set, seed uint64, watc
 		return nil, err
 	}
 	for class, n := range counts {
+		if n == 0 && slices.Contains(m.Config.Data.LeaveOut, class) {
+			return nil, fmt.Errorf("the run left class %d out of training (data.leave_out), and conditional samples need every class: use a run of all classes", class)
+		}
 		if n == 0 {
 			return nil, fmt.Errorf("%s has no image of class %d: give a larger set", set.Name, class)
 		}

@@ -56,8 +56,12 @@ func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 		if o.Recalibrate {
 			d.G.Recalibrate(recalibration, sampleBatch, torch.NewRNG(cfg.Seed, 0, "recalibrate"))
 		}
-		for _, to := range []struct{ dst, src any }{{t.E, d.E}, {t.AvgE, d.E}, {t.G, d.G}, {t.AvgG, d.G}, {t.Q, d.Q}} {
-			nn.Copy(to.dst, to.src)
+		from := map[string]any{kindE: d.E, kindG: d.G, kindQ: d.Q}
+		for _, p := range t.trained() {
+			nn.Copy(p.net, from[p.name])
+			for _, a := range p.averages {
+				nn.Copy(a.net, from[p.name])
+			}
 		}
 		return nil
 	})

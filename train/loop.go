@@ -143,7 +143,13 @@ func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err er
 		return failure
 	}
 	defer func() { err = errors.Join(failure, err) }()
-	name := fmt.Sprintf("divergence-%08d", d.Step+1)
+	name := divergenceFile(d.Step+1, 1)
+	for n := 2; ; n++ { // smaller steps may diverge at the same step
+		if _, err := os.Stat(run.Path(name + ".yaml")); err != nil {
+			break
+		}
+		name = divergenceFile(d.Step+1, n)
+	}
 	text, err := os.ReadFile(run.Path(configFile))
 	if err == nil {
 		err = run.write(name+".yaml", text)

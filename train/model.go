@@ -62,7 +62,7 @@ func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *
 	skipped, err := run.read(which, func(from savedCheckpoint) error {
 		m = &Model{Config: cfg, Folder: dir}
 		err := m.load(run, from, decay, device, generates)
-		m.Config.EMA = decay
+		m.Config = cfg.withAverage(decay)
 		if err != nil {
 			m.Close()
 		}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/liebm/liebm/data"
@@ -80,6 +82,9 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if info, err := ReadInfo(filepath.Dir(encoder)); err == nil && !o.Resume && info.HeldOut != nil && set.Division != nil && *info.HeldOut != *set.Division {
 		o.printf("warning: the encoder was trained on images that this run holds out: use the data, size and data.split_seed of the encoder")
 	}
+	if seen := seenBy(filepath.Dir(encoder), cfg.Data.LeaveOut); len(seen) > 0 && !o.Resume {
+		o.printf("warning: the encoder was trained on images of the classes %v, which this run leaves out: pretrain one with --set 'data.leave_out=%v'", seen, strings.ReplaceAll(fmt.Sprint(cfg.Data.LeaveOut), " ", ","))
+	}
 	t, err := loadTrainer(cfg, encoder, o.Device)
 	if t != nil {
 		defer t.Close()
@@ -118,6 +123,19 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 			}
 		}
 	})
+}
+
+// seenBy returns the classes that a run leaves out and the run with the encoder in dir does not. It returns none if it cannot tell.
+func seenBy(dir string, leftOut []int) []int {
+	var without []int
+	if c, err := ReadSSLConfig(dir); err == nil {
+		without = c.Data.LeaveOut
+	} else if c, err := ReadConfig(dir); err == nil {
+		without = c.Data.LeaveOut
+	} else {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(leftOut), func(class int) bool { return slices.Contains(without, class) })
 }
 
 // loadTrainer makes a trainer with the encoder in a file.

@@ -3,7 +3,6 @@ package train
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -290,7 +289,17 @@ func TestADivergenceGoesBackToTheLastCheckpoint(t *testing.T) {
 	saved, err := ReadConfig(dir)
 	require.NoError(t, err)
 	assert.InDelta(t, 3*0.343, saved.OptE.LR, 1e-9, "the config tells the rate in force")
-	last := fmt.Sprintf("divergence-%08d", diverged.Step+1)
+	steps, first, err := Divergences(dir)
+	require.NoError(t, err)
+	require.Len(t, steps, 4, "each divergence leaves files of its own")
+	assert.Equal(t, 3.0, first.OptE.LR)
+	n := 0
+	for _, step := range steps {
+		if step == diverged.Step+1 {
+			n++
+		}
+	}
+	last := divergenceFile(diverged.Step+1, n)
 	lines, err := ReadMetrics(filepath.Join(dir, last+".jsonl"))
 	require.NoError(t, err, "the numbers that led to it")
 	require.NotEmpty(t, lines)
@@ -565,6 +574,12 @@ func TestAnotherAverageIsThatOfARunWithItsDecay(t *testing.T) {
 	assert.Equal(t, samples(both, "last"), samples(both, "last@0.9"))
 	_, err := LoadCheckpoint(both, "last@0.7", torch.Device{}, true)
 	assert.ErrorContains(t, err, "checkpoint last@0.7: the run has averages of the weights with the decays [0.9 0.5]")
+
+	chosen, err := LoadCheckpoint(both, "last@0.5", torch.Device{}, false)
+	require.NoError(t, err)
+	chosen.Close()
+	assert.Equal(t, []any{0.5, []float64{0.9}}, []any{chosen.Config.EMA, chosen.Config.EMAs})
+	assert.NoError(t, chosen.Config.Validate())
 
 	packed := filepath.Join(folder, "packed")
 	require.NoError(t, Pack(both, "last@0.5", packed))

@@ -302,14 +302,36 @@ func TestARunThatWentBackHasTheConfigThatItBeganWith(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(old), 0o666))
 	}
 	write("config.yaml", func(c *Config) { c.OptE.LR = 1e-5 })
-	first, err := ReadFirstConfig(dir)
+	steps, first, err := Divergences(dir)
 	require.NoError(t, err)
+	assert.Empty(t, steps)
 	assert.Equal(t, 1e-5, first.OptE.LR, "without a divergence it is the config of now")
 	write("divergence-00000042.yaml", func(c *Config) { c.OptE.LR = 1e-3 })
-	write("divergence-00000077.yaml", func(c *Config) { c.OptE.LR = 1e-4 })
-	first, err = ReadFirstConfig(dir)
+	write("divergence-00000042-2.yaml", func(c *Config) { c.OptE.LR = 1e-4 })
+	write("divergence-00000041.yaml", func(c *Config) { c.OptE.LR = 2e-5 }) // the run went back to step 40
+	steps, first, err = Divergences(dir)
 	require.NoError(t, err)
+	assert.Equal(t, []int{41, 42, 42}, steps)
 	assert.Equal(t, 1e-3, first.OptE.LR)
 	assert.Zero(t, first.Margin, "not that of the preset of today")
 	assert.Equal(t, FashionMNIST().EMAs, first.EMAs, "a study compares whole configs")
+}
+
+func TestWhichLeftOutClassesAnEncoderHasSeen(t *testing.T) {
+	pretrained, trained := t.TempDir(), t.TempDir()
+	ssl, err := SSLPreset("fmnist-simclr")
+	require.NoError(t, err)
+	ssl.Data.LeaveOut = []int{8}
+	text, err := YAML(ssl)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(pretrained, configFile), []byte(text), 0o666))
+	text, err = YAML(FashionMNIST())
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(trained, configFile), []byte(text), 0o666))
+
+	assert.Empty(t, seenBy(pretrained, []int{8}))
+	assert.Equal(t, []int{3}, seenBy(pretrained, []int{8, 3}))
+	assert.Equal(t, []int{8, 3}, seenBy(trained, []int{8, 3}), "the encoder of a model is of its data")
+	assert.Empty(t, seenBy(trained, nil))
+	assert.Empty(t, seenBy(t.TempDir(), []int{8}), "nothing is known")
 }

@@ -54,6 +54,9 @@ func onProbed(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli
 		dir, load := c.String("run"), s.LoadScorer
 		if _, err := train.ReadSSLConfig(dir); err == nil && c.String("on") == "h" {
 			load = s.LoadPretrained
+			if c.IsSet("checkpoint") {
+				return fmt.Errorf("--checkpoint %s: %s is a pretraining run, of which only the finished encoder is measured: leave --checkpoint out", c.String("checkpoint"), dir)
+			}
 		}
 		m, err := load(dir)
 		if err != nil {

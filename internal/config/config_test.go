@@ -192,7 +192,7 @@ func TestSet(t *testing.T) {
 		"preset=*":                     func(s *sample) { s.Preset = "*" },
 		"energy.down=[false, true]":    func(s *sample) { s.Energy.Down = []bool{false, true} },
 		"energy.down=false,true":       func(s *sample) { s.Energy.Down = []bool{false, true} },
-		"energy.channels=":             func(s *sample) { s.Energy.Channels = []int{} },
+		"energy.channels=":             func(s *sample) { s.Energy.Channels = nil },
 		"energy.names=[a b, \"c, d\"]": func(s *sample) { s.Energy.Names = []string{"a b", "c, d"} },
 		"energy.inner.rate=3":          func(s *sample) { s.Energy.Inner.Rate = 3 },
 	} {

@@ -126,6 +126,9 @@ func JSON(v any) ([]byte, error) {
 		} else {
 			groups[parent][key] = s.value.Interface()
 		}
+		if s.value.Kind() == reflect.Slice && s.value.IsNil() {
+			groups[parent][key] = []any{} // Decode refuses null
+		}
 	}
 	return json.Marshal(groups[""])
 }
