@@ -161,7 +161,7 @@ type Cell struct {
 	Seed     uint64      `json:"seed"`
 	Preset   string      `json:"preset"`
 	Settings []string    `json:"settings"`            // over the preset
-	Encoder  string      `json:"encoder"`             // the preset that pretrained its encoder, or the run that it is from
+	Encoder  string      `json:"encoder"`             // the preset that pretrained its encoder, or the run that it is from; empty if it reads no pretrained one
 	Diverged string      `json:"diverged,omitempty"`  // why training ended early, for good
 	WentBack bool        `json:"went_back,omitempty"` // training diverged, went back and ended with smaller steps
 	Values   eval.Values `json:"values"`              // everything that was measured, as in fd_no_mcmc or auroc/constant
@@ -230,8 +230,11 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	if err != nil || !found {
 		return r, false, err
 	}
-	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.data + "-em", Settings: c.settings, Encoder: c.encoderName(),
+	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.data + "-em", Settings: c.settings,
 		WentBack: c.over == "" && cfg.OptE.LR != c.config.OptE.LR}
+	if c.hasEncoder() {
+		r.Encoder = c.encoderName()
+	}
 	if r.Config, err = config.JSON(cfg); err != nil {
 		return r, false, err
 	}

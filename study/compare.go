@@ -204,7 +204,7 @@ func (c *Comparison) Markdown(name string) string {
 		fmt.Fprintf(&b, "%s\n\n", c.Note)
 	}
 	if c.Distance == "" {
-		fmt.Fprintf(&b, "The runs have no distance in common, or only one on different encoders: liebm metrics fid compares their samples.\n\n")
+		fmt.Fprintf(&b, "No distance was measured for all runs on the same features. To compare their samples, use liebm metrics fid.\n\n")
 	}
 	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences | move | gap | %s |\n|---|---|---|---|---|---|---|---|\n", cmp.Or(c.Distance, "distance"))
 	for _, g := range c.Groups {

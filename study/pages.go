@@ -66,7 +66,7 @@ func WritePages(dir string) error {
 // contents is the page that lists the claims of results.
 func contents(results []*Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# The paper's comparisons\n\nMade by\n\n")
+	fmt.Fprintf(&b, "# Results of the studies\n\nMade by\n\n")
 	var versions []string
 	for _, r := range results {
 		if r.Command != "" {
@@ -78,7 +78,7 @@ func contents(results []*Result) string {
 	}
 	fmt.Fprintf(&b, "\nwith liebm %s, and written by `liebm reproduce --pages FOLDER` from the JSON beside each page. Each page says what its\nfigures can be compared with.\n\n%s\n",
 		strings.Join(versions, ", "), verdictNote)
-	fmt.Fprintf(&b, "\n| page | the paper's trend | here | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 9))
+	fmt.Fprintf(&b, "\n| page | claim | here | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 9))
 	for _, r := range results {
 		link := fmt.Sprintf("[%s](%s.md)", r.Name, r.Name)
 		if len(r.Trends) == 0 {
@@ -98,14 +98,14 @@ func notShown(results []*Result) string {
 	for _, r := range results {
 		for _, t := range r.Trends {
 			if t.Why != "" && t.Seeds > 0 && t.Gain < 0 && t.Verdict != Shows {
-				fmt.Fprintf(&b, "- **%s** ([%s](%s.md): %s, gain %+.3g over %d seeds). %s\n", t.Text, r.Name, r.Name, t.verdict(), t.Gain, t.Seeds, t.Why)
+				fmt.Fprintf(&b, "- **%s** ([%s](%s.md): %s, gain %+.3g, number of seeds %d). %s\n", t.Text, r.Name, r.Name, t.verdict(), t.Gain, t.Seeds, t.Why)
 			}
 		}
 	}
 	if b.Len() == 0 {
 		return ""
 	}
-	return "\n## What we could not reproduce, and what we think why\n\nIn these claims our means say the opposite of the paper. The reasons are guesses until somebody tests them.\n\n" + b.String()
+	return "\n## What we could not reproduce, and possible reasons\n\nOur means contradict these claims. Nobody has tested the reasons.\n\n" + b.String()
 }
 
 // otherPages lists the pages in dir that are not of results, by their first lines.

@@ -40,7 +40,7 @@ func (r *Result) trends(b *strings.Builder) {
 	if len(r.Trends) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n%s\n\n| the paper's trend | here | number | seeds | better | worse | gain | 95 %% interval | tie band |\n%s\n", verdictNote, "|"+strings.Repeat("---|", 9))
+	fmt.Fprintf(b, "\n%s\n\n| claim | here | number | seeds | better | worse | gain | 95 %% interval | tie band |\n%s\n", verdictNote, "|"+strings.Repeat("---|", 9))
 	for _, t := range r.Trends {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | ± %.2g |\n", t.Text, t.verdict(), t.Name, t.line(), t.Tie)
 	}
@@ -60,9 +60,11 @@ func (r *Result) trends(b *strings.Builder) {
 }
 
 // verdictNote says how verdicts are reached.
-var verdictNote = fmt.Sprintf(`A verdict compares models of the same seed, data order and encoder, and needs %d seeds. "Shows" and "contradicts": the 95 %%
-interval of the mean gain (Student's t) leaves out 0, and the gain is larger than the tie band. "Tie": the interval is inside
-the band. Everything else is "undecided". A gain above 0 is an improvement, whatever the number's direction.`, MinSeeds)
+var verdictNote = fmt.Sprintf(`A verdict compares models of the same seed and data order, and needs %d seeds. They have the same encoder, unless the claim is about
+encoders. "Shows" and "contradicts": the 95 %% interval of the mean gain (Student's t) does not contain 0, and the gain is larger than
+the tie band. "Tie": the interval is inside the tie band. A claim with a limit ("at most") is shown if the whole interval is above minus
+this limit; then the first model may be slightly worse. Everything else is "undecided". A gain above 0 means that the first model is
+better, also for numbers where smaller is better. The intervals are not widened for the number of claims.`, MinSeeds)
 
 // verdict is the verdict, and why it is no other where that is not plain.
 func (t Trend) verdict() string {
@@ -148,12 +150,12 @@ func (sc Scale) setting(seeds int, timed bool) string {
 		if timed {
 			length = "trainings of equal time"
 		}
-		return fmt.Sprintf("A miniature: Fashion-MNIST, networks of under a million parameters, %s, and distances on the features of\n"+
+		return fmt.Sprintf("A miniature: Fashion-MNIST, small networks (E has 0.96 million parameters, G 0.25, q 1.7), %s, and distances on the features of\n"+
 			"a small classifier (FD; lower is better; %d samples against the test split). Compare the order of rows with the published\n"+
 			"figures, not the figures themselves. %s.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
 	}
 	if set := sc.settings(); len(set) > 0 {
-		return fmt.Sprintf("The presets of Table 12 but for %s; %s.", strings.Join(set, ", "), n)
+		return fmt.Sprintf("The presets of these data sets, with %s; %s.", strings.Join(set, ", "), n)
 	}
-	return fmt.Sprintf("The presets of Table 12; those of CIFAR-10 and ImageNet 32 add biases, images in [−1, 1] and clipped chains; %s.", n)
+	return fmt.Sprintf("The presets of these data sets; those of CIFAR-10 and ImageNet 32 differ from Table 12 (see train.CIFAR10); %s.", n)
 }

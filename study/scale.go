@@ -26,11 +26,11 @@ type Scale struct {
 	paper bool
 }
 
-// Mini is Fashion-MNIST with networks of under a million parameters: some minutes for each model on two
+// Mini is Fashion-MNIST with small networks: some minutes for each model on two
 // CPU cores. Its figures show which trends appear. Do not compare them with published ones.
 func Mini() Scale { return Scale{Samples: 10_000, Along: 2000, Restored: 100, Chains: 400} }
 
-// Paper is the published setting (Table 12), for a GPU. Weights is pytorch-fid's Inception file.
+// Paper trains the presets of the paper's data sets on a GPU. Those of CIFAR-10 and ImageNet 32 differ from Table 12. Weights is pytorch-fid's Inception file.
 func Paper(weights string) Scale {
 	return Scale{Weights: weights, Samples: 50_000, Along: 2000, Restored: 100, Chains: 2000, paper: true}
 }

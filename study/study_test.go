@@ -319,7 +319,7 @@ func TestWhatIsNotShownHasAReason(t *testing.T) {
 		{Text: "lost, and nobody knows why", Verdict: Contradicts, Contrast: Contrast{Seeds: 3, Gain: -7}},
 	}}
 	page := notShown([]*Result{r})
-	assert.Contains(t, page, "- **lost** ([fig6](fig6.md): undecided, gain -7.31 over 2 seeds). A cause.")
+	assert.Contains(t, page, "- **lost** ([fig6](fig6.md): undecided, gain -7.31, number of seeds 2). A cause.")
 	assert.NotContains(t, page, "gained")
 	assert.Empty(t, notShown(nil))
 }

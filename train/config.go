@@ -57,7 +57,7 @@ type Config struct {
 	Temperature float64                `yaml:"temperature"`        // τ of NT-Xent, the loss of a joint encoder; usually 0.5
 	Chain       mcmc.Langevin          `yaml:"chain"`
 	ReplaceProb float64                `yaml:"replace_prob"`            // p, probability that a negative sample is replaced by a view of itself before its chain; usually 0.1
-	Margin      float64                `yaml:"margin"`                  // L_E stops lowering a negative sample whose energy is this far below that of its image; 0: no limit, as in the paper
+	Margin      float64                `yaml:"margin"`                  // largest energy gap that E learns from: E ignores a negative sample whose energy is further below that of its image; 0: no limit, as in the paper
 	Tau2        float64                `yaml:"tau2"`                    // τ², variance of p_g(x|m) (Eq. 8); usually 0.5
 	Omega1      float64                `yaml:"omega1"`                  // ω₁, weight of Eq. 8 (Table 12); with target erm, 0 makes G and q a VAE
 	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 with target erm (Table 12)

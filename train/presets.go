@@ -204,8 +204,8 @@ func CelebAHQ256() Config {
 // FashionMNIST trains in minutes on two CPU cores: 28×28 clothes, padded to 32×32. Unlike the columns of
 // Table 12 it has biases, no spectral norm, and learning rates that suit them. Its batches are small, since
 // more updates per second help more than less noise. β₂ of E is below the usual 0.999, so that a few large
-// gradients do not cause many large steps. At a constant rate, E diverged at step 7,057 without a margin at 2e-4, and at
-// step 5,857 with a margin of 1 at 5e-4, where energies of data are about -0.05.
+// gradients do not cause many large steps. At a constant rate, E diverged at step 7,058 without a margin at 2e-4, and at
+// step 5,858 with a margin of 1 at 5e-4, where energies of data are about -0.05.
 func FashionMNIST() Config {
 	return Config{
 		Preset: "fmnist-em", Seed: 1,

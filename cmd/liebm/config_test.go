@@ -28,7 +28,7 @@ func TestConfigPage(t *testing.T) {
 	page.WriteString(`# Every key of a config
 
 A test writes this page from the comments of the Go fields. The ranges are those that the checks of a config accept;
-keys that depend on each other have further limits. ` + "`liebm config KEY`" + ` prints the lines of a key or a group.
+keys that depend on each other have further limits, and numbers of 1e30 and above are refused. ` + "`liebm config KEY`" + ` prints the lines of a key or a group.
 `)
 	comments := fieldComments(t, "train", "models", "mcmc", "data", "torch/optim")
 	em, err := train.Preset("fmnist-em")
@@ -160,8 +160,10 @@ func accepted(key string, of reflect.Type, check func(key, value string) error) 
 		case ok(1e6):
 		case ok(1):
 			limits = append(limits, "at most 1")
-		default:
+		case ok(0.999):
 			limits = append(limits, "below 1")
+		case ok(0.5) && !ok(0.501):
+			limits = append(limits, "at most 0.5")
 		}
 		return cmp.Or(strings.Join(limits, ", "), "any number")
 	}

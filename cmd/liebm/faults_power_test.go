@@ -270,7 +270,7 @@ func TestFaultsPowerCuts(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, replayed, "the record is whole")
 		for _, kind := range []string{"nothing", "names", "some"} {
-			report(t, v.name, "power cut: of unsynced changes there is "+map[string]string{"nothing": "nothing", "names": "the names", "some": "some"}[kind], sampling(every), tried[kind], good[kind])
+			report(t, v.name, "power cut: "+map[string]string{"nothing": "all unsynced changes are lost", "names": "unsynced files keep their names and lose their contents", "some": "a random part of the unsynced changes is kept"}[kind], sampling(every), tried[kind], good[kind])
 		}
 	}
 }
