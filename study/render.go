@@ -143,7 +143,7 @@ func (p *Plan) command(s Study) string {
 func (sc Scale) setting(seeds int, timed bool) string {
 	n := "one seed"
 	if seeds > 1 {
-		n = fmt.Sprintf("mean ± standard deviation over %d seeds", seeds)
+		n = fmt.Sprintf("mean ± standard deviation over %d seeds, or over those of them that were trained", seeds)
 	}
 	if !sc.paper {
 		length := fmt.Sprintf("%d steps of 16 images", sc.steps())
