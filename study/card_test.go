@@ -24,6 +24,7 @@ func TestTheModelCardHasWhatIsRecorded(t *testing.T) {
 	require.NoError(t, Keep(dir,
 		&eval.Record{Metric: "Fréchet distance", Network: "cnn", NFE: 6, Values: eval.Values{"fd": 9.5}, Inputs: []eval.Input{{N: 100, WeightsSHA256: m.SHA256}}},
 		&eval.Record{Values: eval.Values{"auroc/noise": 0.75}, WeightsSHA256: m.SHA256, Settings: map[string]string{"gamma": "0.1"}},
+		&eval.Record{Values: eval.Values{"knn5_h": 0.87, "linear_h": 0.88}, WeightsSHA256: m.SHA256},
 		&eval.Record{Metric: "IS", Values: eval.Values{"is": 123.4567}, Inputs: []eval.Input{{WeightsSHA256: "of another checkpoint"}}}))
 	path, err := WriteCard(out, dir, "apache-2.0", m)
 	require.NoError(t, err)
@@ -43,7 +44,7 @@ func TestTheModelCardHasWhatIsRecorded(t *testing.T) {
 	assert.Equal(t, "liebm", head.LibraryName)
 	assert.Contains(t, head.Tags, "energy-based-model")
 	assert.Equal(t, []string{"zalando-datasets/fashion_mnist"}, head.Datasets)
-	for _, want := range []string{m.SHA256, "| Fréchet distance | 9.5 | after MCMC, NFE 6, n 100, features cnn |", "γ = 0.1", "| noise | 0.75 |", "SHA-256 of the pixels `",
+	for _, want := range []string{m.SHA256, "| Fréchet distance | 9.5 | after MCMC, NFE 6, n 100, features cnn |", "γ = 0.1", "| noise | 0.75 |", "| accuracy on features of h | 0.87 | 5-NN |\n|  | 0.88 | linear probe |", "SHA-256 of the pixels `",
 		"2 steps of 4 images", "28×28 and are padded", "`score.pt`", "`inference.safetensors`", "--config config.json --encoder . --out"} {
 		assert.Contains(t, card, want)
 	}

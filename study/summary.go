@@ -50,8 +50,8 @@ type Line struct {
 	Note  string
 }
 
-// Lines are the Fréchet distances of samples, of G alone and of training images, IS and times, as far as they
-// were measured.
+// Lines are the Fréchet distances of samples, of G alone and of training images, IS, accuracies of probes, and times, as far as
+// they were measured.
 func (s *Summary) Lines() (lines []Line) {
 	values, title := maps.Clone(s.Values), ""
 	for _, end := range []string{"", "_no_mcmc"} {
@@ -82,6 +82,11 @@ func (s *Summary) Lines() (lines []Line) {
 	add("is_no_mcmc", fmt.Sprintf("± %.2f, G alone", s.Values["is_std_no_mcmc"]))
 	title = "modes of 1,000"
 	add("modes", fmt.Sprintf("reverse KL %.3f, of %d samples after MCMC", s.Values["reverse_kl"], stackedModes))
+	for _, on := range []string{"h", "f"} {
+		title = "accuracy on features of " + on
+		add("knn5_"+on, "5-NN")
+		add("linear_"+on, "linear probe")
+	}
 	title = "images per second"
 	add("speed", "after MCMC")
 	add("speed_no_mcmc", "G alone")
