@@ -140,7 +140,7 @@ func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
 		require.Len(t, row.values("linear probe"), 1, label)
 		assert.Greater(t, row.values("5-NN")[0], 0.1, "%s: better than chance", label)
 	}
-	assert.Empty(t, results["fig7"].labelled(t, "h, learnt along").Ours)
+	assert.Empty(t, results["fig7"].labelled(t, "h, learnt together with E").Ours)
 	clouds := pictureSize(t, filepath.Join(dir, "fig7.png"))
 	assert.Equal(t, 2*clouds.Y, clouds.X, "a square for each of the two that are there")
 	assert.Contains(t, results["fig7"].Markdown(), "](fig7.png)")
