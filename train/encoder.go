@@ -9,12 +9,11 @@ import (
 )
 
 // EncoderFor returns the shape of h for a config: ResNet-18, as in W-MSE's code, with the stem
-// for the image size. For the presets that train in minutes on two CPU cores it is narrow, but for its last stage: after 1,000
-// steps on Fashion-MNIST, 256 channels there gave a linear accuracy of .841, and 128 gave .820, in almost the same time.
+// for the image size. For the presets that train in minutes on two CPU cores it is narrow.
 func EncoderFor(c Config) models.EncoderConfig {
 	widths, blocks, head := []int{64, 128, 256, 512}, []int{2, 2, 2, 2}, 1024
 	if strings.HasPrefix(c.Preset, "fmnist-") || strings.HasPrefix(c.Preset, "stacked-") || isRung(c.Preset) {
-		widths, blocks, head = []int{16, 32, 64, 256}, []int{1, 1, 1, 1}, 256
+		widths, blocks, head = []int{16, 32, 64, 128}, []int{1, 1, 1, 1}, 256
 	}
 	return models.EncoderConfig{Channels: c.Energy.Channels, Stem: stem(c.Data.Size), Widths: widths, Blocks: blocks,
 		HeadDim: head, LatentDim: c.Energy.LatentDim}
