@@ -47,7 +47,7 @@ release: build ## make bin/liebm, its parts as SPDX in bin/liebm.spdx.json, and 
 	cd bin && sha256sum liebm liebm.spdx.json > SHA256SUMS
 
 .PHONY: test
-test: setup lint ## the checks, then the tests, in 6 minutes; PKG=./torch for one package
+test: setup lint ## the checks, then the tests, in 7 minutes the first time; PKG=./torch for one package
 	$(GO) test -timeout $(TIMEOUT) $(TAGGED) $(PKG)
 
 .PHONY: short
