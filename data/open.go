@@ -58,9 +58,9 @@ func (s *Set) labelled(o Options) (*Set, error) {
 	if s.Labels == nil {
 		return nil, fmt.Errorf("data: %s has no labels, so no class can be left out", s.Name)
 	}
-	required := slices.Clone(o.Only)
-	if o.Split == "" || o.Split == Train {
-		required = append(required, o.Without...) // a smaller split may have no image of a class
+	required := o.Only
+	if o.Split == "" || o.Split == Train { // a smaller split may have no image of a class
+		required = slices.Concat(o.Only, o.Without)
 	}
 	has := func(labels []int, label int32) bool { return slices.Contains(labels, int(label)) }
 	for _, label := range required {
@@ -75,7 +75,7 @@ func (s *Set) labelled(o Options) (*Set, error) {
 		}
 	}
 	if len(kept) == 0 {
-		return nil, fmt.Errorf("data: all classes of %s are left out", s.Name)
+		return nil, fmt.Errorf("data: all classes of %s are left out: leave out fewer", s.Name)
 	}
 	return s.Subset(kept), nil
 }

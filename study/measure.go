@@ -123,8 +123,8 @@ func (w *work) assessModes(ctx context.Context, _ *cell, m *train.Model) ([]*eva
 // nearSets are the columns of the study of near outliers. MNIST is measured where it is installed.
 func nearSets() []string { return append(slices.Clone(NearOutliers), "mnist") }
 
-// reference is the file that keeps Inception's statistics of the training images, or "" if the folder's other models train on more
-// images.
+// reference is the file that keeps Inception's statistics of the training images. It is empty if the cell leaves classes out, since
+// the file is of all classes.
 func (c *cell) reference() string {
 	if len(c.config.Data.LeaveOut) > 0 {
 		return ""

@@ -231,8 +231,8 @@ var studies = []Study{
 			{label: "cosine alone, class 8 left out", variant: "em-left-out", variation: "cosine"},
 		},
 		claims: nearClaims(),
-		Note: "The images of the test split upside down, cut into 4×4 patches in a random order, and blurred by 2 of 28 pixels; letters and digits of four " +
-			"fonts; samples of G alone; the test digits of MNIST where they are installed. In the last rows, E and G were trained without class 8 " +
+		Note: "The outliers are: images of the test split, upside down (flipped), cut into 4×4 patches in a random order (shuffled), or blurred by 2 of 28 " +
+			"pixels; letters and digits of four fonts (glyphs); samples of G alone; the test digits of MNIST, if they are installed. In the last rows, E and G were trained without class 8 " +
 			"(bags, in Fashion-MNIST), and its test images are outliers. h was trained on all classes, without labels.",
 	},
 	// No table of the paper: the chains of an energy-based model should stay where it says images are likely.

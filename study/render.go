@@ -51,7 +51,7 @@ func (r *Result) trends(b *strings.Builder) {
 	if others == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\nOther numbers of the models compared. The JSON has all that was measured.\n\n| trend | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 7))
+	fmt.Fprintf(b, "\nOther numbers of these models. The JSON file has all numbers that were measured.\n\n| trend | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 7))
 	for _, t := range r.Trends {
 		for _, o := range t.Others {
 			fmt.Fprintf(b, "| %s | %s | %s |\n", t.Text, o.Name, o.line())

@@ -132,47 +132,6 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 	return nil
 }
 
-// history is the number of steps before a divergence that a run keeps the metrics of, each on its own.
-const history = 50
-
-// explain leaves the config in force, the metrics of the last steps and a picture in the run folder if training
-// diverged. It returns the failure, joined with errors of its own.
-func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err error) {
-	var d *Diverged
-	if !errors.As(failure, &d) {
-		return failure
-	}
-	defer func() { err = errors.Join(failure, err) }()
-	name := divergenceFile(d.Step+1, 1)
-	for n := 2; ; n++ { // smaller steps may diverge at the same step
-		if _, err := os.Stat(run.Path(name + ".yaml")); err != nil {
-			break
-		}
-		name = divergenceFile(d.Step+1, n)
-	}
-	text, err := os.ReadFile(run.Path(configFile))
-	if err == nil {
-		err = run.write(name+".yaml", text)
-	}
-	if err != nil {
-		return err
-	}
-	metrics, err := openMetrics(run.Path(name + ".jsonl"))
-	if err != nil {
-		return err
-	}
-	defer closing(metrics, &err)
-	for _, line := range recent {
-		if err := metrics.Write(line.Step, line.Values); err != nil {
-			return err
-		}
-	}
-	if l.picture == nil {
-		return nil
-	}
-	return l.picture(name)
-}
-
 // record reports a step, and writes what is due after it: metrics, samples, a checkpoint.
 func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Options) error {
 	r.add(values)

@@ -88,18 +88,6 @@ func (l Losses) Check(step int, width float64) error {
 	return nil
 }
 
-// Diverged is the error of a training that diverged: a loss is not finite, L_E is huge, or the chains leap across the
-// range of pixels. They move by a few hundredths of it in a good run. Soon after a leap the losses are not finite.
-type Diverged struct {
-	Step  int
-	Name  string // of the metric
-	Value float64
-}
-
-func (d *Diverged) Error() string {
-	return fmt.Sprintf("step %d: %s is %.3g: training diverged. The last checkpoint can still be used. Start a new run with lower learning rates, a smaller chain.delta2 or another seed", d.Step, d.Name, d.Value)
-}
-
 // stalled is the rms(x^T − x⁰) below which chains were seen to stall and collapse.
 const stalled = 0.005
 

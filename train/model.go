@@ -44,8 +44,9 @@ func LoadScorer(dir string, device torch.Device) (*Model, error) {
 }
 
 // LoadCheckpoint is LoadModel or, unless the model generates, LoadScorer, for a chosen checkpoint. which is "best" (the smallest
-// distance in training), "last", or a step such as "5000". An @ and a decay choose an average of the weights that the config's
-// emas name, as in "best@0.999"; ema of the model's config is this decay.
+// distance in training), "last", or a step such as "5000". To use another
+// average of the weights, append @ and one of the decays in the config's emas, as in "best@0.999". This decay becomes ema of the
+// model's config.
 func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *Model, err error) {
 	cfg, err := ReadConfig(dir)
 	if err != nil {
@@ -80,7 +81,7 @@ func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *
 	return m, nil
 }
 
-// load reads the networks: E and h, and if the model generates G and q. E and G are the averages with that decay.
+// load reads E and h. If the model generates, it reads G and q too. E and G are the averages with that decay.
 func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device torch.Device, generates bool) (err error) {
 	cfg := m.Config
 	average := cfg.ofDecay(decay)

@@ -2,7 +2,6 @@ package train
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -47,8 +46,8 @@ type runDir struct {
 	pending string       // metrics since the last line of metrics.jsonl: in LastCheckpoint's, and in the next one that is saved
 }
 
-// generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it. average is as of
-// [Config.ofDecay].
+// generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it. average is empty, or
+// the decay of a further average, as in @0.999.
 func generatorFile(step int, average string) string {
 	return fmt.Sprintf("generator-%08d%s.safetensors", step, average)
 }
@@ -115,37 +114,6 @@ func (r *runDir) WriteConfig(cfg any) error {
 
 // ReadConfig reads the config of the training run in dir.
 func ReadConfig(dir string) (Config, error) { return readTraining(dir, configFile) }
-
-// divergenceFile is the name, without an ending, of what a run keeps of divergence n in the step that ends at step.
-func divergenceFile(step, n int) string {
-	if n == 1 {
-		return fmt.Sprintf("divergence-%08d", step)
-	}
-	return fmt.Sprintf("divergence-%08d-%d", step, n)
-}
-
-// Divergences returns the steps at which the training run in dir diverged, from the smallest on, and the config that the run began
-// with. After a divergence, ReadConfig has smaller steps.
-func Divergences(dir string) (steps []int, first Config, err error) {
-	if first, err = ReadConfig(dir); err != nil {
-		return nil, first, err
-	}
-	names, err := fs.Glob(os.DirFS(dir), "divergence-*.yaml")
-	for _, name := range names {
-		var step int
-		_, noName := fmt.Sscanf(name, "divergence-%d", &step)
-		before, noConfig := readTraining(dir, name)
-		if err := cmp.Or(noName, noConfig); err != nil {
-			return nil, first, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
-		}
-		steps = append(steps, step)
-		if before.OptE.LR > first.OptE.LR { // each divergence makes it smaller
-			first = before
-		}
-	}
-	slices.Sort(steps)
-	return steps, first, err
-}
 
 // readTraining reads the config in a file of dir. Runs of earlier versions lack keys, and had these values.
 func readTraining(dir, file string) (Config, error) {
