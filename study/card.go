@@ -3,7 +3,6 @@ package study
 import (
 	_ "embed"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -112,8 +111,8 @@ func (c card) Files() (all []described) {
 		{"config.json", "all settings of the training run"},
 		{"config.yaml", "all settings of the training run"},
 		{"run.json", "seed, command, versions and checksums of the data"},
-		{fmt.Sprintf("checkpoint-%08d.safetensors", c.Model.Step), "E, and in a run the state of training"},
-		{fmt.Sprintf("generator-%08d.safetensors", c.Model.Step), "G"},
+		{"checkpoint-*.safetensors", "E, and in a run the state of training"},
+		{"generator-*.safetensors", "G"},
 		{"energy.safetensors", "weights of E"},
 		{"generator.safetensors", "weights of G"},
 		{"encoder.safetensors", "weights of h"},
@@ -123,8 +122,9 @@ func (c card) Files() (all []described) {
 		{"encoder.pt", "h in TorchScript"},
 		{"score.pt", "the score s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of Eq. 15 in TorchScript"},
 	} {
-		if c.Has(f.Name) {
-			all = append(all, f)
+		names, _ := fs.Glob(os.DirFS(c.Folder), f.Name) // the patterns are good
+		for _, name := range names {
+			all = append(all, described{name, f.About})
 		}
 	}
 	return all
