@@ -3,7 +3,10 @@ package train
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"io"
 	"slices"
+	"text/tabwriter"
 	"time"
 
 	"github.com/liebm/liebm/models"
@@ -189,4 +192,36 @@ func measureRoofline(batch int) Roofline {
 	a, b := torch.Ones([]int{n}, torch.Float32), torch.Ones([]int{n}, torch.Float32)
 	r.Memory = 3 * 4 * n / best(func() torch.Tensor { a.AddInPlace(b, 1); return a }) / 1e9
 	return r
+}
+
+// Print writes the profile as tables. They leave out operators that take less than a thousandth of the time.
+func (p *Profile) Print(w io.Writer) error {
+	fmt.Fprintf(w, "%s, batch %d, T %d, %d threads, %s chains: %.4g s an iteration, mean of %d\n",
+		p.Preset, p.Batch, p.ChainSteps, p.Threads, p.Precision, p.Seconds, p.Iterations)
+	fmt.Fprintf(w, "roofline: 3×3 convolution of 256 channels at 32×32, %.0f GFLOP/s in float32, %.0f in bfloat16; memory, %.1f GB/s\n",
+		p.Roofline.Conv["float32"], p.Roofline.Conv["bfloat16"], p.Roofline.Memory)
+	for _, table := range []struct {
+		title string
+		name  func(ProfileRow) string
+		rows  []ProfileRow
+	}{
+		{"part", func(r ProfileRow) string { return r.Part }, p.Parts},
+		{"operator", func(r ProfileRow) string { return r.Operator }, p.Operators},
+		{"operator in its part", func(r ProfileRow) string { return r.Operator + ", " + r.Part }, p.Detail},
+	} {
+		fmt.Fprintln(w)
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintf(t, "ms\tshare\tcalls\tGFLOP\tGFLOP/s\tGB/s\tof roofline\t  %s\n", table.title)
+		for _, r := range table.rows {
+			if r.Share < 1e-3 {
+				continue
+			}
+			fmt.Fprintf(t, "%.1f\t%.1f%%\t%.0f\t%.1f\t%.0f\t%.1f\t%.0f%%\t  %s\n",
+				r.Milliseconds, 100*r.Share, r.Calls, r.GFLOP, r.GFLOPPerSecond, r.GBPerSecond, 100*r.OfRoofline, table.name(r))
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

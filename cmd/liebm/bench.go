@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -101,37 +100,5 @@ func benchProfile(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(os.Stdout, p)
 	}
-	return printProfile(os.Stdout, p)
-}
-
-// printProfile leaves out operators that take less than a thousandth of the time; --json prints all.
-func printProfile(w io.Writer, p *train.Profile) error {
-	fmt.Fprintf(w, "%s, batch %d, T %d, %d threads, %s chains: %.4g s an iteration, mean of %d\n",
-		p.Preset, p.Batch, p.ChainSteps, p.Threads, p.Precision, p.Seconds, p.Iterations)
-	fmt.Fprintf(w, "roofline: 3×3 convolution of 256 channels at 32×32, %.0f GFLOP/s in float32, %.0f in bfloat16; memory, %.1f GB/s\n",
-		p.Roofline.Conv["float32"], p.Roofline.Conv["bfloat16"], p.Roofline.Memory)
-	for _, table := range []struct {
-		title string
-		name  func(train.ProfileRow) string
-		rows  []train.ProfileRow
-	}{
-		{"part", func(r train.ProfileRow) string { return r.Part }, p.Parts},
-		{"operator", func(r train.ProfileRow) string { return r.Operator }, p.Operators},
-		{"operator in its part", func(r train.ProfileRow) string { return r.Operator + ", " + r.Part }, p.Detail},
-	} {
-		fmt.Fprintln(w)
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintf(t, "ms\tshare\tcalls\tGFLOP\tGFLOP/s\tGB/s\tof roofline\t  %s\n", table.title)
-		for _, r := range table.rows {
-			if r.Share < 1e-3 {
-				continue
-			}
-			fmt.Fprintf(t, "%.1f\t%.1f%%\t%.0f\t%.1f\t%.0f\t%.1f\t%.0f%%\t  %s\n",
-				r.Milliseconds, 100*r.Share, r.Calls, r.GFLOP, r.GFLOPPerSecond, r.GBPerSecond, 100*r.OfRoofline, table.name(r))
-		}
-		if err := t.Flush(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.Print(os.Stdout)
 }

@@ -176,7 +176,7 @@ func TestBenchProfileSaysWhereTheTimeGoes(t *testing.T) {
 	}
 	assert.InDelta(t, 1, share, 1e-6)
 	var b bytes.Buffer
-	require.NoError(t, printProfile(&b, &p))
+	require.NoError(t, p.Print(&b))
 	for _, want := range []string{"fmnist-em, batch 2, T 5", "roofline: 3×3 convolution", "of roofline", p.Operators[0].Operator} {
 		assert.Contains(t, b.String(), want)
 	}

@@ -1,15 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/csv"
 	"fmt"
-	"math"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -41,7 +35,7 @@ intervals are 95 % bootstrap intervals.
 			gammaFlag(),
 			countFlag("resamples", 1000, 0, "number of bootstrap samples; 0: no intervals"),
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of constant and noise images, and of the bootstrap"},
-			choiceFlag("format", "text", "of the table: text, csv, md (Markdown) or latex", tableFormats...),
+			choiceFlag("format", "text", "of the table: text, csv, md (Markdown) or latex", study.DetectionFormats...),
 			skipFlag(), recordFlag(), jsonFlag(), deviceFlag(),
 		},
 		Action: ood,
@@ -59,17 +53,17 @@ func ood(c *cli.Context) error {
 		return err
 	}
 	defer setup.Group.Close()
-	t := detectionTable{rows: oodRows, sets: study.SetNames(o.Sets)}
-	detect := func() (*eval.Record, error) { return outliersOfRun(c.Context, c.String("run"), o, setup) }
+	sets := study.SetNames(o.Sets)
+	var r *eval.Record
 	if scores := c.String("scores"); scores != "" {
-		t.rows, detect = []oodRow{{"scores", ""}}, func() (*eval.Record, error) { return outliersInFiles(c.Context, scores, t.sets, o, setup) }
+		r, err = outliersInFiles(c.Context, scores, sets, o, setup)
+	} else {
+		r, err = outliersOfRun(c.Context, c.String("run"), o, setup)
 	}
-	r, err := detect()
 	if err != nil || setup.Group.Rank() > 0 {
 		return err
 	}
-	t.values = r.Values
-	return readResults(c).finish(r, "%s", t.write(c.String("format")))
+	return readResults(c).finish(r, "%s", study.DetectionTable(r, sets, c.String("format")))
 }
 
 // outliersOfRun measures the scores of a run.
@@ -96,130 +90,11 @@ func outliersInFiles(ctx context.Context, inliers string, names []string, o stud
 	names = append(study.SetNames([]string{inliers}), names...)
 	var lists []study.ScoreList
 	for i, path := range append([]string{inliers}, o.Sets...) {
-		scores, err := readScores(path)
+		scores, err := study.ReadScores(path)
 		if err != nil {
 			return nil, err
 		}
 		lists = append(lists, study.ScoreList{Name: names[i], Scores: scores})
 	}
 	return study.AssessScores(ctx, lists[0], lists[1:], o, setup)
-}
-
-// readScores reads one number a line.
-func readScores(path string) (scores []float64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
-		if text == "" {
-			continue
-		}
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %.40q is no number: write one score in each line", path, n, text)
-		}
-		if math.IsNaN(v) {
-			return nil, fmt.Errorf("%s:%d: the score is NaN: leave out images with such scores, in all files, or mend the model", path, n)
-		}
-		scores = append(scores, v)
-	}
-	if lines.Err() == nil && len(scores) == 0 {
-		return nil, fmt.Errorf("%s has no score: write one score in each line", path)
-	}
-	return scores, lines.Err()
-}
-
-// oodRow is a score: its title, and the suffix of its values' names.
-type oodRow struct{ title, suffix string }
-
-var oodRows = []oodRow{{"s(x)", ""}, {"energy alone", "_energy"}, {"cosine alone", "_cosine"}}
-
-// A detectionTable has AUROC as the paper's tables do, then the other measures: a row for each score, a column for each set.
-type detectionTable struct {
-	values eval.Values
-	rows   []oodRow
-	sets   []string
-}
-
-var oodMetrics = []struct{ key, title string }{{"auroc", "AUROC"}, {"aupr_in", "AUPR, inliers positive"}, {"aupr_out", "AUPR, outliers positive"},
-	{"fpr95_in", "FPR@95, inliers positive"}, {"fpr95_out", "FPR@95, outliers positive"}}
-
-var tableFormats = []string{"text", "csv", "md", "latex"}
-
-// write is the table in a format.
-func (t detectionTable) write(format string) string {
-	switch format {
-	case "csv":
-		return t.csv()
-	case "md":
-		return t.parts(tableStyle{escape: strings.NewReplacer("|", `\|`), left: "| ", between: " | ", right: " |", rule: "|" + strings.Repeat("---|", len(t.sets)+1) + "\n", end: "\n"})
-	case "latex":
-		parts := t.parts(tableStyle{escape: strings.NewReplacer(`\`, `\textbackslash{}`, "_", `\_`, "%", `\%`, "&", `\&`, "#", `\#`, "$", `\$`, "{", `\{`, "}", `\}`,
-			"~", `\textasciitilde{}`, "^", `\textasciicircum{}`), between: " & ", right: ` \\`, rule: "\\midrule\n", end: "\\midrule\n"})
-		return "% needs \\usepackage{booktabs}\n\\begin{tabular}{l" + strings.Repeat("c", len(t.sets)) + "}\n\\toprule\n" +
-			strings.TrimSuffix(parts, "\\midrule\n") + "\\bottomrule\n\\end{tabular}\n"
-	}
-	return t.parts(tableStyle{escape: strings.NewReplacer(), between: "\t", indent: "  "})
-}
-
-// A tableStyle is how the part of a metric is written: the names of sets, rule, a line for each score, end.
-type tableStyle struct {
-	rule, end                    string
-	left, indent, between, right string // of a line; indent is of a score's
-	escape                       *strings.Replacer
-}
-
-func (t detectionTable) parts(s tableStyle) string {
-	var b strings.Builder
-	line := func(indent, title string, cell func(set string) string) {
-		b.WriteString(s.left + indent + s.escape.Replace(title))
-		for _, set := range t.sets {
-			b.WriteString(s.between + s.escape.Replace(cell(set)))
-		}
-		b.WriteString(s.right + "\n")
-	}
-	for _, metric := range oodMetrics {
-		line("", metric.title, func(set string) string { return set })
-		b.WriteString(s.rule)
-		for _, score := range t.rows {
-			line(s.indent, score.title, func(set string) string {
-				key := metric.key + score.suffix + "/" + set
-				text := fmt.Sprintf("%.3f", t.values[key])
-				if low, ok := t.values[key+"/low"]; ok {
-					text += fmt.Sprintf(" [%.3f, %.3f]", low, t.values[key+"/high"])
-				}
-				return text
-			})
-		}
-		b.WriteString(s.end)
-	}
-	return b.String()
-}
-
-// csv has a line for each number, with the ends of its interval.
-func (t detectionTable) csv() string {
-	var b strings.Builder
-	lines := csv.NewWriter(&b)
-	_ = lines.Write([]string{"metric", "score", "set", "value", "low", "high"}) // a Builder does not fail
-	for _, metric := range oodMetrics {
-		for _, score := range t.rows {
-			for _, set := range t.sets {
-				line := []string{metric.key, score.title, set}
-				for _, end := range []string{"", "/low", "/high"} {
-					number := ""
-					if v, ok := t.values[metric.key+score.suffix+"/"+set+end]; ok {
-						number = strconv.FormatFloat(v, 'g', -1, 64)
-					}
-					line = append(line, number)
-				}
-				_ = lines.Write(line)
-			}
-		}
-	}
-	lines.Flush()
-	return b.String()
 }
