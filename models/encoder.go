@@ -107,10 +107,11 @@ func (b *residualBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 // Features is the pooled output of the backbone, for probes: [n,c,h,w] → [n,last width].
 func (h *Encoder) Features(x torch.Tensor, mode nn.Mode) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor { // the graph keeps the tensors that the gradient needs
-		y := relu(h.BN.Forward(h.Stem.Forward(h.normalize(x)), mode))
+		y := h.BN.Forward(h.Stem.Forward(h.normalize(x)), mode)
 		if h.Config.Stem != "small" {
-			y = y.MaxPool2d(3, 2, 1)
+			y = y.MaxPool2d(3, 2, 1) // pooling commutes with the ReLU, and is cheaper first
 		}
+		y = relu(y)
 		for _, stage := range h.Stages {
 			for _, b := range stage {
 				y = b.forward(y, mode)
