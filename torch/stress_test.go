@@ -144,7 +144,10 @@ func TestSharedTensorsAreReadByManyGoroutines(t *testing.T) {
 }
 
 func TestATensorThatAnotherGoroutineClosesIsAnErrorNotACrash(t *testing.T) {
-	base := Live()
+	base, rounds := Live(), 200
+	if testing.Short() {
+		rounds = 20
+	}
 	var shared atomic.Uint64 // a handle
 	var ended atomic.Bool
 	var owners, users sync.WaitGroup
@@ -160,7 +163,7 @@ func TestATensorThatAnotherGoroutineClosesIsAnErrorNotACrash(t *testing.T) {
 	require.NoError(t, Do(func() error { return publish(0) }))
 	for range 4 {
 		owners.Go(func() {
-			for i := range 200 {
+			for i := range rounds {
 				assert.NoError(t, Do(func() error { return publish(i) }))
 			}
 		})

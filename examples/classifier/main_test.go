@@ -11,6 +11,9 @@ import (
 )
 
 func TestAFewStepsTellClassesApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains for 30 steps")
+	}
 	before := torch.Live()
 	share, err := run(context.Background(), "fmnist", 30, 1000)
 	require.NoError(t, err)

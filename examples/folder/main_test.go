@@ -13,6 +13,9 @@ import (
 )
 
 func TestAFolderOfPicturesBecomesSamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains an encoder and a model")
+	}
 	images, out := filepath.Join(t.TempDir(), "discs"), filepath.Join(t.TempDir(), "runs")
 	require.NoError(t, draw(images, 40))
 	require.NoError(t, run(context.Background(), images, out, 2))
