@@ -118,24 +118,15 @@ var (
 		}
 		return []column{{"IS", "is"}}
 	}}
-	nfe     = always(ofSamples, column{"NFE", "nfe"})
-	seconds = always(ofSamples, column{"seconds", "seconds"}) // per sample
-	areas   = quantity{ofSamples, func(sc Scale, data string) (all []column) {
-		for _, name := range sc.outliers(data) {
-			all = append(all, column{name, "auroc/" + name})
-		}
-		return all
-	}}
+	nfe       = always(ofSamples, column{"NFE", "nfe"})
+	seconds   = always(ofSamples, column{"seconds", "seconds"}) // per sample
+	areas     = quantity{ofSamples, func(sc Scale, data string) []column { return areaColumns(sc.outliers(data)) }}
 	inference = always(ofInference, column{"cos(h(x), h(G(μ)))", "cosine"}, column{"class kept, G(μ)", "class_agreement"},
 		column{"cos(h(x), h(G(m̃)))", "cosine_sampled"}, column{"class kept, G(m̃)", "class_agreement_sampled"})
-	modes     = always(ofModes, column{"modes", "modes"}, column{"reverse KL", "reverse_kl"})
-	hDistance = always(ofSamples, column{"FD on h", "fd_h"})
-	nearAreas = quantity{ofNearOutliers, func(Scale, string) (all []column) {
-		for _, name := range nearSets() {
-			all = append(all, column{name, "auroc/" + name})
-		}
-		return append(all, column{"class left out", "auroc/" + LeftOut})
-	}}
+	modes            = always(ofModes, column{"modes", "modes"}, column{"reverse KL", "reverse_kl"})
+	hDistance        = always(ofSamples, column{"FD on h", "fd_h"})
+	nearAreas        = always(ofNearOutliers, append(areaColumns(nearSets()), column{"class left out", "auroc/" + LeftOut})...)
+	madeNearAreas    = always(ofNearOutliers, areaColumns(NearOutliers)...)
 	longChainNumbers = quantity{ofChains, func(sc Scale, data string) (all []column) {
 		add := func(title, metric string, steps []int) {
 			for _, n := range steps {
@@ -164,6 +155,14 @@ var (
 	}}
 	accuracy = always(ofProbes, column{"linear probe", "linear"}, column{"5-NN", "knn5"})
 )
+
+// areaColumns have the AUROC against each of these sets of outliers.
+func areaColumns(sets []string) (all []column) {
+	for _, name := range sets {
+		all = append(all, column{name, "auroc/" + name})
+	}
+	return all
+}
 
 // columns are ours at a scale.
 func (s Study) columns(sc Scale) (all []column) {
