@@ -2,6 +2,7 @@ package train
 
 import (
 	"io"
+	"path/filepath"
 	"strconv"
 
 	"github.com/liebm/liebm/torch"
@@ -28,6 +29,11 @@ func Pack(dir, which, out string) (err error) {
 	}
 	defer closing(run, &err)
 	info.Host, info.Resumed = "", nil
+	for i, word := range info.Command { // others need neither the name of the machine nor its folders
+		if filepath.IsAbs(word) {
+			info.Command[i] = filepath.Base(word)
+		}
+	}
 	if err := run.WriteInfo(info); err != nil {
 		return err
 	}

@@ -18,6 +18,9 @@ func TestAPackedRunIsSmallAndGivesNearlyTheSame(t *testing.T) {
 		assert.Less(t, size(t, out), size(t, dir)/3)
 		_, err := Check(out)
 		assert.NoError(t, err, "its files belong together")
+		info, err := ReadInfo(out)
+		require.NoError(t, err)
+		assert.Equal(t, filepath.Base(os.Args[0]), info.Command[0], "others need not know the machine's folders")
 
 		from, err := LoadModel(dir, torch.Device{})
 		require.NoError(t, err)
