@@ -9,13 +9,14 @@ import (
 )
 
 // EncoderFor returns the shape of h for a config: ResNet-18, as in W-MSE's code, with the stem
-// for the image size. For the presets that train in minutes on two CPU cores it is narrow.
+// for the image size. For the presets that train in minutes on two CPU cores it is narrow, and its stages begin at half the size or
+// less: a step of pretraining takes half the time, and probes after as many steps are almost as good.
 func EncoderFor(c Config) models.EncoderConfig {
-	widths, blocks, head := []int{64, 128, 256, 512}, []int{2, 2, 2, 2}, 1024
+	first, widths, blocks, head := stem(c.Data.Size), []int{64, 128, 256, 512}, []int{2, 2, 2, 2}, 1024
 	if strings.HasPrefix(c.Preset, "fmnist-") || strings.HasPrefix(c.Preset, "stacked-") || isRung(c.Preset) {
-		widths, blocks, head = []int{16, 32, 64, 128}, []int{1, 1, 1, 1}, 256
+		first, widths, blocks, head = stem(max(64, c.Data.Size)), []int{16, 64, 128, 256}, []int{1, 1, 1, 1}, 256
 	}
-	return models.EncoderConfig{Channels: c.Energy.Channels, Stem: stem(c.Data.Size), Widths: widths, Blocks: blocks,
+	return models.EncoderConfig{Channels: c.Energy.Channels, Stem: first, Widths: widths, Blocks: blocks,
 		HeadDim: head, LatentDim: c.Energy.LatentDim}
 }
 
