@@ -119,12 +119,11 @@ faults: setup ## kill, starve, cut off and damage small commands; writes the tab
 	$(GO) test -count 1 -v -run Extreme ./train
 
 .PHONY: pretrained
-pretrained: build ## train the model that comes with liebm again, in runs/pretrained/: an hour on one core
-	bin/liebm --threads 1 pretrain --preset fmnist-simclr --steps 4400 --set warm_up=500 --set 'drops=[974,500]' \
-		--set 'views.crop=[0.3,1]' --set temperature=0.2 --out runs/pretrained/h --resume auto
-	bin/liebm --threads 1 train --preset fmnist-em --encoder runs/pretrained/h --steps 8000 --set ema=0.999 \
-		--set opt_e.clip=0.05 --set opt_e.lr=2e-4 --set opt_e.max_update=0 --set margin=0 --out runs/pretrained/em --resume auto
-	bin/liebm pack --run runs/pretrained/em --license apache-2.0 --out runs/pretrained/fmnist
+pretrained: build ## train the model that comes with liebm again, in runs/pretrained/: an hour on two cores
+	bin/liebm pretrain --preset fmnist-simclr --steps 8000 --set warm_up=500 --set 'drops=[2000,1000]' \
+		--out runs/pretrained/h --resume auto
+	bin/liebm train --preset fmnist-em --encoder runs/pretrained/h --steps 8000 --set 'emas=[0.999]' --out runs/pretrained/em --resume auto
+	bin/liebm pack --run runs/pretrained/em --checkpoint last@0.999 --license apache-2.0 --out runs/pretrained/fmnist
 	bin/liebm metrics probe --run runs/pretrained/fmnist --out runs/pretrained/fmnist/results.jsonl
 	bin/liebm eval --run runs/pretrained/fmnist
 
