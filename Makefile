@@ -70,7 +70,6 @@ gotorch: ## build gotorch's C library, then test the packages that use it (build
 .PHONY: lint
 lint: setup ## gofmt, go vet, staticcheck
 	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not gofmt-ed (make tidy does it):" $$bad; exit 1; }
-	@go run $(STATICCHECK) -version >/dev/null 2>&1 & # is built beside the C++ that vet needs
 	$(GO) vet $(CHECKED) $(PKG)
 	@if go run $(STATICCHECK) -version >/dev/null 2>&1; then \
 		echo "staticcheck $(PKG)"; $(GO) run $(STATICCHECK) $(CHECKED) $(PKG); \

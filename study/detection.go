@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,7 @@ var DetectionFormats = []string{"text", "csv", "md", "latex"}
 // measures: a row for each score, a column for each of the sets of outliers. Columns of text are separated by tabs.
 func DetectionTable(r *eval.Record, sets []string, format string) string {
 	t := detectionTable{values: r.Values, sets: sets, rows: []scoreRow{{"s(x)", ""}, {"energy alone", "_energy"}, {"cosine alone", "_cosine"}}}
-	if _, ofRun := r.Values["auroc_energy/"+sets[0]]; !ofRun {
+	if !slices.ContainsFunc(sets, func(set string) bool { _, ofRun := r.Values["auroc_energy/"+set]; return ofRun }) {
 		t.rows = []scoreRow{{"scores", ""}}
 	}
 	return t.write(format)

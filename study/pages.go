@@ -105,7 +105,7 @@ func notShown(results []*Result) string {
 	if b.Len() == 0 {
 		return ""
 	}
-	return "\n## What we could not reproduce, and possible reasons\n\nOur means contradict these claims. Nobody has tested the reasons.\n\n" + b.String()
+	return "\n## What we could not reproduce, and possible reasons\n\nOur means contradict these claims. Most of the reasons have not been tested.\n\n" + b.String()
 }
 
 // otherPages lists the pages in dir that are not of results, by their first lines.

@@ -164,7 +164,7 @@ var studies = []Study{
 			{text: "the latent term also helps ERM: ERM is better than ERM without latents", better: reading{"erm", "fd"}, worse: reading{"none-erm", "fd"}},
 			{text: "a pretrained encoder is better than one that learns together with E", better: reading{"em", "fd"}, worse: reading{"em-no-pretrain", "fd"}},
 			{text: "augmentation of negative samples makes FD at most a tenth larger", better: reading{"em", "fd"}, worse: reading{"em-no-aug", "fd"}, slack: 0.1,
-				why: "E also learns to give augmented images a low energy. In a batch of 16 these are one or two images. The cost differs much between seeds. With p = 0.02 there was none (see augment). To test: a larger batch, spectral norm."},
+				why: "E also learns to give augmented images a low energy. In a batch of 16 these are one or two images. The cost differs much between seeds. With p = 0.02 the distance was not larger (see augment). To test: a larger batch, spectral norm."},
 			refinement("em"), refinement("erm"),
 			{text: "EJM has the smaller distance early in training", better: reading{"ejm", "fd_early"}, worse: reading{"em", "fd_early"}},
 			{text: "at the end, EM has a smaller distance than EJM", better: reading{"em", "fd"}, worse: reading{"ejm", "fd"},
@@ -283,7 +283,7 @@ var studies = []Study{
 		curves: []string{"em-no-aug", "em-aug-02", "em-aug-05", "em"},
 		claims: augmentClaims("em-aug-02", "em-aug-05"),
 		Note: "p is replace_prob: the probability that a negative sample is replaced by a view of itself before its chain. The paper has 0.1, with batches " +
-			"of 256; batches have 16 images here.",
+			"of 256. At the mini scale, batches have 16 images.",
 	},
 	// No table of the paper: it measures what chains in bfloat16 cost.
 	{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance},

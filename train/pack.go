@@ -4,6 +4,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -29,11 +30,7 @@ func Pack(dir, which, out string) (err error) {
 	}
 	defer closing(run, &err)
 	info.Host, info.Resumed = "", nil
-	for i, word := range info.Command { // others need neither the name of the machine nor its folders
-		if filepath.IsAbs(word) {
-			info.Command[i] = filepath.Base(word)
-		}
-	}
+	info.Command = withoutFolders(info.Command)
 	if err := run.WriteInfo(info); err != nil {
 		return err
 	}
@@ -56,6 +53,21 @@ func Pack(dir, which, out string) (err error) {
 		}
 		return run.WriteConfig(m.Config)
 	})
+}
+
+// withoutFolders cuts absolute paths in a command to their last parts, since others need not know the folders of a machine.
+func withoutFolders(command []string) (words []string) {
+	for _, word := range command {
+		flag, path := "", word
+		if name, value, joined := strings.Cut(word, "="); joined {
+			flag, path = name+"=", value
+		}
+		if filepath.IsAbs(path) {
+			word = flag + filepath.Base(path)
+		}
+		words = append(words, word)
+	}
+	return words
 }
 
 // pack writes a checkpoint with what [LoadCheckpoint] reads of it, but for G, which has a file of its own.

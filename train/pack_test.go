@@ -45,6 +45,11 @@ func TestAPackedRunIsSmallAndGivesNearlyTheSame(t *testing.T) {
 	}
 }
 
+func TestAPackedCommandHasNoFolders(t *testing.T) {
+	assert.Equal(t, []string{"liebm", "train", "--out=em", "--encoder", "h", "--config", "a/b.yaml", "--set", "data.path=x.npz"},
+		withoutFolders([]string{"/bin/liebm", "train", "--out=/home/me/em", "--encoder", "/home/me/h", "--config", "a/b.yaml", "--set", "data.path=/x.npz"}))
+}
+
 func TestAPackIsNotWrittenOverARun(t *testing.T) {
 	dir := runOf(t, bars(t), "target=erm")
 	assert.ErrorContains(t, Pack(dir, "last", dir), "already holds a run")

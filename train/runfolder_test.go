@@ -14,8 +14,26 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/torch"
 )
+
+func TestConfigsOfEarlierVersionsOpen(t *testing.T) {
+	text, err := config.YAML(FashionMNIST())
+	require.NoError(t, err)
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if key, _, _ := strings.Cut(line, ":"); key != "score_gamma" && key != "batch_split" {
+			lines = append(lines, line)
+		}
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, configFile), []byte(strings.Join(lines, "")), 0o666))
+	cfg, err := ReadConfig(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 0.1, cfg.ScoreGamma)
+	assert.Equal(t, 1, cfg.BatchSplit)
+}
 
 func newRun(t *testing.T) *runDir {
 	t.Helper()

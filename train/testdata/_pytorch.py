@@ -93,6 +93,7 @@ class H(nn.Module):
         super().__init__()
         ws, i = enc["Widths"], enc["Widths"][0]
         layers = [nn.Conv2d(channels, i, 3, 1, 1, bias=False), nn.BatchNorm2d(i), nn.ReLU()]
+        layers += [] if enc["Stem"] == "small" else [nn.MaxPool2d(3, 2, 1)]
         for k, o in enumerate(ws):
             for j in range(enc["Blocks"][k]):
                 layers.append(RBlock(i, o, 2 if k and not j else 1))
