@@ -91,8 +91,8 @@ func contents(results []*Result) string {
 	return b.String()
 }
 
-// notShown lists the claims whose means speak against them, with what may be the cause. These causes are guesses: nobody
-// has tested them.
+// notShown lists the claims whose means speak against them, with what may be the cause. Most of these causes are
+// guesses that nobody has tested.
 func notShown(results []*Result) string {
 	var b strings.Builder
 	for _, r := range results {

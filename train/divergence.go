@@ -25,8 +25,8 @@ func (d *Diverged) Error() string {
 // history is the number of steps before a divergence that a run keeps the metrics of, each on its own.
 const history = 50
 
-// explain leaves the config in force, the metrics of the last steps and a picture in the run folder if training
-// diverged. It returns the failure, joined with errors of its own.
+// explain writes three things to the run folder if training diverged: the present config, the metrics of the last steps
+// and a picture. It returns the failure, joined with errors of its own.
 func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err error) {
 	var d *Diverged
 	if !errors.As(failure, &d) {

@@ -44,9 +44,8 @@ func LoadScorer(dir string, device torch.Device) (*Model, error) {
 }
 
 // LoadCheckpoint is LoadModel or, unless the model generates, LoadScorer, for a chosen checkpoint. which is "best" (the smallest
-// distance in training), "last", or a step such as "5000". To use another
-// average of the weights, append @ and one of the decays in the config's emas, as in "best@0.999". This decay becomes ema of the
-// model's config.
+// distance in training), "last", or a step such as "5000". To use another average of the weights, append @ and one of the decays in
+// the config's emas, as in "best@0.999". This decay becomes ema of the model's config.
 func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *Model, err error) {
 	cfg, err := ReadConfig(dir)
 	if err != nil {

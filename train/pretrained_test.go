@@ -22,6 +22,7 @@ func TestRunsThatComeWithLiebmOpen(t *testing.T) {
 		m, err := LoadModel(dir, torch.Device{})
 		require.NoError(t, err)
 		assert.Equal(t, 0.1, m.Config.ScoreGamma)
+		assert.Equal(t, 1, m.Config.BatchSplit)
 		m.Close()
 		again, err := RunFolder(name)
 		require.NoError(t, err)
