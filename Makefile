@@ -47,7 +47,7 @@ release: build ## make bin/liebm, its parts as SPDX in bin/liebm.spdx.json, and 
 	cd bin && sha256sum liebm liebm.spdx.json > SHA256SUMS
 
 .PHONY: test
-test: setup lint ## the checks, then the tests, in 7 minutes the first time; PKG=./torch for one package
+test: setup ## the tests, in 5 minutes the first time; PKG=./torch for one package
 	$(GO) test -vet=off -timeout $(TIMEOUT) $(TAGGED) $(PKG)
 
 .PHONY: short
@@ -55,11 +55,11 @@ short: setup ## the quick tests only, in 90 seconds; PKG=./torch for one package
 	$(GO) test -short -timeout $(TIMEOUT) $(TAGGED) $(PKG)
 
 .PHONY: long
-long: setup ## all tests, with those that take minutes (build tag long)
+long: setup ## all tests, also those of processes and longer trainings (build tag long)
 	$(GO) test -timeout 60m -tags long $(PKG)
 
 .PHONY: ci
-ci: ## everything that a change must pass: test, long and gotorch
+ci: ## everything that a change must pass: lint, test, long, gotorch and a sample of faults
 	.ci/run
 
 .PHONY: gotorch

@@ -5,6 +5,7 @@ package train
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/torchtest"
 )
@@ -217,4 +219,42 @@ func TestAGroupSettlesTheStepsOfABudget(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEqual(t, tiny().Steps, saved.Steps)
 	assert.NotEmpty(t, checkpointBytes(t, filepath.Join(dir, "shared"), saved.Steps))
+}
+
+// The loss of SimCLR and W-MSE compares all images of the batch, whose outputs come from both processes.
+func TestTwoProcessesPretrainToTheWeightsOfOne(t *testing.T) {
+	for _, target := range []string{SimCLR, BYOL, WMSE} {
+		t.Run(target, func(t *testing.T) {
+			cfg := tinySSL()
+			cfg.Target, cfg.Whiten, cfg.Batch, cfg.Steps, cfg.Optim.Eps = target, 12, 24, 3, 1e-3 // see sharing
+			cfg.Data.Flip, cfg.Log.Metrics = true, 1
+			dir, env := folder(t)
+			ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+				g, err := torch.JoinGroup(t.Context(), o)
+				require.NoError(t, err)
+				defer g.Close()
+				probed := 0
+				require.NoError(t, Pretrain(t.Context(), cfg, bars(t), Options{Out: filepath.Join(os.Getenv("LIEBM_TEST_DIR"), "shared"), Group: g,
+					Probe: func(context.Context, *models.Encoder) ([]Metric, error) { probed++; return nil, nil }}))
+				assert.Equal(t, 1-g.Rank(), probed, "rank 0 alone probes")
+			}, env)
+			if ended == nil {
+				return
+			}
+			torchtest.Succeeded(t, ended)
+			alone, shared := filepath.Join(dir, "alone"), filepath.Join(dir, "shared")
+			require.NoError(t, Pretrain(t.Context(), cfg, bars(t), Options{Out: alone}))
+			one, two := checkpoint(t, alone, 3), checkpoint(t, shared, 3)
+			require.Len(t, two, len(one))
+			for name, values := range one {
+				for i, want := range values {
+					// Sums of shares round differently: 1e-7 of each gradient. Whitening and the batch norms of a few rows divide
+					// by small deviations: 5e-5 of some moments. After more steps a ReLU may change sides, and the gradient jumps.
+					assert.InDelta(t, want, two[name][i], 2e-4*max(1, math.Abs(want)), "%s[%d]", name, i)
+				}
+			}
+			sameMetrics(t, alone, shared)
+			assert.FileExists(t, filepath.Join(shared, encoderFile))
+		})
+	}
 }

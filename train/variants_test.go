@@ -19,7 +19,7 @@ import (
 var variants = map[string][]string{
 	"em":                    nil,
 	"ejm":                   {"target=ejm"},
-	"ejm, then em":          {"target=ejm", "em_after=8"},
+	"ejm, then em":          {"target=ejm", "em_after=4"},
 	"erm":                   {"target=erm"},
 	"erm without h":         {"target=erm", "rho=0"},
 	"conventional EBM":      {"energy.posterior=none"},
@@ -43,23 +43,23 @@ func withSettings(t *testing.T, settings []string) Config {
 	return cfg
 }
 
-func TestEveryVariantTakesTwentyStepsAndResumesBitForBit(t *testing.T) {
+func TestEveryVariantTakesTenStepsAndResumesBitForBit(t *testing.T) {
 	slow(t)
 	h, before := encoder(t), torch.Live()
 	for name, settings := range variants {
 		t.Run(name, func(t *testing.T) {
 			cfg := withSettings(t, settings)
-			cfg.Steps, cfg.Log.Checkpoint = 20, 20
+			cfg.Steps, cfg.Log.Checkpoint = 10, 10
 			path := h
 			if !cfg.NeedsEncoder() {
 				path = ""
 			}
 			whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
 			require.NoError(t, Run(t.Context(), cfg, bars(t), path, Options{Out: whole}))
-			ctx, watch := stopAfter(t, 7)
+			ctx, watch := stopAfter(t, 5)
 			require.Error(t, Run(ctx, cfg, bars(t), path, Options{Out: parts, Watch: watch}))
 			require.NoError(t, Run(t.Context(), cfg, bars(t), "", Options{Out: parts, Resume: true}))
-			assert.Equal(t, checkpointBytes(t, whole, 20), checkpointBytes(t, parts, 20))
+			assert.Equal(t, checkpointBytes(t, whole, 10), checkpointBytes(t, parts, 10))
 
 			m, err := LoadModel(whole, torch.Device{})
 			require.NoError(t, err)

@@ -13,13 +13,13 @@ import (
 
 func TestAFewStepsBringSamplesCloser(t *testing.T) {
 	if testing.Short() {
-		t.Skip("trains for 40 steps")
+		t.Skip("trains for 20 steps")
 	}
 	torch.SetThreads(1) // tests of other packages run beside these
 	before, picture := torch.Live(), filepath.Join(t.TempDir(), "samples.png")
 	untrained, err := run(context.Background(), 1, 100, picture)
 	require.NoError(t, err)
-	trained, err := run(context.Background(), 40, 100, picture)
+	trained, err := run(context.Background(), 20, 100, picture)
 	require.NoError(t, err)
 	assert.Less(t, trained, untrained)
 	assert.FileExists(t, picture)

@@ -1,3 +1,5 @@
+//go:build long
+
 package main
 
 import (
@@ -30,8 +32,8 @@ func start(t *testing.T, words ...string) *process {
 // process has opened the file.
 func delayed(t *testing.T, call, path string, args ...string) *process {
 	t.Helper()
-	if _, err := exec.LookPath("strace"); err != nil || testing.Short() {
-		t.Skip("starts processes, and needs strace")
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("needs strace")
 	}
 	log := filepath.Join(t.TempDir(), "trace")
 	p := start(t, append([]string{"strace", "-f", "-qq", "-o", log, "-P", path, "-e", "trace=openat," + call,
