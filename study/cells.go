@@ -55,6 +55,9 @@ var variants = append([]variant{
 	{name: "em-q-1000", label: "ρ = 1000", over: "em", set: []string{"rho_q=1000"}},
 	{name: "em-aug-02", label: "EM, p = 0.02", set: []string{"replace_prob=0.02"}},
 	{name: "em-aug-05", label: "EM, p = 0.05", set: []string{"replace_prob=0.05"}},
+	{name: "em-gamma-0.01", label: "EM, γ = 0.01", set: []string{"energy.gamma=0.01"}},
+	{name: "em-gamma-0.1", label: "EM, γ = 0.1", set: []string{"energy.gamma=0.1"}},
+	{name: "em-gamma-1", label: "EM, γ = 1", set: []string{"energy.gamma=1"}},
 	{name: "em-bfloat16", label: "EM, bfloat16 chains", set: []string{"precision=bfloat16"}},
 }, timedVariants()...)
 

@@ -126,6 +126,7 @@ var (
 	modes            = always(ofModes, column{"modes", "modes"}, column{"reverse KL", "reverse_kl"})
 	hDistance        = always(ofSamples, column{"FD on h", "fd_h"})
 	nearAreas        = always(ofNearOutliers, append(areaColumns(nearSets()), column{"class left out", "auroc/" + LeftOut})...)
+	spreadOfF        = always(ofSamples, column{"sd of F", "energy_std"})
 	madeNearAreas    = always(ofNearOutliers, areaColumns(NearOutliers)...)
 	longChainNumbers = quantity{ofChains, func(sc Scale, data string) (all []column) {
 		add := func(title, metric string, steps []int) {
