@@ -84,17 +84,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	if err != nil {
 		return nil, err
 	}
-	histogram := map[string][]float64{}
-	scores := func(name string, input eval.Input, set *data.Set) ([][]float64, error) {
-		s.logf("scoring %d images of %s", set.N, name)
-		joint, energy, cosine, err := m.Scores(ctx, set, gamma)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		r.Of(input)
-		histogram[name] = joint
-		return append([][]float64{joint, energy, cosine}, weigh(energy, cosine)...), nil
-	}
+	scores := scorer{s, m, gamma, weigh, r, map[string][]float64{}}
 	inliers, input := test, inputOf(test)
 	if o.Inliers != "" {
 		if inliers, err = s.agreed(openOutliers(ctx, m, o.Inliers, test, o, r)); err != nil {
@@ -103,42 +93,73 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		defer inliers.Close()
 		input = eval.InputOf(o.Inliers, inliers)
 	}
-	in, err := scores("inliers", input, inliers)
+	in, err := scores.of(ctx, "inliers", input, inliers)
 	if err != nil {
 		return nil, err
 	}
-	names, out := SetNames(o.Sets), map[string][][]float64{}
-	for i, source := range o.Sets {
-		name := names[i]
-		set, err := s.agreed(openOutliers(ctx, m, source, test, o, r))
-		if o.SkipMissing && errors.Is(err, fs.ErrNotExist) {
-			s.logf("warning: AUROC against %s is left out: %v", name, err)
-			r.Warn(fmt.Sprintf("%s is left out: %v", name, err))
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		out[name], err = scores(name, eval.InputOf(source, set), set)
-		if err := errors.Join(err, set.Close()); err != nil {
-			return nil, err
-		}
+	out, err := scores.ofOutliers(ctx, test, o)
+	if err != nil {
+		return nil, err
 	}
 	if s.Group.Rank() > 0 {
 		return r, nil
 	}
 	r.Values["energy_std"] = stat.PopStdDev(in[1], nil)
-	for _, name := range names {
+	for _, name := range SetNames(o.Sets) {
 		for i := range out[name] {
 			if err := detect(ctx, r, scoreSuffixes[i], name, in[i], out[name][i], o); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if r.Histogram, err = eval.NewHistogram(histogram, "inliers", 60); err != nil {
+	if r.Histogram, err = eval.NewHistogram(scores.joint, "inliers", 60); err != nil {
 		return nil, fmt.Errorf("scores with gamma %v: %w", gamma, err)
 	}
 	return r, nil
+}
+
+// scorer scores sets of images for [AssessOutliers].
+type scorer struct {
+	Setup
+	m     *train.Model
+	gamma float64
+	weigh func(energy, cosine []float64) [][]float64 // of standardize
+	r     *eval.Record                               // gets the sets
+	joint map[string][]float64                       // gets s(x) of each set
+}
+
+// of returns the scores of a set's images: a list for each of scoreSuffixes.
+func (s scorer) of(ctx context.Context, name string, input eval.Input, set *data.Set) ([][]float64, error) {
+	s.logf("scoring %d images of %s", set.N, name)
+	joint, energy, cosine, err := s.m.Scores(ctx, set, s.gamma)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s.r.Of(input)
+	s.joint[name] = joint
+	return append([][]float64{joint, energy, cosine}, s.weigh(energy, cosine)...), nil
+}
+
+// ofOutliers returns the scores of each set of outliers that is on this machine, by its short name.
+func (s scorer) ofOutliers(ctx context.Context, test *data.Set, o OutlierOptions) (map[string][][]float64, error) {
+	names, out := SetNames(o.Sets), map[string][][]float64{}
+	for i, source := range o.Sets {
+		name := names[i]
+		set, err := s.agreed(openOutliers(ctx, s.m, source, test, o, s.r))
+		if o.SkipMissing && errors.Is(err, fs.ErrNotExist) {
+			s.logf("warning: AUROC against %s is left out: %v", name, err)
+			s.r.Warn(fmt.Sprintf("%s is left out: %v", name, err))
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[name], err = s.of(ctx, name, eval.InputOf(source, set), set)
+		if err := errors.Join(err, set.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // standardize returns a function from the terms of scores to their standardized sum, or to nothing if o does not ask for

@@ -66,18 +66,20 @@ func WritePages(dir string) error {
 // contents is the page that lists the claims of results.
 func contents(results []*Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Results of the studies\n\nMade by\n\n")
-	var versions []string
+	fmt.Fprintf(&b, "# Results of the studies\n\nEach page says what its figures can be compared with, and which version of liebm measured them. These commands made the JSON\n"+
+		"files. `liebm reproduce --pages FOLDER` writes the pages again from them.\n\n")
+	count, all := map[Verdict]int{}, 0
 	for _, r := range results {
 		if r.Command != "" {
 			fmt.Fprintf(&b, "    %s\n", r.Command)
 		}
-		if v := r.version(); !slices.Contains(versions, v) {
-			versions = append(versions, v)
+		for _, t := range r.Trends {
+			count[t.Verdict]++
+			all++
 		}
 	}
-	fmt.Fprintf(&b, "\nwith liebm %s, and written by `liebm reproduce --pages FOLDER` from the JSON beside each page. Each page says what its\nfigures can be compared with.\n\n%s\n",
-		strings.Join(versions, ", "), verdictNote)
+	fmt.Fprintf(&b, "\n%s\n\nThere are %d claims. Shown: %d. Ties: %d. Contradicted: %d. Undecided: %d. Not measured: %d.\n",
+		verdictNote, all, count[Shows], count[Tie], count[Contradicts], count[Undecided], count[NotMeasured])
 	fmt.Fprintf(&b, "\n| page | claim | here | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 9))
 	for _, r := range results {
 		link := fmt.Sprintf("[%s](%s.md)", r.Name, r.Name)

@@ -151,8 +151,8 @@ func (sc Scale) setting(seeds int, timed bool) string {
 			length = "trainings of equal time"
 		}
 		return fmt.Sprintf("A miniature: Fashion-MNIST, small networks (E has 0.96 million parameters, G 0.25, q 1.7), %s, and distances on the features of\n"+
-			"a small classifier (FD; lower is better; %d samples against the test split). Compare the order of rows with the published\n"+
-			"figures, not the figures themselves. %s.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
+			"a small classifier (FD; lower is better; %d samples against the test split). Look at the order of rows. Do not compare\n"+
+			"the figures with published ones. %s.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
 	}
 	if set := sc.settings(); len(set) > 0 {
 		return fmt.Sprintf("The presets of these data sets, with %s; %s.", strings.Join(set, ", "), n)

@@ -113,7 +113,7 @@ func TestPagesAreWrittenFromJSON(t *testing.T) {
 	assert.Equal(t, string(page), string(again), "the JSON holds the whole result")
 	readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	require.NoError(t, err)
-	for _, want := range []string{"    liebm reproduce table9\n", "| [table9](table9.md) | augmentation of negative samples", "| not measured |", "[Long runs](stability.md)"} {
+	for _, want := range []string{"    liebm reproduce table9\n", "| [table9](table9.md) | augmentation of negative samples", "| not measured |", "[Long runs](stability.md)", "There are 4 claims. Shown: 0. Ties: 0. Contradicted: 0. Undecided: 0. Not measured: 4."} {
 		assert.Contains(t, string(readme), want)
 	}
 }
