@@ -20,7 +20,7 @@ import (
 // and how often training diverged. See [CompareRuns].
 type Comparison struct {
 	Title    string     `json:"title"`
-	Command  string     `json:"command"` // that makes it again
+	Command  string     `json:"command"` // that made it
 	Note     string     `json:"note,omitempty"`
 	Groups   []RunGroup `json:"groups"`
 	Distance string     `json:"distance"`         // fid, fd or fd_h, the first that all runs have; empty: none
@@ -122,6 +122,7 @@ func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
 	if err != nil {
 		return cfg, run, err
 	}
+	cfg.Data.Path = "" // a place on this machine, not a setting of the training
 	run.Divergences = append([]int{}, steps...)
 	if run.Config, err = config.JSON(cfg); err != nil {
 		return cfg, run, err
@@ -198,11 +199,12 @@ func (g RunGroup) line(of func(CurvePoint) float64) chartLine {
 // Markdown is the comparison as a page, whose files are called name.
 func (c *Comparison) Markdown(name string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n    %s\n\nMeans over the last fifth of the steps, and over seeds (± standard deviation). The move is rms(x^T − x⁰) of G's chains.\n"+
-		"The gap is the mean energy of data less that of negative samples. Settings are those that differ from the first row.\n\n", c.Title, c.Command)
+	fmt.Fprintf(&b, "# %s\n\n", c.Title)
 	if c.Note != "" {
 		fmt.Fprintf(&b, "%s\n\n", c.Note)
 	}
+	fmt.Fprintf(&b, "    %s\n\nMeans over the last fifth of the steps, and over seeds (± standard deviation). The move is rms(x^T − x⁰) of G's chains.\n"+
+		"The gap is the mean energy of data less that of negative samples. Settings are those that differ from the first row.\n\n", c.Command)
 	if c.Distance == "" {
 		fmt.Fprintf(&b, "No distance was measured for all runs on the same features. To compare their samples, use liebm metrics fid.\n\n")
 	}

@@ -44,8 +44,8 @@ func ReadResults(dir string) (all []*Result, err error) {
 	return all, nil
 }
 
-// WritePages writes the pages of the results in dir again, from their JSON, and README.md, which lists
-// every claim with its verdict. Other pages (*.md) in dir are listed by their titles.
+// WritePages writes the pages of the results and comparisons in dir again, from their JSON, and README.md, which lists
+// every claim with its verdict. Pages (*.md) that are not of results are listed by their titles.
 func WritePages(dir string) error {
 	results, err := ReadResults(dir)
 	if err != nil {
@@ -55,6 +55,9 @@ func WritePages(dir string) error {
 		if err := r.write(dir); err != nil {
 			return err
 		}
+	}
+	if err := rewriteComparisons(dir); err != nil {
+		return err
 	}
 	others, err := otherPages(dir, results)
 	if err != nil {
@@ -108,6 +111,31 @@ func notShown(results []*Result) string {
 		return ""
 	}
 	return "\n## What we could not reproduce, and possible reasons\n\nOur means contradict these claims. Most of the reasons have not been tested.\n\n" + b.String()
+}
+
+// rewriteComparisons writes the pages and plots of the comparisons in dir again. A comparison is a JSON file with groups of runs.
+func rewriteComparisons(dir string) error {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var c Comparison
+		if err := json.Unmarshal(text, &c); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		if len(c.Groups) == 0 {
+			continue // of a study
+		}
+		if err := c.Write(dir, strings.TrimSuffix(filepath.Base(path), ".json")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // otherPages lists the pages in dir that are not of results, by their first lines.

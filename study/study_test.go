@@ -32,7 +32,7 @@ func TestNamedKnowsEveryStudyAndGuesses(t *testing.T) {
 }
 
 func TestPresetsHaveTable12sHyperparameters(t *testing.T) {
-	for i, name := range []string{"cifar10-em-published", "imagenet32-em-published", "celeba64-em", "celebahq256-em"} {
+	for i, name := range []string{"cifar10-em-published", "imagenet32-em-published", "celeba64-em-published", "celebahq256-em-published"} {
 		cfg, err := train.Preset(name)
 		require.NoError(t, err)
 		for _, h := range hyperparameters {
@@ -104,6 +104,10 @@ func TestPagesAreWrittenFromJSON(t *testing.T) {
 	r.Command = "liebm reproduce table9"
 	require.NoError(t, r.write(dir))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "stability.md"), []byte("# Long runs\n"), 0o666))
+	curve := []CurvePoint{{10, 0.5, 0}, {100, 0.05, 2}}
+	compared := Comparison{Title: "Clips", Groups: []RunGroup{{Name: "clipped", Runs: []ComparedRun{{Steps: 100, Curve: curve, Config: []byte("{}")}}}}}
+	require.NoError(t, compared.Write(dir, "clips"))
+	require.NoError(t, os.Remove(filepath.Join(dir, "clips.md")))
 	page, err := os.ReadFile(filepath.Join(dir, "table9.md"))
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(filepath.Join(dir, "table9.md")))
@@ -113,7 +117,7 @@ func TestPagesAreWrittenFromJSON(t *testing.T) {
 	assert.Equal(t, string(page), string(again), "the JSON holds the whole result")
 	readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	require.NoError(t, err)
-	for _, want := range []string{"    liebm reproduce table9\n", "| [table9](table9.md) | augmentation of negative samples", "| not measured |", "[Long runs](stability.md)", "There are 4 claims. Shown: 0. Ties: 0. Contradicted: 0. Undecided: 0. Not measured: 4."} {
+	for _, want := range []string{"    liebm reproduce table9\n", "| [table9](table9.md) | augmentation of negative samples", "| not measured |", "[Long runs](stability.md)", "[Clips](clips.md)", "There are 4 claims. Shown: 0. Ties: 0. Contradicted: 0. Undecided: 0. Not measured: 4."} {
 		assert.Contains(t, string(readme), want)
 	}
 }
@@ -208,9 +212,10 @@ func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
 		return all
 	}
 	assert.Equal(t, []string{"cifar10 em", "cifar10 erm"}, names(plan(Paper(""), nil, "table1", "table6")), "both tables read EM and ERM")
-	assert.Equal(t, []string{"celebahq256 em", "celebahq256 erm"}, names(plan(Paper(""), nil, "table3", "table8")), "the preset has a linear F, so that em-linear is em")
-	assert.Equal(t, []string{"fmnist erm", "fmnist em-linear", "fmnist erm-linear"}, names(plan(Mini(), nil, "table3", "table8")), "here the preset's F is quadratic")
-	assert.Equal(t, []string{"celebahq256 erm"}, names(plan(Paper(""), []string{"erm-linear"}, "table3")), "by either name")
+	assert.Equal(t, []string{"celebahq256 erm", "celebahq256 em-linear", "celebahq256 erm-linear"}, names(plan(Paper(""), nil, "table3", "table8")))
+	assert.Equal(t, []string{"cifar10 em", "cifar10 none", "cifar10 em-gamma-0.1", "cifar10 em-gamma-1"}, names(plan(Paper(""), nil, "gamma")), "the preset has γ = 0.01, so that em-gamma-0.01 is em")
+	assert.Equal(t, []string{"fmnist em", "fmnist none", "fmnist em-gamma-0.01", "fmnist em-gamma-1"}, names(plan(Mini(), nil, "gamma")), "here the preset has 0.1")
+	assert.Equal(t, []string{"fmnist em"}, names(plan(Mini(), []string{"em-gamma-0.1"}, "gamma")), "by either name")
 	assert.Empty(t, names(plan(Mini(), nil, "table12")))
 	timed, err := plan(Mini(), []string{"dcgan-350s", "em-100s"}, "time")
 	require.NoError(t, err)

@@ -32,11 +32,7 @@ is the first of fid, fd and fd_h that all runs have; fd_h compares runs with the
 			}
 			out := filepath.Clean(c.String("out")) // with a folder, also where only a name is given
 			dir, name := filepath.Dir(out), filepath.Base(out)
-			words := []string{"liebm", "compare", "--out", name, "--title", c.String("title")}
-			if c.IsSet("note") {
-				words = append(words, "--note", c.String("note"))
-			}
-			words = append(words, c.Args().Slice()...)
+			words := append([]string{"liebm", "compare", "--out", name}, c.Args().Slice()...) // the page has the title and the note
 			for i := range words {
 				words[i] = shell.Word(words[i])
 			}
