@@ -157,5 +157,5 @@ func (sc Scale) setting(seeds int, timed bool) string {
 	if set := sc.settings(); len(set) > 0 {
 		return fmt.Sprintf("The presets of these data sets, with %s; %s.", strings.Join(set, ", "), n)
 	}
-	return fmt.Sprintf("The presets of these data sets; those of CIFAR-10 and ImageNet 32 differ from Table 12 (see train.CIFAR10); %s.", n)
+	return fmt.Sprintf("The presets of these data sets, which differ from Table 12 (see train.CIFAR10); %s.", n)
 }

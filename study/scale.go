@@ -30,7 +30,7 @@ type Scale struct {
 // CPU cores. Its figures show which trends appear. Do not compare them with published ones.
 func Mini() Scale { return Scale{Samples: 10_000, Along: 2000, Restored: 100, Chains: 400} }
 
-// Paper trains the presets of the paper's data sets on a GPU. Those of CIFAR-10 and ImageNet 32 differ from Table 12. Weights is pytorch-fid's Inception file.
+// Paper trains the presets of the paper's data sets on a GPU. They differ from Table 12 (see [train.CIFAR10]). Weights is pytorch-fid's Inception file.
 func Paper(weights string) Scale {
 	return Scale{Weights: weights, Samples: 50_000, Along: 2000, Restored: 100, Chains: 2000, paper: true}
 }

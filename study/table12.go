@@ -49,7 +49,7 @@ func millions(n int) string { return fmt.Sprintf("%.1fM", float64(n)/1e6) }
 
 // hyperparameterTable is the page of Table 12: the presets beside the published hyper-parameters.
 func hyperparameterTable() (string, error) {
-	presets := []string{"cifar10-em-published", "imagenet32-em-published", "celeba64-em", "celebahq256-em"}
+	presets := []string{"cifar10-em-published", "imagenet32-em-published", "celeba64-em-published", "celebahq256-em-published"}
 	var b strings.Builder
 	fmt.Fprintf(&b, "| |")
 	var configs []train.Config

@@ -96,7 +96,7 @@ func dualMCMCConfig(d *models.DualMCMC, o ImportOptions) (Config, error) {
 	size := d.G.Config.Size()
 	preset := o.Preset
 	if preset == "" {
-		preset = map[int]string{32: "cifar10-em-published", 64: "celeba64-em"}[size]
+		preset = map[int]string{32: "cifar10-em-published", 64: "celeba64-em-published"}[size]
 	}
 	if preset == "" {
 		return Config{}, fmt.Errorf("images of %d×%d are of no data set that Dual-MCMC released: name a preset to start from", size, size)

@@ -20,7 +20,7 @@ func TestImportedRunsKeepTheFilesOutputs(t *testing.T) {
 	for name, want := range map[string]struct {
 		preset string
 		delta2 float64
-	}{"cifar10": {"cifar10-em-published", 0.25}, "celeba64": {"celeba64-em", 0.09}} {
+	}{"cifar10": {"cifar10-em-published", 0.25}, "celeba64": {"celeba64-em-published", 0.09}} {
 		torchtest.Run(t, name, func(t *testing.T) {
 			file, dir := "../models/testdata/dualmcmc."+name+".pth", filepath.Join(t.TempDir(), "run")
 			cfg, err := ImportDualMCMC(file, ImportOptions{Out: dir, Set: []string{"chain.steps=1"}})

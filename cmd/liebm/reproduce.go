@@ -45,8 +45,8 @@ run folder of its own. Ctrl-C saves, and the same command goes on. Processes wit
 	liebm reproduce table1 --scale paper                     # train on a GPU, after liebm data fetch inception
 
 --scale mini is Fashion-MNIST with small networks. Its results show which trends appear; do not compare
-its numbers with published ones. --scale paper trains the presets of the paper's data sets; those of
-CIFAR-10 and ImageNet 32 differ from Table 12 (liebm train --preset cifar10-em --dry-run shows them).`,
+its numbers with published ones. --scale paper trains the presets of the paper's data sets, which differ from
+Table 12 (liebm train --preset cifar10-em --dry-run shows them).`,
 		Flags: []cli.Flag{
 			choiceFlag("scale", "mini", "mini or paper", "mini", "paper"),
 			&cli.StringFlag{Name: "out", Value: "runs/reproduce", Usage: "`FOLDER` of models and results"},
