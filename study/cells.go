@@ -47,8 +47,6 @@ var variants = append([]variant{
 	{name: "em-noise", label: "V adds noise", set: []string{"views.noise=true"}},
 	{name: "em-gaussian", label: "Gaussian posterior", set: []string{"energy.posterior=gaussian"}},
 	{name: "em-cebm", label: "CEBM", set: []string{"energy.posterior=cebm"}},
-	{name: "em-linear", label: "EM, linear F", set: []string{"energy.linear_f=true"}},
-	{name: "erm-linear", label: "ERM, linear F", set: []string{"energy.linear_f=true", "target=erm"}},
 	{name: "em-q", label: "EM, q by Eq. 26", over: "em"},
 	{name: "em-q-1", label: "ρ = 1", over: "em", set: []string{"rho_q=1"}},
 	{name: "em-q-10", label: "ρ = 10", over: "em", set: []string{"rho_q=10"}},
