@@ -101,13 +101,14 @@ func (c *Comparison) judge() {
 	}
 }
 
-// shares reports whether all runs with a distance have this one, and for that on h the same h.
+// shares reports whether all runs with a distance have this one, and for that on h the same h. Without an h that distance is on an
+// untrained network, and says nothing.
 func (c *Comparison) shares(key string) bool {
-	found := false
+	found, h := false, c.Groups[0].Runs[0].Encoder
 	for _, g := range c.Groups {
 		for _, r := range g.Runs {
 			has := func(key string) bool { _, ok := r.Last[key]; return ok }
-			if slices.ContainsFunc(distanceKeys, has) && !has(key) || key == onEncoder && r.Encoder != c.Groups[0].Runs[0].Encoder {
+			if slices.ContainsFunc(distanceKeys, has) && !has(key) || key == onEncoder && (h == "" || r.Encoder != h) {
 				return false
 			}
 			found = found || has(key)

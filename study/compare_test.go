@@ -37,7 +37,9 @@ func TestRunsAreComparedByTheDistanceThatTheyHave(t *testing.T) {
 			lines, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl"))
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "metrics.jsonl"), bytes.ReplaceAll(lines, []byte(`"fd"`), []byte(keys[i/3])), 0o666))
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "encoder.safetensors"), []byte(encoders[i/3]), 0o666))
+			if encoders[i/3] != "" {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "encoder.safetensors"), []byte(encoders[i/3]), 0o666))
+			}
 			dirs = append(dirs, dir)
 		}
 		c, err := CompareRuns("Folders", "", dirs)
@@ -52,7 +54,8 @@ func TestRunsAreComparedByTheDistanceThatTheyHave(t *testing.T) {
 		assert.Contains(t, c.Markdown("x"), "| 10 ± 0 |")
 	}
 	assert.Equal(t, "fid", compare([2]string{`"fid"`, `"fid"`}, [2]string{"h", "other"}).Distance, "which does not read h")
-	for _, c := range []*Comparison{compare([2]string{`"fid"`, `"fd_h"`}, [2]string{"h", "h"}), compare([2]string{`"fd_h"`, `"fd_h"`}, [2]string{"h", "other"})} {
+	for _, c := range []*Comparison{compare([2]string{`"fid"`, `"fd_h"`}, [2]string{"h", "h"}), compare([2]string{`"fd_h"`, `"fd_h"`}, [2]string{"h", "other"}),
+		compare([2]string{`"fd_h"`, `"fd_h"`}, [2]string{"", ""})} {
 		assert.Empty(t, c.Trends)
 		assert.Contains(t, c.Markdown("x"), "No distance was measured for all runs")
 	}
