@@ -258,3 +258,32 @@ func TestTwoProcessesPretrainToTheWeightsOfOne(t *testing.T) {
 		})
 	}
 }
+
+func TestPretrainingInAGroupResumesBitForBit(t *testing.T) {
+	dir, env := folder(t)
+	whole, parts := filepath.Join(dir, "whole"), filepath.Join(dir, "parts")
+	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
+		g, err := torch.JoinGroup(t.Context(), o)
+		require.NoError(t, err)
+		defer g.Close()
+		cfg := tinySSL()
+		cfg.Steps, cfg.Log.Checkpoint = 8, 8
+		pretrain := func(ctx context.Context, out string, resume bool) error {
+			return Pretrain(ctx, cfg, bars(t), Options{Out: filepath.Join(os.Getenv("LIEBM_TEST_DIR"), out), Group: g, Resume: resume})
+		}
+		require.NoError(t, pretrain(t.Context(), "whole", false))
+		ctx := context.Context(t.Context())
+		if o.Rank == 1 {
+			ctx = told{t.Context(), new(int)}
+		}
+		require.ErrorIs(t, pretrain(ctx, "parts", false), context.Canceled)
+		require.NoError(t, pretrain(t.Context(), "parts", true))
+	}, env)
+	if ended == nil {
+		return
+	}
+	torchtest.Succeeded(t, ended)
+	assert.NoFileExists(t, filepath.Join(whole, "checkpoint-00000005.safetensors"))
+	assert.FileExists(t, filepath.Join(parts, "checkpoint-00000005.safetensors"), "it stopped between two regular checkpoints")
+	assert.Equal(t, checkpointBytes(t, whole, 8), checkpointBytes(t, parts, 8))
+}
