@@ -55,11 +55,11 @@ short: setup ## the quick tests only, in 90 seconds; PKG=./torch for one package
 	$(GO) test -short -timeout $(TIMEOUT) $(TAGGED) $(PKG)
 
 .PHONY: long
-long: setup ## all tests, also those of processes and longer trainings (build tag long)
+long: setup ## all tests, also those that start several processes or train for longer (build tag long)
 	$(GO) test -timeout 60m -tags long $(PKG)
 
 .PHONY: ci
-ci: ## everything that a change must pass: lint, test, long, gotorch and a sample of faults
+ci: ## everything that a change must pass: lint, test, long, gotorch, vuln and a sample of faults
 	.ci/run
 
 .PHONY: gotorch

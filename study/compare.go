@@ -84,6 +84,7 @@ func CompareRuns(title, command string, dirs []string) (*Comparison, error) {
 // judge compares the distance of every group with the first one's. Distances on different encoders cannot be compared.
 func (c *Comparison) judge() {
 	cells, first := map[string][]Cell{}, c.Groups[0].Name
+	c.Distance, c.Trends = "", nil
 	if i := slices.IndexFunc(distanceKeys, c.shares); i >= 0 {
 		c.Distance = distanceKeys[i]
 	}

@@ -84,7 +84,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	if err != nil {
 		return nil, err
 	}
-	scores := scorer{s, m, gamma, weigh, r, map[string][]float64{}}
+	scores := scorer{Setup: s, m: m, gamma: gamma, weigh: weigh, record: r, joint: map[string][]float64{}}
 	inliers, input := test, inputOf(test)
 	if o.Inliers != "" {
 		if inliers, err = s.agreed(openOutliers(ctx, m, o.Inliers, test, o, r)); err != nil {
@@ -93,11 +93,11 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		defer inliers.Close()
 		input = eval.InputOf(o.Inliers, inliers)
 	}
-	in, err := scores.of(ctx, "inliers", input, inliers)
+	in, err := scores.score(ctx, "inliers", input, inliers)
 	if err != nil {
 		return nil, err
 	}
-	out, err := scores.ofOutliers(ctx, test, o)
+	out, err := scores.scoreOutliers(ctx, test, o)
 	if err != nil {
 		return nil, err
 	}
@@ -123,38 +123,39 @@ type scorer struct {
 	Setup
 	m     *train.Model
 	gamma float64
-	weigh func(energy, cosine []float64) [][]float64 // of standardize
-	r     *eval.Record                               // gets the sets
-	joint map[string][]float64                       // gets s(x) of each set
+
+	weigh  func(energy, cosine []float64) [][]float64 // what standardize returned
+	record *eval.Record                               // receives the description of each set
+	joint  map[string][]float64                       // receives s(x) of each set
 }
 
-// of returns the scores of a set's images: a list for each of scoreSuffixes.
-func (s scorer) of(ctx context.Context, name string, input eval.Input, set *data.Set) ([][]float64, error) {
+// score returns the scores of a set's images: a list for each of scoreSuffixes.
+func (s scorer) score(ctx context.Context, name string, input eval.Input, set *data.Set) ([][]float64, error) {
 	s.logf("scoring %d images of %s", set.N, name)
 	joint, energy, cosine, err := s.m.Scores(ctx, set, s.gamma)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	s.r.Of(input)
+	s.record.Of(input)
 	s.joint[name] = joint
 	return append([][]float64{joint, energy, cosine}, s.weigh(energy, cosine)...), nil
 }
 
-// ofOutliers returns the scores of each set of outliers that is on this machine, by its short name.
-func (s scorer) ofOutliers(ctx context.Context, test *data.Set, o OutlierOptions) (map[string][][]float64, error) {
+// scoreOutliers returns the scores of each set of outliers that is on this machine, by its short name.
+func (s scorer) scoreOutliers(ctx context.Context, test *data.Set, o OutlierOptions) (map[string][][]float64, error) {
 	names, out := SetNames(o.Sets), map[string][][]float64{}
 	for i, source := range o.Sets {
 		name := names[i]
-		set, err := s.agreed(openOutliers(ctx, s.m, source, test, o, s.r))
+		set, err := s.agreed(openOutliers(ctx, s.m, source, test, o, s.record))
 		if o.SkipMissing && errors.Is(err, fs.ErrNotExist) {
 			s.logf("warning: AUROC against %s is left out: %v", name, err)
-			s.r.Warn(fmt.Sprintf("%s is left out: %v", name, err))
+			s.record.Warn(fmt.Sprintf("%s is left out: %v", name, err))
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		out[name], err = s.of(ctx, name, eval.InputOf(source, set), set)
+		out[name], err = s.score(ctx, name, eval.InputOf(source, set), set)
 		if err := errors.Join(err, set.Close()); err != nil {
 			return nil, err
 		}

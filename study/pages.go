@@ -12,8 +12,8 @@ import (
 	"github.com/liebm/liebm/data"
 )
 
-// ReadResults reads the results of studies in dir, in the order of [Names]. It judges their trends and draws their curves
-// again.
+// ReadResults reads the results of studies in dir, in the order of [Names]. Tables, trends and curves are made again from the
+// models in the files.
 func ReadResults(dir string) (all []*Result, err error) {
 	for _, s := range studies {
 		path := filepath.Join(dir, s.Name+".json")
@@ -28,20 +28,30 @@ func ReadResults(dir string) (all []*Result, err error) {
 		if err := json.Unmarshal(text, &r); err != nil {
 			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
-		cells := map[string][]Cell{}
-		for _, c := range r.Cells {
-			cells[c.Name] = append(cells[c.Name], c)
-		}
-		r.Trends = s.trends(Scale{paper: r.Scale == "paper"}, cells)
-		if curves := s.meanCurves(cells); len(curves) > 0 {
-			r.Curves = curves
+		if len(r.Cells) > 0 {
+			sc := Scale{paper: r.Scale == "paper"}
+			again := s.lay(sc, s.byVariant(sc, r.Cells))
+			again.Command, again.Setting, again.Pictures, again.Versions = r.Command, r.Setting, r.Pictures, r.Versions
+			r = *again
 		}
 		all = append(all, &r)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("%s has no results of liebm reproduce, such as fig6.json", dir)
-	}
 	return all, nil
+}
+
+// byVariant are the models of a study's variants. Two variants that train the same have the same models, under the name of the
+// first.
+func (s Study) byVariant(sc Scale, models []Cell) map[string][]Cell {
+	f, all := newFolder("", sc.dataOf(s), sc), map[string][]Cell{}
+	for _, name := range s.variants() {
+		trained := f.cell(name).name
+		for _, c := range models {
+			if c.Name == trained {
+				all[name] = append(all[name], c)
+			}
+		}
+	}
+	return all
 }
 
 // WritePages writes the pages of the results and comparisons in dir again, from their JSON, and README.md, which lists
@@ -56,8 +66,12 @@ func WritePages(dir string) error {
 			return err
 		}
 	}
-	if err := rewriteComparisons(dir); err != nil {
+	comparisons, err := rewriteComparisons(dir)
+	if err != nil {
 		return err
+	}
+	if len(results)+comparisons == 0 {
+		return fmt.Errorf("%s has no results of liebm reproduce, such as fig6.json, and none of liebm compare", dir)
 	}
 	others, err := otherPages(dir, results)
 	if err != nil {
@@ -96,46 +110,46 @@ func contents(results []*Result) string {
 	return b.String()
 }
 
-// notShown lists the claims whose means speak against them, with what may be the cause. Most of these causes are
-// guesses that nobody has tested.
+// notShown lists the claims that the means do not support, with what may be the cause.
 func notShown(results []*Result) string {
 	var b strings.Builder
 	for _, r := range results {
 		for _, t := range r.Trends {
-			if t.Why != "" && t.Seeds > 0 && t.Gain < 0 && t.Verdict != Shows {
-				fmt.Fprintf(&b, "- **%s** ([%s](%s.md): %s, gain %+.3g, number of seeds %d). %s\n", t.Text, r.Name, r.Name, t.verdict(), t.Gain, t.Seeds, t.Why)
+			if t.Seeds > 0 && t.Gain < -t.Limit && t.Verdict != Shows && t.Verdict != Tie {
+				line := fmt.Sprintf("- **%s** ([%s](%s.md): %s, gain %+.3g, number of seeds %d). %s", t.Text, r.Name, r.Name, t.verdict(), t.Gain, t.Seeds, t.Why)
+				b.WriteString(strings.TrimSpace(line) + "\n")
 			}
 		}
 	}
 	if b.Len() == 0 {
 		return ""
 	}
-	return "\n## What we could not reproduce, and possible reasons\n\nOur means contradict these claims. Most of the reasons have not been tested.\n\n" + b.String()
+	return "\n## What we could not reproduce, and possible reasons\n\nIn these claims the first model is worse on average, or worse than the limit of the claim. Most of the reasons have not been tested.\n\n" + b.String()
 }
 
-// rewriteComparisons writes the pages and plots of the comparisons in dir again. A comparison is a JSON file with groups of runs.
-func rewriteComparisons(dir string) error {
+// rewriteComparisons judges the comparisons in dir again, writes their pages and plots, and returns their number. A comparison is
+// a JSON file with groups of runs; other files are left alone.
+func rewriteComparisons(dir string) (n int, err error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return err
+			return n, err
 		}
 		var c Comparison
-		if err := json.Unmarshal(text, &c); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
+		if json.Unmarshal(text, &c) != nil || len(c.Groups) == 0 {
+			continue
 		}
-		if len(c.Groups) == 0 {
-			continue // of a study
-		}
+		c.judge()
 		if err := c.Write(dir, strings.TrimSuffix(filepath.Base(path), ".json")); err != nil {
-			return err
+			return n, err
 		}
+		n++
 	}
-	return nil
+	return n, nil
 }
 
 // otherPages lists the pages in dir that are not of results, by their first lines.

@@ -34,7 +34,7 @@ var studies = []Study{
 			{label: "LIEBM-EM", figures: []string{"3.44"}, variant: "em"},
 			{label: "LIEBM-ERM", figures: []string{"2.97"}, variant: "erm"},
 		},
-		Note: "The paper's models of CelebA have a learnable linear F, ours the quadratic one: with our chains a linear F grew without a bound.",
+		Note: noteOfF,
 	},
 	{Name: "table3", Title: "Generative performance on CelebA-HQ 256 (Table 3)", data: "celebahq256",
 		published: []string{"FID"}, ours: []quantity{distance},
@@ -44,7 +44,7 @@ var studies = []Study{
 			{label: "LIEBM-EM", figures: []string{"10.08"}, variant: "em"},
 			{label: "LIEBM-ERM", figures: []string{"8.76"}, variant: "erm"},
 		},
-		Note: "The paper's models of CelebA-HQ have a learnable linear F, ours the quadratic one: with our chains a linear F grew without a bound.",
+		Note: noteOfF,
 	},
 	{Name: "table4", Title: "Generative performance on ImageNet 32 (Table 4)", data: "imagenet32",
 		published: []string{"FID"}, ours: []quantity{distance},
@@ -97,7 +97,7 @@ var studies = []Study{
 		},
 		claims: []claim{
 			{text: "refining m improves 8× super-resolution", better: reading{"erm", "psnr/sr8/refined"}, worse: reading{"erm", "psnr/sr8/start"}},
-			{text: "refining Y improves it further", better: reading{"erm", "psnr/sr8/restored"}, worse: reading{"erm", "psnr/sr8/refined"}},
+			{text: "refining Y improves 8× super-resolution further", better: reading{"erm", "psnr/sr8/restored"}, worse: reading{"erm", "psnr/sr8/refined"}},
 		},
 		Note: "Measured on the last 100 unseen images. The settings of the chains were chosen on other images. SSIM uses Wang's Gaussian window. Gray images have no colours, so at the mini scale 4× super-resolution takes the place of colorization. The paper gives neither the number of images nor the settings.",
 	},
@@ -144,7 +144,7 @@ var studies = []Study{
 			{text: "ERM reconstructs better than a VAE of the same networks", better: reading{"erm", "mse"}, worse: reading{"vae", "mse"},
 				why: "A VAE minimises this error and a KL term. ERM minimises other terms too. Table 11 quotes a published VAE with another network."},
 			{text: "ERM reconstructs better than q trained over EM", better: reading{"erm", "mse"}, worse: reading{"em-q", "mse"}},
-			{text: "ERM reconstructs better than the same without latents", better: reading{"erm", "mse"}, worse: reading{"none-erm", "mse"},
+			{text: "ERM reconstructs better than ERM without latents", better: reading{"erm", "mse"}, worse: reading{"none-erm", "mse"},
 				why: "The term with ρ = 1 is small beside the squared error of the pixels. To test: other ρ."},
 		},
 		Note: "Errors in the training range [−1, 1], and in [0, 1]; on unseen test images, by G(μ(x)) of q, without a chain.",
@@ -162,7 +162,7 @@ var studies = []Study{
 			{text: "the latent term also helps ERM: ERM is better than ERM without latents", better: reading{"erm", "fd"}, worse: reading{"none-erm", "fd"}},
 			{text: "a pretrained encoder is better than one that learns together with E", better: reading{"em", "fd"}, worse: reading{"em-no-pretrain", "fd"}},
 			{text: "augmentation of negative samples makes FD at most a tenth larger", better: reading{"em", "fd"}, worse: reading{"em-no-aug", "fd"}, slack: 0.1,
-				why: "E also learns to give augmented images a low energy. In a batch of 16 these are one or two images. The cost differs much between seeds. With p = 0.02 the distance was not larger (see augment). To test: a larger batch, spectral norm."},
+				why: "E also learns to give augmented images a low energy. In a batch of 16 these are one or two images. The cost differs much between seeds. With p = 0.02 the distance was not larger than without augmentation ([augment](augment.md)). To test: a larger batch, spectral norm."},
 			refinement("em"), refinement("erm"),
 			{text: "EJM has the smaller distance early in training", better: reading{"ejm", "fd_early"}, worse: reading{"em", "fd_early"}},
 			{text: "at the end, EM has a smaller distance than EJM", better: reading{"em", "fd"}, worse: reading{"ejm", "fd"},
@@ -243,8 +243,8 @@ var studies = []Study{
 		claims: []claim{
 			{text: "after 100 steps, the distance of samples is at most a tenth larger than after the steps of training", better: reading{"em", "fd/100/samples"}, worse: reading{"em", "fd/trained/samples"}, slack: 0.1},
 			{text: "after 100 steps, chains from test images have a smaller distance than samples", better: reading{"em", "fd/100/data"}, worse: reading{"em", "fd/trained/samples"}},
-			{text: "1,000 steps keep the class of more samples with the latent term than without", better: reading{"em", "class_agreement/1000/samples"}, worse: reading{"none", "class_agreement/1000/samples"}},
-			{text: "1,000 steps keep the class of more test images with the latent term than without", better: reading{"em", "class_agreement/1000/data"}, worse: reading{"none", "class_agreement/1000/data"}},
+			{text: "with the latent term, more samples keep their class for 1,000 steps", better: reading{"em", "class_agreement/1000/samples"}, worse: reading{"none", "class_agreement/1000/samples"}},
+			{text: "with the latent term, more test images keep their class for 1,000 steps", better: reading{"em", "class_agreement/1000/data"}, worse: reading{"none", "class_agreement/1000/data"}},
 		},
 		Note: "Langevin steps of Eq. 9 with the settings of training, from samples of G alone and from images of the test split: the mean of E(x), the Fréchet " +
 			"distance, the share of images that the classifier still puts into the class of x⁰, and rms(x^T − x⁰) of pixels in the range of training. At the mini " +
@@ -260,7 +260,7 @@ var studies = []Study{
 		},
 		claims: []claim{
 			{text: "the latent term helps to cover modes", better: reading{"em", "modes"}, worse: reading{"none", "modes"}},
-			{text: "and to cover them evenly", better: reading{"em", "reverse_kl"}, worse: reading{"none", "reverse_kl"}},
+			{text: "the latent term helps to cover the modes evenly", better: reading{"em", "reverse_kl"}, worse: reading{"none", "reverse_kl"}},
 		},
 		Note: "26,000 samples, each channel classified by the classifier that comes with liebm. The distance on h compares models with the same h.",
 	},
@@ -292,7 +292,8 @@ var studies = []Study{
 		curves: []string{"none", "em-gamma-0.01", "em-gamma-0.1", "em-gamma-1"},
 		claims: gammaClaims("em-gamma-0.01", "em-gamma-1"),
 		Note: "γ is energy.gamma; the paper has 0.01. At the mini scale our preset has 0.1. The score s(x) has γ = 0.1 in all rows (score_gamma). sd of F is the " +
-			"standard deviation of F(f(x)) over the images of the test split: γ times a cosine is large or small beside it.",
+			"standard deviation of F(f(x)) over the images of the test split. The cosine term is at most γ. If γ is much smaller than the sd of F, F decides " +
+			"the energy; if it is much larger, the cosine does.",
 	},
 	// No table of the paper: it measures what chains in bfloat16 cost.
 	{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance},
@@ -302,6 +303,9 @@ var studies = []Study{
 			why: "Gradients of E are rounded to 8 bits. To test: more seeds, and more steps."}},
 	},
 }
+
+// noteOfF says how our models of CelebA differ from the paper's.
+const noteOfF = "The paper's models have a learnable linear F. Ours have the quadratic F: in a trial at 64×64 pixels, the energies of a linear F grew without a bound."
 
 // nearClaims are that s(x) is no worse than either of its terms, within 1 %.
 func nearClaims() (all []claim) {

@@ -61,10 +61,11 @@ func (r *Result) trends(b *strings.Builder) {
 
 // verdictNote says how verdicts are reached.
 var verdictNote = fmt.Sprintf(`A verdict compares models of the same seed and data order, and needs %d seeds. They have the same encoder, unless the claim is about
-encoders. "Shows" and "contradicts": the 95 %% interval of the mean gain (Student's t) does not contain 0, and the gain is larger than
-the tie band. "Tie": the interval is inside the tie band. A claim with a limit ("at most") is shown if the whole interval is above minus
-this limit; then the first model may be slightly worse. Everything else is "undecided". A gain above 0 means that the first model is
-better, also for numbers where smaller is better. The intervals are not widened for the number of claims.`, MinSeeds)
+encoders. A gain above 0 means that the first model is better, also for numbers where smaller is better. The interval is that of the mean gain
+(95 %%, Student's t). The verdict is "shows" if the interval is above 0 and the mean is above the tie band, "contradicts" if the interval is
+below 0 and the mean is below minus the tie band, and "tie" if the interval is inside the tie band. A claim with a limit ("at most") allows
+that the first model is slightly worse. There, the verdict is "shows" if the interval is above minus the limit, and "contradicts" if
+it is below. Everything else is "undecided". The intervals are not widened for the number of claims.`, MinSeeds)
 
 // verdict is the verdict, and why it is no other where that is not plain.
 func (t Trend) verdict() string {
@@ -95,6 +96,7 @@ func (r *Result) table(b *strings.Builder) {
 	for _, title := range r.Columns {
 		heads = append(heads, "ours "+title)
 	}
+	heads = append(heads, "seeds")
 	fmt.Fprintf(b, "\n| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
 	var notes []string
 	for _, row := range r.Rows {
@@ -105,6 +107,11 @@ func (r *Result) table(b *strings.Builder) {
 		for _, title := range r.Columns {
 			line = append(line, spread(row.values(title)))
 		}
+		seeds := ""
+		if len(row.Ours) > 0 {
+			seeds = fmt.Sprint(len(row.Ours))
+		}
+		line = append(line, seeds)
 		fmt.Fprintf(b, "| %s |\n", strings.Join(line, " | "))
 		for _, note := range row.Notes {
 			notes = append(notes, row.Label+": "+note)
@@ -143,7 +150,7 @@ func (p *Plan) command(s Study) string {
 func (sc Scale) setting(seeds int, timed bool) string {
 	n := "one seed"
 	if seeds > 1 {
-		n = fmt.Sprintf("mean ± standard deviation over %d seeds, or over those of them that were trained", seeds)
+		n = fmt.Sprintf("mean ± standard deviation over up to %d seeds. Rows may have different seeds: compare them by the verdicts", seeds)
 	}
 	if !sc.paper {
 		length := fmt.Sprintf("%d steps of 16 images", sc.steps())
@@ -154,8 +161,11 @@ func (sc Scale) setting(seeds int, timed bool) string {
 			"a small classifier (FD; lower is better; %d samples against the test split). Look at the order of rows. Do not compare\n"+
 			"the figures with published ones. %s.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
 	}
-	if set := sc.settings(); len(set) > 0 {
-		return fmt.Sprintf("The presets of these data sets, with %s; %s.", strings.Join(set, ", "), n)
+	changed := ""
+	for _, setting := range sc.settings() {
+		if !strings.HasPrefix(setting, "data.path=") { // a place on this machine
+			changed += ", with " + setting
+		}
 	}
-	return fmt.Sprintf("The presets of these data sets, which differ from Table 12 (see train.CIFAR10); %s.", n)
+	return fmt.Sprintf("The presets of these data sets, which differ from Table 12 (see train.CIFAR10)%s; %s.", changed, n)
 }

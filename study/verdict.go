@@ -29,6 +29,7 @@ type Trend struct {
 	Verdict Verdict `json:"verdict"`
 	Why     string  `json:"why,omitempty"` // what may be the cause if the verdict is not "shows"
 	Tie     float64 `json:"tie"`           // gains of this size and below count as equal
+	Limit   float64 `json:"limit"`         // the claim allows a gain of minus this much; 0: it asks for a gain
 	Contrast
 	Diverged int        `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
 	Others   []Contrast `json:"others,omitempty"`   // other numbers of both models, better or worse: see bears
@@ -49,7 +50,7 @@ type Verdict string
 // The verdicts. With fewer than [MinSeeds] seeds a claim is always undecided.
 const (
 	Shows       Verdict = "shows"       // the interval is above 0, and the mean gain above the tie band
-	Contradicts Verdict = "contradicts" // the interval is below 0, and the mean gain below the tie band
+	Contradicts Verdict = "contradicts" // the interval is below 0, and the mean gain below minus the tie band
 	Tie         Verdict = "tie"         // the interval is inside the tie band
 	Undecided   Verdict = "undecided"
 	NotMeasured Verdict = "not measured"
@@ -94,7 +95,8 @@ func (c claim) judge(sc Scale, cells map[string][]Cell) Trend {
 	}
 	t.Contrast = contrast(pairs, sc.metric(c.better.metric), sc.metric(c.worse.metric))
 	t.Tie = tieBand(t.Name, t.Means["worse"])
-	t.Verdict = t.judge(c.slack)
+	t.Limit = c.slack * math.Abs(t.Means["worse"])
+	t.Verdict = t.judge()
 	if c.better.variant == c.worse.variant || len(pairs) == 0 {
 		return t
 	}
@@ -144,8 +146,8 @@ func contrast(pairs [][2]eval.Values, first, second string) Contrast {
 	return c
 }
 
-// judge says what the contrast shows. A claim with slack asks that the gain is no worse than minus this share.
-func (t Trend) judge(slack float64) Verdict {
+// judge says what the contrast shows.
+func (t Trend) judge() Verdict {
 	if t.Seeds == 0 {
 		return NotMeasured
 	}
@@ -153,16 +155,13 @@ func (t Trend) judge(slack float64) Verdict {
 		return Undecided
 	}
 	low, high := t.Interval[0], t.Interval[1]
-	if slack > 0 {
-		switch bound := -slack * math.Abs(t.Means["worse"]); {
-		case low > bound:
-			return Shows
-		case high < bound:
-			return Contradicts
-		}
-		return Undecided
-	}
 	switch {
+	case t.Limit > 0 && low > -t.Limit:
+		return Shows
+	case t.Limit > 0 && high < -t.Limit:
+		return Contradicts
+	case t.Limit > 0:
+		return Undecided
 	case low > 0 && t.Gain > t.Tie:
 		return Shows
 	case high < 0 && t.Gain < -t.Tie:

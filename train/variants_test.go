@@ -19,7 +19,7 @@ import (
 var variants = map[string][]string{
 	"em":                    nil,
 	"ejm":                   {"target=ejm"},
-	"ejm, then em":          {"target=ejm", "em_after=4"},
+	"ejm, then em":          {"target=ejm", "em_after=7"},
 	"erm":                   {"target=erm"},
 	"erm without h":         {"target=erm", "rho=0"},
 	"conventional EBM":      {"energy.posterior=none"},
