@@ -68,12 +68,14 @@ larger --steps it also continues a finished run. For jobs that may be stopped at
 
 The name of a preset has two parts with a hyphen between them. The first part is a data set (fmnist, stacked,
 cifar10, imagenet32, celeba64, celebahq256), or the size of other images: small (up to 32 pixels), medium (64) or
-large (128; 256 with --size 256). The presets of the paper's data sets differ from Table 12: with its settings E went
-flat in trials, or moved no sample. Presets with Table 12's settings end in -published. The second part says what G learns from:
+large (128; 256 with --size 256). The second part says what G learns from:
 
 	em     the ends of chains on E(x) (Eq. 9); in the paper the best at 32 pixels
 	ejm    the ends of chains on E(x,h(x)) (Eq. 10)
 	erm    em and the data; trains q too (Eq. 11); in the paper the best on CelebA and CelebA-HQ
+
+The presets of the paper's data sets differ from Table 12, whose settings did not learn in small trials. Presets
+with Table 12's settings end in -published, as in cifar10-em-published.
 
 One setting selects a variant or an ablation:
 
