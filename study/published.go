@@ -196,9 +196,10 @@ var studies = []Study{
 				why: "Noise on views keeps their content, so E learns less from them."},
 			{text: "the cosine posterior is better than the Gaussian", better: reading{"em", "fd"}, worse: reading{"em-gaussian", "fd"}},
 			{text: "the cosine posterior is better than CEBM", better: reading{"em", "fd"}, worse: reading{"em-cebm", "fd"},
-				why: "The weight γ may mean something else for the two posteriors. To test: γ chosen for each by the spread of F."},
+				why: "The latent term of CEBM has no weight γ (see the note of the page). To test: a weight for it."},
 		},
-		Note: "The paper prints the curves without numbers, and no outliers here.",
+		Note: "The paper prints the curves without numbers, and no outliers here. γ weighs the cosine only. The Gaussian and CEBM have the whole log p(z|x), a sum over " +
+			"the components of z, which is far larger than γ times a cosine. So this does not compare the three at equal weights.",
 	},
 	// This shows reconstructions by q of Eq. 26 and by q of the ELBO.
 	{Name: "fig9", Title: "Reconstruction with different training losses of q (Fig. 9)", data: "cifar10", ours: []quantity{reconstruction},
