@@ -8,6 +8,8 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 PYTHON := /usr/bin/python3
 
 PKG ?= ./...
+# The packages to test, those with the longest tests first, so that all cores are busy to the end.
+TESTED = $(if $(filter ./...,$(PKG)),./train ./cmd/liebm ./study) $(PKG)
 TAGS ?=
 TIMEOUT ?= 30m
 comma := ,
@@ -48,15 +50,15 @@ release: build ## make bin/liebm, its parts as SPDX in bin/liebm.spdx.json, and 
 
 .PHONY: test
 test: setup ## the tests, in 5 minutes the first time; PKG=./torch for one package
-	$(GO) test -vet=off -timeout $(TIMEOUT) $(TAGGED) $(PKG)
+	$(GO) test -vet=off -timeout $(TIMEOUT) $(TAGGED) $(TESTED)
 
 .PHONY: short
 short: setup ## the quick tests only, in 90 seconds; PKG=./torch for one package
-	$(GO) test -short -timeout $(TIMEOUT) $(TAGGED) $(PKG)
+	$(GO) test -short -timeout $(TIMEOUT) $(TAGGED) $(TESTED)
 
 .PHONY: long
 long: setup ## all tests, also those that start several processes or train for longer (build tag long)
-	$(GO) test -timeout 60m -tags long $(PKG)
+	$(GO) test -timeout 60m -tags long $(TESTED)
 
 .PHONY: ci
 ci: ## everything that a change must pass: lint, test, long, gotorch, vuln and a sample of faults
