@@ -49,7 +49,7 @@ release: build ## make bin/liebm, its parts as SPDX in bin/liebm.spdx.json, and 
 	cd bin && sha256sum liebm liebm.spdx.json > SHA256SUMS
 
 .PHONY: test
-test: setup ## the tests, in 5 minutes the first time; PKG=./torch for one package
+test: setup ## the tests, in 6 minutes the first time; PKG=./torch for one package
 	$(GO) test -vet=off -timeout $(TIMEOUT) $(TAGGED) $(TESTED)
 
 .PHONY: short
