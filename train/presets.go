@@ -123,17 +123,17 @@ func (c Config) Epochs() float64 {
 // CIFAR10 is Table 12's first column with settings that learnt in trials at an eighth of the width: see balanced.
 func CIFAR10() Config { return balanced(cifar10()) }
 
-// ImageNet32 is Table 12's second column, changed as CIFAR10. Its networks are twice as wide, so its rates are half as large.
+// ImageNet32 is Table 12's second column, changed like CIFAR10. Its networks are twice as wide, so its rates are half as large.
 func ImageNet32() Config {
 	c := balanced(imageNet32())
 	c.OptE.LR, c.OptG.LR = c.OptE.LR/2, c.OptG.LR/2
 	return c
 }
 
-// CelebA64 is Table 12's third column, changed as CIFAR10.
+// CelebA64 is Table 12's third column, changed like CIFAR10.
 func CelebA64() Config { return balanced(celebA64()) }
 
-// CelebAHQ256 is Table 12's fourth column, changed as CIFAR10. A trial of 100 steps does not show yet whether it learns.
+// CelebAHQ256 is Table 12's fourth column, changed like CIFAR10. A trial of 100 steps does not show yet whether it learns.
 func CelebAHQ256() Config { return balanced(celebAHQ256()) }
 
 // balanced changes a column of Table 12 so that E and G learn together. docs/results/presets-rgb.md has trials of these settings at
@@ -141,12 +141,11 @@ func CelebAHQ256() Config { return balanced(celebAHQ256()) }
 //
 // Without biases F = −½‖f‖² has its maximum at the zero image, whatever the weights, so E needs biases, and a range in which
 // 0 is no background. With Table 12's rates G learns faster than E, and E goes flat. A faster E diverged without a margin, and
-// ran away from G without clipped chains. T·δ² is 120 at 32×32, where Table 12 has 375. E averages over all pixels, so the gradient in
-// each shrinks with their number, and δ² grows with it. The rates are those of the trials, divided by eight. A linear F has no
+// ran away from G without clipped chains. T·δ² is 120 at 32×32, where Table 12 has 375. The rates are those of the trials, divided by eight. A linear F has no
 // upper bound: in a trial negative samples climbed above the data. The loss of G has a weight of 1, as in the trials.
 func balanced(c Config) Config {
 	c.Energy.Bias, c.Energy.SpectralNorm, c.Energy.LinearF, c.Data.Range = true, false, false, models.Range{Low: -1, High: 1}
-	c.Chain.Delta2 = 8 * float64(c.Data.Size*c.Data.Size) / (32 * 32)
+	c.Chain.Delta2 = delta2(8, c.Data.Size)
 	c.Chain.Clip, c.Chain.Clamp, c.Margin = 0.007, mcmc.ClampStep, 1
 	c.Omega1, c.Omega2 = 1, c.Omega2/c.Omega1 // ERM's ratio is that of the column
 	c.OptE, c.OptG = limited(1e-4, 0.99), adam(5e-5, 0.9)
@@ -265,8 +264,11 @@ func forImages(name string, size int) Config {
 	return c
 }
 
-// ladder makes the networks fit images of a size: a level of E, G and q for each halving down to 2×2 or 4×4 pixels. E
-// averages over all pixels, so the gradient in each shrinks with their number, and δ² grows with it.
+// delta2 is δ² for images of a size, from that for 32×32. E averages over all pixels, so the gradient in each shrinks with their
+// number, and δ² grows with it.
+func delta2(at32 float64, size int) float64 { return at32 * float64(size*size) / (32 * 32) }
+
+// ladder makes the networks fit images of a size: a level of E, G and q for each halving down to 2×2 or 4×4 pixels.
 func (c *Config) ladder(size int) {
 	c.Data.Size = size
 	c.Energy.Widths, c.Energy.Downs, c.Generator.Widths, c.Inference.Widths = nil, nil, nil, nil
@@ -277,7 +279,7 @@ func (c *Config) ladder(size int) {
 			c.Inference.Widths = append(c.Inference.Widths, min(256, 64<<i))
 		}
 	}
-	c.Chain.Delta2 = 25 * float64(size*size) / (32 * 32)
+	c.Chain.Delta2 = delta2(25, size)
 }
 
 // isRung reports whether a preset is of the ladder.
