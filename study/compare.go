@@ -102,8 +102,8 @@ func (c *Comparison) judge() {
 	}
 }
 
-// shares reports whether all runs with a distance have this one, and for that on h the same h. Without an h that distance is on an
-// untrained network, and says nothing.
+// shares reports whether every run that has a distance has the one with this key. For the distance on h, all runs must have the same
+// h: without an h it is measured on an untrained network, and says nothing.
 func (c *Comparison) shares(key string) bool {
 	found, h := false, c.Groups[0].Runs[0].Encoder
 	for _, g := range c.Groups {

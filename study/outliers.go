@@ -124,7 +124,7 @@ type scorer struct {
 	m     *train.Model
 	gamma float64
 
-	weigh  func(energy, cosine []float64) [][]float64 // what standardize returned
+	weigh  func(energy, cosine []float64) [][]float64 // made by standardize
 	record *eval.Record                               // receives the description of each set
 	joint  map[string][]float64                       // receives s(x) of each set
 }

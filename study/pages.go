@@ -110,7 +110,7 @@ func contents(results []*Result) string {
 	return b.String()
 }
 
-// notShown lists the claims that the means do not support, with what may be the cause.
+// notShown lists the claims that the means do not support, with possible reasons.
 func notShown(results []*Result) string {
 	var b strings.Builder
 	for _, r := range results {

@@ -27,7 +27,7 @@ var presets = map[string]func() Config{
 	"celebahq256": CelebAHQ256,
 }
 
-// published are the columns of Table 12 to the letter. The presets of these names have other settings: see balanced.
+// published are the columns of Table 12 with the paper's settings. The presets of the same names have other settings: see balanced.
 var published = map[string]func() Config{
 	"cifar10":     cifar10,
 	"imagenet32":  imageNet32,
@@ -123,17 +123,17 @@ func (c Config) Epochs() float64 {
 // CIFAR10 is Table 12's first column with settings that learnt in trials at an eighth of the width: see balanced.
 func CIFAR10() Config { return balanced(cifar10()) }
 
-// ImageNet32 is Table 12's second column, changed like CIFAR10. Its networks are twice as wide, so its rates are half as large.
+// ImageNet32 is Table 12's second column with the changes of balanced. Its networks are twice as wide, so its rates are half as large.
 func ImageNet32() Config {
 	c := balanced(imageNet32())
 	c.OptE.LR, c.OptG.LR = c.OptE.LR/2, c.OptG.LR/2
 	return c
 }
 
-// CelebA64 is Table 12's third column, changed like CIFAR10.
+// CelebA64 is Table 12's third column with the changes of balanced.
 func CelebA64() Config { return balanced(celebA64()) }
 
-// CelebAHQ256 is Table 12's fourth column, changed like CIFAR10. A trial of 100 steps does not show yet whether it learns.
+// CelebAHQ256 is Table 12's fourth column with the changes of balanced. A trial of 100 steps does not show yet whether it learns.
 func CelebAHQ256() Config { return balanced(celebAHQ256()) }
 
 // balanced changes a column of Table 12 so that E and G learn together. docs/results/presets-rgb.md has trials of these settings at

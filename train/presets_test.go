@@ -83,6 +83,7 @@ func TestTheTrapOfTheZeroImageIsWarnedOf(t *testing.T) {
 	assert.Empty(t, CIFAR10().Warnings(), "has biases")
 	assert.Empty(t, FashionMNIST().Warnings(), "has biases")
 	assert.Empty(t, celebA64().Warnings(), "has a linear F")
+	assert.Empty(t, CelebA64().Warnings(), "has biases")
 }
 
 func TestValidateNamesEverySettingThatIsWrong(t *testing.T) {
