@@ -298,8 +298,13 @@ type work struct {
 }
 
 // run trains a seed's model and makes the measurements that it lacks. It goes on where an earlier run
-// was interrupted.
+// was interrupted. It is an error if another process works on the model, see [inUse].
 func (w *work) run(ctx context.Context, c *cell, seed uint64) error {
+	release, err := reserve(c.dir(seed))
+	if err != nil {
+		return err
+	}
+	defer release()
 	r, trained, err := c.read(seed)
 	if err != nil {
 		return err

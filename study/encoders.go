@@ -37,6 +37,11 @@ func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 		return "", nil
 	}
 	dir := c.encoderDir()
+	release, err := reserve(dir)
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", err
 	}

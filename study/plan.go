@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
+	"time"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/train"
 )
 
@@ -170,7 +174,7 @@ func (p *Plan) Print(w io.Writer) error {
 
 // Run trains and measures the models, writes the results of every study and a README.md to the plan's folder,
 // and returns them. When ctx ends it saves and returns ctx.Err(); another Run of the same plan goes on. Processes with
-// the same folder share the work: a model that another process is training is left to it.
+// the same folder share the work: each takes models that no other one is working on. Each of them waits until all models are done.
 func (p *Plan) Run(ctx context.Context, s Setup) ([]*Result, error) {
 	if slices.ContainsFunc(p.folders, func(f *folder) bool { return len(f.planned()) > 0 }) {
 		if err := p.scale.ready(s.Device); err != nil {
@@ -182,20 +186,8 @@ func (p *Plan) Run(ctx context.Context, s Setup) ([]*Result, error) {
 
 func (p *Plan) run(ctx context.Context, s Setup) (results []*Result, err error) {
 	w := &work{s, p}
-	for _, f := range p.folders {
-		for _, seed := range p.seeds { // all models of a seed before those of the next
-			for _, c := range f.planned() {
-				if err := ctx.Err(); err != nil {
-					return nil, fmt.Errorf("%s, seed %d: %w", c.name, seed, err)
-				}
-				err := w.run(ctx, c, seed)
-				if errors.Is(err, train.ErrLocked) {
-					w.logf("%s, seed %d, is left to the process that trains it", c.name, seed)
-				} else if err != nil {
-					return nil, fmt.Errorf("%s, seed %d: %w", c.name, seed, err)
-				}
-			}
-		}
+	if err := w.trainAll(ctx); err != nil {
+		return nil, err
 	}
 	for _, study := range p.studies {
 		r, err := w.result(ctx, study)
@@ -208,4 +200,57 @@ func (p *Plan) run(ctx context.Context, s Setup) (results []*Result, err error) 
 		results = append(results, r)
 	}
 	return results, WritePages(p.out)
+}
+
+// trainAll trains and measures the models of the plan, all of a seed before those of the next. It leaves a model to the process
+// that works on it, and looks again once a second until all are done.
+func (w *work) trainAll(ctx context.Context) error {
+	for told := false; ; {
+		var left []string
+		for _, f := range w.plan.folders {
+			for _, seed := range w.plan.seeds {
+				for _, c := range f.planned() {
+					name := fmt.Sprintf("%s, seed %d", c.name, seed)
+					err := ctx.Err()
+					if err == nil {
+						err = w.run(ctx, c, seed)
+					}
+					if inUse(err) {
+						left = append(left, name)
+					} else if err != nil {
+						return fmt.Errorf("%s: %w", name, err)
+					}
+				}
+			}
+		}
+		if left == nil {
+			return nil
+		}
+		if !told {
+			told = true
+			w.logf("other processes work on these models or on their encoders: %s", strings.Join(left, "; "))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// inUse reports whether an error says that another process works on a model or on its encoder.
+func inUse(err error) bool { return errors.Is(err, data.ErrInUse) || errors.Is(err, train.ErrLocked) }
+
+// reserve locks the run folder at dir for this process until release is called. Training has a lock of its own; this one is also held
+// between training and measurements, and before there is a run. The error is [data.ErrInUse] if another process has it.
+func reserve(dir string) (release func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return nil, err
+	}
+	name := dir + ".lock"
+	lock, err := data.LockFile(name, false)
+	if err != nil {
+		return nil, err
+	}
+	return func() { os.Remove(name); lock.Close() }, nil
 }

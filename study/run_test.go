@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -229,4 +231,41 @@ func TestAMonitorIsNamedByItsFeatures(t *testing.T) {
 		assert.Equal(t, c.warned, strings.Contains(log.String(), "liebm data fetch inception"), name)
 	}
 	assert.Equal(t, before, torch.Live())
+}
+
+// The second process has nothing else to do while the first one trains.
+func TestProcessesWithTheSameFolderShareTheModels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains models")
+	}
+	out, sc := t.TempDir(), tiny(Mini(), datatest.FashionMNIST(t, 300, 96))
+	var pretrained, trained atomic.Int32
+	counting := Setup{Training: func(task string) (train.Watch, io.Writer) {
+		return func(now train.Progress) {
+			switch {
+			case task == "pretraining" && now.Step == 2:
+				pretrained.Add(1)
+			case task == "training" && now.Step == 4:
+				trained.Add(1)
+			}
+		}, nil
+	}}
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			results, err := reproduce(t.Context(), t, sc, out, counting, []string{"em-byol"}, nil, "table10")
+			if assert.NoError(t, err) {
+				assert.Len(t, results["table10"].Cells, 1, "each of them returns when all models are done")
+			}
+		})
+	}
+	both.Wait()
+	assert.EqualValues(t, 1, pretrained.Load())
+	assert.EqualValues(t, 1, trained.Load())
+	locks, err := filepath.Glob(filepath.Join(out, "mini", "fmnist", "*.lock"))
+	require.NoError(t, err)
+	assert.Empty(t, locks)
+	text, err := os.ReadFile(filepath.Join(out, "mini", "fmnist", "em-byol-seed1", ResultsFile))
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(string(text), `"metric":"outlier detection"`), "each measurement once")
 }
