@@ -95,7 +95,6 @@ func (c *Comparison) judge() {
 	}
 	for _, g := range c.Groups[1:] {
 		t := claim{text: g.Name + " is better than " + first, better: reading{g.Name, c.Distance}, worse: reading{first, c.Distance}}.judge(Mini(), cells)
-		t.Others = nil // the first table has them
 		if t.Seeds > 0 {
 			c.Trends = append(c.Trends, t)
 		}

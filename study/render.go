@@ -35,7 +35,7 @@ func (r *Result) Markdown() string {
 // version is that of the liebm which measured the result.
 func (r *Result) version() string { return cmp.Or(r.Versions["liebm"], "of an unknown version") }
 
-// trends writes what the models show of the paper's claims, and every other number of the models compared.
+// trends writes what the models show of the paper's claims, and after it every number of the models that the claims compare.
 func (r *Result) trends(b *strings.Builder) {
 	if len(r.Trends) == 0 {
 		return
@@ -44,17 +44,15 @@ func (r *Result) trends(b *strings.Builder) {
 	for _, t := range r.Trends {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | ± %.2g |\n", t.Text, t.verdict(), t.Name, t.line(), t.Tie)
 	}
-	others := 0
-	for _, t := range r.Trends {
-		others += len(t.Others)
-	}
-	if others == 0 {
+	if len(r.Pairs) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\nOther numbers of these models. The JSON file has all numbers that were measured.\n\n| trend | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 7))
-	for _, t := range r.Trends {
-		for _, o := range t.Others {
-			fmt.Fprintf(b, "| %s | %s | %s |\n", t.Text, o.Name, o.line())
+	fmt.Fprint(b, "\n## The same models in other numbers\n\nThe names are those of the JSON file, which has all numbers that were measured. auroc is the AUROC of s(x), auroc_energy that of\n"+
+		"F(f(x)) alone. fd is the distance after the chain, fd_no_mcmc that of G alone, and fd_early that of G alone after a quarter of the steps.\n")
+	for _, p := range r.Pairs {
+		fmt.Fprintf(b, "\n### %s, against %s\n\n| number | seeds | %[1]s | %s | gain | 95 %% interval |\n|%s\n", p.First, p.Second, strings.Repeat("---|", 6))
+		for _, n := range p.Numbers {
+			fmt.Fprintf(b, "| %s | %s |\n", n.Name, n.line())
 		}
 	}
 }

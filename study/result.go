@@ -31,6 +31,7 @@ type Result struct {
 	Distance  string            `json:"distance"`  // that the curves show
 	Rows      []Row             `json:"rows"`
 	Trends    []Trend           `json:"trends,omitempty"`
+	Pairs     []Pair            `json:"pairs,omitempty"`
 	Curves    []Curve           `json:"curves,omitempty"`
 	Pictures  []Picture         `json:"pictures,omitempty"`
 	Text      string            `json:"text,omitempty"` // the whole page, where nothing is trained
@@ -121,7 +122,7 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	for _, row := range s.rows {
 		r.Rows = append(r.Rows, s.row(row, columns, cells[row.variant]))
 	}
-	r.Trends, r.Curves = s.trends(sc, cells), s.meanCurves(cells)
+	r.Trends, r.Pairs, r.Curves = s.trends(sc, cells), s.pairs(cells), s.meanCurves(cells)
 	return r
 }
 

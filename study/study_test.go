@@ -84,11 +84,16 @@ func TestAClaimNeedsPairedSeedsAndAnInterval(t *testing.T) {
 	assert.InDelta(t, 10, got.Gain, 1e-12)
 	assert.InDelta(t, 10-4.302653*math.Sqrt(1./3), got.Interval[0], 1e-5, "t with 2 degrees of freedom; the gains are 10, 11, 9")
 	assert.InDelta(t, 0.05*21, got.Tie, 1e-12)
-	var others []string
-	for _, o := range got.Others {
-		others = append(others, o.Name)
+	a, b := "em", "none"
+	s := Study{claims: []claim{{better: reading{a, "fd"}, worse: reading{b, "fd"}}, {better: reading{b, "mse"}, worse: reading{a, "mse"}}, {better: reading{a, "fd"}, worse: reading{a, "mse"}}}}
+	pairs := s.pairs(map[string][]Cell{a: fds("a", 10, 11, 12), b: fds("b", 20, 22, 21)})
+	require.Len(t, pairs, 1, "two models once, and no model with itself")
+	assert.Equal(t, [2]string{"EM", "EBM without latents"}, [2]string{pairs[0].First, pairs[0].Second})
+	var names []string
+	for _, n := range pairs[0].Numbers {
+		names = append(names, n.Name)
 	}
-	assert.Equal(t, []string{"auroc/noise", "mse"}, others, "what else was measured of both, without ends of intervals")
+	assert.Equal(t, []string{"auroc/noise", "fd", "mse"}, names, "everything that was measured of both, without ends of intervals")
 	area := claim{better: reading{"a", "auroc/noise"}, worse: reading{"b", "auroc/noise"}}.judge(Mini(), map[string][]Cell{
 		"a": cells("a", eval.Values{"auroc/noise": 0.95}), "b": cells("b", eval.Values{"auroc/noise": 0.9})})
 	assert.InDelta(t, 0.05, area.Gain, 1e-12, "the larger area is the better one")

@@ -31,8 +31,15 @@ type Trend struct {
 	Tie     float64 `json:"tie"`           // gains of this size and below count as equal
 	Limit   float64 `json:"limit"`         // the claim allows a gain of minus this much; 0: it asks for a gain
 	Contrast
-	Diverged int        `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
-	Others   []Contrast `json:"others,omitempty"`   // other numbers of both models, better or worse: see bears
+	Diverged int `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
+}
+
+// A Pair is two models that a claim compares, in all numbers that tell how good they are: what the first gains in one number, it may
+// lose in another.
+type Pair struct {
+	First   string     `json:"first"` // its label; the claims call it the better one
+	Second  string     `json:"second"`
+	Numbers []Contrast `json:"numbers"`
 }
 
 // A Contrast compares one number of two models, seed by seed.
@@ -79,35 +86,50 @@ func largerIsBetter(metric string) bool {
 }
 
 // judge compares the two numbers of a claim on pairs of models of one seed.
-func (c claim) judge(sc Scale, cells map[string][]Cell) Trend {
-	t := Trend{Text: c.text, Why: c.why}
-	var pairs [][2]eval.Values
-	for _, a := range cells[c.better.variant] {
-		for _, b := range cells[c.worse.variant] {
+func (c claim) judge(sc Scale, cells map[string][]Cell) (t Trend) {
+	pairs, diverged := paired(cells[c.better.variant], cells[c.worse.variant])
+	t = Trend{Text: c.text, Why: c.why, Diverged: diverged, Contrast: contrast(pairs, sc.metric(c.better.metric), sc.metric(c.worse.metric))}
+	t.Tie = tieBand(t.Name, t.Means["worse"])
+	t.Limit = c.slack * math.Abs(t.Means["worse"])
+	t.Verdict = t.judge()
+	return t
+}
+
+// paired are the numbers of two variants' models from the same seed. It leaves out seeds of which a model diverged, and counts them.
+func paired(first, second []Cell) (pairs [][2]eval.Values, diverged int) {
+	for _, a := range first {
+		for _, b := range second {
 			switch {
 			case a.Seed != b.Seed:
 			case a.Diverged != "" || b.Diverged != "":
-				t.Diverged++
+				diverged++
 			default:
 				pairs = append(pairs, [2]eval.Values{a.Values, b.Values})
 			}
 		}
 	}
-	t.Contrast = contrast(pairs, sc.metric(c.better.metric), sc.metric(c.worse.metric))
-	t.Tie = tieBand(t.Name, t.Means["worse"])
-	t.Limit = c.slack * math.Abs(t.Means["worse"])
-	t.Verdict = t.judge()
-	if c.better.variant == c.worse.variant || len(pairs) == 0 {
-		return t
-	}
-	for _, name := range slices.Sorted(maps.Keys(pairs[0][0])) {
-		if name != t.Name && bears(name) {
-			if other := contrast(pairs, name, name); other.Seeds > 0 {
-				t.Others = append(t.Others, other)
+	return pairs, diverged
+}
+
+// pairs compares each two variants that a claim of the study names, once.
+func (s Study) pairs(cells map[string][]Cell) (all []Pair) {
+	for _, c := range s.claims {
+		p := Pair{First: variantNamed(c.better.variant).label, Second: variantNamed(c.worse.variant).label}
+		known := slices.ContainsFunc(all, func(q Pair) bool {
+			return q.First == p.First && q.Second == p.Second || q.First == p.Second && q.Second == p.First
+		})
+		values, _ := paired(cells[c.better.variant], cells[c.worse.variant])
+		if known || p.First == p.Second || len(values) == 0 {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(values[0][0])) {
+			if n := contrast(values, name, name); bears(name) && n.Seeds > 0 {
+				p.Numbers = append(p.Numbers, n)
 			}
 		}
+		all = append(all, p)
 	}
-	return t
+	return all
 }
 
 // bears reports whether a number tells how good a model is. Ends of intervals, counts and energies do not. Of outlier detection,
