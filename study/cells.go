@@ -163,12 +163,13 @@ type Cell struct {
 	Name     string      `json:"cell"`
 	Seed     uint64      `json:"seed"`
 	Preset   string      `json:"preset"`
-	Settings []string    `json:"settings"`            // over the preset
-	Encoder  string      `json:"encoder"`             // the preset that pretrained its encoder, or the run that it is from; empty if it reads no pretrained one
-	Diverged string      `json:"diverged,omitempty"`  // why training ended early, for good
-	WentBack bool        `json:"went_back,omitempty"` // training diverged, went back and ended with smaller steps
-	Values   eval.Values `json:"values"`              // everything that was measured, as in fd_no_mcmc or auroc/constant
-	Curve    []Point     `json:"curve,omitempty"`     // the distance of G alone in the course of training
+	Settings []string    `json:"settings"`                 // over the preset
+	Encoder  string      `json:"encoder"`                  // the preset that pretrained its encoder, or the run that it is from; empty if it reads no pretrained one
+	H        string      `json:"encoder_sha256,omitempty"` // SHA-256 of the file of that encoder; results of earlier versions lack it
+	Diverged string      `json:"diverged,omitempty"`       // why training ended early, for good
+	WentBack bool        `json:"went_back,omitempty"`      // training diverged, went back and ended with smaller steps
+	Values   eval.Values `json:"values"`                   // everything that was measured, as in fd_no_mcmc or auroc/constant
+	Curve    []Point     `json:"curve,omitempty"`          // the distance of G alone in the course of training
 
 	Config json.RawMessage `json:"config"` // complete, with the keys of config.yaml
 }
@@ -236,7 +237,7 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.data + "-em", Settings: c.settings,
 		WentBack: c.over == "" && cfg.OptE.LR != c.config.OptE.LR}
 	if c.hasEncoder() {
-		r.Encoder = c.encoderName()
+		r.Encoder, r.H = c.encoderName(), encoderSHA256(c.encoderDir())
 	}
 	if r.Config, err = config.JSON(cfg); err != nil {
 		return r, false, err

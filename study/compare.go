@@ -2,11 +2,9 @@ package study
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -132,10 +130,7 @@ func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
 	if err != nil {
 		return cfg, run, err
 	}
-	run.Seed = cfg.Seed
-	if h, err := os.ReadFile(train.EncoderPath(dir)); err == nil {
-		run.Encoder = fmt.Sprintf("%x", sha256.Sum256(h))
-	}
+	run.Seed, run.Encoder = cfg.Seed, encoderSHA256(dir)
 	for _, line := range lines {
 		if move, ok := line.Values["move_rms"]; ok {
 			line.Values["gap"] = line.Values["energy_real"] - line.Values["energy_fake"]

@@ -3,6 +3,7 @@ package study
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
@@ -17,6 +18,9 @@ func (r *Result) Markdown() string {
 		return b.String() + r.Text
 	}
 	fmt.Fprintf(&b, "    %s\n\n%s\nMeasured with liebm %s.\n", r.Command, r.Setting, r.version())
+	if hs := r.encoders(); len(hs) > 0 {
+		fmt.Fprintf(&b, "Encoders, and the SHA-256 of their files: %s.\n", strings.Join(hs, ", "))
+	}
 	if r.Note != "" {
 		fmt.Fprintf(&b, "%s\n", r.Note)
 	}
@@ -34,6 +38,17 @@ func (r *Result) Markdown() string {
 
 // version is that of the liebm which measured the result.
 func (r *Result) version() string { return cmp.Or(r.Versions["liebm"], "of an unknown version") }
+
+// encoders are the names of the encoders whose checksums are known, with the first digits of these.
+func (r *Result) encoders() (all []string) {
+	for _, c := range r.Cells {
+		if c.H != "" {
+			all = append(all, fmt.Sprintf("%s %.12s", c.Encoder, c.H))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // trends writes what the models show of the paper's claims, and after it every number of the models that the claims compare.
 func (r *Result) trends(b *strings.Builder) {

@@ -59,6 +59,12 @@ func TestAClaimNeedsPairedSeedsAndAnInterval(t *testing.T) {
 		}
 		return all
 	}
+	over := func(h string, cells []Cell) []Cell {
+		for i := range cells {
+			cells[i].Encoder, cells[i].H = "pretrained:fmnist", h
+		}
+		return cells
+	}
 	diverged := fds("b", 20, 21, 22)
 	diverged[1].Diverged = "step 3"
 	for name, c := range map[string]struct {
@@ -76,6 +82,8 @@ func TestAClaimNeedsPairedSeedsAndAnInterval(t *testing.T) {
 		"worse by more than slack":    {a: fds("a", 30, 31, 32), b: fds("b", 20, 21, 22), slack: 0.1, want: Contradicts},
 		"a model diverged":            {a: fds("a", 10, 11, 12), b: diverged, want: Undecided},
 		"the number was not measured": {a: cells("a", eval.Values{}), b: fds("b", 20), want: NotMeasured},
+		"two encoders of one name":    {a: over("first", fds("a", 10, 11, 12)), b: over("second", fds("b", 20, 21, 22)), want: NotMeasured},
+		"the same encoder":            {a: over("first", fds("a", 10, 11, 12)), b: over("first", fds("b", 20, 21, 22)), want: Shows},
 	} {
 		got := claim{better: reading{"a", "fd"}, worse: reading{"b", "fd"}, slack: c.slack}.judge(Mini(), map[string][]Cell{"a": c.a, "b": c.b})
 		assert.Equal(t, c.want, got.Verdict, name)

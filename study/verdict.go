@@ -95,12 +95,13 @@ func (c claim) judge(sc Scale, cells map[string][]Cell) (t Trend) {
 	return t
 }
 
-// paired are the numbers of two variants' models from the same seed. It leaves out seeds of which a model diverged, and counts them.
+// paired are the numbers of two variants' models from the same seed. It leaves out models over two encoders of the same name, and
+// seeds of which a model diverged. It counts these seeds.
 func paired(first, second []Cell) (pairs [][2]eval.Values, diverged int) {
 	for _, a := range first {
 		for _, b := range second {
 			switch {
-			case a.Seed != b.Seed:
+			case a.Seed != b.Seed || a.Encoder == b.Encoder && a.H != b.H:
 			case a.Diverged != "" || b.Diverged != "":
 				diverged++
 			default:
