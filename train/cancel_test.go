@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/torchtest"
 )
@@ -49,4 +51,27 @@ func TestARunResumesWhereverItWasCancelled(t *testing.T) {
 		require.Equal(t, want, checkpointBytes(t, o.Out, cfg.Steps))
 		return ended
 	})
+}
+
+func TestARunThatIsCancelledWhileItMeasuresLosesNothing(t *testing.T) {
+	h, cfg := encoder(t), tiny()
+	cfg.Steps, cfg.Log = 4, LogConfig{Metrics: 2, Samples: 2, Checkpoint: 100, Keep: 2}
+	measure := func(context.Context, *data.Set) ([]Metric, error) { return []Metric{{Name: "fd_h", Value: 1}}, nil }
+	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
+	require.NoError(t, Run(t.Context(), cfg, bars(t), h, Options{Out: whole, Evaluate: measure}))
+	for _, step := range []int{2, 4} {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := Run(ctx, cfg, bars(t), h, Options{Out: parts, Resume: step > 2, Evaluate: func(ctx context.Context, set *data.Set) ([]Metric, error) {
+			if lines, err := ReadMetrics(filepath.Join(parts, metricsFile)); err != nil || lines[len(lines)-1].Step < step {
+				return measure(ctx, set) // of the step before, which the resumed run makes first
+			}
+			cancel()
+			return nil, ctx.Err()
+		}})
+		require.ErrorIs(t, err, context.Canceled)
+		require.FileExists(t, filepath.Join(parts, checkpointFile(step)))
+	}
+	require.NoError(t, Run(t.Context(), cfg, bars(t), h, Options{Out: parts, Resume: true, Evaluate: measure}))
+	assert.Equal(t, checkpointBytes(t, whole, cfg.Steps), checkpointBytes(t, parts, cfg.Steps))
+	assert.Equal(t, measured(t, whole), measured(t, parts))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/liebm/liebm/data"
@@ -103,9 +104,13 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 		defer closing(r, &err)
 	}
 	batches := newBatches(set, l.seed, l.batch, l.flip, o.Group)
+	cut := l.catchUp(run, r, first, o) // cut is the error of a measurement that ctx ended
+	if cut != nil && ctx.Err() == nil {
+		return cut
+	}
 	for i := first; i < *l.steps; i++ {
 		if err := o.Group.Agree(ctx.Err()); err != nil { // all processes stop after the same step
-			return l.stop(run, r, i, i > first, err)
+			return l.stop(run, r, first, err)
 		}
 		var values []Metric
 		err := torch.Do(func() (err error) {
@@ -113,7 +118,7 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 			return err
 		})
 		if errors.Is(err, torch.ErrPeerLost) {
-			return l.stop(run, r, i, i > first, err)
+			return l.stop(run, r, first, err)
 		}
 		switch {
 		case run == nil && err != nil:
@@ -125,9 +130,12 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 		if err != nil {
 			return l.explain(run, err, r.recent)
 		}
-		if err := l.record(run, r, i+1, values, o); err != nil {
-			return err
+		if cut = l.record(run, r, i+1, values, o); cut != nil && ctx.Err() == nil {
+			return cut
 		}
+	}
+	if cut != nil {
+		return l.stop(run, r, first, cut)
 	}
 	return nil
 }
@@ -139,7 +147,7 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 	p := Progress{Step: done, Steps: *l.steps, Metrics: values, Rate: float64(done-r.first) / time.Since(r.began).Seconds()}
 	if done%l.log.Metrics == 0 || last {
 		mean := r.mean(values)
-		if err := r.write(done, append(mean, Metric{"steps_per_second", p.Rate})); err != nil {
+		if err := r.write(done, append(mean, Metric{rateMetric, p.Rate})); err != nil {
 			return err
 		}
 		if l.warn != nil {
@@ -152,12 +160,8 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 	if o.Watch != nil {
 		o.Watch(p)
 	}
-	if l.samples != nil && (done%l.log.Samples == 0 || last) {
-		values, err := l.samples(r.tb)
-		if err == nil && len(values) > 0 {
-			err = r.write(done, values)
-		}
-		if err != nil {
+	if l.sampled(done) {
+		if err := l.measure(r, done); err != nil {
 			return err
 		}
 	}
@@ -166,6 +170,36 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 	}
 	return nil
 }
+
+// sampled reports whether samples are drawn and measured after a step.
+func (l *loop) sampled(step int) bool {
+	return l.samples != nil && step > 0 && (step%l.log.Samples == 0 || step == *l.steps)
+}
+
+// measure draws samples after a step and records what is measured of them.
+func (l *loop) measure(r *recorder, step int) error {
+	values, err := l.samples(r.tb)
+	if err != nil || len(values) == 0 {
+		return err
+	}
+	return r.write(step, values)
+}
+
+// catchUp makes the measurement of a resumed run's first step, if ctx had ended it. Lines of metrics.jsonl with measurements have no
+// rate.
+func (l *loop) catchUp(run *runDir, r *recorder, step int, o Options) error {
+	if run == nil || !l.sampled(step) || o.Evaluate == nil && o.Probe == nil {
+		return nil
+	}
+	lines, err := ReadMetrics(run.Path(metricsFile))
+	if err != nil || slices.ContainsFunc(lines, func(line MetricsLine) bool { _, ok := line.Values[rateMetric]; return line.Step == step && !ok }) {
+		return err
+	}
+	return l.measure(r, step)
+}
+
+// rateMetric is the training's speed.
+const rateMetric = "steps_per_second"
 
 // checkpoint saves the state after a step, and with it the metrics since the last line of metrics.jsonl.
 func (l *loop) checkpoint(run *runDir, r *recorder, step int) error {
@@ -189,14 +223,14 @@ func asked(save <-chan os.Signal) bool {
 	}
 }
 
-// stop saves the state before step i if it is new, and returns the cause.
-func (l *loop) stop(run *runDir, r *recorder, i int, isNew bool, cause error) error {
-	if run != nil && isNew {
-		if err := l.checkpoint(run, r, i); err != nil {
+// stop saves the state if steps were made after the first ones, and returns the cause.
+func (l *loop) stop(run *runDir, r *recorder, first int, cause error) error {
+	if run != nil && *l.made > first {
+		if err := l.checkpoint(run, r, *l.made); err != nil {
 			return fmt.Errorf("%w, and saving failed: %w", cause, err)
 		}
 	}
-	return fmt.Errorf("stopped after step %d of %d: %w", i, *l.steps, cause)
+	return fmt.Errorf("stopped after step %d of %d: %w", *l.made, *l.steps, cause)
 }
 
 // run makes the remaining steps of a training. run is nil in a process that neither records nor saves.
