@@ -61,7 +61,8 @@ func decodeImage(b []byte) (frame, error) {
 func sides(h, w int) bool { return h >= 1 && w >= 1 && h <= maxSide && w <= maxSide }
 
 // chooseImages returns the entries of the split, which the names of their folders tell. Labels are the folders of classes,
-// as in torchvision's ImageFolder, or come from EDM's dataset.json.
+// as in torchvision's ImageFolder, or come from EDM's dataset.json. All splits have the same classes: a class keeps its label in a
+// split that lacks another class.
 func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entry, classes []string, found Split, err error) {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	dirs := make([]string, len(entries)) // without the part that names the split
@@ -82,11 +83,14 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 	if len(splits) > 0 && split != "" && !splits[split] {
 		return nil, nil, "", missingSplit{fmt.Errorf("no %s images there", split)}
 	}
-	names := map[string]bool{}
+	names, folders := map[string]bool{}, false
 	var keptDirs []string
 	for i, e := range entries {
 		if len(splits) == 0 || split == "" || of[i] == split {
 			kept, keptDirs = append(kept, e), append(keptDirs, dirs[i])
+			names[dirs[i]] = true
+			folders = folders || dirs[i] != ""
+		} else if of[i] != "" && dirs[i] != "" {
 			names[dirs[i]] = true
 		}
 	}
@@ -96,7 +100,7 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 	if datasetJSON != nil {
 		return kept, nil, found, jsonLabels(kept, datasetJSON)
 	}
-	if len(names) < 2 {
+	if len(names) < 2 || !folders {
 		return kept, nil, found, nil
 	}
 	for name := range names {

@@ -119,3 +119,20 @@ func TestTheHeadOfASetSortedByClassHasAllClasses(t *testing.T) {
 	assert.Contains(t, head.Labels, int32(1))
 	assert.Equal(t, head.Pixels(), set.Head(20).Pixels())
 }
+
+func TestAClassHasTheSameLabelInAllSplits(t *testing.T) {
+	dir := folder(t, map[string][]byte{
+		"train/a/1.png": solid(t, 8, 8, 1, true), "train/b/2.png": solid(t, 8, 8, 2, true), "train/c/3.png": solid(t, 8, 8, 3, true),
+		"test/a/4.png": solid(t, 8, 8, 4, true), "test/c/5.png": solid(t, 8, 8, 5, true),
+		"val/c/6.png": solid(t, 8, 8, 6, true),
+		"7.png":       solid(t, 8, 8, 7, true),
+	})
+	for split, labels := range map[Split][]int32{Train: {0, 1, 2}, Test: {0, 2}, Valid: {2}} {
+		set := mustOpen(t, dir, Options{Split: split})
+		assert.Equal(t, []string{"a", "b", "c"}, set.Classes, split)
+		assert.Equal(t, labels, set.Labels, split)
+	}
+	flat := folder(t, map[string][]byte{"train/a/1.png": solid(t, 8, 8, 1, true), "train/b/2.png": solid(t, 8, 8, 2, true), "test/3.png": solid(t, 8, 8, 3, true)})
+	assert.Equal(t, []int32{0, 1}, mustOpen(t, flat, Options{Split: Train}).Labels)
+	assert.Empty(t, mustOpen(t, flat, Options{Split: Test}).Labels, "its images have no class folder")
+}

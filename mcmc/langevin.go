@@ -33,7 +33,7 @@ type Langevin struct {
 	Literal bool    `yaml:"literal"` // use σ = δ, as Eq. 9 is printed, instead of sigma
 	Clamp   Clamp   `yaml:"clamp"`   // when a chain clamps its state to the range of pixels: never, end (after the last step) or step (after every step)
 
-	Low, High float64 `yaml:"-"` // the range that Clamp clamps to
+	Low, High float64 `yaml:"-"` // the range that Clamp clamps to; train.Config.Langevin sets it
 	Graph     bool    `yaml:"-"` // keep the graph of ∇ₓE, to differentiate through a step
 }
 
@@ -64,10 +64,10 @@ func (l Langevin) Validate() error {
 	return nil
 }
 
-// Step returns x + (δ²/2)·∇ₓE(x) + σ·ε with ε ~ N(0, I) (Eq. 9, tempered). The drift (δ²/2)·∇ₓE(x) of an
-// image is at most l.Clip long. x: [n,…], requires grad. With l.Graph the result can be differentiated
-// through ∇ₓE.
+// Step returns x + (δ²/2)·∇ₓE(x) + σ·ε with ε ~ N(0, I) (Eq. 9, tempered). If l.Clip is above 0, the root mean square of the drift
+// (δ²/2)·∇ₓE(x) of an image is at most l.Clip. x: [n,…], requires grad. With l.Graph the result can be differentiated through ∇ₓE.
 func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
+	l.checkRange()
 	return torch.Tidy(func() torch.Tensor {
 		noise := torch.Tensor{}
 		if l.Noise() > 0 {
@@ -90,6 +90,13 @@ func (l Langevin) transition(e Energy, x, noise torch.Tensor) torch.Tensor {
 		next = next.Clamp(l.Low, l.High)
 	}
 	return next
+}
+
+// checkRange panics if the chain clamps to a range that is not set. A range of 0 to 0 would make every image 0.
+func (l Langevin) checkRange() {
+	if (l.Clamp == ClampStep || l.Clamp == ClampEnd) && !(l.Low < l.High) {
+		panic(&torch.Error{Op: "mcmc.Langevin", Msg: fmt.Sprintf("clamp is %s, and the range is %v to %v: set Low and High", l.Clamp, l.Low, l.High)})
+	}
 }
 
 // Noise is the standard deviation of a step's noise: Sigma, or δ if l.Literal.
@@ -118,6 +125,7 @@ func (l Langevin) clipped(grad torch.Tensor) torch.Tensor {
 
 // Run makes l.Steps transitions from x0: [n,…]. The result carries no graph.
 func (l Langevin) Run(e Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
+	l.checkRange()
 	x := x0.Detach()
 	for range l.Steps {
 		next := torch.Tidy(func() torch.Tensor { return l.Step(e, x.Leaf(), rng).Detach() })

@@ -132,6 +132,12 @@ func TestClamp(t *testing.T) {
 			assert.False(t, x.RequiresGrad())
 		})
 	}
+	err := torch.Do(func() error {
+		l := mcmc.Langevin{Steps: 3, Delta2: 1, Clamp: mcmc.ClampStep} // as in the config of a run
+		l.Run(up, torch.Zeros([]int{2, 2}, torch.Float32), torch.NewRNG(1, 0, "chain"))
+		return nil
+	})
+	assert.ErrorContains(t, err, "clamp is step, and the range is 0 to 0: set Low and High")
 }
 
 func TestChainKeepsOneStateAlive(t *testing.T) {

@@ -29,19 +29,15 @@ type ChainOptions struct {
 // after each of these numbers of steps; 0 is the start. The images must have the training size. Noise of an image depends on
 // the seed and the image's index only.
 func (m *Model) Chains(ctx context.Context, set *data.Set, at []int, o ChainOptions) ([]ChainState, error) {
-	if len(at) == 0 || slices.Min(at) < 0 {
-		return nil, fmt.Errorf("states of chains after %v steps: give at least one number, all of them 0 or more", at)
+	if len(at) == 0 || slices.Min(at) < 0 || len(slices.Compact(slices.Sorted(slices.Values(at)))) < len(at) {
+		return nil, fmt.Errorf("states of chains after %v steps: give at least one number, all of them 0 or more and no number twice", at)
 	}
 	states, images := make([]ChainState, len(at)), make([]*pictures, len(at))
 	for i, steps := range at {
 		states[i].Steps, images[i] = steps, m.Config.pictures()
 	}
-	chain := m.Config.chain()
+	chain := m.Config.Langevin()
 	chain.Steps = slices.Max(at)
-	clampEnd := chain.Clamp == mcmc.ClampEnd
-	if clampEnd { // the chain goes on from the state before the clamp
-		chain.Clamp = mcmc.ClampNever
-	}
 	err := torch.Do(func() error {
 		energy := m.E.Frozen(m.dtype)
 		return m.each(ctx, set, pass{o.Seed, "chains", o.Watch}, func(x0 torch.Tensor, rng *torch.RNG) error {
@@ -51,7 +47,7 @@ func (m *Model) Chains(ctx context.Context, set *data.Set, at []int, o ChainOpti
 					return
 				}
 				torch.NoGrad(func() {
-					if clampEnd {
+					if chain.Clamp == mcmc.ClampEnd {
 						x = x.Clamp(chain.Low, chain.High)
 					}
 					states[i].Energy += energy.Marginal(x).Sum().Item() / float64(set.N)

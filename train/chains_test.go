@@ -6,7 +6,28 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/liebm/liebm/mcmc"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/torchtest"
 )
+
+// The noise is large, so that the chain leaves the range and a clamp changes its way.
+func TestAChainStepByStepIsTheWholeChain(t *testing.T) {
+	energy := func(x torch.Tensor) torch.Tensor { return x.Square().SumDim(1).MulScalar(-0.5) }
+	torchtest.Scope(t, func() {
+		x := torch.NewRNG(1, 0, "x").Normal(4, 3)
+		results := map[mcmc.Clamp]torch.Tensor{}
+		for _, clamp := range []mcmc.Clamp{mcmc.ClampNever, mcmc.ClampEnd, mcmc.ClampStep} {
+			chain := mcmc.Langevin{Steps: 3, Delta2: 0.5, Sigma: 0.8, Clamp: clamp, Low: -1, High: 1}
+			got, err := (&Model{}).climb(t.Context(), chain, energy, x, torch.NewRNG(1, 0, "noise"), nil)
+			require.NoError(t, err)
+			torchtest.InDelta(t, chain.Run(energy, x, torch.NewRNG(1, 0, "noise")), got, 0)
+			results[clamp] = got
+		}
+		assert.NotEqual(t, torch.ToSlice[float32](results[mcmc.ClampEnd]), torch.ToSlice[float32](results[mcmc.ClampStep]))
+	})
+}
 
 func TestChainsShowTheirStatesOnTheWay(t *testing.T) {
 	for _, clamp := range []string{"never", "end", "step"} {
@@ -35,7 +56,7 @@ func TestChainsShowTheirStatesOnTheWay(t *testing.T) {
 
 func TestChainsRefuseAndStop(t *testing.T) {
 	m := tinyModel(t)
-	for _, at := range [][]int{nil, {3, -1}} {
+	for _, at := range [][]int{nil, {3, -1}, {0, 5, 5}} {
 		_, err := m.Chains(t.Context(), bars(t), at, ChainOptions{})
 		assert.ErrorContains(t, err, "give at least one number, all of them 0 or more")
 	}

@@ -120,7 +120,7 @@ func (w *conditioning) batch(ctx context.Context, c *classes, class, start, n in
 		w.means.add(mean.Narrow(0, 0, 1))
 	}
 	energy := conditioned(w.energy, row(c.latents[class]), w.o.Weight)
-	chain := m.Config.chain()
+	chain := m.Config.Langevin()
 	gm := mean
 	for round := range w.o.Rounds {
 		x, err := m.climb(ctx, chain, energy, gm, rng.Fork(fmt.Sprintf("Y %d", round)), nil)

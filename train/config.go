@@ -104,8 +104,8 @@ const (
 	Joint      = "joint"
 )
 
-// chain is Chain in the range of the data.
-func (c Config) chain() mcmc.Langevin {
+// Langevin returns c.Chain with the range of the data, to which it clamps.
+func (c Config) Langevin() mcmc.Langevin {
 	l := c.Chain
 	l.Low, l.High = c.Data.Range.Low, c.Data.Range.High
 	return l

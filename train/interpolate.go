@@ -66,7 +66,7 @@ func (m *Model) paths(ctx context.Context, n int, o InterpolateOptions, ends fun
 	if err := m.needG("interpolation"); err != nil {
 		return nil, err
 	}
-	chain := m.Config.chain()
+	chain := m.Config.Langevin()
 	if !o.Refine {
 		chain.Steps = 0
 	}

@@ -18,7 +18,7 @@ type RestoreOptions struct {
 	Latent   mcmc.Langevin  // on m, Eq. 16
 	Image    mcmc.Langevin  // on Y, Eq. 17, clamped to the range
 	Variance float64        // of p(A⁺y | A⁺A x), per pixel
-	Frames   int            // number of states of each chain to keep, between its start and its end
+	Frames   int            // number of states of each chain to keep, between its start and its end; a chain of n steps has n−1
 	Watch    func(done int) // called after every batch; may be nil
 }
 
@@ -118,9 +118,10 @@ func (w *restoring) batch(ctx context.Context, x torch.Tensor, rng *torch.RNG) e
 
 // frames keeps o.Frames states of a chain, evenly spaced between its start and its end.
 func (w *restoring) frames(chain string, steps int, image func(torch.Tensor) torch.Tensor) func(step int, x torch.Tensor) {
+	n := min(w.o.Frames, steps-1)
 	return func(step int, x torch.Tensor) {
-		for k := 1; k <= w.o.Frames; k++ {
-			if step == k*steps/(w.o.Frames+1) {
+		for k := 1; k <= n; k++ {
+			if step == k*steps/(n+1) {
 				w.keep(fmt.Sprintf("%s %d", chain, k), image(x))
 			}
 		}

@@ -76,7 +76,7 @@ func drawSamples(g *models.Generator, energy *models.Bound, cfg Config, mode nn.
 	if steps == 0 {
 		return x
 	}
-	chain := cfg.chain()
+	chain := cfg.Langevin()
 	chain.Steps = steps
 	return chain.Run(energy.Marginal, x, rng.Fork("chain"))
 }

@@ -231,7 +231,7 @@ func (t *Trainer) chain(of string, e mcmc.Energy, x0 torch.Tensor, rng *torch.RN
 	t.begins("chain of " + of)
 	defer t.begins(of + " update")
 	return t.cfg.byParts(x0, rng.Fork("chain of "+of), func(x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
-		return t.cfg.chain().Run(e, x0, rng)
+		return t.cfg.Langevin().Run(e, x0, rng)
 	})
 }
 

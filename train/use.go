@@ -119,11 +119,14 @@ func (m *Model) image(latent torch.Tensor) (x torch.Tensor) {
 	return x
 }
 
-// climb runs the chain step by step. After each step it calls
-// show, which may be nil. It stops when ctx ends, and returns an error if the result is NaN or infinite.
+// climb is l.Run, step by step. After each step it calls show, which may be nil, before a clamp at the end. It stops when ctx ends,
+// and returns an error if the result is NaN or infinite.
 func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG, show func(step int, x torch.Tensor)) (torch.Tensor, error) {
 	one, x := l, x0.Detach()
 	one.Steps = 1
+	if one.Clamp == mcmc.ClampEnd {
+		one.Clamp = mcmc.ClampNever
+	}
 	for step := range l.Steps {
 		if err := ctx.Err(); err != nil {
 			return x, err
@@ -134,6 +137,9 @@ func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 to
 		if show != nil {
 			show(step+1, x)
 		}
+	}
+	if l.Clamp == mcmc.ClampEnd {
+		x = x.Clamp(l.Low, l.High)
 	}
 	if sum := x.Sum().Item(); math.IsNaN(sum) || math.IsInf(sum, 0) {
 		return x, fmt.Errorf("%w within %d steps with δ² = %v: use a smaller δ²", ErrChainDiverged, l.Steps, l.Delta2)

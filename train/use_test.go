@@ -164,6 +164,12 @@ func TestRestore(t *testing.T) {
 	assert.Less(t, unitMSE(bars(t), r.Restored), unitMSE(bars(t), r.Refined), "Eq. 17 helps")
 	assert.Less(t, consistency(t, a, r.Degraded, r.Restored), 1e-3, "A⁺A x is near A⁺y")
 
+	short := o
+	short.Latent.Steps = 2
+	brief, err := m.Restore(t.Context(), bars(t).Head(1), a, short)
+	require.NoError(t, err)
+	assert.Equal(t, []int{1, 2}, []int{len(brief.Latent), len(brief.Image)}, "two steps have one state between start and end")
+
 	again, err := m.Restore(t.Context(), r.Degraded, a, o)
 	require.NoError(t, err)
 	sameImages(t, r.Degraded, again.Degraded)
