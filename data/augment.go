@@ -46,12 +46,14 @@ func (a Augment) Validate() error {
 
 // Apply returns a random view of every image. x: [n,c,h,w] in [0,1]; the result too.
 //
-// It follows torchvision's transforms. What differs, mostly so that a batch is one operator:
+// It follows torchvision's transforms, with these differences. Most of them let one operator work
+// on the whole batch:
 //   - The order of the four jitters is drawn once per batch.
-//   - A crop is a box of real numbers. torchvision rounds it to whole pixels, which accepts more large crops of small
-//     images: with areas from 0.2 to 1 their mean is .552 at 32×32 and .539 at 256×256, and here .538.
-//   - A crop is resized by a bicubic kernel with a = −0.75, without antialiasing, that also sees the pixels
-//     around the box. Pillow's kernel has a = −0.5.
+//   - The corners of a crop are real numbers. torchvision rounds them to whole pixels, and so accepts more large
+//     crops of small images. With areas from 0.2 to 1, its mean area is .552 at 32×32 and .539 at 256×256. Here it is
+//     .538.
+//   - A bicubic kernel with a = −0.75 resizes a crop, without antialiasing. It also reads the pixels around
+//     the crop. Pillow's kernel has a = −0.5.
 func (a Augment) Apply(x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor {
 		if a.Noise {

@@ -67,7 +67,8 @@ func LabelRows(grid image.Image, labels []string) image.Image {
 	return out
 }
 
-// Picture is image i as it is, without a grid's frame: alpha is full, and a gray image stays gray.
+// Picture is image i as an image.Image, without the frame of a grid. It is opaque, and a gray image
+// stays gray.
 func (s *Set) Picture(i int) image.Image { return frame{s.Image(i), s.H, s.W, s.C}.image() }
 
 // WritePNGs writes every image of the set to a folder, as 000000.png and so on. It makes the folder.

@@ -8,12 +8,12 @@ import (
 
 // Info describes the training images of a source, without reading all of them.
 type Info struct {
-	Shape           // of files of one image each: sides and channels that fit most of them
+	Shape           // for files of one image each: a side length and a number of channels that suit most of them
 	Name     string // of the known set, or of the file or folder
 	Known    bool   // it is a known set, and Open finds its splits by its name
 	Pictures bool   // files of one image each, which may differ in size
 	Glyphs   bool   // the known set has digits or letters, which should not be flipped
-	Measured bool   // it has test or validation images; else Open can hold some out
+	Measured bool   // it has test or validation images; if not, Open can hold some images out
 }
 
 // enough is the number of files that Inspect decodes.
@@ -21,8 +21,8 @@ const enough = 32
 
 var errEnough = errors.New("enough")
 
-// Inspect describes the training images at source: a known name or a path. The images at a path may be the known set as,
-// which is recognised by its content or its number of pictures.
+// Inspect describes the training images at source: a known name or a path. If as is the name of a known set, Inspect
+// also finds out whether the images at a path are this set, by their content or by the number of pictures.
 func Inspect(source, as string) (info Info, err error) {
 	if k, err := Lookup(source); err == nil {
 		return k.info(), nil

@@ -23,7 +23,7 @@ type Options struct {
 	Skip  bool   // leave out image files that cannot be read or do not fit, and list them in Set.Skipped
 
 	Without []int // leave out the images with these labels
-	Only    []int // leave out the images with other labels; empty: none of them
+	Only    []int // keep only the images with these labels; empty: keep all labels
 
 	// HoldOut is the share of images that training does not read. It is used for a source that is no known set and has no
 	// test or validation images. Split [HeldOut] then returns the held-out images, with Test as their split, and Split Train

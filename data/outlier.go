@@ -12,8 +12,9 @@ type OutlierOptions struct {
 }
 
 // Constant returns images of a single colour. Each channel is uniform on 0…255 and drawn once per image; with Gray, all
-// channels have one value. No such set is published, so scores depend on this definition. Use as many images as the test
-// split has inliers, 10,000 for CIFAR-10. Image i depends on seed and i only: a smaller set is the head of a larger one.
+// channels have one value. No such set is published, so scores depend on this definition. Use as many images as there
+// are inliers in the test split, 10,000 for CIFAR-10. Image i depends on seed and i only: a smaller set is the head of a
+// larger one.
 func Constant(shape Shape, o OutlierOptions) (*Set, error) {
 	return outliers(shape, o, "constant", "liebm/data/const", func(image []byte, source *rand.ChaCha8) {
 		colour := make([]byte, shape.C)

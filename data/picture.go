@@ -34,7 +34,7 @@ type Picture struct {
 	H, W, C int // C is 1 if the file is gray, else 3
 	Pix     []byte
 	Format  string // "png", "jpeg", …
-	Alpha   bool   // some of it is transparent; Pix leaves that out
+	Alpha   bool   // some pixels are transparent; Pix has their colours only
 }
 
 // The decoders allocate all pixels that a header declares. A file may declare pictureRatio pixels a byte (deflate can
@@ -46,10 +46,10 @@ const (
 	maxScans = 100 // of a progressive JPEG, which usually has 10
 )
 
-// DecodePicture reads a PNG, JPEG, BMP, GIF, TIFF or WebP as Pillow's convert("RGB") does, which made the pixels of
-// published reference statistics. The chroma of JPEG and lossy WebP is interpolated, and transparency is dropped, not
-// applied. Pictures of 16 bits a channel or in CMYK are an error, since they can be converted to 8 bits of RGB in several
-// ways.
+// DecodePicture reads a PNG, JPEG, BMP, GIF, TIFF or WebP as Pillow's convert("RGB") does. Published reference statistics
+// are of pixels that Pillow made in this way. The chroma of JPEG and lossy WebP is interpolated. Transparency is dropped,
+// not applied. Pictures of 16 bits a channel or in CMYK are an error, since they can be converted to 8 bits of RGB in
+// several ways.
 func DecodePicture(b []byte) (Picture, error) {
 	if len(b) == 0 {
 		return Picture{}, errors.New("empty file")

@@ -41,7 +41,8 @@ type stream struct {
 }
 
 // Prepare decodes the split of a set once, crops and resizes it, and writes it to one file, out, which Open maps. A mapped
-// set takes no memory of the process but 4 bytes a label and the names of its files. Source is as in Open.
+// set needs memory of the process for two things only: 4 bytes for each label, and the names of its files. Source is as in
+// Open.
 //
 // The file gets its name when it is whole. Until then a partial file and a journal lie beside it. After an interruption or
 // a crash, the same call continues with the next chunk of 256 images. If out is already made from this source with these

@@ -56,7 +56,7 @@ type Record struct {
 	Classes []string `json:"classes,omitempty"`
 	Source  string   `json:"source"`        // path
 	Stamp   string   `json:"source_stamp"`  // SHA-256 of the names, sizes and times of its files
-	SHA256  string   `json:"source_sha256"` // of the SHA-256 of each image as it was read, with those left out
+	SHA256  string   `json:"source_sha256"` // of the SHA-256 of each image as it was read, including images that were left out
 	Skipped []string `json:"skipped,omitempty"`
 }
 

@@ -81,8 +81,9 @@ func (s *Set) derive(shape Shape, pixels []byte) *Set {
 	return out
 }
 
-// Origin is the file from which image i was decoded: its path in the folder or archive that the set was read from, or that
-// it was prepared from. It is "" if the set was not made of image files, and for a prepared set of arrays the file of these.
+// Origin is the file from which image i was decoded. It is a path in the folder or archive that the set was read from or
+// prepared from. For a prepared set of arrays it is the file of the arrays. For all other sets that were not made of image
+// files it is "".
 func (s *Set) Origin(i int) string {
 	if s.origin == nil || i < 0 || i >= s.N {
 		return ""

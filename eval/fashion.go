@@ -138,7 +138,8 @@ func (c *Classifier) Accuracy(ctx context.Context, set *data.Set) (float64, erro
 	return Labelled{Labels: set.Labels}.Accuracy(classes), nil
 }
 
-// Classify returns the class of every channel of every image, the channels of an image in a row.
+// Classify returns the class of every channel of every image: those of the first image's channels,
+// then those of the second image's, and so on.
 func (c *Classifier) Classify(ctx context.Context, set *data.Set) (classes []int32, err error) {
 	logits := func(x torch.Tensor) torch.Tensor { return c.Logits(x.Reshape(-1, 1, set.H, set.W)) }
 	err = torch.Do(func() error {

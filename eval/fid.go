@@ -142,7 +142,7 @@ func Frechet(a, b *Stats) (float64, error) {
 	return distance, err
 }
 
-// CheckFeatures is an error if the statistics cannot be compared with those that f will measure. Call it before measuring.
+// CheckFeatures returns an error if the statistics cannot be compared with statistics of f. Call it before measuring.
 func (s *Stats) CheckFeatures(f Features) error { return s.comparable(f.Dim(), f.Name()) }
 
 func (s *Stats) comparable(dim int, features string) error {
@@ -188,7 +188,7 @@ func (s *Stats) cov() torch.Tensor {
 }
 
 // DistanceName is the name of the Fréchet distance between a and b: "FID" on the features that define FID, "Fréchet
-// distance" on any others, or if neither names its features.
+// distance" on any others, and if neither a nor b names its features.
 func DistanceName(a, b *Stats) string {
 	if strings.HasPrefix(a.Features+b.Features, fidFeatures) { // one of them may be unnamed
 		return "FID"

@@ -17,7 +17,7 @@ import (
 type Images struct {
 	Name string // path, or name of the data set
 	Kind string // "set", "folder", "npz" or "run"
-	N    int    // with the unreadable files of a folder
+	N    int    // including the files of a folder that cannot be read
 
 	// Group are the processes that share the batches of a measurement; nil: this process alone. Every process reads all
 	// images, computes the features of a part of the batches, and gets those of all.
@@ -34,7 +34,7 @@ type Input struct {
 	N       int      `json:"n"`
 	Size    []int    `json:"size,omitempty"`  // height, width, channels
 	SHA256  string   `json:"sha256"`          // of the pixels, NHWC, in order; of the file for statistics
-	Files   []string `json:"files,omitempty"` // of the images, in order, in the records of commands that make an image of each
+	Files   []string `json:"files,omitempty"` // the file of each image, in order; only in records of commands that make an image from each image
 	Skipped []string `json:"skipped,omitempty"`
 	Notes   []string `json:"notes,omitempty"`
 

@@ -24,13 +24,13 @@ const (
 	inceptionBytes  = 95_628_359
 )
 
-// InceptionDownload is the file of these weights.
+// InceptionDownload is the file of the weights that define FID.
 func InceptionDownload() data.Download {
 	return data.Download{URL: InceptionURL, Size: inceptionBytes, SHA256: InceptionSHA256}
 }
 
-// InceptionFolders are the folders in which the file is looked for: $LIEBM_DATA/inception if the variable is set, and the cache of
-// torch.hub, which pytorch-fid and torch-fidelity use. A download goes to the first of them.
+// InceptionFolders are the folders in which liebm looks for the file: $LIEBM_DATA/inception if the variable is set, and the cache
+// of torch.hub, which pytorch-fid and torch-fidelity use. A download goes to the first of them.
 func InceptionFolders() (folders []string) {
 	if root := os.Getenv("LIEBM_DATA"); root != "" {
 		folders = append(folders, filepath.Join(root, "inception"))

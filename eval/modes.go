@@ -8,7 +8,8 @@ import (
 	"github.com/liebm/liebm/data"
 )
 
-// Modes says which of the 1,000 classes of Stacked Fashion-MNIST images cover, as the benchmark Stacked MNIST does.
+// Modes says how many of the 1,000 classes of Stacked Fashion-MNIST a set of images covers, and how evenly, as the
+// benchmark Stacked MNIST does.
 type Modes struct {
 	Covered int     // classes that at least one image has
 	KL      float64 // KL(p‖u) in nats, of the share p of each class from that of the data, u = 1/1000
@@ -41,8 +42,9 @@ func ModesOf(ctx context.Context, c *Classifier, set *data.Set) (m Modes, err er
 	return m, nil
 }
 
-// ClassKL is KL(p‖u) = Σ p·log(p/u) in nats, of the shares p of classes among images from their shares u among real ones, as c
-// classifies both. It is 0 if every class is as frequent as among the real images, and infinite if these lack one.
+// ClassKL is KL(p‖u) = Σ p·log(p/u) in nats. p are the shares of the classes among images, and u are the shares among real
+// images. c classifies both. ClassKL is 0 if every class is as frequent as among the real images. It is infinite if images
+// have a class that the real images lack.
 func ClassKL(ctx context.Context, c *Classifier, images, real *data.Set) (float64, error) {
 	var both [2][]float64
 	for i, set := range []*data.Set{images, real} {

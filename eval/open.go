@@ -14,7 +14,7 @@ import (
 	"github.com/liebm/liebm/internal/npz"
 )
 
-// A Source is what a path holds: images, or statistics of images that were measured before.
+// A Source is the content of a path: images, or statistics of images that were measured before.
 type Source struct {
 	Images *Images
 	Stats  *Stats

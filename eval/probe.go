@@ -34,8 +34,9 @@ func checkProbe(train, test Labelled) error {
 	return errors.Join(train.check(), test.check(), sameFeatures(train.Embedding, test.Embedding))
 }
 
-// KNN predicts the class of each test image: that of most of its k nearest training images, by Euclidean distance. Of
-// several such classes it takes the smallest. W-MSE's protocol has k = 5. watch may be nil.
+// KNN predicts the class of each test image: the most frequent class among its k nearest training images, by
+// Euclidean distance. Among equally frequent classes it takes the one with the smallest number. W-MSE's protocol has
+// k = 5. watch may be nil.
 func KNN(ctx context.Context, train, test Labelled, k int, watch func(done, total int)) ([]int32, error) {
 	if err := checkProbe(train, test); err != nil {
 		return nil, err

@@ -25,16 +25,17 @@ type Record struct {
 	Network       string            `json:"network,omitempty"` // of the features
 	WeightsSHA256 string            `json:"weights_sha256,omitempty"`
 	Mode          string            `json:"mode,omitempty"`
-	Seed          *uint64           `json:"seed,omitempty"` // of what the metric itself draws
-	NFE           int               `json:"nfe,omitempty"`  // network evaluations a sample, where samples were drawn
+	Seed          *uint64           `json:"seed,omitempty"` // of the random draws of the metric itself
+	NFE           int               `json:"nfe,omitempty"`  // network evaluations for each sample, if samples were drawn
 	Settings      map[string]string `json:"settings,omitempty"`
-	Histogram     *Histogram        `json:"histogram,omitempty"` // of what the values are computed from
+	Histogram     *Histogram        `json:"histogram,omitempty"` // of the numbers that the values are computed from
 	Warnings      []string          `json:"warnings,omitempty"`
 	Versions      map[string]string `json:"versions"`
 	Time          time.Time         `json:"time"`
 }
 
-// NewRecord is a record of now, with the versions of libtorch and Go besides those given.
+// NewRecord returns a record with the present time, the given versions, and the versions of
+// libtorch and Go.
 func NewRecord(metric string, versions map[string]string) *Record {
 	r := &Record{Metric: metric, Values: Values{}, Versions: map[string]string{"libtorch": torch.Version(), "go": runtime.Version()},
 		Time: time.Now().UTC().Truncate(time.Second)}
@@ -145,8 +146,8 @@ func AppendRecords(path string, records ...*Record) (err error) {
 	return data.WriteBytes(path, whole)
 }
 
-// ReadRecords reads a file that Append wrote; a missing one is empty, and so is a last line that was
-// cut off.
+// ReadRecords reads a file that Append wrote; a missing file counts as empty, and a last line that
+// was cut off is left out.
 func ReadRecords(path string) ([]Record, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

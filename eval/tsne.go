@@ -8,7 +8,8 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// TSNEOptions are the options of [TSNE]. The zero value is usual for van der Maaten and scikit-learn.
+// TSNEOptions are the options of [TSNE]. The zero value has the settings that van der Maaten and
+// scikit-learn usually use.
 type TSNEOptions struct {
 	Perplexity float64 // 0 means 30
 	Steps      int     // 0 means 1,000

@@ -12,8 +12,9 @@ func LogLikelihood(x, mean torch.Tensor, variance float64) torch.Tensor {
 	return x.Sub(mean).Square().SumDim(1, 2, 3).MulScalar(-0.5 / variance)
 }
 
-// LatentEnergy returns log p(m) + log p_g(x|m) without its constants as an energy of m: the posterior of
-// the generator's latents for images x: [n,c,h,w] (Eq. 13 without z; the refinement of Table 11).
+// LatentEnergy returns log p(m) + log p_g(x|m), without its constants, as an energy of m for given
+// images x. A chain on it samples the posterior of the generator's latents (Eq. 13 without z; the
+// refinement of Table 11). x: [n,c,h,w].
 func LatentEnergy(generate func(m torch.Tensor) torch.Tensor, x torch.Tensor, variance float64) Energy {
 	return func(m torch.Tensor) torch.Tensor {
 		return LogPrior(m).Add(LogLikelihood(x, generate(m), variance))

@@ -1,8 +1,9 @@
 // Package mcmc samples energies by Langevin dynamics.
 //
-// An energy is a function from a batch to one number each. Since p(x) ∝ exp(E(x)), a high energy means
-// likely, and a chain climbs: each step adds (δ²/2)·∇E and noise. The paper's Eq. 9 ties the noise to the
-// step size, which would bury images in [0,1] at δ² = 25. Here the noise has a scale of its own, Sigma.
+// An energy is a function that returns one number for each item of a batch. Since p(x) ∝ exp(E(x)), a
+// high energy means likely, and a chain climbs: each step adds (δ²/2)·∇E and noise. In the paper's Eq. 9
+// the step size also sets the noise. At δ² = 25 that noise would hide images in [0,1]. Here the noise has
+// a scale of its own, Sigma.
 //
 //	chain := mcmc.Langevin{Steps: 15, Delta2: 25, Sigma: 1e-3}
 //	xT := chain.Run(energy.Marginal, x0, rng)             // Eq. 9
@@ -30,7 +31,7 @@ type Langevin struct {
 	Delta2  float64 `yaml:"delta2"`  // δ², step size; the paper has 25 at 32×32, and 0.1 on CelebA (Table 12)
 	Sigma   float64 `yaml:"sigma"`   // σ, standard deviation of a step's noise, in units of pixels; Dual-MCMC has 1e-3
 	Clip    float64 `yaml:"clip"`    // limit for the drift of a step, as the root mean square over an image's pixels; a longer drift is scaled down to it; 0: no limit
-	Literal bool    `yaml:"literal"` // use σ = δ, as Eq. 9 is printed, instead of sigma
+	Literal bool    `yaml:"literal"` // use σ = δ, as in the printed Eq. 9, instead of sigma
 	Clamp   Clamp   `yaml:"clamp"`   // when a chain clamps its state to the range of pixels: never, end (after the last step) or step (after every step)
 
 	Low, High float64 `yaml:"-"` // the range that Clamp clamps to; train.Config.Langevin sets it

@@ -11,10 +11,11 @@ import (
 type Operator interface {
 	Apply(x torch.Tensor) torch.Tensor         // A x
 	PseudoInverse(y torch.Tensor) torch.Tensor // A⁺ y, in the shape of x
-	Check(channels, height, width int) error   // nil where A takes such images
+	Check(channels, height, width int) error   // nil if A can degrade images of this shape
 }
 
-// Project is A⁺A x, the orthogonal projection of x onto the images that y determines.
+// Project is A⁺A x, an orthogonal projection: it keeps the part of x that A x determines, and
+// removes the rest.
 func Project(a Operator, x torch.Tensor) torch.Tensor { return a.PseudoInverse(a.Apply(x)) }
 
 // Colorization removes the colour: A is the mean of three channels, [n,3,h,w] → [n,1,h,w], and A⁺
@@ -35,14 +36,14 @@ func (Colorization) Check(channels, _, _ int) error {
 	return nil
 }
 
-// SuperResolution removes detail: A is the mean of squares of Factor×Factor pixels, [n,c,h,w] →
-// [n,c,h/f,w/f], and A⁺ repeats it over them.
+// SuperResolution removes detail. A averages each square of Factor×Factor pixels, [n,c,h,w] →
+// [n,c,h/f,w/f]. A⁺ repeats the average over the square.
 type SuperResolution struct{ Factor int }
 
-// Apply is the mean of every square.
+// Apply averages each square of pixels.
 func (s SuperResolution) Apply(x torch.Tensor) torch.Tensor { return x.AvgPool2d(s.Factor) }
 
-// PseudoInverse repeats every pixel.
+// PseudoInverse repeats each pixel over its square.
 func (s SuperResolution) PseudoInverse(y torch.Tensor) torch.Tensor {
 	n, c, h, w, f := y.Size(0), y.Size(1), y.Size(2), y.Size(3), s.Factor
 	return y.Reshape(n, c, h, 1, w, 1).Expand(n, c, h, f, w, f).Reshape(n, c, h*f, w*f)

@@ -3,8 +3,8 @@ package models
 // Count is the size of a network. It is computed from the config, since drawing the weights of the largest
 // networks takes half a minute.
 type Count struct {
-	// Params is the number of weights that training moves, without the statistics of batch norm and the
-	// vectors of spectral norm.
+	// Params is the number of weights that training changes, without the statistics of batch norm and
+	// the vectors of spectral norm.
 	Params int
 	// FLOPs is the number of floating-point operations of the forward pass of one image: two for each
 	// multiplication and addition in convolutions and linear layers, with the fused kernels that the

@@ -11,7 +11,7 @@ import (
 // EncoderConfig is the shape of h.
 type EncoderConfig struct {
 	Channels  int       `yaml:"channels" min:"1"`   // channels of the images: 1 or 3
-	Stem      string    `yaml:"stem"`               // "small": 3×3 stride 1 (32 pixels); "medium": the same and a max-pool (64, and 32 in the small presets); "large": 7×7 stride 2 and a max-pool (256)
+	Stem      string    `yaml:"stem"`               // first layers: "small", a 3×3 convolution with stride 1 (for 32 pixels); "medium", the same and a max-pool (for 64 pixels, and for 32 in the small presets); "large", a 7×7 convolution with stride 2 and a max-pool (for 256 pixels)
 	Widths    []int     `yaml:"widths" min:"1"`     // channels of each stage; ResNet-18 has 64, 128, 256, 512
 	Blocks    []int     `yaml:"blocks" min:"1"`     // blocks of each stage; ResNet-18 has 2, 2, 2, 2
 	HeadDim   int       `yaml:"head_dim" min:"1"`   // hidden width of the head; usually 1024

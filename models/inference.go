@@ -15,7 +15,7 @@ type InferenceConfig struct {
 
 // Inference is q(m|x) = N(μ(x), σ²(x)) of Eq. 14. The names of its fields, in this order, are those of the weights.
 type Inference struct {
-	Stem   *nn.Conv2d // nil without one
+	Stem   *nn.Conv2d // nil if Config.Stem is 0
 	Convs  []*nn.Conv2d
 	Mean   *nn.Conv2d
 	LogVar *nn.Conv2d

@@ -16,7 +16,7 @@ type Posterior string
 const (
 	Cosine   Posterior = "cosine"   // γ·cos(g(f), z) (Eq. 7)
 	Gaussian Posterior = "gaussian" // log N(z; μ, σ²), of (μ, log σ²) = g(f)
-	CEBM     Posterior = "cebm"     // exponential family with fixed variance; decides F too (Sec. 3.1)
+	CEBM     Posterior = "cebm"     // exponential family with fixed variance, which also determines F (Sec. 3.1)
 	NoLatent Posterior = "none"     // no latent term: a conventional energy-based model
 )
 
@@ -96,8 +96,8 @@ func (b *Bound) Cosine(f, z torch.Tensor) torch.Tensor {
 	return b.Latent(f).CosineSimilarity(z)
 }
 
-// Latent is the mean of the posterior up to its length, which [Bound.Cosine] compares with z: g(f) for the
-// cosine. [n,feature_dim] → [n,d_z].
+// Latent is the vector that [Bound.Cosine] compares with z. It has the direction of the posterior's mean;
+// for the cosine posterior it is g(f). [n,feature_dim] → [n,d_z].
 func (b *Bound) Latent(f torch.Tensor) torch.Tensor {
 	if b.posterior == Gaussian {
 		mean, _ := b.moments(f)

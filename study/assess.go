@@ -17,7 +17,8 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// ResultsFile is the file of a run folder that keeps what was measured of the run: a record a line.
+// ResultsFile is the file of a run folder with the measurements of the run, one record in each
+// line.
 const ResultsFile = "results.jsonl"
 
 // Keep appends records to the results of the run in dir: all of them or, on an error, none.
@@ -50,7 +51,7 @@ type SampleOptions struct {
 	Seconds   map[string]float64 // of the stages of training, such as train, to record with the times; may be nil
 }
 
-// Samples are images that [AssessSamples] drew and what it measured of them.
+// Samples are the images that [AssessSamples] drew, and their measurements.
 type Samples struct {
 	Refined, Plain *data.Set // after the chain, and G alone from the same latents, at the training size
 	Records        []*eval.Record
@@ -145,9 +146,10 @@ func fixedEncoder(m *train.Model) (*models.Encoder, func(), error) {
 	return h, func() { nn.Close(h) }, err
 }
 
-// AssessTime measures nfe and seconds, the network evaluations and the time of a sample, with the chain
-// and with the suffix _no_mcmc of G alone (Table 5). It draws n samples of each, after a batch that is not
-// counted. The time depends on the machine, so the record names device and threads.
+// AssessTime measures the number of network evaluations and the time of a sample (Table 5). The values are
+// nfe and seconds for samples with the chain, and nfe_no_mcmc and seconds_no_mcmc for samples of G alone.
+// It draws n samples of each, after a batch that is not counted. The time depends on the machine, so the
+// record names device and threads.
 func AssessTime(ctx context.Context, m *train.Model, n int, seed uint64, s Setup) (*eval.Record, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("%d samples: give at least 1", n)

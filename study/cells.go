@@ -166,7 +166,7 @@ type Cell struct {
 	Settings []string    `json:"settings"`                 // over the preset
 	Encoder  string      `json:"encoder"`                  // the preset that pretrained its encoder, or the run that it is from; empty if it reads no pretrained one
 	H        string      `json:"encoder_sha256,omitempty"` // SHA-256 of the file of that encoder; results of earlier versions lack it
-	Diverged string      `json:"diverged,omitempty"`       // why training ended early, for good
+	Diverged string      `json:"diverged,omitempty"`       // the step and the metric at which training diverged for good; empty: it did not
 	WentBack bool        `json:"went_back,omitempty"`      // training diverged, went back and ended with smaller steps
 	Values   eval.Values `json:"values"`                   // everything that was measured, as in fd_no_mcmc or auroc/constant
 	Curve    []Point     `json:"curve,omitempty"`          // the distance of G alone in the course of training

@@ -33,8 +33,8 @@ type ChainOptions struct {
 
 const longChainsMetric = "long chains"
 
-// AssessChains runs the chain of Eq. 9 from samples of G and from images that the data hold out, much longer than training
-// does: 100 steps, and 1,000 from the first tenth of the images. The values are
+// AssessChains runs the chain of Eq. 9 from samples of G and from held-out images of the data, for many more steps than
+// training does. All chains make 100 steps, and those from the first tenth of the images make 1,000. The values are
 //   - energy/T/START, the mean of E(x), and move/T/START, rms(x^T − x⁰) of pixels in the training range;
 //   - fid, fd or fd_h/T/START, the Fréchet distance, except for T = 1000, where there are too few images;
 //   - for Fashion-MNIST class_agreement/T/START, the share of images that the classifier puts into the class of x⁰.

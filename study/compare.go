@@ -32,7 +32,7 @@ type RunGroup struct {
 	Runs     []ComparedRun `json:"runs"`
 }
 
-// A ComparedRun is what one run folder says of a training.
+// A ComparedRun has the figures of one training, from its run folder.
 type ComparedRun struct {
 	Seed        uint64          `json:"seed"`
 	Steps       int             `json:"steps"`       // that were made
@@ -47,7 +47,7 @@ type ComparedRun struct {
 type CurvePoint struct {
 	Step int     `json:"step"`
 	Move float64 `json:"move_rms"` // rms(x^T − x⁰) of G's chains
-	Gap  float64 `json:"gap"`      // mean energy of data less that of negative samples
+	Gap  float64 `json:"gap"`      // mean energy of data minus mean energy of negative samples
 }
 
 // CompareRuns reads run folders. Folders that are named NAME-seedN are one group. Settings are those of a group's first

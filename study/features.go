@@ -45,8 +45,8 @@ type FeatureOptions struct {
 // OpenFeatures chooses the features on which distances of cfg's images are measured. If Inception's weights are given, it uses
 // Inception. Otherwise it uses, for Fashion-MNIST, the classifier that comes with liebm, and for other data the features of an
 // encoder that does not learn, before its head. FID compares samples with the training split, by custom. The others compare with the
-// images that are held out. A distance on an encoder compares runs with the same one only. The caller closes the
-// features; the encoder stays open. The error is [ErrNoFeatures] if nothing fits.
+// images that are held out. Distances on an encoder can only be compared between runs with the same encoder. The caller closes
+// the features; the encoder stays open. The error is [ErrNoFeatures] if nothing fits.
 func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 	switch {
 	case o.Inception != "":

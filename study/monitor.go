@@ -31,8 +31,9 @@ type MonitorOptions struct {
 	Samples   int    // samples to measure each time; 0: all 2,000 that training draws
 }
 
-// NewMonitor makes a monitor for a training with cfg. The error is [ErrNoFeatures] if the run has no
-// features, or no split of its data, to compare. The caller closes the monitor.
+// NewMonitor makes a monitor for a training with cfg. The error is [ErrNoFeatures] if there are no
+// features to measure distances on, or no real images to compare with. The caller closes the
+// monitor.
 func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup) (*Monitor, error) {
 	s.Group = nil // rank 0 alone measures
 	m := &Monitor{cfg: cfg, samples: o.Samples}

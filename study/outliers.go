@@ -36,8 +36,8 @@ const standardized = 2000
 
 // OutlierOptions are the options of [AssessOutliers].
 type OutlierOptions struct {
-	Sets        []string // outliers: MadeOutliers, NearOutliers, LeftOut, or what [train.Config.OpenImages] opens; nil: MadeOutliers
-	Inliers     string   // other inliers than the images that the run's data hold out
+	Sets        []string // sets of outliers: names in MadeOutliers or NearOutliers, LeftOut, or sources that [train.Config.OpenImages] opens; nil: MadeOutliers
+	Inliers     string   // source of the inliers; empty: the held-out images of the run's data
 	Gamma       *float64 // γ of the score s(x) (Eq. 15); nil: score_gamma of the config
 	Seed        uint64   // of outliers that are made, and of the bootstrap
 	Resamples   int      // of the bootstrap; 0: no intervals
@@ -50,8 +50,8 @@ type OutlierOptions struct {
 var scoreSuffixes = []string{"", "_energy", "_cosine", "_z"}
 
 // AssessOutliers measures how well the scores of m tell inliers, which score high, from each set of
-// outliers. The scores are s(x) of Eq. 15 and its two terms. A known set that is named without a split,
-// such as svhn, is read from the images that it holds out.
+// outliers. The scores are s(x) of Eq. 15 and its two terms. If a known set is named without a split,
+// as in svhn, its held-out images are used.
 //
 // The values are auroc/SET, aupr_in/SET, aupr_out/SET, fpr95_in/SET and fpr95_out/SET for s(x). Those of
 // F(f(x)) alone are auroc_energy/SET and so on, those of the cosine alone auroc_cosine/SET. With resamples

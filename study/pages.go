@@ -55,7 +55,7 @@ func (s Study) byVariant(sc Scale, models []Cell) map[string][]Cell {
 }
 
 // WritePages writes the pages of the results and comparisons in dir again, from their JSON, and README.md, which lists
-// every claim with its verdict. Pages (*.md) that are not of results are listed by their titles.
+// every claim with its verdict. It also lists the titles of all other pages (*.md) in dir.
 func WritePages(dir string) error {
 	results, err := ReadResults(dir)
 	if err != nil {

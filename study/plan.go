@@ -23,7 +23,8 @@ type PlanOptions struct {
 	Variants []string // names of the models to train, as in em and erm; nil: all that the studies compare
 }
 
-// A Plan is the models that some studies compare. A model that several of them read is trained once.
+// A Plan is the models that some studies compare. A model that several of them compare is trained
+// once.
 type Plan struct {
 	scale   Scale
 	studies []Study
@@ -90,8 +91,8 @@ type PlannedModel struct {
 	Name     string      `json:"cell"`
 	Seeds    int         `json:"seeds"`
 	Done     int         `json:"done"`              // seeds that are trained
-	Cost     *train.Cost `json:"cost,omitempty"`    // of one seed; nil: it trains for some seconds
-	Seconds  float64     `json:"seconds,omitempty"` // of training of one seed
+	Cost     *train.Cost `json:"cost,omitempty"`    // of one seed; nil if the model trains for a fixed time
+	Seconds  float64     `json:"seconds,omitempty"` // the fixed training time of one seed; 0 if the model trains for a number of steps
 	Settings []string    `json:"settings"`
 }
 

@@ -24,7 +24,7 @@ type Result struct {
 	Scale     string            `json:"scale"`
 	Data      string            `json:"data"`
 	Command   string            `json:"command"` // that makes it again
-	Setting   string            `json:"setting"` // what the figures can be compared with
+	Setting   string            `json:"setting"` // text: how the figures were measured, and which figures they can be compared with
 	Note      string            `json:"note,omitempty"`
 	Published []string          `json:"published"` // the paper's columns
 	Columns   []string          `json:"columns"`   // ours
@@ -34,7 +34,7 @@ type Result struct {
 	Pairs     []Pair            `json:"pairs,omitempty"`
 	Curves    []Curve           `json:"curves,omitempty"`
 	Pictures  []Picture         `json:"pictures,omitempty"`
-	Text      string            `json:"text,omitempty"` // the whole page, where nothing is trained
+	Text      string            `json:"text,omitempty"` // the whole page of a study that trains nothing
 	Versions  map[string]string `json:"versions"`
 	Cells     []Cell            `json:"cells"`
 }
@@ -44,7 +44,7 @@ type Row struct {
 	Label     string                 `json:"label"`
 	Published map[string]string      `json:"published,omitempty"` // by the paper's columns
 	Ours      map[uint64]eval.Values `json:"ours,omitempty"`      // by seed, and by our columns
-	Notes     []string               `json:"notes,omitempty"`     // how training went, where it went badly
+	Notes     []string               `json:"notes,omitempty"`     // about trainings that diverged
 }
 
 // A Curve is a variant's distance in the course of training, the mean over seeds.
@@ -54,7 +54,7 @@ type Curve struct {
 	Spread []float64 `json:"spread,omitempty"` // standard deviation over seeds, at each point; nil: one seed
 }
 
-// A Picture lies beside the results.
+// A Picture is a picture file in the folder of the results.
 type Picture struct {
 	File    string `json:"file"`
 	Caption string `json:"caption"`

@@ -21,7 +21,7 @@ type Scale struct {
 	Along      int      // images that the distance is measured on in the course of training
 	Restored   int      // images that restoration is measured on
 	Chains     int      // chains from each start: all of them make 100 steps, and the first tenth makes 1,000
-	TimeShare  float64  // share of its seconds that each model of the study of equal time trains for; 0: all of them
+	TimeShare  float64  // in the study of equal time, the share of its seconds for which each model trains; 0: all of them
 
 	paper bool
 }

@@ -43,7 +43,7 @@ func (s *Summary) Of(key string) *eval.Record {
 	return nil
 }
 
-// A Line is one number of a summary: its title, or "" to continue the line above.
+// A Line is one number of a summary. An empty Title continues the line above.
 type Line struct {
 	Title string
 	Value float64
@@ -108,7 +108,7 @@ func (s *Summary) Outliers() (names []string) {
 	return names
 }
 
-// Gamma is γ of the scores of Outliers, or nothing.
+// Gamma is γ of the scores of Outliers, or empty.
 func (s *Summary) Gamma() string {
 	if names := s.Outliers(); len(names) > 0 {
 		return s.Of("auroc/" + names[0]).Settings["gamma"]

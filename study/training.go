@@ -8,8 +8,8 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// Pretrain trains an encoder on the data of cfg, and measures it in the course of training where
-// [PretrainingProbe] can.
+// Pretrain trains an encoder on the data of cfg. During training it measures the encoder if
+// [PretrainingProbe] has a probe for the data.
 func Pretrain(ctx context.Context, cfg train.SSLConfig, o train.Options) error {
 	set, err := cfg.Data.Open(data.Train, cfg.Encoder.Channels)
 	if err != nil {
@@ -22,9 +22,9 @@ func Pretrain(ctx context.Context, cfg train.SSLConfig, o train.Options) error {
 	return train.Pretrain(ctx, cfg, set, o)
 }
 
-// Train trains a model on the data of cfg by Algorithm 1, and measures it in the course of training where a
-// [Monitor] can. The encoder is a file, or a folder that holds one; empty where cfg needs none, and for a
-// run that is resumed.
+// Train trains a model on the data of cfg by Algorithm 1. During training it measures the model if
+// [NewMonitor] finds features for the data. encoder is a file, or a folder that holds one. It is empty if
+// cfg needs no encoder, and for a run that is resumed.
 func Train(ctx context.Context, cfg train.Config, encoder string, o train.Options, along MonitorOptions, s Setup) error {
 	set, err := cfg.Open(data.Train)
 	if err != nil {

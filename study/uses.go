@@ -177,7 +177,7 @@ type Stage struct {
 	Images      func(r *train.Restoration) *data.Set
 }
 
-// Stages are those of Table 8, after the degraded images.
+// Stages are the degraded images, followed by the three stages of Table 8.
 var Stages = []Stage{
 	{"degraded", "A⁺y", func(r *train.Restoration) *data.Set { return r.Degraded }},
 	{"start", "G(m⁰)", func(r *train.Restoration) *data.Set { return r.Start }},

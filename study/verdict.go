@@ -29,13 +29,13 @@ type Trend struct {
 	Verdict Verdict `json:"verdict"`
 	Why     string  `json:"why,omitempty"` // what may be the cause if the verdict is not "shows"
 	Tie     float64 `json:"tie"`           // gains of this size and below count as equal
-	Limit   float64 `json:"limit"`         // the claim allows a gain of minus this much; 0: it asks for a gain
+	Limit   float64 `json:"limit"`         // the claim allows that the first model is worse by up to this much; 0: it must be better
 	Contrast
 	Diverged int `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
 }
 
-// A Pair is two models that a claim compares, in all numbers that tell how good they are: what the first gains in one number, it may
-// lose in another.
+// A Pair is two models that a claim compares, with all numbers that tell how good they are. The first model may be better in one
+// number and worse in another.
 type Pair struct {
 	First   string     `json:"first"` // its label; the claims call it the better one
 	Second  string     `json:"second"`
@@ -63,7 +63,7 @@ const (
 	NotMeasured Verdict = "not measured"
 )
 
-// MinSeeds is how many paired seeds a verdict needs.
+// MinSeeds is the number of paired seeds that a verdict needs.
 const MinSeeds = 3
 
 // tieBand is the gain that counts as a tie: .01 of areas, accuracies and SSIM, 0.1 dB of PSNR, 10 modes, and 5 % of

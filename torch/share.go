@@ -124,7 +124,8 @@ type Shared[T Element] struct {
 	over  bool // all processes know that the work ended
 }
 
-// Share begins work whose results use receives. With a nil group this process does all of it.
+// Share begins shared work. use receives the result of each piece, in order. With a nil group this
+// process does all pieces.
 func Share[T Element](g *Group, use func(result []T)) *Shared[T] {
 	return &Shared[T]{group: g, use: use}
 }

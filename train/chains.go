@@ -11,7 +11,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// A ChainState has the images that chains made of their starts in some steps.
+// A ChainState is the state of chains after a number of steps.
 type ChainState struct {
 	Steps  int
 	Images *data.Set // at the training size

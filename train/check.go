@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// Check reads every file of the run in dir and compares checksums and identities. It returns a line for each kind of file,
-// and an error that has one for each file that is damaged or not of this run.
+// Check reads every file of the run in dir and compares checksums and identities. It returns a line for each kind of file
+// that is in order. The error has a line for each file that is damaged or belongs to another run.
 func Check(dir string) (lines []string, err error) {
 	run, err := openRun(dir)
 	if err != nil {

@@ -152,7 +152,7 @@ func anyMeta(map[string]string) error { return nil }
 
 const trainerFormat = "liebm-checkpoint"
 
-// Save writes the whole state, unless a weight is not finite.
+// Save writes the whole state. If a weight is not finite, it writes nothing and returns an error.
 func (t *Trainer) Save(w io.Writer) error {
 	return writeCheckpoint(w, trainerFormat, t.step, t.trained(), nil)
 }

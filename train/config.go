@@ -18,10 +18,10 @@ type DataConfig struct {
 	Crop      string       `yaml:"crop"`               // region that is cut out of each picture: 148, 140, 128, 178, center or none; empty: 148 for CelebA, and other pictures must be square
 	Scale     bool         `yaml:"scale"`              // resize arrays of images that have another size, instead of padding them
 	Range     models.Range `yaml:"range"`              // of pixels in the networks (Table 12)
-	LeaveOut  []int        `yaml:"leave_out"`          // labels of classes that are left out of training and of its measurements; the outliers left-out are their images
+	LeaveOut  []int        `yaml:"leave_out"`          // labels of classes that are left out of training and of its measurements; the images of these classes are the outliers named left-out
 	Flip      bool         `yaml:"flip"`               // mirror every training image left-right with probability ½
 	HoldOut   float64      `yaml:"hold_out" max:"0.5"` // share of the images that training does not read, if the data have no test or validation images; usually 0.1
-	SplitSeed uint64       `yaml:"split_seed"`         // seed of the choice of the images that are held out; an encoder and its runs need the same one
+	SplitSeed uint64       `yaml:"split_seed"`         // seed for the choice of the held-out images; an encoder and its runs need the same seed
 }
 
 // OptimConfig is one network's Adam and its learning rate.
@@ -57,7 +57,7 @@ type Config struct {
 	Temperature float64                `yaml:"temperature"`        // τ of NT-Xent, the loss of a joint encoder; usually 0.5
 	Chain       mcmc.Langevin          `yaml:"chain"`
 	ReplaceProb float64                `yaml:"replace_prob"`            // p, probability that a negative sample is replaced by a view of itself before its chain; usually 0.1
-	Margin      float64                `yaml:"margin"`                  // largest energy gap that E learns from: E ignores a negative sample whose energy is further below that of its image; 0: no limit, as in the paper
+	Margin      float64                `yaml:"margin"`                  // largest energy gap that E learns from: E ignores a negative sample whose energy is more than this below the energy of its image; 0: no limit, as in the paper
 	Tau2        float64                `yaml:"tau2"`                    // τ², variance of p_g(x|m) (Eq. 8); usually 0.5
 	Omega1      float64                `yaml:"omega1"`                  // ω₁, weight of Eq. 8 (Table 12); with target erm, 0 makes G and q a VAE
 	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 with target erm (Table 12)
@@ -72,7 +72,7 @@ type Config struct {
 	OptH        OptimConfig            `yaml:"opt_h"` // of a joint encoder
 	Schedule    Schedule               `yaml:"schedule"`
 	EMA         float64                `yaml:"ema"`       // decay of the averaged weights, which is smaller in the first steps; the paper has 0.9999 (Sec. 4)
-	EMAs        []float64              `yaml:"emas"`      // further decays, each below 1 and with an average of its own in each checkpoint; --checkpoint last@0.999 uses that of 0.999
+	EMAs        []float64              `yaml:"emas"`      // decays of further averages of the weights, each below 1; every checkpoint has all averages; --checkpoint last@0.999 uses the one with decay 0.999
 	Precision   string                 `yaml:"precision"` // type of the chains' convolutions: float32 or bfloat16
 	TF32        bool                   `yaml:"tf32"`      // on a GPU, training steps round the inputs of matrix products and convolutions to TF32, which is faster and less exact
 	// Number of parts of a batch that a step computes one after the other, so that it needs less memory. Up to rounding, the

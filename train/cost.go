@@ -24,11 +24,11 @@ type Cost struct {
 	Threads           int            `json:"threads"`
 	Precision         string         `json:"precision"`
 	DiskBytes         int64          `json:"disk_bytes"`             // of the checkpoints that are kept
-	MemoryBytes       float64        `json:"memory_bytes,omitempty"` // at the peak of a step, an estimate; the data set and measurements come on top; 0: unknown
+	MemoryBytes       float64        `json:"memory_bytes,omitempty"` // an estimate for the peak of a step, without the data set and the measurements; 0: unknown
 }
 
-// CountCost returns the cost without times. It counts the parameters and operations of the networks and makes none
-// of them.
+// CountCost returns the cost without times. It counts the parameters and operations of the networks without making
+// them.
 func CountCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -47,8 +47,9 @@ func CountCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 		Precision: cfg.Precision, DiskBytes: 4 * int64(floats) * int64(cfg.Log.Keep)}, nil
 }
 
-// MeasureCost returns the cost with times and memory. It measures iterations with two small batches on this machine: the time of
-// the smaller one is scaled by the operations, and the memory of both is extrapolated linearly to the batch.
+// MeasureCost returns the cost with times and memory. It runs iterations with two small batches on this machine. It scales the
+// time of the smaller batch by the number of operations, and extrapolates the memory of both batches linearly to the batch of
+// cfg.
 func MeasureCost(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device) (*Cost, error) {
 	p, err := CountCost(cfg, h)
 	if err != nil {
@@ -102,8 +103,8 @@ func (c Config) flops(h models.EncoderConfig) float64 {
 	return float64(c.Batch) * perImage
 }
 
-// MeasureStep returns the median time in seconds of an iteration of Algorithm 1, over iters iterations on random
-// images after one that is not counted.
+// MeasureStep runs iters+1 iterations of Algorithm 1 on random images. It returns the median time in seconds of
+// an iteration, without the first one.
 func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device, iters int) (seconds float64, err error) {
 	err = withTrainer(cfg, h, device, func(t *Trainer) (err error) {
 		seconds, err = t.measure(ctx, iters)

@@ -9,8 +9,9 @@ import (
 )
 
 // EncoderFor returns the shape of h for a config: ResNet-18, as in W-MSE's code, with the stem
-// for the image size. For the presets that train in minutes on two CPU cores it is narrow, and its stages begin at half the size or
-// less. A step of pretraining then takes half as long as at full size. After as many steps the probes are almost as good.
+// for the image size. For the presets that train in minutes on two CPU cores, h is narrow, and its stages begin at half the
+// image's size or less. A step of pretraining then takes half as long as with stages that begin at full size. After the same
+// number of steps the probes are almost as good.
 func EncoderFor(c Config) models.EncoderConfig {
 	first, widths, blocks, head := stem(c.Data.Size), []int{64, 128, 256, 512}, []int{2, 2, 2, 2}, 1024
 	if strings.HasPrefix(c.Preset, "fmnist-") || strings.HasPrefix(c.Preset, "stacked-") || isRung(c.Preset) {

@@ -17,7 +17,7 @@ const DualMCMC = "dual-mcmc"
 // ImportOptions are the options of [ImportDualMCMC].
 type ImportOptions struct {
 	Out         string            // run folder to make
-	Preset      string            // preset for settings that neither the file nor its authors' configs have, such as the data; empty: chosen by the image size
+	Preset      string            // preset that gives the settings that are neither in the file nor in its authors' configs, such as the data; empty: chosen by the image size
 	Set         []string          // changes, such as chain.steps=70
 	Recalibrate bool              // compute G's running statistics from latents of its prior, instead of using those of the file
 	Version     map[string]string // of the program, for run.json

@@ -4,8 +4,8 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// EnergyLoss is L_E = mean E(x^T) − mean E(x,z). Its descent is the ascent of Eq. 4; lines 15 and 16 of
-// Algorithm 1 print the opposite sign. fake, joint: [n].
+// EnergyLoss is L_E = mean E(x^T) − mean E(x,z). Gradient descent on L_E is the gradient ascent of
+// Eq. 4. Lines 15 and 16 of Algorithm 1 print the opposite sign. fake, joint: [n].
 func EnergyLoss(fake, joint torch.Tensor) torch.Tensor { return fake.Mean().Sub(joint.Mean()) }
 
 // Margined is max(E(x^T), E(x) − c) for pairs of a negative sample and an image of data, without a gradient in E(x). L_E takes it
@@ -16,8 +16,9 @@ func Margined(fake, real torch.Tensor, c float64) torch.Tensor {
 	return fake.Maximum(real.Detach().AddScalar(-c))
 }
 
-// GeneratorLoss is ‖G(m) − x‖²/(2τ²), summed over pixels, the mean over the batch: −log p_g(x|m) without
-// its constant. With the end x^T of a chain from G(m) as x it is the loss of Eq. 8. gm, x: [n,c,h,w].
+// GeneratorLoss is ‖G(m) − x‖²/(2τ²), summed over pixels and averaged over the batch: −log p_g(x|m)
+// without its constant. If x is x^T, the end of a chain that starts at G(m), it is the loss of Eq. 8.
+// gm, x: [n,c,h,w].
 func GeneratorLoss(gm, x torch.Tensor, tau2 float64) torch.Tensor {
 	return gm.Sub(x).Square().Sum().DivScalar(2 * tau2 * float64(gm.Size(0)))
 }
@@ -43,8 +44,8 @@ func ELBOLoss(likelihood, mean, logVar torch.Tensor) torch.Tensor {
 // LatentELBOLoss is −E_q[ρ·cos(z, h(G(m)))] + KL(q(m|x) ‖ N(0,I)), the mean over the batch: Eq. 26 with the
 // logarithm that the paper leaves out. z, latent: [n,d_z]; mean, logVar: [n,d_m].
 //
-// At its optimum the KL term is below 2ρ nats, since a cosine is at most 2 above another. With ρ = 1 that is less than the
-// ln 10 nats that it takes to tell one class of ten, and q stays near N(0,I).
+// Two cosines differ by at most 2. So at the optimum the KL term is below 2ρ nats. To name one of ten classes takes ln 10
+// nats. With ρ = 1 the KL term is smaller than that, and q stays near N(0,I).
 func LatentELBOLoss(z, latent, mean, logVar torch.Tensor, rho float64) torch.Tensor {
 	return plusAlignment(KLLoss(mean, logVar), z, latent, -rho)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Losses are what one step of Algorithm 1 measured.
+// Losses are the measurements of one step of Algorithm 1.
 type Losses struct {
 	Generator float64 // L_G (Eq. 8)
 	Energy    float64 // L_E (Eq. 4)
@@ -17,7 +17,7 @@ type Losses struct {
 	Cosine    float64 // mean cos(g(f(x)), z) of data
 	Move      float64 // rms(x^T − x⁰) of G's chains; below 0.005 the chains stand still
 	ELBO      float64 // the loss of Eq. 14; 0 without ERM
-	Contrast  float64 // NT-Xent of an encoder that is trained along; 0 for a frozen one
+	Contrast  float64 // NT-Xent of an encoder that learns together with E; 0 for a frozen one
 }
 
 // lossNames are the names of the metrics, in the order of values.
@@ -71,8 +71,8 @@ func oneLoss(step int, name string, loss torch.Tensor) ([]Metric, error) {
 // chains move little however steep E becomes: there L_E reached 1e14 before it stopped being finite.
 const blownUp = 1e6
 
-// Check returns a *Diverged for the first loss that is not finite, if the chains moved by more than 0.4 of
-// the range of pixels, or if L_E is beyond blownUp. width is the width of the range.
+// Check returns a *Diverged if a loss is not finite, if the chains moved by more than 0.4 of the range of
+// pixels, or if |L_E| is above blownUp (1e6). width is the width of the range.
 func (l Losses) Check(step int, width float64) error {
 	for i, v := range l.values() {
 		if math.IsNaN(*v) || math.IsInf(*v, 0) {

@@ -72,8 +72,9 @@ type MetricsLine struct {
 	Values map[string]float64 // without step; NaN and infinities as themselves
 }
 
-// ReadMetrics returns the lines of the metrics.jsonl at path, in order. It leaves out values that are not numbers, and a
-// last line that is incomplete, as a crash leaves it. Any other damage is an error with the number of the line.
+// ReadMetrics returns the lines of the metrics.jsonl at path, in order. It leaves out values that are not numbers. It
+// also leaves out an incomplete last line, which a crash can cause. Any other damage is an error with the number of the
+// line.
 func ReadMetrics(path string) ([]MetricsLine, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

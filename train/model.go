@@ -43,9 +43,10 @@ func LoadScorer(dir string, device torch.Device) (*Model, error) {
 	return LoadCheckpoint(dir, lastCheckpoint, device, false)
 }
 
-// LoadCheckpoint is LoadModel or, unless the model generates, LoadScorer, for a chosen checkpoint. which is "best" (the smallest
-// distance in training), "last", or a step such as "5000". To use another average of the weights, append @ and one of the decays in
-// the config's emas, as in "best@0.999". This decay becomes ema of the model's config.
+// LoadCheckpoint loads a chosen checkpoint of the run in dir. If generates is true it loads all that LoadModel loads, else all
+// that LoadScorer loads. which is "best" (the smallest distance in training), "last", or a step such as "5000". To use another
+// average of the weights, append @ and one of the decays in the config's emas, as in "best@0.999". The Config of the model then
+// has this decay as its EMA.
 func LoadCheckpoint(dir, which string, device torch.Device, generates bool) (m *Model, err error) {
 	cfg, err := ReadConfig(dir)
 	if err != nil {
@@ -168,9 +169,9 @@ func (c Config) NeedsEncoder() bool {
 }
 
 // FixedEncoder returns an encoder that does not learn in a training with c, so that distances can be measured on its features. It
-// is h or, if h learns together with E, the h that training starts from. path is the file of h that training is given, or the
-// file in the run's folder; without it h starts untrained. If the config reads no encoder, FixedEncoder returns an untrained one,
-// which is the same for all runs of an architecture. The caller closes it with nn.Close.
+// is h or, if h learns together with E, the h that training starts from. path is the file of h that is given to training, or the
+// file in the run's folder. If path is empty, an h that learns together with E is untrained. If the config reads no encoder,
+// FixedEncoder returns an untrained one, which is the same for all runs of an architecture. The caller closes it with nn.Close.
 func (c Config) FixedEncoder(path string) (*models.Encoder, error) {
 	if !c.NeedsEncoder() {
 		return models.NewEncoder(EncoderFor(c), c.Data.Range, 0)

@@ -30,8 +30,8 @@ func PretrainedRuns() (names []string) {
 	return names
 }
 
-// RunFolder is the folder of a run: run itself or, if it is one of [PretrainedRuns], a folder in the user's cache to which
-// it is copied at the first use.
+// RunFolder returns the folder of a run. For one of [PretrainedRuns] this is a folder in the user's cache, to which the
+// run is copied at the first use. For any other name it is run itself.
 func RunFolder(run string) (dir string, err error) {
 	name, comes := strings.CutPrefix(run, pretrainedPrefix)
 	if !comes {

@@ -43,15 +43,16 @@ type ProfileRow struct {
 	gigabytes, least float64 // of the tensors; the least time in milliseconds
 }
 
-// Roofline is the measured speed of this machine: of a 3×3 convolution of 256 channels at 32×32, NHWC, in
-// either precision, and of the memory in an addition. An operator cannot be faster than its operations at the
-// first speed or its bytes at the second, unless it finds its tensors in the cache.
+// Roofline has two speeds that were measured on this machine. Conv is the speed of a 3×3 convolution of 256
+// channels at 32×32, NHWC, in either precision. Memory is the speed of the memory in an addition. An operator
+// cannot do its operations faster than the first speed, or move its bytes faster than the second, unless its
+// tensors are in the cache.
 type Roofline struct {
 	Conv   map[string]float64 `json:"conv_gflop_per_second"` // by precision
 	Memory float64            `json:"memory_gb_per_second"`
 }
 
-// MeasureProfile profiles iters iterations on the CPU after one that is not counted, and measures the roofline.
+// MeasureProfile runs iters+1 iterations on the CPU, profiles all but the first one, and measures the roofline.
 // It calls done after each iteration; done may be nil.
 func MeasureProfile(ctx context.Context, cfg Config, h models.EncoderConfig, iters int, done func(iteration int)) (*Profile, error) {
 	p := &Profile{Preset: cfg.Preset, Precision: cfg.Precision, Batch: cfg.Batch, ChainSteps: cfg.Chain.Steps,

@@ -13,10 +13,10 @@ import (
 // Sources are the parts of a config. A preset fills every field. A YAML file, which may name the preset, changes
 // some. Data and Size come after them. Settings such as "chain.steps=60" come last.
 type Sources struct {
-	Preset string // empty, and the file names none: small, medium or large for the size of the images, such as small-em
+	Preset string // if this is empty and the file names none, the preset is small, medium or large, by the size of the images, as in small-em
 	File   string
 	Data   string // a known data set, or the path of any; empty: the preset's
-	Size   int    // height and width to bring the images to; 0: the preset's or, without a preset, near their own
+	Size   int    // height and width of the images in the networks; 0: the preset's or, without a preset, a size near that of the images
 	Set    []string
 }
 

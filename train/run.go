@@ -35,11 +35,12 @@ type Options struct {
 	Group   *torch.Group      // of Run and Pretrain: the processes that share every batch; nil: this process alone
 
 	// Probe measures an encoder during pretraining, every log.samples steps and at the end. Its metrics
-	// join the others. It may be nil.
+	// are recorded with the others. It may be nil.
 	Probe func(ctx context.Context, h *models.Encoder) ([]Metric, error)
 
-	// Evaluate measures samples of G alone, whenever a grid of samples is drawn. Its metrics join the
-	// others. The first is a distance, by which the best checkpoint is kept. It may be nil.
+	// Evaluate measures samples of G alone, whenever a grid of samples is drawn. Its metrics are
+	// recorded with the others. The first metric is a distance. The checkpoint with the smallest
+	// distance is kept as the best one. Evaluate may be nil.
 	Evaluate func(ctx context.Context, samples *data.Set) ([]Metric, error)
 }
 
@@ -51,8 +52,8 @@ func (o Options) printf(format string, args ...any) {
 
 // Run trains a model by Algorithm 1 on set, with the encoder in a file, and records it in the folder o.Out.
 // encoder is empty if cfg reads no encoder. With o.Resume the run continues bit for bit from the newest
-// checkpoint that can be read; config and encoder are then those of the folder, and Run ignores its own.
-// If ctx ends, Run saves and returns ctx.Err().
+// checkpoint that can be read; Run then uses the config and the encoder in the folder, and ignores cfg and
+// encoder. If ctx ends, Run saves and returns ctx.Err().
 //
 // In a group every process calls Run with the same arguments, and trains on its share of each batch. If the arguments differ, all
 // return an error. Rank 0 alone writes the folder. A run can be resumed by any number of processes. If the ctx of one

@@ -370,8 +370,8 @@ func clean(path string, resume bool) error {
 }
 
 // LockFolder locks the folder at path for this process until the lock is closed, and makes the folder if it is missing. The
-// error is [ErrLocked], with the name of the holder, if another process has it. The file of the lock
-// stays, with the name of its last holder.
+// error is [ErrLocked], with the name of the holder, if another process has it. The lock file stays in the folder, with the
+// name of its last holder.
 func LockFolder(path string) (lock io.Closer, err error) {
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return nil, fmt.Errorf("make the run folder: %w", err)

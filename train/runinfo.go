@@ -15,7 +15,7 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// RunInfo is run.json: what, besides its config, a run depends on.
+// RunInfo is the content of run.json: the facts about a run that are not in its config.
 type RunInfo struct {
 	Seed        uint64            `json:"seed"`
 	Command     []string          `json:"command"` // os.Args of the first start
@@ -30,8 +30,8 @@ type RunInfo struct {
 	Data        map[string]string `json:"data"`                   // file name → SHA-256
 	HeldOut     *data.Division    `json:"held_out,omitempty"`     // images that training did not read, if liebm chose them
 	Imported    *Imported         `json:"imported,omitempty"`     // weights that were not trained here
-	Minutes     float64           `json:"minutes,omitempty"`      // of training, until they have become a number of steps
-	MinutesUsed float64           `json:"minutes_used,omitempty"` // of them, up to the last checkpoint
+	Minutes     float64           `json:"minutes,omitempty"`      // training time that was asked for; 0 as soon as it is converted to a number of steps
+	MinutesUsed float64           `json:"minutes_used,omitempty"` // the part of Minutes that was used up to the last checkpoint
 	ID          string            `json:"id,omitempty"`           // of config, data and encoder at the first start; checkpoints have it too
 	Seal        string            `json:"seal,omitempty"`         // checksum of the file, see seal.go
 }

@@ -29,7 +29,7 @@ func (m *Model) NFE(o SampleOptions) int {
 
 // Sample draws n images at the training size: G(m), refined by the chain on E (Eq. 9) unless o.NoMCMC.
 // Sample i depends on the seed and i only. After [Model.Share] every process calls Sample with the same options, and
-// returns all images.
+// gets all images.
 func (m *Model) Sample(ctx context.Context, n int, o SampleOptions) (*data.Set, error) {
 	if err := m.needG("sampling"); err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 
 // Scores returns s(x) = F(f(x)) + γ·cos(g(f(x)), h(x)) of every image of set (Eq. 15), and its two terms.
 // Inliers score high. Without a latent term the cosine is 0. The images must have the training size. After
-// [Model.Share] every process calls Scores with the same images, and returns the scores of all.
+// [Model.Share] every process calls Scores with the same images, and gets the scores of all of them.
 func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint, energy, cosine []float64, err error) {
 	err = m.group.Agree(m.fits(set))
 	if err == nil && m.group != nil { // alone, nobody needs the sum

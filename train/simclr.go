@@ -28,8 +28,8 @@ type SSLConfig struct {
 	Views       data.Augment         `yaml:"views"`                   // V, the distribution of both views of a pair
 	Target      string               `yaml:"target"`                  // the loss: simclr, byol or wmse (Table 10)
 	Temperature float64              `yaml:"temperature"`             // for simclr: τ of NT-Xent; usually 0.5
-	Tau         float64              `yaml:"tau"`                     // for byol: τ, decay of the average that predictions are compared with, at the first step; it rises to 1; usually 0.99
-	Whiten      int                  `yaml:"whiten"`                  // for wmse: images of a sub-batch that is whitened; usually 128
+	Tau         float64              `yaml:"tau"`                     // for byol: τ, decay of the averaged encoder whose outputs are predicted; τ has this value at the first step and rises to 1; usually 0.99
+	Whiten      int                  `yaml:"whiten"`                  // for wmse: number of images in each sub-batch that is whitened; usually 128
 	Batch       int                  `yaml:"batch" min:"2"`           // pairs of views per step; the code of W-MSE has 512, and 256 for wmse
 	Steps       int                  `yaml:"steps" min:"1" max:"1e9"` // training steps
 	Optim       OptimConfig          `yaml:"optim"`                   // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
@@ -275,9 +275,9 @@ func (s *ssl) outputs(set *data.Set) torch.Tensor {
 	return torch.Cat(rows, 0)
 }
 
-// NTXent is the loss of SimCLR (its Eq. 1; Chen et al. 2020), the mean over both directions: the cross-entropy of
-// choosing, for each of 2n views, the other view of its image among the 2n−1 others by cosine/τ.
-// out: [2n,d], all first views, then all second views.
+// NTXent is the loss of SimCLR (its Eq. 1; Chen et al. 2020): a cross-entropy, the mean over all 2n views. The
+// logits of a view are its cosines with the 2n−1 other views, divided by τ. The right class is the other view of
+// the same image. out: [2n,d], all first views, then all second views.
 func NTXent(out torch.Tensor, tau float64) torch.Tensor {
 	return NTXentAgainst(out, torch.Tensor{}, tau)
 }

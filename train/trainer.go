@@ -16,7 +16,7 @@ import (
 type Trainer struct {
 	E, AvgE *models.Energy
 	G, AvgG *models.Generator
-	H       *models.Encoder   // frozen, unless it is trained along; nil if the config reads no encoder
+	H       *models.Encoder   // frozen, unless it learns together with E; nil if the config reads no encoder
 	Q       *models.Inference // nil without ERM
 
 	also       []averaged // by the decays of cfg.EMAs
@@ -139,7 +139,7 @@ func (t *Trainer) Close() {
 	}
 }
 
-// Step is one iteration of Algorithm 1 on x: [n,c,h,w] in [0,1], with the signs fixed in the package doc.
+// Step is one iteration of Algorithm 1 on x: [n,c,h,w] in [0,1], with the signs of the package comment.
 // In a group x is this process's share of the batch. If a peer is lost, rank 0 has the state before the
 // step.
 func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
@@ -288,7 +288,7 @@ func (t *Trainer) negatives(m torch.Tensor, rng *torch.RNG) (x torch.Tensor) {
 }
 
 // energies are what E's update reads of a batch, without a graph: F and cos(g(f), z) of data, F of negative samples, [n]
-// each, and for an encoder that is trained along the latents of negative samples, [n,d_z].
+// each, and for an encoder that learns together with E the latents of negative samples, [n,d_z].
 type energies struct{ real, cosine, fake, extra torch.Tensor }
 
 // energyLoss is L_E of Eq. 4 at E's present weights, on data with latents z and on negative samples. E treats every
@@ -313,10 +313,10 @@ func (t *Trainer) energyLoss(x, neg, z torch.Tensor) (loss torch.Tensor, e energ
 	return loss, energies{scalars.Select(0, 0), scalars.Select(0, 1), scalars.Select(0, 2), columns.Narrow(1, 3, columns.Size(1)-3)}
 }
 
-// stepH updates an encoder that is trained along, as CLEL does: two views of each image, with the energy's
-// latents of the negative samples as further negatives. In a group all images of the batch are compared.
-// It returns the loss, or none if the encoder is frozen. unit: [n,c,h,w] in [0,1]; extra: [n,d_z], of the
-// negative samples.
+// stepH updates an encoder that learns together with E, as CLEL does: two views of each image, with the
+// energy's latents of the negative samples as further negatives. In a group all images of the batch are
+// compared. It returns the loss, or none if the encoder is frozen. unit: [n,c,h,w] in [0,1]; extra:
+// [n,d_z], of the negative samples.
 func (t *Trainer) stepH(unit, extra torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
 	if t.optH == nil {
 		return loss

@@ -15,8 +15,8 @@ import (
 // useBatch is [Model.Batch] of images with 32×32 pixels.
 const useBatch = 128
 
-// Batch is how many images the model works on at once. Of larger images there are fewer, since a chain keeps
-// the activations of E, G and h.
+// Batch is the number of images that the model works on at once. It is smaller for larger images, since a
+// chain keeps the activations of E, G and h.
 func (m *Model) Batch() int {
 	return max(1, useBatch*32*32/(m.Config.Data.Size*m.Config.Data.Size))
 }

@@ -38,9 +38,9 @@ func InceptionShapes() map[string][]int {
 	return shapes
 }
 
-// InceptionState is the state dict of an Inception whose weights are drawn by a formula of their
-// names and indices, the one of models/testdata/inception.py, so that both sides have the same
-// without a file of 95 MB. It needs an open scope.
+// InceptionState is the state dict of an Inception for tests. A formula computes each weight from
+// its name and index. models/testdata/inception.py has the same formula, so Go and Python have the
+// same weights without a file of 95 MB. It needs an open scope.
 func InceptionState() (state []torch.Entry) {
 	for name, shape := range InceptionShapes() {
 		n := 1

@@ -153,7 +153,7 @@ func (b *BatchNorm) Forward(x torch.Tensor, mode Mode) torch.Tensor {
 	return x.BatchNorm(b.Weight, b.Bias, mean, variance, mode != Eval, b.Momentum, 1e-5)
 }
 
-// Affine returns the map x ↦ scale·x + shift that Forward is in eval mode. scale, shift: [c].
+// Affine returns the map x ↦ scale·x + shift that Forward computes in eval mode. scale, shift: [c].
 func (b *BatchNorm) Affine() (scale, shift torch.Tensor) {
 	scale = b.Weight.Mul(b.RunningVar.AddScalar(1e-5).Rsqrt())
 	return scale, b.Bias.Sub(scale.Mul(b.RunningMean))

@@ -115,8 +115,8 @@ func Close(module any) {
 	}
 }
 
-// Load copies the tensors named prefix+name into the module. Every tensor of the module must be in from with
-// its shape. The error names the first three that are not.
+// Load copies the tensors named prefix+name into the module. Every tensor of the module must be in from,
+// with the same shape. The error names the first three that are missing or have another shape.
 func Load(module any, prefix string, from map[string]torch.Tensor) error {
 	return LoadEntries(Entries(prefix, module), from)
 }

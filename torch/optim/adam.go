@@ -1,5 +1,5 @@
-// Package optim has Adam, learning-rate schedules and moving averages of weights. They are written in Go, so
-// that their state is named tensors, which a checkpoint can have.
+// Package optim has Adam, learning-rate schedules and moving averages of weights. They are written in Go. So
+// their state is named tensors, which a checkpoint can contain.
 //
 // Adam.Step takes a loss, computes the gradients and updates the parameters. There are no gradients to set
 // to zero. Adam keeps its state until Close; Entries and Load save and restore it. The learning rate is an

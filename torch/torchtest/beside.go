@@ -29,7 +29,8 @@ func Beside(b *testing.B, f func(), setUp, statement string) {
 	}
 }
 
-// Best is the time of f as Beside measures it, in nanoseconds: for a third party in a comparison.
+// Best returns the time of f in nanoseconds, measured as in Beside. Use it to compare a third
+// function.
 func Best(f func()) float64 {
 	n := calls(f)
 	best := round(n, f)

@@ -67,7 +67,8 @@ func (g *Golden) Tensor(name string) torch.Tensor {
 // Item reads an array of one element.
 func (g *Golden) Item(name string) float64 { g.t.Helper(); return g.Tensor(name).Item() }
 
-// State reads every array whose name starts with prefix, by the rest of its name.
+// State reads every array whose name starts with prefix. The keys of the map are the names without
+// the prefix.
 func (g *Golden) State(prefix string) map[string]torch.Tensor {
 	g.t.Helper()
 	out := map[string]torch.Tensor{}
