@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -45,6 +46,9 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 		})
 		if err != nil {
 			return err
+		}
+		if slices.Contains(count.Float64s(), 0) {
+			return fmt.Errorf("inception score of %s: of one of %d splits no image could be read: repair the files, or use fewer splits", images.Name, o.Splits)
 		}
 		marginal := sum.Div(count.Unsqueeze(1))
 		// 0·log 0 is 0: a class whose p underflowed everywhere adds nothing.

@@ -90,7 +90,8 @@ func (c EnergyConfig) Features() int {
 // PowerIterate improves the estimate of every spectral norm by one iteration. Training calls it once per update.
 func (e *Energy) PowerIterate() { nn.PowerIterate(e) }
 
-// Bound is E at the weights that it had when Bind or Frozen was called. It belongs to the open scope.
+// Bound is E at the weights that it had when Bind or Frozen was called. It shares memory with E: do not use it after E's weights have
+// changed. It belongs to the open scope.
 type Bound struct {
 	blocks       []boundBlock
 	out          affine

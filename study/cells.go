@@ -230,6 +230,12 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	if c.rival != "" {
 		return c.readRival(seed)
 	}
+	if c.over != "" { // no q is trained over a model that diverged
+		if under, _, err := c.folder.cell(c.over).read(seed); err != nil || under.Diverged != "" {
+			under.Name, under.Settings, under.Values, under.Curve = c.name, c.settings, eval.Values{}, nil
+			return under, under.Diverged != "", err
+		}
+	}
 	cfg, found, err := c.begun(seed)
 	if err != nil || !found {
 		return r, false, err

@@ -73,6 +73,9 @@ func CompareRuns(title, command string, dirs []string) (*Comparison, error) {
 			}
 			at, c.Groups = len(c.Groups), append(c.Groups, RunGroup{Name: name, Settings: changes})
 		}
+		if slices.ContainsFunc(c.Groups[at].Runs, func(r ComparedRun) bool { return r.Seed == run.Seed }) {
+			return nil, fmt.Errorf("%s: group %s has another run of seed %d: runs of a group need different seeds", dir, name, run.Seed)
+		}
 		c.Groups[at].Runs = append(c.Groups[at].Runs, run)
 	}
 	c.judge()

@@ -46,7 +46,7 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 		return nil, err
 	}
 	t := &inferenceTrainer{q: q, m: m, cfg: cfg}
-	return t, torch.Do(func() error {
+	err = torch.Do(func() error {
 		nn.To(q, device, torch.Float32)
 		for _, part := range []any{m.G, m.H} {
 			nn.Freeze(part)
@@ -54,6 +54,11 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 		t.opt = optim.NewAdam(nn.Params(q), cfg.OptQ.AdamOptions)
 		return nil
 	})
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
 }
 
 func (t *inferenceTrainer) parts() []part { return []part{{"inference", t.q, nil, "opt_q", &t.opt}} }
@@ -106,6 +111,9 @@ func (t *inferenceTrainer) load(path string) (err error) {
 // own. cfg is the config of m with changes; TrainInference uses its inference, opt_q, rho_q, schedule, steps,
 // batch, views, seed and log. It resumes and stops as [Run] does.
 func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o Options) (err error) {
+	if err := o.noMinutes(); err != nil {
+		return err
+	}
 	if o.Resume {
 		if cfg, err = ReadConfig(o.Out); err != nil {
 			return err

@@ -160,7 +160,11 @@ func LoadPretrained(dir string, device torch.Device) (*Model, error) {
 	if err == nil {
 		m.SHA256, err = fileSHA256(path)
 	}
-	return m, err
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
 // NeedsEncoder reports whether anything in the training reads h.

@@ -26,7 +26,7 @@ type Options struct {
 	Out     string            // run folder
 	Resume  bool              // continue the run in Out
 	Steps   int               // with Resume: another number of steps; 0: the config's
-	Minutes float64           // training time, which sets the number of steps; 0: the config's steps or, with Resume, the minutes that the run has left
+	Minutes float64           // of Run only: training time, which sets the number of steps; 0: the config's steps or, with Resume, the minutes that the run has left
 	Device  torch.Device      // of the networks
 	Version map[string]string // recorded in run.json, besides the versions of Go and libtorch
 	Watch   Watch             // may be nil
@@ -42,6 +42,14 @@ type Options struct {
 	// recorded with the others. The first metric is a distance. The checkpoint with the smallest
 	// distance is kept as the best one. Evaluate may be nil.
 	Evaluate func(ctx context.Context, samples *data.Set) ([]Metric, error)
+}
+
+// noMinutes returns an error if minutes are given for a job that has a number of steps.
+func (o Options) noMinutes() error {
+	if o.Minutes != 0 {
+		return fmt.Errorf("%v minutes: only Run trains for a time; give a number of steps", o.Minutes)
+	}
+	return nil
 }
 
 func (o Options) printf(format string, args ...any) {
@@ -80,11 +88,10 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if run != nil {
 		defer closing(run, &err)
 	}
-	if info, err := ReadInfo(filepath.Dir(encoder)); err == nil && !o.Resume && info.HeldOut != nil && set.Division != nil && *info.HeldOut != *set.Division {
-		o.printf("warning: the encoder was trained on images that this run holds out: use the data, size and data.split_seed of the encoder")
-	}
-	if seen := seenBy(filepath.Dir(encoder), cfg.Data.LeaveOut); len(seen) > 0 && !o.Resume {
-		o.printf("warning: the encoder was trained on images of the classes %v, which this run leaves out: pretrain one with --set 'data.leave_out=%v'", seen, strings.ReplaceAll(fmt.Sprint(cfg.Data.LeaveOut), " ", ","))
+	if !o.Resume {
+		for _, w := range seenBy(filepath.Dir(encoder), cfg, set) {
+			o.printf("warning: %s", w)
+		}
 	}
 	t, err := loadTrainer(cfg, encoder, o.Device)
 	if t != nil {
@@ -126,17 +133,27 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	})
 }
 
-// seenBy returns the classes that a run leaves out and the run with the encoder in dir does not. It returns none if it cannot tell.
-func seenBy(dir string, leftOut []int) []int {
+// seenBy warns if the run with the encoder in dir was trained on images that this run holds out or leaves out, as far as it can tell.
+func seenBy(dir string, cfg Config, set *data.Set) (warnings []string) {
+	info, err := ReadInfo(dir)
+	_, same := info.Data[set.Name]
+	if held := info.HeldOut; err == nil && set.Division != nil && (held == nil && same || held != nil && *held != *set.Division) {
+		warnings = append(warnings, "the encoder was trained on images that this run holds out: use the data, size, data.hold_out and data.split_seed of the encoder")
+	}
 	var without []int
 	if c, err := ReadSSLConfig(dir); err == nil {
 		without = c.Data.LeaveOut
 	} else if c, err := ReadConfig(dir); err == nil {
 		without = c.Data.LeaveOut
 	} else {
-		return nil
+		return warnings
 	}
-	return slices.DeleteFunc(slices.Clone(leftOut), func(class int) bool { return slices.Contains(without, class) })
+	seen := slices.DeleteFunc(slices.Clone(cfg.Data.LeaveOut), func(class int) bool { return slices.Contains(without, class) })
+	if len(seen) > 0 {
+		warnings = append(warnings, fmt.Sprintf("the encoder was trained on images of the classes %v, which this run leaves out: pretrain one with --set 'data.leave_out=%v'",
+			seen, strings.ReplaceAll(fmt.Sprint(cfg.Data.LeaveOut), " ", ",")))
+	}
+	return warnings
 }
 
 // loadTrainer makes a trainer with the encoder in a file.
@@ -148,9 +165,8 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 	t, err := NewTrainer(cfg, h, device)
 	if err != nil {
 		nn.Close(h)
-		return nil, err
 	}
-	return t, nil
+	return t, err
 }
 
 // loop is Algorithm 1 in a run folder, which is nil in a process that writes none.

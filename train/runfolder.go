@@ -40,10 +40,11 @@ type runDir struct {
 	Keep       int // SaveCheckpoint keeps this many checkpoints; 0 keeps all
 	Milestones int // it keeps each of so many steps besides; 0: none
 
-	path    string
-	lock    io.Closer    // nil when opened for reading
-	damaged map[int]bool // steps whose checkpoints LastCheckpoint could not read
-	pending string       // metrics since the last line of metrics.jsonl: in LastCheckpoint's, and in the next one that is saved
+	path     string
+	lock     io.Closer    // nil when opened for reading
+	damaged  map[int]bool // steps whose checkpoints LastCheckpoint could not read
+	distance string       // of the state that is saved as the best, as in "fd 15.2"; empty for other checkpoints
+	pending  string       // metrics since the last line of metrics.jsonl: in LastCheckpoint's, and in the next one that is saved
 }
 
 // generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it. average is empty, or
@@ -196,11 +197,20 @@ const (
 	bestFile       = "checkpoint-best.safetensors"
 )
 
-// keepBest saves a state as the best if metrics.jsonl has no smaller distance.
+// keepBest saves a state as the best if it has a smaller distance than the one that is kept. The distance of that one is in its
+// metadata, since the line in metrics.jsonl is gone if the run went back before it. Files of earlier versions lack it.
 func (r *runDir) keepBest(distance Metric, save func(io.Writer) error) error {
 	if math.IsNaN(distance.Value) {
 		return nil
 	}
+	if meta, err := r.inspect(r.Path(bestFile)); err == nil {
+		name, text, _ := strings.Cut(meta[distanceKey], " ")
+		if best, err := strconv.ParseFloat(text, 64); err == nil && name == distance.Name && best <= distance.Value {
+			return nil
+		}
+	}
+	r.distance = fmt.Sprint(distance.Name, " ", distance.Value)
+	defer func() { r.distance = "" }()
 	lines, err := ReadMetrics(r.Path(metricsFile))
 	if err != nil || slices.ContainsFunc(lines, func(line MetricsLine) bool {
 		v, ok := line.Values[distance.Name]

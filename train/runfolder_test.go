@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/torch"
 )
@@ -347,9 +348,36 @@ func TestWhichLeftOutClassesAnEncoderHasSeen(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(trained, configFile), []byte(text), 0o666))
 
-	assert.Empty(t, seenBy(pretrained, []int{8}))
-	assert.Equal(t, []int{3}, seenBy(pretrained, []int{8, 3}))
-	assert.Equal(t, []int{8, 3}, seenBy(trained, []int{8, 3}), "the encoder of a model is of its data")
-	assert.Empty(t, seenBy(trained, nil))
-	assert.Empty(t, seenBy(t.TempDir(), []int{8}), "nothing is known")
+	set := bars(t)
+	warnings := func(dir string, leftOut ...int) []string {
+		return seenBy(dir, Config{Data: DataConfig{LeaveOut: leftOut}}, set)
+	}
+	assert.Empty(t, warnings(pretrained, 8))
+	assert.Contains(t, warnings(pretrained, 8, 3)[0], "images of the classes [3]")
+	assert.Contains(t, warnings(trained, 8, 3)[0], "images of the classes [8 3]", "the encoder of a model is of its data")
+	assert.Empty(t, warnings(trained))
+	assert.Empty(t, warnings(t.TempDir(), 8), "nothing is known")
+}
+
+func TestWhetherAnEncoderHasSeenHeldOutImages(t *testing.T) {
+	set := bars(t)
+	set.Name, set.Division = "photos:train", &data.Division{N: 4, Seed: 1}
+	for name, c := range map[string]struct {
+		data string
+		held *data.Division
+		want int
+	}{
+		"the same images held out": {"photos:train", &data.Division{N: 4, Seed: 1}, 0},
+		"others held out":          {"photos:train", &data.Division{N: 4, Seed: 2}, 1},
+		"none held out":            {"photos:train", nil, 1},
+		"of other data":            {"fmnist:train", nil, 0},
+	} {
+		dir := t.TempDir()
+		run, err := createRun(dir, false)
+		require.NoError(t, err)
+		require.NoError(t, run.WriteInfo(RunInfo{Data: map[string]string{c.data: "1"}, HeldOut: c.held}))
+		require.NoError(t, run.WriteConfig(tinySSL()))
+		require.NoError(t, run.Close())
+		assert.Len(t, seenBy(dir, tiny(), set), c.want, name)
+	}
 }

@@ -143,6 +143,9 @@ func (r *runDir) note() map[string]string {
 	if info, err := r.Info(); err == nil && info.ID != "" {
 		notes[runKey] = info.ID
 	}
+	if r.distance != "" {
+		notes[distanceKey] = r.distance
+	}
 	if r.pending != "" {
 		notes[pendingKey] = r.pending
 	}

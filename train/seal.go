@@ -21,10 +21,11 @@ const (
 
 	runMark = "# run: " // before the identity of the run in config.yaml
 
-	sealKey    = "seal"    // in the metadata of safetensors
-	runKey     = "run"     // the same; the identity of the run
-	pendingKey = "metrics" // the same; see runDir.pending
-	unsealed   = "0000000000000000000000000000000000000000000000000000000000000000"
+	sealKey     = "seal"     // in the metadata of safetensors
+	runKey      = "run"      // the same; the identity of the run
+	distanceKey = "distance" // the same, of the best checkpoint; see runDir.keepBest
+	pendingKey  = "metrics"  // the same; see runDir.pending
+	unsealed    = "0000000000000000000000000000000000000000000000000000000000000000"
 )
 
 // seal puts the checksum of a text into it, after the mark.

@@ -62,7 +62,7 @@ func (t *Trainer) trained() (parts []part) {
 	return parts
 }
 
-// NewTrainer makes the networks that cfg describes, on a device. It takes h over: the trainer closes h,
+// NewTrainer makes the networks that cfg describes, on a device. It takes h over unless it returns an error: the trainer closes h,
 // and freezes it unless cfg.Encoder is joint. h may be nil if the config reads no encoder.
 func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, error) {
 	if err := cfg.Validate(); err != nil {
@@ -71,7 +71,7 @@ func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, e
 	if err := cfg.checkEncoder(h); err != nil {
 		return nil, err
 	}
-	t := &Trainer{cfg: cfg, H: h, device: device}
+	t := &Trainer{cfg: cfg, device: device}
 	t.dtype, _ = cfg.dtype()
 	var errs [3]error
 	newE := func() (e *models.Energy) {
@@ -89,9 +89,22 @@ func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, e
 	if cfg.Target == ERM {
 		t.Q, errs[2] = models.NewInference(cfg.Inference, cfg.Seed)
 	}
-	if err := errors.Join(errs[:]...); err != nil {
+	err := errors.Join(errs[:]...)
+	if err == nil {
+		t.H = h
+		err = torch.Do(t.place)
+	}
+	if err != nil {
+		t.H = nil // the caller's
+		t.Close()
 		return nil, err
 	}
+	return t, nil
+}
+
+// place moves the networks to the device, freezes those that do not learn, and makes the optimisers of the others.
+func (t *Trainer) place() error {
+	cfg := t.cfg
 	settings := map[string]OptimConfig{"energy": cfg.OptE, "generator": cfg.OptG}
 	if cfg.Target == ERM {
 		settings["inference"] = cfg.OptQ
@@ -99,21 +112,19 @@ func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, e
 	if cfg.Encoder == Joint {
 		settings["encoder"] = cfg.OptH
 	}
-	return t, torch.Do(func() error {
-		for _, p := range t.parts() {
-			nn.To(p.net, device, torch.Float32)
-			for _, a := range p.averages {
-				nn.To(a.net, device, torch.Float32)
-				nn.Freeze(a.net)
-			}
-			if o, trained := settings[p.name]; trained {
-				*p.opt = optim.NewAdam(nn.Params(p.net), o.AdamOptions)
-			} else {
-				nn.Freeze(p.net)
-			}
+	for _, p := range t.parts() {
+		nn.To(p.net, t.device, torch.Float32)
+		for _, a := range p.averages {
+			nn.To(a.net, t.device, torch.Float32)
+			nn.Freeze(a.net)
 		}
-		return nil
-	})
+		if o, trained := settings[p.name]; trained {
+			*p.opt = optim.NewAdam(nn.Params(p.net), o.AdamOptions)
+		} else {
+			nn.Freeze(p.net)
+		}
+	}
+	return nil
 }
 
 // checkEncoder returns an error if h is missing, or its latents or images are not the energy's.
@@ -150,7 +161,8 @@ func (t *Trainer) Step(x torch.Tensor) (loss Losses, err error) {
 		loss, err = t.update(x)
 		return undo(err)
 	})
-	if !errors.Is(err, torch.ErrPeerLost) {
+	var diverged *Diverged
+	if err == nil || errors.As(err, &diverged) {
 		t.step++
 	}
 	return loss, err
@@ -222,15 +234,16 @@ func (t *Trainer) generate(n int, rng *torch.RNG) (m, gm torch.Tensor) {
 
 // The two parts of an iteration whose convolutions have the precision of the config.
 const (
-	chainOfG = "chain of G"
-	chainOfE = "chain of E"
+	chainOf  = "chain of "
+	chainOfG = chainOf + "G"
+	chainOfE = chainOf + "E"
 )
 
 // chain runs the chain of one network's update from x0: [n,c,h,w].
 func (t *Trainer) chain(of string, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
-	t.begins("chain of " + of)
+	t.begins(chainOf + of)
 	defer t.begins(of + " update")
-	return t.cfg.byParts(x0, rng.Fork("chain of "+of), func(x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
+	return t.cfg.byParts(x0, rng.Fork(chainOf+of), func(x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
 		return t.cfg.Langevin().Run(e, x0, rng)
 	})
 }
