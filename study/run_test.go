@@ -19,6 +19,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/data/datatest"
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
@@ -268,4 +269,21 @@ func TestProcessesWithTheSameFolderShareTheModels(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(out, "mini", "fmnist", "em-byol-seed1", ResultsFile))
 	require.NoError(t, err)
 	assert.Equal(t, 1, strings.Count(string(text), `"metric":"outlier detection"`), "each measurement once")
+}
+
+func TestAQOverAModelThatDivergedIsNotTrained(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a model")
+	}
+	out, sc := t.TempDir(), tiny(Mini(), datatest.FashionMNIST(t, 300, 97))
+	_, err := reproduce(t.Context(), t, sc, out, Setup{}, []string{"em"}, nil, "fig6")
+	require.NoError(t, err)
+	r := eval.NewRecord(divergence, nil)
+	r.Settings, r.Values = map[string]string{"measurement": "energy_real"}, eval.Values{"step": 3, "value": 1e9}
+	require.NoError(t, Keep(filepath.Join(out, "mini", "fmnist", "em-seed1"), r))
+	results, err := reproduce(t.Context(), t, sc, out, Setup{}, []string{"em-q"}, nil, "fig9")
+	require.NoError(t, err)
+	require.Len(t, results["fig9"].Cells, 1)
+	assert.Equal(t, "step 3: energy_real is 1e+09", results["fig9"].Cells[0].Diverged)
+	assert.NoDirExists(t, filepath.Join(out, "mini", "fmnist", "em-q-seed1"))
 }

@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -651,6 +652,16 @@ func TestTheBestCheckpointAndMilestonesAreKept(t *testing.T) {
 	}
 	_, err = LoadCheckpoint(dir, "4", torch.Device{}, false)
 	assert.ErrorContains(t, err, "no checkpoint 4: use last, 6, 12")
+
+	run, err := openRun(dir)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(run.Path(metricsFile), nil, 0o666)) // as if the run had gone back before its best step
+	saved := 0
+	save := func(io.Writer) error { saved++; return errors.New("not in this test") }
+	assert.NoError(t, run.keepBest(Metric{"fd_h", 1.5}, save))
+	assert.Zero(t, saved, "the best one has a distance of 1")
+	assert.Error(t, run.keepBest(Metric{"fd_h", 0.5}, save))
+	assert.Equal(t, 1, saved)
 }
 
 func TestABatchThatTheDataCannotFillIsAnError(t *testing.T) {
