@@ -171,6 +171,8 @@ type Cell struct {
 	Values   eval.Values `json:"values"`                   // everything that was measured, as in fd_no_mcmc or auroc/constant
 	Curve    []Point     `json:"curve,omitempty"`          // the distance of G alone in the course of training
 
+	Version string `json:"liebm,omitempty"` // of liebm, at the first start of the training; results of earlier versions lack it
+
 	Config json.RawMessage `json:"config"` // complete, with the keys of config.yaml
 }
 
@@ -252,6 +254,7 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return r, false, err
 	}
+	r.Version = info.Versions["liebm"]
 	records, err := eval.ReadRecords(filepath.Join(c.dir(seed), ResultsFile))
 	if err != nil {
 		return r, false, err

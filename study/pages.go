@@ -30,7 +30,11 @@ func ReadResults(dir string) (all []*Result, err error) {
 		}
 		if len(r.Cells) > 0 {
 			sc := Scale{paper: r.Scale == "paper"}
-			again := s.lay(sc, s.byVariant(sc, r.Cells))
+			again := s.lay(sc, s.byVariant(sc, &r))
+			if len(again.Cells) < len(r.Cells) {
+				return nil, fmt.Errorf("%s: %d of its %d models are of no variant of %s: train them again, or write the page with the version that trained them",
+					path, len(r.Cells)-len(again.Cells), len(r.Cells), s.Name)
+			}
 			again.Command, again.Setting, again.Pictures, again.Versions = r.Command, r.Setting, r.Pictures, r.Versions
 			r = *again
 		}
@@ -40,12 +44,15 @@ func ReadResults(dir string) (all []*Result, err error) {
 }
 
 // byVariant are the models of a study's variants. Two variants that train the same have the same models, under the name of the
-// first.
-func (s Study) byVariant(sc Scale, models []Cell) map[string][]Cell {
+// first. Results of earlier versions do not say which: in these, it is as with the settings of now.
+func (s Study) byVariant(sc Scale, r *Result) map[string][]Cell {
 	f, all := newFolder("", sc.dataOf(s), sc), map[string][]Cell{}
 	for _, name := range s.variants() {
-		trained := f.cell(name).name
-		for _, c := range models {
+		trained, known := r.Variants[name]
+		if !known && r.Variants == nil {
+			trained = f.cell(name).name
+		}
+		for _, c := range r.Cells {
 			if c.Name == trained {
 				all[name] = append(all[name], c)
 			}
@@ -83,20 +90,33 @@ func WritePages(dir string) error {
 // contents is the page that lists the claims of results.
 func contents(results []*Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Results of the studies\n\nEach page says what its figures can be compared with, and which version of liebm measured them. These commands made the JSON\n"+
-		"files. `liebm reproduce --pages FOLDER` writes the pages again from them.\n\n")
-	count, all := map[Verdict]int{}, 0
+	fmt.Fprintf(&b, "# Results of the studies\n\nEach page says what its figures can be compared with, and which version of liebm measured them. These commands train and measure\n"+
+		"the models again. `liebm reproduce --pages FOLDER` writes the pages again from the JSON files.\n\n")
+	paper, own := map[Verdict]int{}, map[Verdict]int{}
 	for _, r := range results {
 		if r.Command != "" {
 			fmt.Fprintf(&b, "    %s\n", r.Command)
 		}
+		count := own
+		if (Study{Name: r.Name}).inPaper() {
+			count = paper
+		}
 		for _, t := range r.Trends {
 			count[t.Verdict]++
-			all++
 		}
 	}
-	fmt.Fprintf(&b, "\n%s\n\nThere are %d claims. Shown: %d. Ties: %d. Contradicted: %d. Undecided: %d. Not measured: %d.\n",
-		verdictNote, all, count[Shows], count[Tie], count[Contradicts], count[Undecided], count[NotMeasured])
+	fmt.Fprintf(&b, "\n%s\n\n%s", verdictNote, notHere(results))
+	fmt.Fprintf(&b, "\n| | claims | shows | tie | contradicts | undecided | not measured |\n|%s\n", strings.Repeat("---|", 7))
+	for _, line := range []struct {
+		of    string
+		count map[Verdict]int
+	}{{"tables and figures of the paper", paper}, {"comparisons that are not in the paper", own}} {
+		n, all := line.count, 0
+		for _, k := range n {
+			all += k
+		}
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d |\n", line.of, all, n[Shows], n[Tie], n[Contradicts], n[Undecided], n[NotMeasured])
+	}
 	fmt.Fprintf(&b, "\n| page | claim | here | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 9))
 	for _, r := range results {
 		link := fmt.Sprintf("[%s](%s.md)", r.Name, r.Name)
@@ -108,6 +128,20 @@ func contents(results []*Result) string {
 		}
 	}
 	return b.String()
+}
+
+// notHere names the studies that train models and have no page.
+func notHere(results []*Result) string {
+	var missing []string
+	for _, s := range studies {
+		if s.text == nil && !slices.ContainsFunc(results, func(r *Result) bool { return r.Name == s.Name }) {
+			missing = append(missing, s.Name)
+		}
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Without a page until now: %s. They need the paper's data sets or have not been run.\n", strings.Join(missing, ", "))
 }
 
 // notShown lists the claims that the means do not support, with possible reasons.

@@ -91,6 +91,7 @@ var studies = []Study{
 	{Name: "table8", Title: "Zero-shot image restoration (Table 8)", data: "celebahq256",
 		published: []string{"colorization PSNR", "SSIM", "8× SR PSNR", "8× SR SSIM"}, ours: []quantity{restoration},
 		rows: []row{
+			{label: "A⁺y, the input", figures: []string{"–", "–", "–", "–"}, variant: "erm", variation: "/degraded"},
 			{label: "G(m⁰)", figures: []string{"20.64", "0.66", "22.62", "0.67"}, variant: "erm", variation: "/start"},
 			{label: "G(m)", figures: []string{"22.02", "0.70", "24.16", "0.70"}, variant: "erm", variation: "/refined"},
 			{label: "G(m) + Y", figures: []string{"25.25", "0.94", "24.55", "0.71"}, variant: "erm", variation: "/restored"},
@@ -98,8 +99,9 @@ var studies = []Study{
 		claims: []claim{
 			{text: "refining m improves 8× super-resolution", better: reading{"erm", "psnr/sr8/refined"}, worse: reading{"erm", "psnr/sr8/start"}},
 			{text: "refining Y improves 8× super-resolution further", better: reading{"erm", "psnr/sr8/restored"}, worse: reading{"erm", "psnr/sr8/refined"}},
+			{text: "in 8× super-resolution, G(m) + Y is closer to the image than the input A⁺y", better: reading{"erm", "psnr/sr8/restored"}, worse: reading{"erm", "psnr/sr8/degraded"}},
 		},
-		Note: "Measured on the last 100 unseen images. The settings of the chains were chosen on other images. SSIM uses Wang's Gaussian window. Gray images have no colours, so at the mini scale 4× super-resolution takes the place of colorization. The paper gives neither the number of images nor the settings.",
+		Note: "A⁺y is the input of the restoration: the degraded image, enlarged by A⁺. Measured on the last 100 unseen images. The settings of the chains were chosen on other images. SSIM uses Wang's Gaussian window. Gray images have no colours, so at the mini scale 4× super-resolution takes the place of colorization. The paper gives neither the number of images nor the settings.",
 	},
 	{Name: "table9", Title: "AUROC under different settings (Table 9)", data: "cifar10",
 		published: []string{"SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{areas},
@@ -116,6 +118,8 @@ var studies = []Study{
 			{text: "an encoder that learns together with E is better against constant images than a pretrained one", better: reading{"em-no-pretrain", "auroc/constant"}, worse: reading{"em", "auroc/constant"}},
 			{text: "s(x) of Eq. 15 tells constant images apart better than F(f(x)) alone", better: reading{"em", "auroc/constant"}, worse: reading{"em", "auroc_energy/constant"}},
 		},
+		Note: "At the mini scale, F(f(x)) alone has an area of almost 1 against constant images, so s(x) cannot be much better. Models of 2,000 steps; the one model " +
+			"that was trained for 8,000 steps, pretrained:fmnist, finds constant images less well (see its card).",
 	},
 	{Name: "table10", Title: "Self-supervised targets of the encoder (Table 10)", data: "cifar10",
 		published: []string{"FID", "SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{distance, areas},
@@ -162,7 +166,7 @@ var studies = []Study{
 			{text: "the latent term also helps ERM: ERM is better than ERM without latents", better: reading{"erm", "fd"}, worse: reading{"none-erm", "fd"}},
 			{text: "a pretrained encoder is better than one that learns together with E", better: reading{"em", "fd"}, worse: reading{"em-no-pretrain", "fd"}},
 			{text: "augmentation of negative samples makes FD at most a tenth larger", better: reading{"em", "fd"}, worse: reading{"em-no-aug", "fd"}, slack: 0.1,
-				why: "E also learns to give augmented images a low energy. In a batch of 16 these are one or two images. The cost differs much between seeds. With p = 0.02 the distance was not larger than without augmentation ([augment](augment.md)). To test: a larger batch, spectral norm."},
+				why: "E also learns to give augmented images a low energy. In a batch of 16 these are one or two images. The cost differs much between seeds. With p = 0.02 the distance is smaller than with p = 0.1 ([augment](augment.md)). To test: a larger batch, spectral norm."},
 			refinement("em"), refinement("erm"),
 			{text: "EJM has the smaller distance early in training", better: reading{"ejm", "fd_early"}, worse: reading{"em", "fd_early"}},
 			{text: "at the end, EM has a smaller distance than EJM", better: reading{"em", "fd"}, worse: reading{"ejm", "fd"},
@@ -170,7 +174,8 @@ var studies = []Study{
 			{text: "at the end, EM has a smaller distance than ERM", better: reading{"em", "fd"}, worse: reading{"erm", "fd"},
 				why: "The paper compares after hundreds of epochs. Our runs last half an epoch. ERM also trains G by the data, which helps at the start. To test: 8,000 steps and more."},
 		},
-		Note: "The paper prints the curves without numbers. Ours show G alone, 2,000 samples; the table's figures are of 10,000 samples at the end.",
+		Note: "The paper prints the curves without numbers. Ours show G alone, 2,000 samples; the table's figures are of 10,000 samples at the end. Sec. 4.5 says that " +
+			"without latents training cannot converge, however G is trained. At the mini scale it does: see the rows of the EBM without latents.",
 	},
 	// This shows features of f and h as Fig. 1 and 7 do.
 	{Name: "fig7", Title: "Features of the energy and of the encoder (Fig. 1 and 7)", data: "cifar10", ours: []quantity{accuracy},
@@ -193,21 +198,22 @@ var studies = []Study{
 		curves: []string{"em", "em-noise", "em-gaussian", "em-cebm"},
 		claims: []claim{
 			{text: "V that adds noise is as good as V that augments (FD at most a tenth larger)", better: reading{"em-noise", "fd"}, worse: reading{"em", "fd"}, slack: 0.1,
-				why: "Noise on views keeps their content, so E learns less from them."},
+				why: "V makes the augmented negative samples too, so this variant has none of these. Compare it with EM w/o Aug ([fig6](fig6.md))."},
 			{text: "the cosine posterior is better than the Gaussian", better: reading{"em", "fd"}, worse: reading{"em-gaussian", "fd"}},
 			{text: "the cosine posterior is better than CEBM", better: reading{"em", "fd"}, worse: reading{"em-cebm", "fd"},
 				why: "The latent term of CEBM has no weight γ (see the note of the page). To test: a weight for it."},
 		},
 		Note: "The paper prints the curves without numbers, and no outliers here. γ weighs the cosine only. The Gaussian and CEBM have the whole log p(z|x), a sum over " +
-			"the components of z, which is far larger than γ times a cosine. So this does not compare the three at equal weights.",
+			"the components of z, which is far larger than γ times a cosine. So this does not compare the three at equal weights. V makes the views for z and the augmented negative samples. So a V that adds noise changes both.",
 	},
 	// This shows reconstructions by q of Eq. 26 and by q of the ELBO.
-	{Name: "fig9", Title: "Reconstruction with different training losses of q (Fig. 9)", data: "cifar10", ours: []quantity{reconstruction},
+	{Name: "fig9", Title: "Reconstruction with different training losses of q (Fig. 9)", data: "cifar10", ours: []quantity{reconstruction, inference},
 		rows: []row{
 			{label: "Eq. 26 over EM", variant: "em-q"}, {label: "ELBO (ERM)", variant: "erm"},
 		},
-		claims: []claim{{text: "q trained by the ELBO has a smaller pixel error than q trained by Eq. 26", better: reading{"erm", "mse"}, worse: reading{"em-q", "mse"}}},
-		Note:   "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO.", pictures: fig9Picture,
+		claims: []claim{{text: "q trained by Eq. 26 keeps more classes than q trained by the ELBO", better: reading{"em-q", "class_agreement"}, worse: reading{"erm", "class_agreement"}}},
+		Note: "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO. The ELBO is trained for the pixel error and Eq. 26 is not, so the errors decide " +
+			"nothing about Eq. 26. The paper says that Eq. 26 keeps class and style. A class is kept if the classifier gives G(μ) the class of x.", pictures: fig9Picture,
 	},
 	// No table of the paper, which prints no ρ for Eq. 26.
 	{Name: "rho", Title: "q by Eq. 26 with different ρ", data: "cifar10", ours: []quantity{inference, reconstruction},
@@ -231,7 +237,7 @@ var studies = []Study{
 		},
 		claims: nearClaims(),
 		Note: "The outliers are: images of the test split, upside down (flipped), cut into 4×4 patches in a random order (shuffled), or blurred by 2 of 28 " +
-			"pixels; letters and digits of four fonts (glyphs); samples of G alone; the test digits of MNIST, if they are installed. In the last rows, E and G were trained without class 8 " +
+			"pixels; letters and digits of four fonts (glyphs); samples of G alone (those of a perfect G would have an area of 0.5); the test digits of MNIST, if they are installed. In the last rows, E and G were trained without class 8 " +
 			"(bags, in Fashion-MNIST), and its test images are outliers. h was trained on all classes, without labels.",
 	},
 	// No table of the paper: the chains of an energy-based model should stay where it says images are likely.
@@ -250,7 +256,7 @@ var studies = []Study{
 		Note: "Langevin steps of Eq. 9 with the settings of training, from samples of G alone and from images of the test split: the mean of E(x), the Fréchet " +
 			"distance, the share of images that the classifier still puts into the class of x⁰, and rms(x^T − x⁰) of pixels in the range of training. At the mini " +
 			"scale 400 images from each start make 100 steps and the first 40 make 1,000, about a minute for a model on one core. Distances of 400 images are larger than those " +
-			"of 10,000: compare them with data at T = 0. For 40 images no distance is printed: it would mean nothing. The picture's rows: three chains from each start; its " +
+			"of 10,000: compare them with data at T = 0. Chains from data begin at images of the split that the distance compares with. For 40 images no distance is printed: it would mean nothing. The picture's rows: three chains from each start; its " +
 			"columns: the values of T.",
 		pictures: chainsPicture,
 	},

@@ -18,8 +18,11 @@ func (r *Result) Markdown() string {
 		return b.String() + r.Text
 	}
 	fmt.Fprintf(&b, "    %s\n\n%s\nMeasured with liebm %s.\n", r.Command, r.Setting, r.version())
-	if hs := r.encoders(); len(hs) > 0 {
-		fmt.Fprintf(&b, "Encoders, and the SHA-256 of their files: %s.\n", strings.Join(hs, ", "))
+	if v := r.listed(func(c Cell) string { return c.Version }); v != "" {
+		fmt.Fprintf(&b, "Trained with liebm %s.\n", v)
+	}
+	if hs := r.listed(Cell.encoder); hs != "" {
+		fmt.Fprintf(&b, "Encoders, and the SHA-256 of their files: %s.\n", hs)
 	}
 	if r.Note != "" {
 		fmt.Fprintf(&b, "%s\n", r.Note)
@@ -39,15 +42,24 @@ func (r *Result) Markdown() string {
 // version is that of the liebm which measured the result.
 func (r *Result) version() string { return cmp.Or(r.Versions["liebm"], "of an unknown version") }
 
-// encoders are the names of the encoders whose checksums are known, with the first digits of these.
-func (r *Result) encoders() (all []string) {
+// listed are the different texts of the models, without empty ones.
+func (r *Result) listed(text func(Cell) string) string {
+	var all []string
 	for _, c := range r.Cells {
-		if c.H != "" {
-			all = append(all, fmt.Sprintf("%s %.12s", c.Encoder, c.H))
+		if t := text(c); t != "" {
+			all = append(all, t)
 		}
 	}
 	slices.Sort(all)
-	return slices.Compact(all)
+	return strings.Join(slices.Compact(all), ", ")
+}
+
+// encoder is the name of the encoder with the first digits of its checksum; empty if that is not known.
+func (c Cell) encoder() string {
+	if c.H == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s %.12s", c.Encoder, c.H)
 }
 
 // trends writes what the models show of the paper's claims, and after it every number of the models that the claims compare.
@@ -55,9 +67,9 @@ func (r *Result) trends(b *strings.Builder) {
 	if len(r.Trends) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n%s\n\n| claim | here | number | seeds | better | worse | gain | 95 %% interval | tie band |\n%s\n", verdictNote, "|"+strings.Repeat("---|", 9))
+	fmt.Fprintf(b, "\n%s\n\n| claim | here | number | seeds | better | worse | gain | 95 %% interval | tie band or limit |\n%s\n", verdictNote, "|"+strings.Repeat("---|", 9))
 	for _, t := range r.Trends {
-		fmt.Fprintf(b, "| %s | %s | %s | %s | ± %.2g |\n", t.Text, t.verdict(), t.Name, t.line(), t.Tie)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", t.Text, t.verdict(), t.Name, t.line(), t.band())
 	}
 	if len(r.Pairs) == 0 {
 		return
@@ -72,10 +84,18 @@ func (r *Result) trends(b *strings.Builder) {
 	}
 }
 
+// band is the tie band, or the limit of a claim that has one.
+func (t Trend) band() string {
+	if t.Limit > 0 {
+		return fmt.Sprintf("limit %.2g", t.Limit)
+	}
+	return fmt.Sprintf("± %.2g", t.Tie)
+}
+
 // verdictNote says how verdicts are reached.
 var verdictNote = fmt.Sprintf(`A verdict compares models of the same seed and data order, and needs %d seeds. They have the same encoder, unless the claim is about
-encoders. A gain above 0 means that the first model is better, also for numbers where smaller is better. The interval is that of the mean gain
-(95 %%, Student's t). The verdict is "shows" if the interval is above 0 and the mean is above the tie band, "contradicts" if the interval is
+encoders. All seeds of a study share it, so an interval does not include the differences between encoders. A gain above 0 means
+that the first model is better, also for numbers where smaller is better. The interval is that of the mean gain (95 %%, Student's t). The verdict is "shows" if the interval is above 0 and the mean is above the tie band, "contradicts" if the interval is
 below 0 and the mean is below minus the tie band, and "tie" if the interval is inside the tie band. A claim with a limit ("at most") allows
 that the first model is slightly worse. There, the verdict is "shows" if the interval is above minus the limit, and "contradicts" if
 it is below. Everything else is "undecided". The intervals are not widened for the number of claims.`, MinSeeds)
@@ -172,7 +192,9 @@ func (sc Scale) setting(seeds int, timed bool) string {
 		}
 		return fmt.Sprintf("A miniature: Fashion-MNIST, small networks (E has 0.96 million parameters, G 0.25, q 1.7), %s, and distances on the features of\n"+
 			"a small classifier (FD; lower is better; %d samples against the test split). Look at the order of rows. Do not compare\n"+
-			"the figures with published ones. %s.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
+			"the figures with published ones. %s. The preset differs from the paper's\n"+
+			"settings: γ is 0.1 in place of 0.01, T 5 in place of 15, a batch has 16 images in place of 256, E has no spectral norm, and the\n"+
+			"training of E has a margin and limited steps, which the paper does not have.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
 	}
 	changed := ""
 	for _, setting := range sc.settings() {

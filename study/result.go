@@ -37,6 +37,7 @@ type Result struct {
 	Text      string            `json:"text,omitempty"` // the whole page of a study that trains nothing
 	Versions  map[string]string `json:"versions"`
 	Cells     []Cell            `json:"cells"`
+	Variants  map[string]string `json:"variants,omitempty"` // the name of the models of each variant: two variants may train the same model
 }
 
 // A Row of a result.
@@ -108,8 +109,10 @@ func (w *work) cells(f *folder, names []string) (map[string][]Cell, error) {
 // lay lays the models of a study, by variant, beside the published figures.
 func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	r := &Result{Name: s.Name, Title: s.Title, Scale: sc.Name(), Data: sc.dataOf(s), Note: s.Note, Published: s.published, Distance: sc.distanceTitle()}
+	r.Variants = map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(cells)) {
 		for _, c := range cells[name] {
+			r.Variants[name] = c.Name
 			if !slices.ContainsFunc(r.Cells, func(d Cell) bool { return d.Name == c.Name && d.Seed == c.Seed }) {
 				r.Cells = append(r.Cells, c)
 			}

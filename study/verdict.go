@@ -12,7 +12,7 @@ import (
 	"github.com/liebm/liebm/eval"
 )
 
-// A claim is a trend that the paper reports: one number of a model should be better than another's.
+// A claim is a trend that the paper reports, or that a study of ours tests: one number of a model should be better than another's.
 type claim struct {
 	text          string
 	better, worse reading
@@ -23,7 +23,7 @@ type claim struct {
 // A reading is one number of a variant.
 type reading struct{ variant, metric string }
 
-// A Trend is a claim of the paper, judged on models of the same seeds.
+// A Trend is a claim, judged on models of the same seeds.
 type Trend struct {
 	Text    string  `json:"text"`
 	Verdict Verdict `json:"verdict"`
@@ -67,7 +67,7 @@ const (
 const MinSeeds = 3
 
 // tieBand is the gain that counts as a tie: .01 of areas, accuracies and SSIM, 0.1 dB of PSNR, 10 modes, and 5 % of
-// distances and errors. It was chosen before the models were trained.
+// distances and errors. Most models of docs/results were trained after it was chosen.
 func tieBand(metric string, mean float64) float64 {
 	switch {
 	case !largerIsBetter(metric) || strings.HasPrefix(metric, "is"):
