@@ -134,7 +134,7 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	if o.Crop == "" && from.celeba {
 		o.Crop = "148"
 	}
-	s := shaper{crop: o.Crop, size: o.Size, scale: true, rgb: o.RGB, resized: new(atomic.Bool)}
+	s := shaper{crop: o.Crop, size: o.Size, scale: true, side: o.Pad, rgb: o.RGB, resized: new(atomic.Bool)}
 	var shape Shape
 	var pixels []byte
 	var labels []int32

@@ -129,6 +129,7 @@ type shaper struct {
 	crop  string
 	size  int  // 0: keep
 	scale bool // resize to size; else pad
+	side  int  // pad images of side×side pixels in any case; 0: none
 	rgb   bool
 
 	resized *atomic.Bool // set if an image had another size than the one asked for; may be nil
@@ -145,7 +146,7 @@ func (s shaper) apply(f frame) (frame, error) {
 	switch {
 	case s.size == 0 || f.h == s.size && f.w == s.size:
 		return f, nil
-	case s.scale:
+	case s.scale && (f.h != s.side || f.w != s.side):
 		if s.resized != nil {
 			s.resized.Store(true)
 		}

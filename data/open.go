@@ -18,6 +18,7 @@ type Options struct {
 	Path  string // where a known set lies; "": one of its usual places
 	Size  int    // make images Size×Size: arrays are padded with zeros, files of one image each are resized; 0: keep
 	Scale bool   // resize arrays too, instead of padding
+	Pad   int    // pad image files of Pad×Pad pixels too, as arrays; 0: resize all files
 	Crop  string // one of Crops; "" is 148 for CelebA; for other sets it keeps square images whole
 	RGB   bool   // repeat a gray channel three times
 	Skip  bool   // leave out image files that cannot be read or do not fit, and list them in Set.Skipped

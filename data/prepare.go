@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// PrepareOptions says what Prepare makes. Its Options work as in Open, except that HoldOut, Without and Only
-// must be zero. Files that Skip leaves out are in Record.Skipped.
+// PrepareOptions says what Prepare makes. Its Options work as in Open, except that HoldOut, Without, Only
+// and Pad must be zero. Files that Skip leaves out are in Record.Skipped.
 type PrepareOptions struct {
 	Options
 	Watch func(done, total int) // called with the progress, if not nil; total is 0 while unknown
@@ -62,8 +62,8 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 	if err := o.check(); err != nil {
 		return Report{}, err
 	}
-	if o.HoldOut > 0 || len(o.Without)+len(o.Only) > 0 {
-		return Report{}, errors.New("HoldOut, Without and Only are for Open: a prepared file has all images of its split")
+	if o.HoldOut > 0 || len(o.Without)+len(o.Only) > 0 || o.Pad > 0 {
+		return Report{}, errors.New("HoldOut, Without, Only and Pad are for Open: a prepared file has all images of its split")
 	}
 	if !strings.HasSuffix(out, preparedEnding) {
 		return Report{}, fmt.Errorf("%s: the name of a prepared file ends in %s; add it", out, preparedEnding)

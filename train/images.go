@@ -52,7 +52,9 @@ func (c Config) OpenLeftOut() (*data.Set, error) {
 // OpenImages opens other images in the size and with the channels that the config's networks read. The
 // source is a file, a folder, or a known data set with or without its split, as in cifar10:test. Arrays
 // of images of another size are resized if the run's data are a known set that needs no padding, such as
-// cifar10. Otherwise they are padded. Size, Scale and RGB come from the config, not from o. The caller closes the set.
+// cifar10. Otherwise they are padded. Image files are resized, but those with the size of the run's data before padding are
+// padded, too: an image has the same score as a file and in an array. Size, Scale, Pad and RGB come from the config, not from o.
+// The caller closes the set.
 func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
 	name := source
 	if _, err := os.Stat(source); err != nil {
@@ -63,6 +65,9 @@ func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
 	}
 	known, err := data.Lookup(c.Data.Name)
 	o.Size, o.Scale, o.RGB = c.Data.Size, c.Data.Scale || err == nil && known.H >= c.Data.Size, c.Energy.Channels == 3
+	if o.Pad = 0; c.ImageSize() < c.Data.Size {
+		o.Pad = c.ImageSize()
+	}
 	if _, err := data.Lookup(name); err != nil && filepath.Ext(name) != ".liebm" { // that is cropped already
 		o.Crop = cmp.Or(o.Crop, c.Data.Crop)
 	}

@@ -651,7 +651,7 @@ func TestTheBestCheckpointAndMilestonesAreKept(t *testing.T) {
 		m.Close()
 	}
 	_, err = LoadCheckpoint(dir, "4", torch.Device{}, false)
-	assert.ErrorContains(t, err, "no checkpoint 4: use last, 6, 12")
+	assert.ErrorContains(t, err, "no checkpoint 4: use last, best, 6, 12")
 
 	run, err := openRun(dir)
 	require.NoError(t, err)

@@ -114,7 +114,15 @@ func (r *runDir) WriteConfig(cfg any) error {
 }
 
 // ReadConfig reads the config of the training run in dir.
-func ReadConfig(dir string) (Config, error) { return readTraining(dir, configFile) }
+func ReadConfig(dir string) (Config, error) {
+	c, err := readTraining(dir, configFile)
+	if err != nil {
+		if _, other := ReadSSLConfig(dir); other == nil {
+			return c, fmt.Errorf("%s is an encoder of liebm pretrain: name a run of liebm train", dir)
+		}
+	}
+	return c, err
+}
 
 // readTraining reads the config in a file of dir. Runs of earlier versions lack keys, and had these values.
 func readTraining(dir, file string) (Config, error) {
@@ -236,12 +244,19 @@ func (r *runDir) Checkpoint(which string) (c savedCheckpoint, skipped []error, e
 		return savedCheckpoint{step, r.Path(bestFile)}, nil, err
 	}
 	have := []string{lastCheckpoint}
+	if _, err := os.Stat(r.Path(bestFile)); err == nil {
+		have = append(have, bestCheckpoint)
+	}
 	for _, c := range all {
 		if have = append(have, strconv.Itoa(c.Step)); which == strconv.Itoa(c.Step) {
 			return c, nil, r.verify(c.Path)
 		}
 	}
-	return c, nil, fmt.Errorf("%s has no checkpoint %s: use %s; there is a best checkpoint only if training measured a distance", r.path, which, strings.Join(have, ", "))
+	note := ""
+	if which == bestCheckpoint {
+		note = "; there is a best checkpoint only if training measured a distance"
+	}
+	return c, nil, fmt.Errorf("%s has no checkpoint %s: use %s%s", r.path, which, strings.Join(have, ", "), note)
 }
 
 // read calls use with the checkpoint which, as of Checkpoint. If training deletes it meanwhile, there is a newer one, and
@@ -344,7 +359,7 @@ func fit(path string, resume bool) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("look into the run folder: %w", err)
 	case resume && !isRun:
-		return fmt.Errorf("%s holds no run (it has no %s): check the path, or leave out --resume to start a run there", path, configFile)
+		return fmt.Errorf("%s holds no run (it has no %s): check the path", path, configFile)
 	case resume:
 		return nil
 	case isRun:

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/internal/shell"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
@@ -208,13 +209,41 @@ func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve f
 		if err := refuseWithResume(c); err != nil && !automatic {
 			return cfg, err
 		}
-		return read(c.String("out"))
+		cfg, err = read(c.String("out"))
+		switch {
+		case err != nil && !study.IsRun(c.String("out")):
+			return cfg, fmt.Errorf("%w, or leave out --resume to start a run there", err)
+		case err == nil && automatic:
+			warnOfOtherSettings(c, cfg, resolve)
+		}
+		return cfg, err
 	}
 	s, err := sources(c)
 	if err != nil {
 		return cfg, err
 	}
 	return resolve(s)
+}
+
+// warnOfOtherSettings says which flags of a run that goes on by --resume auto do not fit its config, which it keeps. Settings that a
+// run changes by itself do not count.
+func warnOfOtherSettings[C any](c *cli.Context, run C, resolve func(train.Sources) (C, error)) {
+	s, err := sources(c)
+	if err != nil {
+		return
+	}
+	flags, err := resolve(s)
+	if err != nil {
+		return
+	}
+	others, err := config.Changes(run, flags)
+	others = slices.DeleteFunc(others, func(setting string) bool {
+		key, _, _ := strings.Cut(setting, "=")
+		return slices.Contains([]string{"steps", "schedule.hold", "opt_e.lr", "chain.delta2", "data.path"}, key)
+	})
+	if err == nil && len(others) > 0 {
+		fmt.Fprintf(os.Stderr, "warning: %s goes on with its own config; these settings of the flags are ignored: %s\n", c.String("out"), strings.Join(others, " "))
+	}
 }
 
 // refuseWithResume returns an error if a flag was given that cannot change a resumed run, which has its own config.
@@ -321,7 +350,7 @@ func onLoaded(load func(*cli.Context, study.Setup) (*train.Model, error), use fu
 // argument is the one argument of a command.
 func argument(c *cli.Context) (string, error) {
 	if c.NArg() != 1 {
-		return "", fmt.Errorf("liebm %s takes one argument, %s, after its flags", c.Command.FullName(), c.Command.ArgsUsage)
+		return "", fmt.Errorf("%s takes one argument, %s, after its flags", c.Command.HelpName, c.Command.ArgsUsage)
 	}
 	return c.Args().First(), nil
 }

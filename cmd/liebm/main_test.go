@@ -227,7 +227,8 @@ func TestMistakesGetOneLineWithARemedy(t *testing.T) {
 		"odd output":            {"sample --run DIR --out x.jpg", ".npz"},
 		"bad device":            {"eval --run DIR --device gpu", "use cpu, cuda"},
 		"one sample":            {"eval --run DIR --n 1", "--n 1: use 2 to"},
-		"resume of nothing":     {"train --out DIR/none --resume", "holds no run"},
+		"resume of nothing":     {"train --out DIR/none --resume", "leave out --resume to start a run there"},
+		"a word too many":       {"pretrain --data DIR/a DIR/b --out DIR/x", "\"DIR/b\" is not a flag of liebm pretrain, which takes flags only"},
 		"a misspelt command":    {"trian", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

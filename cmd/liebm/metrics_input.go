@@ -45,7 +45,7 @@ type source struct {
 // [imageMetric.gathered], and rank 0 does the rest.
 func measureImages(c *cli.Context, metric string, n int, measure func(m *imageMetric, r *eval.Record) (lines string, err error)) error {
 	if c.NArg() != n {
-		return fmt.Errorf("%d arguments are given, %d are needed: liebm %s %s", c.NArg(), n, c.Command.FullName(), c.Command.ArgsUsage)
+		return fmt.Errorf("%d arguments are given, %d are needed: %s %s", c.NArg(), n, c.Command.HelpName, c.Command.ArgsUsage)
 	}
 	setup, err := sharedSetup(c)
 	if err != nil {

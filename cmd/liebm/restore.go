@@ -116,6 +116,9 @@ func readHole(mask string, side int) (func(x, y int) bool, error) {
 			}
 			return hole, nil
 		}
+		if x < 0 || y < 0 || w < 1 || h < 1 || x+w > side || y+h > side {
+			return nil, fmt.Errorf("--mask %s: the box is not inside the image, which has %d×%[2]d pixels", mask, side)
+		}
 	}
 	box := image.Rect(x, y, x+w, y+h)
 	return func(x, y int) bool { return image.Pt(x, y).In(box) }, nil

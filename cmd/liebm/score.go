@@ -73,6 +73,10 @@ func score(c *cli.Context, m *train.Model, _ study.Setup) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		r.Of(eval.InputOf(name, set))
+		if set.Fit == "resize" && m.Config.ImageSize() < m.Config.Data.Size {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: resized to %d×%[2]d pixels, but the run was trained on images of %d×%[3]d with a border; do not compare these scores with those of its data",
+				name, m.Config.Data.Size, m.Config.ImageSize()))
+		}
 		r.Values[name+"/mean"], r.Values[name+"/std"] = stat.Mean(joint, nil), stat.PopStdDev(joint, nil)
 		for i := range joint {
 			all = append(all, scored{name, i, set.Origin(i), joint[i], energy[i], cosine[i]})

@@ -140,6 +140,9 @@ func runTrain(c *cli.Context) error {
 		return err // rank 0 says how to go on
 	}
 	if err == nil { // keeps the batch-norm statistics of G, so that the commands that use the run open it at once
+		if setup.Log != nil {
+			fmt.Fprintln(setup.Log, "computing the batch-norm statistics of G for samples; the training is complete")
+		}
 		setup.Group = nil // the others have ended
 		m, err := setup.LoadModel(out)
 		if err != nil {

@@ -45,6 +45,13 @@ func answerPlainly(parent string, commands []*cli.Command) {
 		c.OnUsageError = wrongFlag(path)
 		if len(c.Subcommands) > 0 && c.Action == nil {
 			c.Action = wrongCommand(path, c.Subcommands)
+		} else if action := c.Action; c.ArgsUsage == "" {
+			c.Action = func(c *cli.Context) error {
+				if c.NArg() > 0 {
+					return fmt.Errorf("%q is not a flag of %s, which takes flags only: see %[2]s --help", c.Args().First(), path)
+				}
+				return action(c)
+			}
 		}
 		if names, action := required(c.Flags), c.Action; len(names) > 0 {
 			c.Action = func(c *cli.Context) error {
