@@ -31,7 +31,7 @@ const LeftOut = "left-out"
 // blur is the standard deviation of the filter of blurred outliers, as a share of the image's side: 2 pixels of 28.
 const blur = 1.0 / 14
 
-// standardized is how many training images give the mean and deviation of a score's terms.
+// standardized is the number of training images that give the mean and the deviation of a score's terms.
 const standardized = 2000
 
 // OutlierOptions are the options of [AssessOutliers].
@@ -163,8 +163,8 @@ func (s scorer) scoreOutliers(ctx context.Context, test *data.Set, o OutlierOpti
 	return out, nil
 }
 
-// standardize returns a function from the terms of scores to their standardized sum, or to nothing if o does not ask for
-// it.
+// standardize returns a function that computes the standardized sum of both terms of scores. Without o.Standardize, the function
+// returns nil.
 func standardize(ctx context.Context, m *train.Model, o OutlierOptions, s Setup) (func(energy, cosine []float64) [][]float64, error) {
 	if !o.Standardize {
 		return func(_, _ []float64) [][]float64 { return nil }, nil

@@ -16,7 +16,7 @@ import (
 type claim struct {
 	text          string
 	better, worse reading
-	slack         float64 // the claim is that better is worse by this share at most; 0: that it is better
+	slack         float64 // the first model may be worse by this share of the second one's number; 0: it must be better
 	why           string  // what may be the cause where it does not appear, and how to find out; may be empty
 }
 

@@ -33,8 +33,8 @@ func newBudget(o *Options) (*budget, error) {
 	return b, nil
 }
 
-// plan estimates cfg.Steps. It fixes the number at the end of the time in which the rate is constant. It
-// reports whether it has just settled it.
+// plan estimates cfg.Steps from the speed so far. When the learning rate is about to fall, the number becomes final. plan returns
+// true in that call only.
 func (b *budget) plan(step int, cfg *Config) bool {
 	if b.minutes <= 0 || b.done {
 		return false

@@ -37,7 +37,8 @@ type average struct {
 	net   any
 }
 
-// ofDecay ends the names of what belongs to an average of E and G: nothing for that of ema, and @0.999 for one of emas.
+// ofDecay is the suffix in the names of an average's tensors and files. It is empty for the decay ema. For a decay of emas it is,
+// for example, @0.999.
 func (c Config) ofDecay(decay float64) string {
 	if decay == c.EMA {
 		return ""
