@@ -92,7 +92,7 @@ type PlannedModel struct {
 	Seeds    int         `json:"seeds"`
 	Done     int         `json:"done"`              // seeds that are trained
 	Cost     *train.Cost `json:"cost,omitempty"`    // of one seed; nil if the model trains for a fixed time
-	Seconds  float64     `json:"seconds,omitempty"` // the fixed training time of one seed; 0 if the model trains for a number of steps
+	Seconds  float64     `json:"estimated_seconds"` // of training of one seed; exact if Cost is nil
 	Settings []string    `json:"settings"`
 }
 
@@ -105,6 +105,7 @@ func (p *Plan) Models() (models []PlannedModel, err error) {
 				if m.Cost, err = train.CountCost(c.config, train.EncoderFor(c.config)); err != nil {
 					return nil, err
 				}
+				m.Seconds = m.Cost.FLOPsPerIteration * float64(m.Cost.Steps) / f.scale.speed()
 			}
 			for _, seed := range p.seeds {
 				_, trained, err := c.read(seed)
@@ -121,12 +122,20 @@ func (p *Plan) Models() (models []PlannedModel, err error) {
 	return models, nil
 }
 
-// sustained is the speed in FLOP/s that GPU-hours are estimated for. It is an assumption: no GPU is
-// measured.
-const sustained = 30e12
+// The speeds in FLOP/s that times are estimated for: of a GPU, which is an assumption, since none was measured, and of two
+// AVX-512 cores, as measured for fmnist-em.
+const (
+	gpuSpeed  = 30e12
+	coreSpeed = 0.16e12
+)
 
-// miniSeconds is a training step of fmnist-em on two AVX-512 cores, as measured.
-const miniSeconds = 0.062
+// speed is the one of the scale.
+func (sc Scale) speed() float64 {
+	if sc.paper {
+		return gpuSpeed
+	}
+	return coreSpeed
+}
 
 // Print writes a table of the models, with the time and the disk space that they take.
 func (p *Plan) Print(w io.Writer) error {
@@ -134,42 +143,35 @@ func (p *Plan) Print(w io.Writer) error {
 	if err != nil || len(models) == 0 {
 		return err
 	}
-	unit := "minutes on 2 cores"
+	unit, seconds := "minutes on 2 cores", 60.0
 	if p.scale.paper {
-		unit = "GPU-hours"
+		unit, seconds = "GPU-hours", 3600
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "model\tdata\tsteps × images\tPFLOP a run\t%s\tdisk a run\tseeds done\n", unit)
 	var left float64
 	var disk int64
 	for _, m := range models {
-		if m.Cost == nil {
-			took := m.Seconds / 60
-			if p.scale.paper {
-				took /= 60
-			}
-			left += took * float64(m.Seeds-m.Done)
-			fmt.Fprintf(t, "%s\t%s\t\t\t%.3g\t\t%d of %d\n", m.Name, m.Data, took, m.Done, m.Seeds)
-			continue
+		took := m.Seconds / seconds
+		left += took * float64(m.Seeds-m.Done)
+		size, flops, bytes := "", "", ""
+		if m.Cost != nil {
+			size = fmt.Sprintf("%d × %d", m.Cost.Steps, m.Cost.Batch)
+			flops = fmt.Sprintf("%.3g", m.Cost.FLOPsPerIteration*float64(m.Cost.Steps)/1e15)
+			bytes = fmt.Sprintf("%.2g GB", float64(m.Cost.DiskBytes)/1e9)
+			disk += m.Cost.DiskBytes * int64(m.Seeds)
 		}
-		flops := m.Cost.FLOPsPerIteration * float64(m.Cost.Steps)
-		took := float64(m.Cost.Steps) * miniSeconds / 60
-		if p.scale.paper {
-			took = flops / sustained / 3600
-		}
-		left, disk = left+took*float64(m.Seeds-m.Done), disk+m.Cost.DiskBytes*int64(m.Seeds)
-		fmt.Fprintf(t, "%s\t%s\t%d × %d\t%.3g\t%.3g\t%.2g GB\t%d of %d\n", m.Name, m.Data, m.Cost.Steps, m.Cost.Batch, flops/1e15, took,
-			float64(m.Cost.DiskBytes)/1e9, m.Done, m.Seeds)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.3g\t%s\t%d of %d\n", m.Name, m.Data, size, flops, took, bytes, m.Done, m.Seeds)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	if !p.scale.paper {
-		_, err = fmt.Fprintf(w, "about %.0f minutes are left, at the %.2g s a step that two AVX-512 cores take; models in %s\n", left, miniSeconds, p.out)
+		_, err = fmt.Fprintf(w, "about %.0f minutes are left, at the %.2g TFLOP/s of two AVX-512 cores; models in %s\n", left, coreSpeed/1e12, p.out)
 		return err
 	}
 	_, err = fmt.Fprintf(w, "%.0f GPU-hours are left if the GPU sustains %.0f TFLOP/s (liebm plan measures a GPU), and %.3g GB of disk; pretraining is not counted\n",
-		left, sustained/1e12, float64(disk)/1e9)
+		left, gpuSpeed/1e12, float64(disk)/1e9)
 	return err
 }
 
