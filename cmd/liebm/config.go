@@ -60,8 +60,9 @@ func printKeys(c *cli.Context) error {
 
 func completionCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "completion",
-		Usage: "print the completion of commands and flags for bash and zsh",
+		Name:      "completion",
+		Usage:     "print the completion of commands and flags for bash and zsh",
+		ArgsUsage: "[bash|zsh]",
 		Description: `Put this line into ~/.bashrc or ~/.zshrc:
 
 	source <(liebm completion)`,
