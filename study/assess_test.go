@@ -173,7 +173,9 @@ func TestClassesThatTrainingLeftOutAreOutliers(t *testing.T) {
 		t.Skip("trains a model")
 	}
 	m := open(t, tinyRun(t))
-	_, err := AssessOutliers(t.Context(), m, OutlierOptions{Sets: []string{LeftOut}}, Setup{})
+	_, err := AssessOutliers(t.Context(), m, OutlierOptions{Sets: []string{"constant", "nosie"}}, Setup{})
+	assert.ErrorContains(t, err, "no outliers are called nosie: use one of constant, noise, ")
+	_, err = AssessOutliers(t.Context(), m, OutlierOptions{Sets: []string{LeftOut}}, Setup{})
 	assert.ErrorContains(t, err, "train one with data.leave_out")
 	m.Config.Data.LeaveOut = []int{8}
 	r, err := AssessOutliers(t.Context(), m, OutlierOptions{Sets: []string{LeftOut}}, Setup{})

@@ -73,6 +73,9 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	if o.Sets == nil {
 		o.Sets = MadeOutliers
 	}
+	if err := checkSets(o.Sets); err != nil {
+		return nil, err
+	}
 	test, err := s.agreed(m.Config.Open(data.HeldOut))
 	if err != nil {
 		return nil, err
@@ -261,6 +264,19 @@ func detect(ctx context.Context, r *eval.Record, suffix, set string, in, out []f
 	for end, v := range ends {
 		for name, x := range map[string]float64{"auroc": v.AUROC, "aupr_in": v.AUPRIn, "aupr_out": v.AUPROut, "fpr95_in": v.FPR95In, "fpr95_out": v.FPR95Out} {
 			r.Values[name+suffix+"/"+set+end] = x
+		}
+	}
+	return nil
+}
+
+// checkSets returns an error if a set is neither made, nor known, nor at a path, before the others are scored.
+func checkSets(sets []string) error {
+	made := slices.Concat(MadeOutliers, NearOutliers, []string{LeftOut})
+	for _, name := range sets {
+		known, _, _ := strings.Cut(name, ":")
+		_, errKnown := data.Lookup(known)
+		if _, err := os.Stat(name); err != nil && errKnown != nil && !slices.Contains(made, name) {
+			return fmt.Errorf("no outliers are called %s: use one of %s, a data set of liebm data list, or a path", name, strings.Join(made, ", "))
 		}
 	}
 	return nil
