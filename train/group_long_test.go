@@ -205,10 +205,11 @@ func TestADivergenceInAGroupGoesBackOnAll(t *testing.T) {
 }
 
 func TestAGroupSettlesTheStepsOfABudget(t *testing.T) {
+	const many = 1_000_000 // no machine makes so many in a second
 	dir, env := folder(t)
 	ended := torchtest.Processes(t, 2, func(o torch.GroupOptions) {
 		cfg := tiny()
-		cfg.Log.Checkpoint = 1000
+		cfg.Steps, cfg.Log.Checkpoint = many, 1000
 		require.NoError(t, inGroup(t, o, cfg, t.Context(), Options{Minutes: 1.0 / 60}))
 	}, env)
 	if ended == nil {
@@ -217,7 +218,7 @@ func TestAGroupSettlesTheStepsOfABudget(t *testing.T) {
 	torchtest.Succeeded(t, ended)
 	saved, err := ReadConfig(filepath.Join(dir, "shared"))
 	require.NoError(t, err)
-	assert.NotEqual(t, tiny().Steps, saved.Steps)
+	assert.Less(t, saved.Steps, many)
 	assert.NotEmpty(t, checkpointBytes(t, filepath.Join(dir, "shared"), saved.Steps))
 }
 
