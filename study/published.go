@@ -269,7 +269,7 @@ var studies = []Study{
 			{text: "the latent term helps to cover modes", better: reading{"em", "modes"}, worse: reading{"none", "modes"}},
 			{text: "the latent term helps to cover the modes evenly", better: reading{"em", "reverse_kl"}, worse: reading{"none", "reverse_kl"}},
 		},
-		Note: "26,000 samples, each channel classified by the classifier that comes with liebm. The distance on h compares models with the same h.",
+		Note: "26,000 samples, each channel classified by the classifier that comes with liebm. The distance on h compares models with the same h; without latents there is no h.",
 	},
 	// This study is ours: the paper does not name training times.
 	{Name: "time", Title: "Samples after equal time of training", data: "cifar10", ours: []quantity{equalTime}, rows: timeRows(), claims: timeClaims(),

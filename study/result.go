@@ -162,7 +162,7 @@ func (s Study) row(of row, columns []column, cells []Cell) Row {
 	for _, cell := range cells {
 		values := eval.Values{}
 		for _, c := range columns {
-			if v, ok := cell.Values[vary(c.metric, of.variation)]; ok {
+			if v, ok := cell.Values[vary(c.metric, of.variation)]; ok && cell.comparable(c.metric, cell) {
 				values[c.title] = v
 			}
 		}

@@ -102,6 +102,12 @@ func TestAClaimNeedsPairedSeedsAndAnInterval(t *testing.T) {
 		names = append(names, n.Name)
 	}
 	assert.Equal(t, []string{"auroc/noise", "fd", "mse"}, names, "everything that was measured of both, without ends of intervals")
+	onH := eval.Values{"fd_h": 3}
+	with, without := Cell{Encoder: "stacked-simclr", Values: onH}, Cell{Values: onH}
+	pairs = s.pairs(map[string][]Cell{a: {with}, b: {without}})
+	assert.Empty(t, pairs[0].Numbers, "distances on different networks")
+	pairs = s.pairs(map[string][]Cell{a: {with}, b: {with}})
+	assert.Len(t, pairs[0].Numbers, 1)
 	area := claim{better: reading{"a", "auroc/noise"}, worse: reading{"b", "auroc/noise"}}.judge(Mini(), map[string][]Cell{
 		"a": cells("a", eval.Values{"auroc/noise": 0.95}), "b": cells("b", eval.Values{"auroc/noise": 0.9})})
 	assert.InDelta(t, 0.05, area.Gain, 1e-12, "the larger area is the better one")

@@ -123,14 +123,21 @@ func (s Study) pairs(cells map[string][]Cell) (all []Pair) {
 		if known || p.First == p.Second || len(values) == 0 {
 			continue
 		}
+		a, b := cells[c.better.variant][0], cells[c.worse.variant][0]
 		for _, name := range slices.Sorted(maps.Keys(values[0][0])) {
-			if n := contrast(values, name, name); bears(name) && n.Seeds > 0 {
+			if n := contrast(values, name, name); bears(name) && n.Seeds > 0 && a.comparable(name, b) {
 				p.Numbers = append(p.Numbers, n)
 			}
 		}
 		all = append(all, p)
 	}
 	return all
+}
+
+// comparable reports whether a number of two models means the same. Distances on h do only if both have the same pretrained h. Without
+// one they are on an untrained network.
+func (c Cell) comparable(name string, other Cell) bool {
+	return !strings.HasPrefix(name, onEncoder) || c.Encoder != "" && c.Encoder == other.Encoder
 }
 
 // bears reports whether a number tells how good a model is. Ends of intervals, counts and energies do not. Of outlier detection,
