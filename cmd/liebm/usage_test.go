@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -48,6 +49,25 @@ func TestResumeAutoStartsWhatIsNotThere(t *testing.T) {
 	assert.ErrorContains(t, err, "holds no run")
 	_, err = run(t, "train", "--out", out, "--resume=maybe")
 	assert.ErrorContains(t, err, "use --resume or --resume auto")
+}
+
+func TestResumeAutoSaysWhichSettingsItIgnores(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains")
+	}
+	out := filepath.Join(t.TempDir(), "run")
+	require.NoError(t, os.CopyFS(out, os.DirFS(trained(t))))
+	messages, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	require.NoError(t, err)
+	defer messages.Close()
+	stderr := os.Stderr
+	os.Stderr = messages
+	_, err = run(t, "train", "--out", out, "--resume", "auto", "--preset", "fmnist-em", "--set", "batch=8")
+	os.Stderr = stderr
+	require.NoError(t, err)
+	text, err := os.ReadFile(messages.Name())
+	require.NoError(t, err)
+	assert.Regexp(t, "warning: .*run goes on with its own config; these settings of the flags are ignored: .*batch=8", string(text))
 }
 
 func TestOutputPathsAreCheckedBeforeTheWork(t *testing.T) {
