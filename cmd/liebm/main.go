@@ -73,7 +73,11 @@ func main() {
 		err = fmt.Errorf("stopped; nothing was written: %w", err)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "liebm:", printable(shorten(explainPermission(err).Error())))
+		text := explainPermission(err).Error()
+		if errors.Is(err, context.Canceled) { // whoever pressed Ctrl-C knows the cause
+			text = strings.ReplaceAll(text, ": "+context.Canceled.Error(), "")
+		}
+		fmt.Fprintln(os.Stderr, "liebm:", printable(shorten(text)))
 		os.Exit(exitCode(err))
 	}
 }
