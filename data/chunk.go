@@ -134,7 +134,7 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	if o.Crop == "" && from.celeba {
 		o.Crop = "148"
 	}
-	s := shaper{crop: o.Crop, size: o.Size, scale: true, side: o.Pad, rgb: o.RGB, resized: new(atomic.Bool)}
+	s := shaper{crop: o.Crop, size: o.Size, scale: true, side: o.Pad, rgb: o.RGB, resized: new(atomic.Bool), padded: new(atomic.Bool)}
 	var shape Shape
 	var pixels []byte
 	var labels []int32
@@ -163,8 +163,11 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	set := newSet(shape, pixels, labels)
 	set.Name, set.Split, set.Classes, set.Files, set.Skipped = stem(path), from.split, from.classes, []string{path}, skipped
 	set.measured, set.origin = r.measured, func(i int) string { return origins[i] }
-	if s.resized.Load() {
+	switch {
+	case s.resized.Load():
 		set.Fit = "resize"
+	case s.padded.Load():
+		set.Fit = "pad"
 	}
 	return set, nil
 }

@@ -132,7 +132,7 @@ type shaper struct {
 	side  int  // pad images of side×side pixels in any case; 0: none
 	rgb   bool
 
-	resized *atomic.Bool // set if an image had another size than the one asked for; may be nil
+	resized, padded *atomic.Bool // set if an image was resized or padded; may be nil
 }
 
 func (s shaper) apply(f frame) (frame, error) {
@@ -153,6 +153,9 @@ func (s shaper) apply(f frame) (frame, error) {
 		return f.resize(s.size), nil
 	case f.h > s.size || f.w > s.size:
 		return f, fmt.Errorf("%d×%d pixels cannot be padded to %d; resize the images instead (scale)", f.w, f.h, s.size)
+	}
+	if s.padded != nil {
+		s.padded.Store(true)
 	}
 	return f.pad(s.size), nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -61,8 +62,8 @@ func decodeImage(b []byte) (frame, error) {
 func sides(h, w int) bool { return h >= 1 && w >= 1 && h <= maxSide && w <= maxSide }
 
 // chooseImages returns the entries of the split, which the names of their folders tell. Labels are the folders of classes,
-// as in torchvision's ImageFolder, or come from EDM's dataset.json. All splits have the same classes: a class keeps its label in a
-// split that lacks another class.
+// as in torchvision's ImageFolder, or come from EDM's dataset.json. Splits that share a class have the same classes: a class keeps its
+// label in a split that lacks another class.
 func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entry, classes []string, found Split, err error) {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	dirs := make([]string, len(entries)) // without the part that names the split
@@ -83,16 +84,19 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 	if len(splits) > 0 && split != "" && !splits[split] {
 		return nil, nil, "", missingSplit{fmt.Errorf("no %s images there", split)}
 	}
-	names, folders := map[string]bool{}, false
+	names, others := map[string]bool{}, map[string]bool{} // folders of the split, and of the other splits
 	var keptDirs []string
 	for i, e := range entries {
 		if len(splits) == 0 || split == "" || of[i] == split {
 			kept, keptDirs = append(kept, e), append(keptDirs, dirs[i])
 			names[dirs[i]] = true
-			folders = folders || dirs[i] != ""
-		} else if of[i] != "" && dirs[i] != "" {
-			names[dirs[i]] = true
+		} else if of[i] != "" {
+			others[dirs[i]] = true
 		}
+	}
+	if shared := func(name string) bool { return name != "" && names[name] }; slices.ContainsFunc(slices.Collect(maps.Keys(others)), shared) {
+		delete(others, "")
+		maps.Copy(names, others) // else they are no folders of the same classes
 	}
 	if len(splits) > 0 {
 		found = split
@@ -100,7 +104,7 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 	if datasetJSON != nil {
 		return kept, nil, found, jsonLabels(kept, datasetJSON)
 	}
-	if len(names) < 2 || !folders {
+	if len(names) < 2 {
 		return kept, nil, found, nil
 	}
 	for name := range names {

@@ -132,6 +132,9 @@ func TestAClassHasTheSameLabelInAllSplits(t *testing.T) {
 		assert.Equal(t, []string{"a", "b", "c"}, set.Classes, split)
 		assert.Equal(t, labels, set.Labels, split)
 	}
+	other := folder(t, map[string][]byte{"train/cats/1.png": solid(t, 8, 8, 1, true), "train/dogs/2.png": solid(t, 8, 8, 2, true), "test/a/3.png": solid(t, 8, 8, 3, true)})
+	assert.Equal(t, []string{"cats", "dogs"}, mustOpen(t, other, Options{Split: Train}).Classes, "the folder of the test images is no class")
+	assert.Empty(t, mustOpen(t, other, Options{Split: Test}).Labels)
 	flat := folder(t, map[string][]byte{"train/a/1.png": solid(t, 8, 8, 1, true), "train/b/2.png": solid(t, 8, 8, 2, true), "test/3.png": solid(t, 8, 8, 3, true)})
 	assert.Equal(t, []int32{0, 1}, mustOpen(t, flat, Options{Split: Train}).Labels)
 	assert.Empty(t, mustOpen(t, flat, Options{Split: Test}).Labels, "its images have no class folder")

@@ -313,8 +313,12 @@ type RunOptions struct {
 // samples_no_mcmc.png and data.png. A packed run's card gets the new results. In a group every process calls AssessRun. Rank 0
 // alone writes and returns the records.
 func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.Record, error) {
-	if err := syscall.Access(dir, 2); errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) { // W_OK
-		return nil, fmt.Errorf("%s: the results cannot be written to the run folder: %w: copy the run to another place", dir, err)
+	var readOnly error
+	if err := syscall.Access(dir, 2); s.Group.Rank() == 0 && (errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES)) { // W_OK
+		readOnly = fmt.Errorf("%s: the results cannot be written to the run folder: %w: copy the run to another place", dir, err)
+	}
+	if err := s.Group.Agree(readOnly); err != nil {
+		return nil, err
 	}
 	m, err := s.LoadModel(dir)
 	if err != nil {

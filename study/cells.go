@@ -232,7 +232,7 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	if c.rival != "" {
 		return c.readRival(seed)
 	}
-	if c.over != "" { // no q is trained over a model that diverged
+	if c.over != "" { // over a model that diverged there is no q
 		if under, _, err := c.folder.cell(c.over).read(seed); err != nil || under.Diverged != "" {
 			under.Name, under.Settings, under.Values, under.Curve = c.name, c.settings, eval.Values{}, nil
 			return under, under.Diverged != "", err
@@ -374,6 +374,9 @@ func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
 	under := c.folder.cell(c.over)
 	if err := w.run(ctx, under, seed); err != nil {
 		return err
+	}
+	if r, _, err := under.read(seed); err != nil || r.Diverged != "" {
+		return err // no q is trained over it
 	}
 	m, err := w.LoadModel(under.dir(seed))
 	if err != nil {

@@ -73,7 +73,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	if o.Sets == nil {
 		o.Sets = MadeOutliers
 	}
-	if err := checkSets(o.Sets); err != nil {
+	if err := s.Group.Agree(checkSets(o.Sets)); err != nil {
 		return nil, err
 	}
 	test, err := s.agreed(m.Config.Open(data.HeldOut))
@@ -275,7 +275,9 @@ func checkSets(sets []string) error {
 	for _, name := range sets {
 		known, _, _ := strings.Cut(name, ":")
 		_, errKnown := data.Lookup(known)
-		if _, err := os.Stat(name); err != nil && errKnown != nil && !slices.Contains(made, name) {
+		_, errName := os.Stat(name)
+		_, errPath := os.Stat(known)
+		if errKnown != nil && errName != nil && errPath != nil && !slices.Contains(made, name) {
 			return fmt.Errorf("no outliers are called %s: use one of %s, a data set of liebm data list, or a path", name, strings.Join(made, ", "))
 		}
 	}

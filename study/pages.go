@@ -44,7 +44,7 @@ func ReadResults(dir string) (all []*Result, err error) {
 }
 
 // byVariant are the models of a study's variants. Two variants that train the same have the same models, under the name of the
-// first. Results of earlier versions do not say which: in these, it is as with the settings of now.
+// first. Results of earlier versions do not say which variants those are. For them, the settings of this version decide.
 func (s Study) byVariant(sc Scale, r *Result) map[string][]Cell {
 	f, all := newFolder("", sc.dataOf(s), sc), map[string][]Cell{}
 	for _, name := range s.variants() {

@@ -129,7 +129,7 @@ const (
 	coreSpeed = 0.16e12
 )
 
-// speed is the one of the scale.
+// speed is the speed in FLOP/s that times of models at this scale are estimated with.
 func (sc Scale) speed() float64 {
 	if sc.paper {
 		return gpuSpeed
@@ -206,46 +206,60 @@ func (p *Plan) run(ctx context.Context, s Setup) (results []*Result, err error) 
 }
 
 // trainAll trains and measures the models of the plan, all of a seed before those of the next. It leaves a model to the process
-// that works on it, and looks again once a second until all are done.
+// that works on it, and looks at it again every few seconds until all are done.
 func (w *work) trainAll(ctx context.Context) error {
-	for told := false; ; {
-		var left []string
-		for _, f := range w.plan.folders {
-			for _, seed := range w.plan.seeds {
-				for _, c := range f.planned() {
-					name := fmt.Sprintf("%s, seed %d", c.name, seed)
-					err := ctx.Err()
-					if err == nil {
-						err = w.run(ctx, c, seed)
-					}
-					if inUse(err) {
-						left = append(left, name)
-					} else if err != nil {
-						return fmt.Errorf("%s: %w", name, err)
-					}
-				}
+	type model struct {
+		cell *cell
+		seed uint64
+	}
+	var todo []model
+	for _, f := range w.plan.folders {
+		for _, seed := range w.plan.seeds {
+			for _, c := range f.planned() {
+				todo = append(todo, model{c, seed})
 			}
 		}
-		if left == nil {
+	}
+	for told := false; ; {
+		var left []model
+		var names []string
+		for _, m := range todo {
+			name := fmt.Sprintf("%s, seed %d", m.cell.name, m.seed)
+			err := ctx.Err()
+			if err == nil {
+				err = w.run(ctx, m.cell, m.seed)
+			}
+			if inUse(err) {
+				left, names = append(left, m), append(names, name)
+			} else if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		if len(left) == 0 {
 			return nil
 		}
 		if !told {
 			told = true
-			w.logf("other processes work on these models or on their encoders: %s", strings.Join(left, "; "))
+			w.logf("other processes work on these models or on their encoders: %s", strings.Join(names, "; "))
 		}
+		todo = left
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(time.Second):
+		case <-time.After(pause):
 		}
 	}
 }
 
+// pause is the time between two looks at models that other processes work on.
+const pause = 3 * time.Second
+
 // inUse reports whether an error says that another process works on a model or on its encoder.
 func inUse(err error) bool { return errors.Is(err, data.ErrInUse) || errors.Is(err, train.ErrLocked) }
 
-// reserve locks the run folder at dir for this process until release is called. Training has a lock of its own; this one is also held
-// between training and measurements, and before there is a run. The error is [data.ErrInUse] if another process has it.
+// reserve locks a model or an encoder for this process until release is called, by a file beside its folder dir. Training has a lock of
+// its own. This one is also held between training and measurements, and before there is a run. The error is [data.ErrInUse] if
+// another process has it. A process that is killed leaves the empty file, which does no harm.
 func reserve(dir string) (release func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return nil, err

@@ -75,7 +75,8 @@ func (r *Result) trends(b *strings.Builder) {
 		return
 	}
 	fmt.Fprint(b, "\n## The same models in other numbers\n\nThe names are those of the JSON file, which has all numbers that were measured. auroc is the AUROC of s(x), auroc_energy that of\n"+
-		"F(f(x)) alone. fd is the distance after the chain, fd_no_mcmc that of G alone, and fd_early that of G alone after a quarter of the steps.\n")
+		"F(f(x)) alone. A distance (fd, fd_h or fid) is that after the chain, with _no_mcmc that of G alone, and with _early that of G alone after a\n"+
+		"quarter of the steps.\n")
 	for _, p := range r.Pairs {
 		fmt.Fprintf(b, "\n### %s, against %s\n\n| number | seeds | %[1]s | %s | gain | 95 %% interval |\n|%s\n", p.First, p.Second, strings.Repeat("---|", 6))
 		for _, n := range p.Numbers {
@@ -95,10 +96,11 @@ func (t Trend) band() string {
 // verdictNote says how verdicts are reached.
 var verdictNote = fmt.Sprintf(`A verdict compares models of the same seed and data order, and needs %d seeds. They have the same encoder, unless the claim is about
 encoders. All seeds of a study share it, so an interval does not include the differences between encoders. A gain above 0 means
-that the first model is better, also for numbers where smaller is better. The interval is that of the mean gain (95 %%, Student's t). The verdict is "shows" if the interval is above 0 and the mean is above the tie band, "contradicts" if the interval is
-below 0 and the mean is below minus the tie band, and "tie" if the interval is inside the tie band. A claim with a limit ("at most") allows
-that the first model is slightly worse. There, the verdict is "shows" if the interval is above minus the limit, and "contradicts" if
-it is below. Everything else is "undecided". The intervals are not widened for the number of claims.`, MinSeeds)
+that the first model is better, also for numbers where smaller is better. The interval is that of the mean gain (95 %%, Student's t).
+The verdict is "shows" if the interval is above 0 and the mean is above the tie band, "contradicts" if the interval is below 0 and
+the mean is below minus the tie band, and "tie" if the interval is inside the tie band. A claim with a limit ("at most") allows that
+the first model is slightly worse. There, the verdict is "shows" if the interval is above minus the limit, and "contradicts" if it is
+below. Everything else is "undecided". The intervals are not widened for the number of claims.`, MinSeeds)
 
 // verdict is the verdict, and why it is no other where that is not plain.
 func (t Trend) verdict() string {

@@ -234,7 +234,7 @@ func TestAMonitorIsNamedByItsFeatures(t *testing.T) {
 	assert.Equal(t, before, torch.Live())
 }
 
-// The second process has nothing else to do while the first one trains.
+// Both models need the same encoder: the second process has nothing else to do while the first one trains it.
 func TestProcessesWithTheSameFolderShareTheModels(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains models")
@@ -254,15 +254,15 @@ func TestProcessesWithTheSameFolderShareTheModels(t *testing.T) {
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
-			results, err := reproduce(t.Context(), t, sc, out, counting, []string{"em-byol"}, nil, "table10")
+			results, err := reproduce(t.Context(), t, sc, out, counting, []string{"em-byol"}, []uint64{1, 2}, "table10")
 			if assert.NoError(t, err) {
-				assert.Len(t, results["table10"].Cells, 1, "each of them returns when all models are done")
+				assert.Len(t, results["table10"].Cells, 2, "each of them returns when all models are done")
 			}
 		})
 	}
 	both.Wait()
 	assert.EqualValues(t, 1, pretrained.Load())
-	assert.EqualValues(t, 1, trained.Load())
+	assert.EqualValues(t, 2, trained.Load(), "each model once")
 	locks, err := filepath.Glob(filepath.Join(out, "mini", "fmnist", "*.lock"))
 	require.NoError(t, err)
 	assert.Empty(t, locks)

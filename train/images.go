@@ -85,7 +85,7 @@ func (c Config) OpenImages(source string, o data.Options) (*data.Set, error) {
 // ImageSize is the height and width of the data's images without the padding of training: 28 for
 // Fashion-MNIST, which trains at 32.
 func (c Config) ImageSize() int {
-	if known, err := data.Lookup(c.Data.Name); err == nil && known.H < c.Data.Size {
+	if known, err := data.Lookup(c.Data.Name); err == nil && known.H < c.Data.Size && !c.Data.Scale {
 		return known.H
 	}
 	return c.Data.Size

@@ -185,8 +185,8 @@ func (l *loop) measure(r *recorder, step int) error {
 	return r.write(step, values)
 }
 
-// catchUp makes the measurement of a resumed run's first step, if ctx had ended it. Lines of metrics.jsonl with measurements have no
-// rate.
+// catchUp makes the measurement of a resumed run's first step, if ctx had ended it. Only lines of
+// measurements lack a rate in metrics.jsonl, so such a line shows that the measurement was made.
 func (l *loop) catchUp(run *runDir, r *recorder, step int, o Options) error {
 	if run == nil || !l.sampled(step) || o.Evaluate == nil && o.Probe == nil {
 		return nil
