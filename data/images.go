@@ -94,9 +94,12 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 			others[dirs[i]] = true
 		}
 	}
-	if shared := func(name string) bool { return name != "" && names[name] }; slices.ContainsFunc(slices.Collect(maps.Keys(others)), shared) {
-		delete(others, "")
-		maps.Copy(names, others) // else they are no folders of the same classes
+	delete(others, "")
+	for name := range others {
+		if names[name] { // the splits have a class in common, so their folders are classes
+			maps.Copy(names, others)
+			break
+		}
 	}
 	if len(splits) > 0 {
 		found = split

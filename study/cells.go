@@ -1,7 +1,6 @@
 package study
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/train"
@@ -299,114 +297,4 @@ func (c *cell) readCurve(r *Cell, seed uint64) error {
 		}
 	}
 	return nil
-}
-
-// work is one run of a plan.
-type work struct {
-	Setup
-	plan *Plan
-}
-
-// run trains a seed's model and makes the measurements that it lacks. It goes on where an earlier run
-// was interrupted. It is an error if another process works on the model, see [inUse].
-func (w *work) run(ctx context.Context, c *cell, seed uint64) error {
-	release, err := reserve(c.dir(seed))
-	if err != nil {
-		return err
-	}
-	defer release()
-	r, trained, err := c.read(seed)
-	if err != nil {
-		return err
-	}
-	if !trained {
-		w.logf("%s, seed %d: %s", c.label, seed, c.dir(seed))
-		train := w.train
-		switch {
-		case c.over != "":
-			train = w.trainOver
-		case c.rival != "":
-			train = w.trainRival
-		}
-		if err := train(ctx, c, seed); err != nil {
-			return err
-		}
-		if r, _, err = c.read(seed); err != nil {
-			return err
-		}
-	}
-	if r.Diverged != "" {
-		return nil
-	}
-	return w.measure(ctx, c, seed)
-}
-
-// train trains a model, or goes on with it. A divergence for good is a result, not an error.
-func (w *work) train(ctx context.Context, c *cell, seed uint64) error {
-	encoder, err := w.pretrain(ctx, c)
-	if err != nil {
-		return err
-	}
-	cfg, found, err := c.begun(seed)
-	if err != nil {
-		return err
-	}
-	if !found {
-		cfg = c.seeded(seed)
-	}
-	sc, o := c.folder.scale, w.Options("training", c.dir(seed), found)
-	if !found { // a run that goes on has the rest of its minutes
-		o.Minutes = sc.seconds(c) / 60
-	}
-	err = Train(ctx, cfg, encoder, o, MonitorOptions{Inception: sc.Weights, Reference: c.reference(), Samples: sc.Along}, w.Setup)
-	var diverged *train.Diverged
-	if !errors.As(err, &diverged) {
-		return err
-	}
-	r := eval.NewRecord(divergence, w.Versions)
-	r.Values = eval.Values{"step": float64(diverged.Step), "value": diverged.Value}
-	r.Settings = map[string]string{"measurement": diverged.Name}
-	return Keep(c.dir(seed), r)
-}
-
-// trainOver trains q over the model of another cell (Eq. 26).
-func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
-	under := c.folder.cell(c.over)
-	if err := w.run(ctx, under, seed); err != nil {
-		return err
-	}
-	if r, _, err := under.read(seed); err != nil || r.Diverged != "" {
-		return err // no q is trained over it
-	}
-	m, err := w.LoadModel(under.dir(seed))
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	set, err := m.Config.Open(data.Train)
-	if err != nil {
-		return err
-	}
-	defer set.Close()
-	cfg, err := m.Config.Change(c.set)
-	if err != nil {
-		return err
-	}
-	return train.TrainInference(ctx, cfg, m, set, w.Options("training q", c.dir(seed), IsRun(c.dir(seed))))
-}
-
-// open loads a seed's model, with the q that was trained over it. The caller closes it.
-func (w *work) open(c *cell, seed uint64) (*train.Model, error) {
-	if c.over == "" {
-		return w.LoadModel(c.dir(seed))
-	}
-	m, err := w.LoadModel(c.folder.cell(c.over).dir(seed))
-	if err != nil {
-		return nil, err
-	}
-	if err := m.LoadInference(c.dir(seed), w.Device); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
 }

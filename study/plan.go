@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/train"
 )
 
@@ -203,71 +199,4 @@ func (p *Plan) run(ctx context.Context, s Setup) (results []*Result, err error) 
 		results = append(results, r)
 	}
 	return results, WritePages(p.out)
-}
-
-// trainAll trains and measures the models of the plan, all of a seed before those of the next. It leaves a model to the process
-// that works on it, and looks at it again every few seconds until all are done.
-func (w *work) trainAll(ctx context.Context) error {
-	type model struct {
-		cell *cell
-		seed uint64
-	}
-	var todo []model
-	for _, f := range w.plan.folders {
-		for _, seed := range w.plan.seeds {
-			for _, c := range f.planned() {
-				todo = append(todo, model{c, seed})
-			}
-		}
-	}
-	for told := false; ; {
-		var left []model
-		var names []string
-		for _, m := range todo {
-			name := fmt.Sprintf("%s, seed %d", m.cell.name, m.seed)
-			err := ctx.Err()
-			if err == nil {
-				err = w.run(ctx, m.cell, m.seed)
-			}
-			if inUse(err) {
-				left, names = append(left, m), append(names, name)
-			} else if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-		}
-		if len(left) == 0 {
-			return nil
-		}
-		if !told {
-			told = true
-			w.logf("other processes work on these models or on their encoders: %s", strings.Join(names, "; "))
-		}
-		todo = left
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
-}
-
-// pause is the time between two looks at models that other processes work on.
-const pause = 3 * time.Second
-
-// inUse reports whether an error says that another process works on a model or on its encoder.
-func inUse(err error) bool { return errors.Is(err, data.ErrInUse) || errors.Is(err, train.ErrLocked) }
-
-// reserve locks a model or an encoder for this process until release is called, by a file beside its folder dir. Training has a lock of
-// its own. This one is also held between training and measurements, and before there is a run. The error is [data.ErrInUse] if
-// another process has it. A process that is killed leaves the empty file, which does no harm.
-func reserve(dir string) (release func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
-		return nil, err
-	}
-	name := dir + ".lock"
-	lock, err := data.LockFile(name, false)
-	if err != nil {
-		return nil, err
-	}
-	return func() { os.Remove(name); lock.Close() }, nil
 }

@@ -121,22 +121,23 @@ func (c Config) Epochs() float64 {
 	return 0
 }
 
-// CIFAR10 is Table 12's first column with the changes of balanced. These settings learned in trials at an eighth
-// of the width.
+// CIFAR10 has the networks of Table 12's first column. Other settings differ from the table, so that E and G learn together. They did in
+// trials at an eighth of the width: see docs/results/presets-rgb.md.
 func CIFAR10() Config { return balanced(cifar10()) }
 
-// ImageNet32 is Table 12's second column with the changes of balanced. Its networks are twice as wide as those of CIFAR10, so its
-// rates are half as large.
+// ImageNet32 has the networks of Table 12's second column, with the changes of CIFAR10. Its networks are twice as wide as those of
+// CIFAR10, so its rates are half as large.
 func ImageNet32() Config {
 	c := balanced(imageNet32())
 	c.OptE.LR, c.OptG.LR = c.OptE.LR/2, c.OptG.LR/2
 	return c
 }
 
-// CelebA64 is Table 12's third column with the changes of balanced.
+// CelebA64 has the networks of Table 12's third column, a quadratic F, and the changes of CIFAR10.
 func CelebA64() Config { return balanced(celebA64()) }
 
-// CelebAHQ256 is Table 12's fourth column with the changes of balanced. A trial of 100 steps does not show yet whether it learns.
+// CelebAHQ256 has the networks of Table 12's fourth column, a quadratic F, and the changes of CIFAR10. One trial of 100 steps does
+// not show whether it learns.
 func CelebAHQ256() Config { return balanced(celebAHQ256()) }
 
 // balanced changes a column of Table 12 so that E and G learn together. docs/results/presets-rgb.md has trials of these settings at
@@ -144,8 +145,9 @@ func CelebAHQ256() Config { return balanced(celebAHQ256()) }
 //
 // Without biases F = −½‖f‖² has its maximum at the zero image, whatever the weights, so E needs biases, and a range in which
 // 0 is no background. With Table 12's rates G learns faster than E, and E goes flat. A faster E diverged without a margin, and
-// ran away from G without clipped chains. T·δ² is 120 at 32×32, where Table 12 has 375. The rates are those of the trials, divided by eight. A linear F has no
-// upper bound: in a trial negative samples climbed above the data. The loss of G has a weight of 1, as in the trials.
+// ran away from G without clipped chains. T·δ² is 120 at 32×32, where Table 12 has 375. The rates are those of the trials, divided by
+// eight. A linear F has no upper bound: in a trial negative samples climbed above the data. The loss of G has a weight of 1, as in
+// the trials.
 func balanced(c Config) Config {
 	c.Energy.Bias, c.Energy.SpectralNorm, c.Energy.LinearF, c.Data.Range = true, false, false, models.Range{Low: -1, High: 1}
 	c.Chain.Delta2 = delta2(8, c.Data.Size)
