@@ -11,12 +11,13 @@ import (
 // means Cosine.
 type Posterior string
 
-// The choices of Posterior. Only the cosine has a weight γ: Eq. 6 needs ∫p(z|x)dz = 1, and a weight on the other
-// densities would change this integral.
+// The choices of Posterior. Eq. 6 needs ∫p(z|x)dz = 1. So the densities of Gaussian and CEBM are not multiplied by
+// γ. They have a precision γₚ, which divides their variances. With μ and z on the unit sphere,
+// log N(z; μ, 1/γₚ) is γₚ·cos(μ, z) and a constant (Sec. 4.5), so γₚ has the meaning of the cosine's γ.
 const (
 	Cosine   Posterior = "cosine"   // γ·cos(g(f), z) (Eq. 7)
-	Gaussian Posterior = "gaussian" // log N(z; μ, σ²), of (μ, log σ²) = g(f)
-	CEBM     Posterior = "cebm"     // exponential family with fixed variance, which also determines F (Sec. 3.1)
+	Gaussian Posterior = "gaussian" // log N(z; μ, σ²/γₚ), of (μ, log σ²) = g(f)
+	CEBM     Posterior = "cebm"     // exponential family with fixed variance 1/γₚ, which also determines F (Sec. 3.1)
 	NoLatent Posterior = "none"     // no latent term: a conventional energy-based model
 )
 
@@ -36,6 +37,9 @@ func (c EnergyConfig) Validate() error {
 	}
 	if c.Posterior != NoLatent && (c.HeadDim < 1 || c.LatentDim < 1) {
 		return fmt.Errorf("energy.head_dim is %d and latent_dim %d: use widths above 0, such as 1024 and 64", c.HeadDim, c.LatentDim)
+	}
+	if (c.Posterior == Gaussian || c.Posterior == CEBM) && !(c.PosteriorPrecision > 0 && !math.IsInf(c.PosteriorPrecision, 0)) {
+		return fmt.Errorf("energy.posterior_precision is %v: energy.posterior=%s needs a number above 0, such as 1", c.PosteriorPrecision, c.Posterior)
 	}
 	if math.IsNaN(c.Gamma) || math.IsInf(c.Gamma, 0) || c.Gamma < 0 {
 		return fmt.Errorf("energy.gamma is %v: give a weight of 0 or more, such as 0.01", c.Gamma)
@@ -67,7 +71,7 @@ func (b *Bound) Score(f torch.Tensor) torch.Tensor {
 		return b.f.linear(f).Squeeze(1)
 	}
 	if b.posterior == CEBM {
-		return cebmScore(b.Latent(f))
+		return cebmScore(b.Latent(f), b.precision)
 	}
 	return f.Square().SumDim(1).MulScalar(-0.5)
 }
@@ -78,9 +82,9 @@ func (b *Bound) LogPosterior(f, z torch.Tensor) torch.Tensor {
 	switch b.posterior {
 	case Gaussian:
 		mean, logVar := b.moments(f)
-		return LogNormal(z, mean, logVar)
+		return LogNormal(z, mean, logVar.AddScalar(-math.Log(b.precision)))
 	case CEBM:
-		return cebmLogPosterior(b.Latent(f), z)
+		return cebmLogPosterior(b.Latent(f), z, b.precision)
 	case NoLatent:
 		return b.Cosine(f, z)
 	}
@@ -119,15 +123,17 @@ func LogNormal(z, mean, logVar torch.Tensor) torch.Tensor {
 	return square.Add(logVar).AddScalar(math.Log(2 * math.Pi)).SumDim(1).MulScalar(-0.5)
 }
 
-// cebmLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½),
-// η(z) = (z, z²). g moves the first natural parameter only, so the variance stays 1 and the result is
-// log N(z; g, I). g, z: [n,d] → [n].
-func cebmLogPosterior(g, z torch.Tensor) torch.Tensor {
-	constant := -0.5 * math.Log(2*math.Pi) * float64(z.Size(1))
-	inner := z.Mul(g).Sub(z.Square().MulScalar(0.5))
-	return inner.SumDim(1).Sub(cebmScore(g)).AddScalar(constant)
+// cebmLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½γₚ),
+// η(z) = (z, z²). The paper has γₚ = 1. g moves the first natural parameter only, so the variance stays 1/γₚ and the
+// result is log N(z; g/γₚ, 1/γₚ). g, z: [n,d] → [n].
+func cebmLogPosterior(g, z torch.Tensor, precision float64) torch.Tensor {
+	constant := 0.5 * math.Log(precision/(2*math.Pi)) * float64(z.Size(1))
+	inner := z.Mul(g).Sub(z.Square().MulScalar(precision / 2))
+	return inner.SumDim(1).Sub(cebmScore(g, precision)).AddScalar(constant)
 }
 
-// cebmScore is F = B(λ+g) − B(λ) = ½‖g‖² (Sec. 3.1). With λ₂ = −½ fixed, −λ₁²/(4λ₂) = ½λ₁² and the
+// cebmScore is F = B(λ+g) − B(λ) = ½‖g‖²/γₚ (Sec. 3.1). With λ₂ = −½γₚ fixed, −λ₁²/(4λ₂) = ½λ₁²/γₚ and the
 // logarithms cancel. g: [n,d] → [n].
-func cebmScore(g torch.Tensor) torch.Tensor { return g.Square().SumDim(1).MulScalar(0.5) }
+func cebmScore(g torch.Tensor, precision float64) torch.Tensor {
+	return g.Square().SumDim(1).MulScalar(0.5 / precision)
+}

@@ -45,6 +45,8 @@ var variants = append([]variant{
 	{name: "em-noise", label: "V adds noise", set: []string{"views.noise=true"}},
 	{name: "em-gaussian", label: "Gaussian posterior", set: []string{"energy.posterior=gaussian"}},
 	{name: "em-cebm", label: "CEBM", set: []string{"energy.posterior=cebm"}},
+	{name: "em-gaussian-0.1", label: "Gaussian posterior, precision 0.1", set: []string{"energy.posterior=gaussian", "energy.posterior_precision=0.1"}},
+	{name: "em-cebm-0.1", label: "CEBM, precision 0.1", set: []string{"energy.posterior=cebm", "energy.posterior_precision=0.1"}},
 	{name: "em-q", label: "EM, q by Eq. 26", over: "em"},
 	{name: "em-q-1", label: "ρ = 1", over: "em", set: []string{"rho_q=1"}},
 	{name: "em-q-10", label: "ρ = 10", over: "em", set: []string{"rho_q=10"}},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/config"
+	"github.com/liebm/liebm/models"
 )
 
 // The files of a run folder. Beside them lie checkpoint-00001234.safetensors and TensorBoard's event files.
@@ -126,7 +127,7 @@ func ReadConfig(dir string) (Config, error) {
 
 // readTraining reads the config in a file of dir. Runs of earlier versions lack keys, and had these values.
 func readTraining(dir, file string) (Config, error) {
-	return readConfig(dir, file, Config{BatchSplit: 1, ScoreGamma: 0.1})
+	return readConfig(dir, file, Config{BatchSplit: 1, ScoreGamma: 0.1, Energy: models.EnergyConfig{PosteriorPrecision: 1}})
 }
 
 // ReadSSLConfig reads the config of the pretraining run in dir.

@@ -29,6 +29,7 @@ var variants = map[string][]string{
 	"erm, encoder along":    {"encoder=joint", "target=erm"},
 	"V is noise":            {"views.noise=true"},
 	"gaussian posterior":    {"energy.posterior=gaussian"},
+	"wide gaussian":         {"energy.posterior=gaussian", "energy.posterior_precision=0.1"},
 	"cebm posterior":        {"energy.posterior=cebm", "chain.delta2=1"},
 	"linear F":              {"energy.linear_f=true", "chain.delta2=1"},
 }
@@ -108,6 +109,7 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 		"E that halves too far": {func(c *Config) { c.Energy.Widths, c.Energy.Downs = []int{4, 4, 4, 4}, []bool{true, true, true, true} }, "halve 8×8 images too often"},
 		"q of other latents":    {func(c *Config) { c.Target, c.Inference.LatentDim = ERM, 3 }, "inference.latent_dim is 3, generator.latent_dim 6"},
 		"cebm and linear F":     {func(c *Config) { c.Energy.Posterior, c.Energy.LinearF = models.CEBM, true }, "set energy.linear_f=false"},
+		"no precision":          {func(c *Config) { c.Energy.Posterior, c.Energy.PosteriorPrecision = models.Gaussian, 0 }, "energy.posterior_precision is 0"},
 		"an unknown posterior":  {func(c *Config) { c.Energy.Posterior = "laplace" }, "give cosine, gaussian, cebm or none"},
 		"ejm without latents":   {func(c *Config) { c.Target, c.Energy.Posterior = EJM, models.NoLatent }, "set target=em"},
 		"em after em":           {func(c *Config) { c.EMAfter = 5 }, "set target=ejm"},

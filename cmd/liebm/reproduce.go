@@ -31,6 +31,7 @@ func reproduceCommand() *cli.Command {
 	time        a DCGAN, a VAE, EM and ERM after equal time: 110 minutes for each seed
 	augment     shares of augmented negative samples
 	gamma       weights of the latent term
+	posterior   cosine, Gaussian and CEBM at equal weights
 	bfloat16    chains in bfloat16 and in float32
 
 Each NAME writes NAME.md and NAME.json to --out, and plots or pictures if it has any. README.md lists the claims of
