@@ -69,7 +69,7 @@ func parseCIFARBinary(b []byte) (*part, error) {
 		p := newCIFAR(l.name, len(b)/l.stride())
 		for i := range p.N {
 			row := b[i*l.stride() : (i+1)*l.stride()]
-			p.labels[i] = int32(row[l.label])
+			p.Labels[i] = int32(row[l.label])
 			interleave(p.pixels[i*cifarRow:], row[len(l.limits):], 3)
 		}
 		return p, nil
@@ -78,8 +78,9 @@ func parseCIFARBinary(b []byte) (*part, error) {
 }
 
 func newCIFAR(name string, n int) *part {
-	return &part{kind: cifar, name: name, Shape: Shape{n, cifarSide, cifarSide, 3},
-		pixels: make([]byte, n*cifarRow), labels: make([]int32, n)}
+	set := newSet(Shape{n, cifarSide, cifarSide, 3}, make([]byte, n*cifarRow), make([]int32, n))
+	set.Name = name
+	return &part{Set: set, kind: cifar}
 }
 
 // labelled is a part of rows without labels, and of the labels beside them: first … first+classes−1 there, from 0 here.
@@ -92,7 +93,7 @@ func labelled(name string, rows []byte, labels []int, first, classes int) (*part
 		if l < first || l >= first+classes {
 			return nil, fmt.Errorf("label %d is %d: %s has %d…%d", i, l, name, first, first+classes-1)
 		}
-		p.labels[i] = int32(l - first)
+		p.Labels[i] = int32(l - first)
 		interleave(p.pixels[i*cifarRow:], rows[i*cifarRow:(i+1)*cifarRow], 3)
 	}
 	return p, nil

@@ -125,8 +125,8 @@ func FuzzCIFARBinary(f *testing.F) {
 			return
 		}
 		require.Len(t, p.pixels, p.N*cifarRow)
-		require.Len(t, p.labels, p.N)
-		for i, l := range p.labels {
+		require.Len(t, p.Labels, p.N)
+		for i, l := range p.Labels {
 			require.True(t, l >= 0 && l < 100)
 			for c := range 3 { // the first pixel of each plane is found again
 				stride := len(b) / p.N

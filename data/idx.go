@@ -69,15 +69,13 @@ func parseIDX(b []byte) (*part, error) {
 	if uint64(len(b)) != l.total {
 		return nil, fmt.Errorf("%d bytes, but its header declares %d (%d items of %d×%d); fetch it again", len(b), l.total, l.N, l.H, l.W)
 	}
-	p := &part{kind: idxImages, Shape: l.Shape, at: l.header}
+	contents := b[l.header:]
 	if l.header == idxImageHeader {
-		p.pixels = b[l.header:]
-		return p, nil
+		return &part{newSet(l.Shape, contents, nil), idxImages, l.header}, nil
 	}
-	p.kind = idxLabels
-	p.labels = make([]int32, l.N)
-	for i, v := range b[l.header:] {
-		p.labels[i] = int32(v)
+	labels := make([]int32, l.N)
+	for i, v := range contents {
+		labels[i] = int32(v)
 	}
-	return p, nil
+	return &part{newSet(l.Shape, nil, labels), idxLabels, l.header}, nil
 }

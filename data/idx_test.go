@@ -166,7 +166,7 @@ func FuzzIDX(f *testing.F) {
 			case idxImages:
 				require.Len(t, p.pixels, p.N*p.ImageBytes())
 			case idxLabels:
-				require.Len(t, p.labels, p.N)
+				require.Len(t, p.Labels, p.N)
 			}
 		}
 		if isIDX(b) {

@@ -39,7 +39,8 @@ func Inspect(source, as string) (info Info, err error) {
 	if err := r.scan(path, Train); err != nil {
 		return info, fmt.Errorf("data: %w", err)
 	}
-	if r.only(prepared, 0) == 0 && len(r.parts) == 0 && len(r.images) > 0 {
+	r.preferPrepared(0)
+	if len(r.parts) == 0 && len(r.images) > 0 {
 		info, err = r.inspectPictures(path)
 	} else {
 		info, err = r.inspectArrays(path)
@@ -60,7 +61,6 @@ func (r *reader) inspectArrays(path string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	defer set.Close()
 	k, err := Lookup(set.Name)
 	if err == nil && (set.record == nil && set.N == k.Train || set.record != nil && r.measured) {
 		info := k.info()

@@ -79,7 +79,7 @@ func parseMAT(b []byte) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.labels, err = matLabels(variables["y"], p.N)
+	p.Labels, err = matLabels(variables["y"], p.N)
 	return p, err
 }
 
@@ -191,7 +191,9 @@ func matImages(x matVariable) (*part, error) {
 			}
 		}
 	}
-	return &part{kind: arrays, name: "svhn", Shape: Shape{n, 32, 32, 3}, pixels: x.contents}, nil
+	set := newSet(Shape{n, 32, 32, 3}, x.contents, nil)
+	set.Name = "svhn"
+	return &part{Set: set, kind: arrays}, nil
 }
 
 // matTypes are numpy's names of the types of y: uint8 in the published files, others if scipy or MATLAB saved it again.

@@ -144,7 +144,7 @@ func FuzzMAT(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := parseMAT(b); err == nil {
 			require.Len(t, p.pixels, p.N*matRow)
-			require.Len(t, p.labels, p.N)
+			require.Len(t, p.Labels, p.N)
 		}
 	})
 }

@@ -36,25 +36,26 @@ func arrayImages(a npz.Array) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &part{kind: arrays, pixels: pix, at: a.Offset}
+	var shape Shape
 	switch s := a.Shape; {
 	case len(s) == 3 && sides(s[1], s[2]):
-		p.Shape = Shape{s[0], s[1], s[2], 1}
+		shape = Shape{s[0], s[1], s[2], 1}
 	case len(s) == 4 && (s[3] == 3 || s[3] == 1) && sides(s[1], s[2]):
-		p.Shape = Shape{s[0], s[1], s[2], s[3]}
+		shape = Shape{s[0], s[1], s[2], s[3]}
 	case len(s) == 4 && s[1] == 3 && sides(s[2], s[3]):
-		p.Shape = Shape{s[0], s[2], s[3], 3}
-		p.pixels = make([]byte, len(pix))
-		for at := 0; at < len(pix); at += p.ImageBytes() {
-			interleave(p.pixels[at:], pix[at:at+p.ImageBytes()], 3)
+		shape = Shape{s[0], s[2], s[3], 3}
+		planes := pix
+		pix = make([]byte, len(planes))
+		for at := 0; at < len(pix); at += shape.ImageBytes() {
+			interleave(pix[at:], planes[at:at+shape.ImageBytes()], 3)
 		}
 	default:
 		return nil, fmt.Errorf("an array of %.60s is no set of images: use [n,h,w,3], [n,3,h,w] or [n,h,w]", fmt.Sprint(s))
 	}
-	if p.N < 1 {
+	if shape.N < 1 {
 		return nil, errors.New("an array without images; fetch it again")
 	}
-	return p, nil
+	return &part{newSet(shape, pix, nil), arrays, a.Offset}, nil
 }
 
 // decodeNPYImage reads one image: [1,3,h,w], [3,h,w], [h,w,3], [h,w,1] or [h,w] of uint8.

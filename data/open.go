@@ -181,7 +181,8 @@ func load(path string, known *Known, o Options) (*Set, error) {
 	if err := r.scan(path, o.Split); err != nil {
 		return nil, err
 	}
-	if r.only(prepared, o.Size) == 0 && len(r.parts) == 0 && len(r.images) > 0 {
+	r.preferPrepared(o.Size)
+	if len(r.parts) == 0 && len(r.images) > 0 {
 		if known != nil {
 			o.Crop = cmp.Or(o.Crop, known.crop)
 		}
@@ -191,13 +192,11 @@ func load(path string, known *Known, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set.measured = r.measured
 	if err := set.cropped(o.Crop); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), set.Close())
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if set.Name == "" {
-		set.Name = stem(path)
-	}
+	set.Name, set.measured = cmp.Or(set.Name, stem(path)), r.measured
+	r.taken = set
 	return set, nil
 }
 
@@ -240,27 +239,25 @@ func (r *reader) scan(path string, split Split) error {
 	return err
 }
 
-// only keeps the parts of kind k, if there are any, and drops all others. Of the kept parts it drops those of another size
-// if at least one has the size. It returns the number of parts of kind k.
-func (r *reader) only(k kind, size int) int {
-	some := r.of(k)
-	if len(some) == 0 {
-		return 0
-	}
-	fits := func(p *part) bool { return p.kind == k && (size == 0 || p.H == size) }
-	if slices.ContainsFunc(some, fits) {
-		some = slices.DeleteFunc(some, func(p *part) bool { return !fits(p) })
-	}
-	for _, p := range r.parts {
-		if !slices.Contains(some, p) && p.unmap != nil {
-			p.unmap()
+// preferPrepared drops all parts but the prepared ones, if there are any. Of these it drops those of another size if at
+// least one has the size.
+func (r *reader) preferPrepared(size int) {
+	anySize := func(p *part) bool { return p.kind == prepared }
+	sized := func(p *part) bool { return p.kind == prepared && p.H == size }
+	for _, fits := range []func(*part) bool{sized, anySize} {
+		if slices.ContainsFunc(r.parts, fits) {
+			for _, p := range r.parts {
+				if !fits(p) {
+					p.Close()
+				}
+			}
+			r.parts = slices.DeleteFunc(r.parts, func(p *part) bool { return !fits(p) })
+			return
 		}
 	}
-	r.parts = some
-	return len(some)
 }
 
-// assemble makes one set of the parts that were read.
+// assemble makes one set of the parts that were read. The reader closes it, unless it is taken.
 func (r *reader) assemble(path string) (*Set, error) {
 	images, labels := r.of(idxImages), r.of(idxLabels)
 	batches := slices.Concat(r.of(cifar), r.of(arrays))
@@ -268,7 +265,7 @@ func (r *reader) assemble(path string) (*Set, error) {
 		if len(sets) > 1 {
 			return nil, ambiguous(path, sets[0], sets[1])
 		}
-		return sets[0].take(), nil
+		return sets[0].Set, nil
 	}
 	switch {
 	case len(images) == 0 && len(batches) == 0:
@@ -278,51 +275,44 @@ func (r *reader) assemble(path string) (*Set, error) {
 	case len(images) > 1:
 		return nil, ambiguous(path, images[0], images[1])
 	case len(images) == 1:
-		return r.assembleIDX(images[0], labels)
+		return images[0].withLabels(labels)
 	}
-	slices.SortStableFunc(batches, func(a, b *part) int { return strings.Compare(a.source, b.source) })
+	slices.SortStableFunc(batches, func(a, b *part) int { return strings.Compare(a.Files[0], b.Files[0]) })
 	first := batches[0]
 	for _, p := range batches[1:] {
-		if p.kind != first.kind || p.kind == arrays || p.name != first.name || filepath.Dir(p.source) != filepath.Dir(first.source) {
+		if p.kind != first.kind || p.kind == arrays || p.Name != first.Name || filepath.Dir(p.Files[0]) != filepath.Dir(first.Files[0]) {
 			return nil, ambiguous(path, first, p)
 		}
 	}
 	set := concat(batches)
-	set.Name, set.Split = first.name, first.split
-	set.unmap, first.unmap = first.unmap, nil
-	for _, p := range batches {
-		set.Files = append(set.Files, p.source)
-	}
 	if k, err := Lookup(set.Name); err == nil {
 		set.Classes = k.Classes
 	}
 	return set, nil
 }
 
-func (r *reader) assembleIDX(images *part, labels []*part) (*Set, error) {
-	set := newSet(images.Shape, images.pixels, nil)
-	set.Split, set.Files = images.split, []string{images.source}
+// withLabels is the set of a file of IDX images and of the file of its labels, if there is one.
+func (p *part) withLabels(labels []*part) (*Set, error) {
 	switch len(labels) {
 	case 0:
 	case 1:
 		l := labels[0]
-		if l.N != images.N {
+		if l.N != p.N {
 			return nil, fmt.Errorf("%s: %d labels for the %d images of %s; they do not belong together: fetch both again",
-				l.source, l.N, images.N, images.source)
+				l.Files[0], l.N, p.N, p.Files[0])
 		}
-		set.Labels, set.Files = l.labels, append(set.Files, l.source)
-		if k, ok := identify(l.labels); ok {
-			set.Name, set.Classes = k.Name, k.Classes
+		p.Labels, p.Files = l.Labels, append(p.Files, l.Files...)
+		if k, ok := identify(l.Labels); ok {
+			p.Name, p.Classes = k.Name, k.Classes
 		}
 	default:
-		return nil, ambiguous(filepath.Dir(images.source), labels[0], labels[1])
+		return nil, ambiguous(filepath.Dir(p.Files[0]), labels[0], labels[1])
 	}
-	set.unmap, images.unmap = images.unmap, nil // the set owns the mapping now
-	return set, nil
+	return p.Set, nil
 }
 
 func ambiguous(path string, a, b *part) error {
-	return fmt.Errorf("%s: both %s and %s fit; give the path of one of them", path, a.source, b.source)
+	return fmt.Errorf("%s: both %s and %s fit; give the path of one of them", path, a.Files[0], b.Files[0])
 }
 
 // nothing is the error for a path without images of the split. It says which files are there.
@@ -333,7 +323,7 @@ func (r *reader) nothing(path string, labels []*part) error {
 	}
 	saw := slices.Concat(r.otherSplit, r.unread)
 	if len(labels) > 0 {
-		saw = append(saw, labels[0].source+": labels only")
+		saw = append(saw, labels[0].Files[0]+": labels only")
 	}
 	hint := "give IDX, CIFAR, .mat, .npy, .npz, PNG, JPEG or other picture files, a folder, a zip or a .tar.gz of them"
 	if len(saw) == 0 {

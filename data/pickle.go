@@ -66,9 +66,9 @@ func batch(fields map[string]any) (*part, error) {
 	p, err := labelled(name, rows, labels, first, classes)
 	// "training batch 1 of 5" or "testing batch 1 of 1": the content's own word on the split.
 	if err == nil && strings.HasPrefix(says, "training") {
-		p.split = Train
+		p.Split = Train
 	} else if err == nil && strings.HasPrefix(says, "testing") {
-		p.split = Test
+		p.Split = Test
 	}
 	return p, err
 }

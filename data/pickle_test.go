@@ -98,6 +98,6 @@ func FuzzPickle(f *testing.F) {
 			return
 		}
 		require.Len(t, p.pixels, p.N*cifarRow)
-		require.Len(t, p.labels, p.N)
+		require.Len(t, p.Labels, p.N)
 	})
 }

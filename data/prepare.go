@@ -180,7 +180,7 @@ func (r *reader) stream(path string, split Split) (*stream, error) {
 	case errors.Is(err, ErrTooBig):
 		from := &stream{split: split}
 		for _, p := range r.of(cifar) {
-			from.name = cmp.Or(from.name, p.name)
+			from.name = cmp.Or(from.name, p.Name)
 		}
 		from.each = func(yield func(chunk) error) error { return eachBatch(path, split, from.name, yield) }
 		r.release()
@@ -197,9 +197,8 @@ func (r *reader) stream(path string, split Split) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.keep = append(r.keep, set.Close)
 	return &stream{name: cmp.Or(set.Name, stem(path)), split: set.Split, classes: set.Classes, total: set.N,
-		each: func(yield func(chunk) error) error { return setChunks(set, strings.Join(set.Files, " + "), yield) }}, nil
+		each: func(yield func(chunk) error) error { return setChunks(set, yield) }}, nil
 }
 
 // eachBatch reads a set of many large files, such as ImageNet 32's, of which it holds one at a time.
@@ -207,15 +206,16 @@ func eachBatch(path string, split Split, name string, yield func(chunk) error) e
 	r := reader{raw: true}
 	defer r.release()
 	r.onPart = func(p *part) error {
-		if p.kind != cifar || p.name != name {
-			return fmt.Errorf("%s: not one of the batches of %s beside it; give the folder of the set itself", p.source, name)
+		if p.kind != cifar || p.Name != name {
+			return fmt.Errorf("%s: not one of the batches of %s beside it; give the folder of the set itself", p.Files[0], name)
 		}
-		return setChunks(newSet(p.Shape, p.pixels, p.labels), p.source, yield)
+		return setChunks(p.Set, yield)
 	}
 	return r.scan(path, split)
 }
 
-func setChunks(set *Set, origin string, yield func(chunk) error) error {
+func setChunks(set *Set, yield func(chunk) error) error {
+	origin := strings.Join(set.Files, " + ")
 	for first := 0; first < set.N; first += chunkSize {
 		c := chunk{n: min(chunkSize, set.N-first),
 			label:  func(i int) int32 { return int32(set.Label(first + i)) },

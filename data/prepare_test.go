@@ -321,10 +321,10 @@ func FuzzPrepared(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for i := range min(p.set.N, 10) {
-			_ = p.set.Origin(i)
+		for i := range min(p.N, 10) {
+			_ = p.Origin(i)
 		}
-		require.Equal(t, binary.LittleEndian.Uint64(b[16:]), uint64(p.set.N))
+		require.Equal(t, binary.LittleEndian.Uint64(b[16:]), uint64(p.N))
 	})
 }
 

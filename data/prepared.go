@@ -117,14 +117,7 @@ func parsePrepared(b []byte) (*part, error) {
 	set.origin = func(i int) string { return originOf(index, i) }
 	set.Name, set.Split, set.Classes, set.record = record.Name, record.Split, record.Classes, &record
 	set.Skipped, set.Fit = record.Skipped, record.Fit
-	return &part{kind: prepared, Shape: shape, name: record.Name, split: record.Split, pixels: set.pixels, at: preparedStart, set: set}, nil
-}
-
-// take returns the set, which now owns the mapping.
-func (p *part) take() *Set {
-	p.set.unmap, p.unmap = p.unmap, nil
-	p.set.Files = []string{p.source}
-	return p.set
+	return &part{set, prepared, preparedStart}, nil
 }
 
 // Prepared says how the set's file was prepared. It is nil for other sets.

@@ -17,18 +17,11 @@ import (
 	"github.com/liebm/liebm/internal/inflate"
 )
 
-// A part is the contents of one file: IDX images, IDX labels, images and labels, or a prepared set.
+// A part is the contents of one file: IDX images, IDX labels, images and labels, or a prepared set. Labels have no pixels.
 type part struct {
-	Shape  // labels have only N
-	kind   kind
-	source string // name of the file in messages
-	name   string // "cifar10", "svhn", …, if the content tells
-	split  Split
-	pixels []byte
-	labels []int32
-	at     int          // where pixels start in the file, if they are a view of it
-	set    *Set         // of a prepared file
-	unmap  func() error // set when pixels are a view of a mapping
+	*Set
+	kind kind
+	at   int // where pixels start in the file, if they are a view of it
 }
 
 type kind int
@@ -50,6 +43,7 @@ type reader struct {
 	single      bool              // reading one file that is no archive: it must be readable
 	archived    bool              // inside an archive: archives in it are ignored, since one can contain itself
 	parts       []*part
+	taken       *Set           // the set of the parts that the caller closes; release closes the others
 	held        int            // bytes of pixels in parts, without mapped ones
 	images      []entry        // files of one image each
 	datasetJSON []byte         // labels of the images, in the format of EDM
@@ -225,12 +219,11 @@ func (r *reader) add(source string, p *part, start []byte) error {
 		r.unread = append(r.unread, fmt.Sprintf("%s (starts with % x)", source, start[:min(4, len(start))]))
 		return nil
 	}
-	p.source = source
-	p.split = cmp.Or(p.split, splitOf(source))
-	if p.set != nil && p.set.Split == "" {
-		p.split = "" // all splits, whatever the name of the file
+	p.Files = []string{source}
+	if p.kind != prepared { // a prepared file without a split has all splits, whatever its name
+		p.Split = cmp.Or(p.Split, splitOf(source))
 	}
-	if r.inOther(source, p.split) {
+	if r.inOther(source, p.Split) {
 		return nil
 	}
 	if r.onPart != nil {
@@ -254,11 +247,11 @@ func (r *reader) of(k kind) (parts []*part) {
 	return parts
 }
 
-// release unmaps the files that no set took.
+// release unmaps all files but that of the set that was taken.
 func (r *reader) release() {
 	for _, p := range r.parts {
-		if p.unmap != nil {
-			p.unmap()
+		if p.Set != r.taken {
+			p.Close()
 		}
 	}
 	for _, unmap := range r.keep {
@@ -268,7 +261,7 @@ func (r *reader) release() {
 
 // labelsBeside adds the labels beside a single file of IDX images, if they have the corresponding name.
 func (r *reader) labelsBeside(path string) error {
-	if images := r.of(idxImages); len(images) != 1 || images[0].source != path {
+	if images := r.of(idxImages); len(images) != 1 || images[0].Files[0] != path {
 		return nil
 	}
 	name := strings.NewReplacer("images", "labels", "idx3", "idx1").Replace(filepath.Base(path))

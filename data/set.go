@@ -73,12 +73,11 @@ func newSet(shape Shape, pixels []byte, labels []int32) *Set {
 	})}
 }
 
-// derive is a set with the name and labels of s and other pixels.
+// derive is a copy of s with other pixels.
 func (s *Set) derive(shape Shape, pixels []byte) *Set {
-	out := newSet(shape, pixels, s.Labels)
-	out.Name, out.Split, out.Classes, out.Files, out.record = s.Name, s.Split, s.Classes, s.Files, s.record
-	out.Skipped, out.Fit, out.measured, out.Division, out.origin = s.Skipped, s.Fit, s.measured, s.Division, s.origin
-	return out
+	out, other := *s, newSet(shape, pixels, nil)
+	out.Shape, out.pixels, out.sum, out.unmap = shape, other.pixels, other.sum, nil
+	return &out
 }
 
 // Origin is the file from which image i was decoded. It is a path in the folder or archive that the set was read from or
@@ -256,20 +255,23 @@ func (s *Set) String() string {
 
 // concat joins the images of several parts of one shape into one set.
 func concat(parts []*part) *Set {
-	shape := parts[0].Shape
+	first := parts[0].Set
+	if len(parts) == 1 {
+		return first
+	}
+	shape := first.Shape
 	shape.N = 0
 	for _, p := range parts {
 		shape.N += p.N
 	}
-	if len(parts) == 1 {
-		return newSet(shape, parts[0].pixels, parts[0].labels)
-	}
 	pixels := make([]byte, 0, shape.N*shape.ImageBytes())
 	var labels []int32
+	var files []string
 	for _, p := range parts {
-		pixels = append(pixels, p.pixels...)
-		labels = append(labels, p.labels...)
-		p.pixels = nil // 30 MB each: let them go as they are copied
+		pixels, labels, files = append(pixels, p.pixels...), append(labels, p.Labels...), append(files, p.Files...)
+		p.Close() // 30 MB each: let them go as they are copied
 	}
-	return newSet(shape, pixels, labels)
+	set := newSet(shape, pixels, labels)
+	set.Name, set.Split, set.Files = first.Name, first.Split, files
+	return set
 }
