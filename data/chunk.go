@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync/atomic"
 )
 
 // A chunk is some consecutive images of a source. Its functions may be called in any order and from several goroutines.
@@ -22,53 +22,61 @@ type chunk struct {
 	origin func(i int) string
 }
 
-// A decoded is the images of a chunk that can be used, in order, and the errors of the others.
+// A decoded is the images of some chunks that can be used, in order, and the errors of the others.
 type decoded struct {
+	Shape
 	pixels  []byte
 	labels  []int32
 	origins []string
 	skipped []error
-	raw     string // SHA-256 of the SHA-256 of each image as it was read
+	fit     string // "resize" if an image was resized, else "pad" if one was padded
+	raw     string // SHA-256 of the SHA-256 of each image of the last chunk as it was read
 }
 
-// decode decodes the images of a chunk on all CPUs and appends their pixels to dst. The first image decides the shape if
-// want is zero. An image that cannot be used is an error, unless skip is set.
-func (c chunk) decode(ctx context.Context, s shaper, skip bool, want *Shape, dst []byte) (decoded, error) {
+// add decodes the images of a chunk on all CPUs. The first image decides the shape if d has none. An image that cannot be
+// used is an error, unless skip is set.
+func (d *decoded) add(ctx context.Context, c chunk, s shaper, skip bool) error {
 	type result struct {
 		frame
+		fit string
 		sum [sha256.Size]byte
 		err error
 	}
-	d, raw := decoded{pixels: dst}, sha256.New()
-	for i, f := range ordered(ctx, c.n, func(i int) result {
+	raw := sha256.New()
+	for i, f := range ordered(ctx, c.n, func(i int) (r result) {
 		f, raw, err := c.frame(i)
 		if err == nil {
-			f, err = s.apply(f)
+			f, r.fit, err = s.apply(f)
 		}
-		return result{f, sha256.Sum256(raw), err}
+		r.frame, r.sum, r.err = f, sha256.Sum256(raw), err
+		return r
 	}) {
 		raw.Write(f.sum[:])
-		if f.err == nil && want.H == 0 {
-			want.H, want.W, want.C = f.h, f.w, f.c
-			if len(d.pixels)+c.n*want.ImageBytes() > maxHeld() {
-				return d, fmt.Errorf("%s: %d images of %d×%d: %w, or choose a smaller size", c.origin(i), c.n, f.w, f.h, tooBig())
+		if f.err == nil && d.H == 0 {
+			d.H, d.W, d.C = f.h, f.w, f.c
+			if len(d.pixels)+c.n*d.ImageBytes() > maxHeld() {
+				return fmt.Errorf("%s: %d images of %d×%d: %w, or choose a smaller size", c.origin(i), c.n, f.w, f.h, tooBig())
 			}
-			d.pixels = slices.Grow(d.pixels, c.n*want.ImageBytes())
+			d.pixels = slices.Grow(d.pixels, c.n*d.ImageBytes())
 		}
-		if f.err == nil && (f.h != want.H || f.w != want.W || f.c != want.C) {
-			f.err = mixed(f.frame, *want)
+		if f.err == nil && (f.h != d.H || f.w != d.W || f.c != d.C) {
+			f.err = mixed(f.frame, d.Shape)
 		}
 		if f.err != nil {
 			d.skipped = append(d.skipped, fmt.Errorf("%s: %w", c.origin(i), f.err))
 			continue
 		}
 		d.pixels, d.labels, d.origins = append(d.pixels, f.pix...), append(d.labels, c.label(i)), append(d.origins, c.origin(i))
+		d.N++
+		if f.fit == "resize" || d.fit == "" {
+			d.fit = f.fit
+		}
 	}
 	d.raw = hex.EncodeToString(raw.Sum(nil))
 	if len(d.skipped) > 0 && !skip && ctx.Err() == nil {
-		return d, badImages(d.skipped)
+		return badImages(d.skipped)
 	}
-	return d, ctx.Err()
+	return ctx.Err()
 }
 
 // ErrBadImage is part of the errors about images that cannot be used. Options.Skip leaves out such images.
@@ -131,44 +139,27 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Crop == "" && from.celeba {
-		o.Crop = "148"
-	}
-	s := shaper{crop: o.Crop, size: o.Size, scale: true, side: o.Pad, rgb: o.RGB, resized: new(atomic.Bool), padded: new(atomic.Bool)}
-	var shape Shape
-	var pixels []byte
-	var labels []int32
-	var skipped, origins []string
+	s := shaper{crop: cmp.Or(o.Crop, from.crop), size: o.Size, scale: true, side: o.Pad, rgb: o.RGB}
+	var d decoded
 	err = from.each(func(c chunk) error {
-		d, err := c.decode(context.Background(), s, o.Skip, &shape, pixels)
+		err := d.add(context.Background(), c, s, o.Skip)
 		if err == nil && len(d.pixels) > maxHeld() {
 			err = fmt.Errorf("%s: %w", path, tooBig())
-		}
-		pixels, labels, skipped = d.pixels, append(labels, d.labels...), append(skipped, texts(d.skipped)...)
-		for _, name := range d.origins {
-			origins = append(origins, inside(path, name))
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(labels) == 0 {
-		return nil, fmt.Errorf("%s: no image there could be read; the first: %s", path, skipped[0])
+	if d.N == 0 {
+		return nil, fmt.Errorf("%s: no image there could be read; the first: %w", path, d.skipped[0])
 	}
-	shape.N = len(labels)
-	if slices.Contains(labels, -1) {
-		labels = nil
+	if slices.Contains(d.labels, -1) {
+		d.labels = nil
 	}
-	set := newSet(shape, pixels, labels)
-	set.Name, set.Split, set.Classes, set.Files, set.Skipped = stem(path), from.split, from.classes, []string{path}, skipped
-	set.measured, set.origin = r.measured, func(i int) string { return origins[i] }
-	switch {
-	case s.resized.Load():
-		set.Fit = "resize"
-	case s.padded.Load():
-		set.Fit = "pad"
-	}
+	set, origins := newSet(d.Shape, d.pixels, d.labels), d.origins
+	set.Name, set.Split, set.Classes, set.Files, set.Skipped = from.name, from.split, from.classes, []string{path}, texts(d.skipped)
+	set.Fit, set.measured, set.origin = d.fit, r.measured, func(i int) string { return inside(path, origins[i]) }
 	return set, nil
 }
 
@@ -188,18 +179,21 @@ func (r *reader) chosen(path string) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	from := &stream{name: stem(path), split: split, classes: classes, files: true, total: len(entries)}
+	crop := ""
+	if r.known != nil {
+		crop = r.known.crop
+	}
 	r.measured = r.measured || r.celeba != nil || slices.ContainsFunc(r.images, entry.measures)
 	if r.celeba != nil {
 		if entries, err = partition(entries, r.celeba, r.split); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		from.total, from.split, from.celeba = len(entries), r.split, true
-		from.classes = nil
+		split, classes, crop = r.split, nil, "148"
 	}
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("%s: no images there", path)
 	}
+	from := &stream{name: stem(path), split: split, classes: classes, crop: crop, files: true, total: len(entries)}
 	from.each = func(yield func(chunk) error) error {
 		for some := range slices.Chunk(entries, chunkSize) {
 			if err := yield(entryChunk(path, some)); err != nil {

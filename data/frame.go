@@ -6,7 +6,6 @@ import (
 	"image"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	xdraw "golang.org/x/image/draw"
 )
@@ -131,33 +130,25 @@ type shaper struct {
 	scale bool // resize to size; else pad
 	side  int  // pad images of side×side pixels in any case; 0: none
 	rgb   bool
-
-	resized, padded *atomic.Bool // set if an image was resized or padded; may be nil
 }
 
-func (s shaper) apply(f frame) (frame, error) {
-	f, err := f.crop(s.crop)
-	if err != nil {
-		return f, err
+// apply returns f in the shape, and how it got its size: see Set.Fit.
+func (s shaper) apply(f frame) (shaped frame, fit string, err error) {
+	if f, err = f.crop(s.crop); err != nil {
+		return f, "", err
 	}
 	if s.rgb {
 		f = f.rgb()
 	}
 	switch {
 	case s.size == 0 || f.h == s.size && f.w == s.size:
-		return f, nil
+		return f, "", nil
 	case s.scale && (f.h != s.side || f.w != s.side):
-		if s.resized != nil {
-			s.resized.Store(true)
-		}
-		return f.resize(s.size), nil
+		return f.resize(s.size), "resize", nil
 	case f.h > s.size || f.w > s.size:
-		return f, fmt.Errorf("%d×%d pixels cannot be padded to %d; resize the images instead (scale)", f.w, f.h, s.size)
+		return f, "", fmt.Errorf("%d×%d pixels cannot be padded to %d; resize the images instead (scale)", f.w, f.h, s.size)
 	}
-	if s.padded != nil {
-		s.padded.Store(true)
-	}
-	return f.pad(s.size), nil
+	return f.pad(s.size), "pad", nil
 }
 
 // framed is s with f applied to every image. The results are h×w×c.

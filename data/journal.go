@@ -21,11 +21,11 @@ import (
 // its pixels and has the checksum of all pixels up to there. After a power cut, only chunks with the right checksum are
 // kept.
 type writer struct {
+	Shape   // of the images so far
 	out     string
 	root    string    // folder that the names in the index are relative to
 	lock    io.Closer // of the journal, which is there as long as the writer
 	record  Record
-	shape   Shape
 	pixels  hash.Hash // of all pixels so far
 	partial *os.File
 	journal *os.File
@@ -105,7 +105,7 @@ func (w *writer) recover() error {
 			good = lines.InputOffset()
 		}
 	}
-	end := preparedStart + int64(w.n())*int64(w.shape.ImageBytes())
+	end := preparedStart + int64(w.N)*int64(w.ImageBytes())
 	for file, size := range map[*os.File]int64{w.partial: end, w.journal: good} {
 		if err := file.Truncate(size); err != nil {
 			return err
@@ -132,8 +132,7 @@ func (w *writer) log(line any) error {
 
 // replay keeps a line of the journal if the pixels that follow in the partial file have its checksum.
 func (w *writer) replay(line journalLine) bool {
-	shape := Shape{0, line.Shape[0], line.Shape[1], line.Shape[2]}
-	count := len(line.Labels)
+	count, shape := len(line.Labels), Shape{0, line.Shape[0], line.Shape[1], line.Shape[2]}
 	if count > 0 && (!sides(shape.H, shape.W) || shape.C != 1 && shape.C != 3) {
 		return false
 	}
@@ -145,30 +144,27 @@ func (w *writer) replay(line journalLine) bool {
 		return false
 	}
 	w.pixels = before
-	w.keep(line, shape)
+	w.keep(line)
 	return true
 }
 
-func (w *writer) keep(line journalLine, shape Shape) {
-	if len(line.Labels) > 0 {
-		w.shape.H, w.shape.W, w.shape.C = shape.H, shape.W, shape.C
+func (w *writer) keep(line journalLine) {
+	if n := len(line.Labels); n > 0 {
+		w.Shape = Shape{w.N + n, line.Shape[0], line.Shape[1], line.Shape[2]}
 	}
-	w.shape.N += len(line.Labels)
 	w.record.Skipped = append(w.record.Skipped, line.Skipped...)
 	w.lines = append(w.lines, line)
 }
 
-func (w *writer) n() int { return w.shape.N }
-
 // chunk decodes a chunk and writes first its pixels, then its line.
 func (w *writer) chunk(ctx context.Context, c chunk, s shaper, skip bool) error {
-	shape := Shape{0, w.shape.H, w.shape.W, w.shape.C}
-	d, err := c.decode(ctx, s, skip, &shape, nil)
+	d := decoded{Shape: Shape{0, w.H, w.W, w.C}}
+	err := d.add(ctx, c, s, skip)
 	if err != nil {
 		return err
 	}
 	w.pixels.Write(d.pixels)
-	line := journalLine{Shape: [3]int{shape.H, shape.W, shape.C}, Labels: d.labels, Origins: slices.Compact(d.origins),
+	line := journalLine{Shape: [3]int{d.H, d.W, d.C}, Labels: d.labels, Origins: slices.Compact(d.origins),
 		Skipped: texts(d.skipped), Raw: d.raw, Pixels: hex.EncodeToString(w.pixels.Sum(nil))}
 	if _, err = w.partial.Write(d.pixels); err == nil {
 		err = w.log(line)
@@ -176,7 +172,7 @@ func (w *writer) chunk(ctx context.Context, c chunk, s shaper, skip bool) error 
 	if err != nil {
 		return WriteError(w.out, err)
 	}
-	w.keep(line, shape)
+	w.keep(line)
 	return nil
 }
 
@@ -192,10 +188,10 @@ func (w *writer) finish() (h preparedHead, err error) {
 	if err != nil {
 		return h, err
 	}
-	h = preparedHead{Version: preparedVersion, Start: preparedStart, N: uint64(w.n()),
-		H: uint32(w.shape.H), W: uint32(w.shape.W), C: uint32(w.shape.C)}
+	h = preparedHead{Version: preparedVersion, Start: preparedStart, N: uint64(w.N),
+		H: uint32(w.H), W: uint32(w.W), C: uint32(w.C)}
 	copy(h.Magic[:], preparedMagic)
-	h.Labels = preparedStart + h.N*uint64(w.shape.ImageBytes())
+	h.Labels = preparedStart + h.N*uint64(w.ImageBytes())
 	h.Index = h.Labels + uint64(len(labels))
 	h.Record = h.Index + uint64(len(index))
 	h.End = h.Record + uint64(len(record))

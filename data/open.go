@@ -183,9 +183,6 @@ func load(path string, known *Known, o Options) (*Set, error) {
 	}
 	r.preferPrepared(o.Size)
 	if len(r.parts) == 0 && len(r.images) > 0 {
-		if known != nil {
-			o.Crop = cmp.Or(o.Crop, known.crop)
-		}
 		return r.decodeAll(path, o)
 	}
 	set, err := r.assemble(path)

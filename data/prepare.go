@@ -35,9 +35,9 @@ type stream struct {
 	name    string
 	split   Split
 	classes []string
-	celeba  bool
-	files   bool // files of one image each, which may differ in shape
-	total   int  // 0: not known yet
+	crop    string // default of Options.Crop
+	files   bool   // files of one image each, which may differ in shape
+	total   int    // 0: not known yet
 	each    func(yield func(chunk) error) error
 }
 
@@ -110,10 +110,7 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 	} else {
 		w.record.Name, w.record.Classes = from.name, from.classes
 	}
-	w.record.Split = from.split
-	if w.record.Crop == "" && from.celeba {
-		w.record.Crop = "148"
-	}
+	w.record.Split, w.record.Crop = from.split, cmp.Or(w.record.Crop, from.crop)
 	return w.fill(ctx, from, o)
 }
 
@@ -237,7 +234,7 @@ func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Repo
 	if from.files && o.Size != 0 {
 		s.scale, w.record.Fit = true, "resize"
 	}
-	resumed, at := w.n(), 0
+	resumed, at := w.N, 0
 	err := from.each(func(c chunk) error {
 		if at++; at <= len(w.lines) {
 			return ctx.Err() // prepared before
@@ -246,22 +243,22 @@ func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Repo
 			return err
 		}
 		if o.Watch != nil {
-			o.Watch(w.n(), max(0, from.total-len(w.record.Skipped)))
+			o.Watch(w.N, max(0, from.total-len(w.record.Skipped)))
 		}
 		return nil
 	})
 	if err != nil && ctx.Err() != nil {
-		return Report{}, fmt.Errorf("stopped after %d images of %s; the same command continues from there: %w", w.n(), w.out, ctx.Err())
+		return Report{}, fmt.Errorf("stopped after %d images of %s; the same command continues from there: %w", w.N, w.out, ctx.Err())
 	}
 	if err != nil {
 		return Report{}, err
 	}
-	if w.n() == 0 {
+	if w.N == 0 {
 		return Report{}, fmt.Errorf("%s: no image there could be read; the first: %s", w.record.Source, slices.Concat(w.record.Skipped, []string{"none"})[0])
 	}
 	head, err := w.finish()
 	if err != nil {
 		return Report{}, WriteError(w.out, err)
 	}
-	return Report{Shape: w.shape, Record: w.record, Resumed: resumed, Pixels: hex.EncodeToString(head.Pixels[:])}, nil
+	return Report{Shape: w.Shape, Record: w.record, Resumed: resumed, Pixels: hex.EncodeToString(head.Pixels[:])}, nil
 }
