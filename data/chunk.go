@@ -157,9 +157,9 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	if slices.Contains(d.labels, -1) {
 		d.labels = nil
 	}
-	set, origins := newSet(d.Shape, d.pixels, d.labels), d.origins
+	set, root, origins := newSet(d.Shape, d.pixels, d.labels), r.root, d.origins
 	set.Name, set.Split, set.Classes, set.Files, set.Skipped = from.name, from.split, from.classes, []string{path}, texts(d.skipped)
-	set.Fit, set.measured, set.origin = d.fit, r.measured, func(i int) string { return inside(path, origins[i]) }
+	set.Fit, set.measured, set.origin = d.fit, r.measured, func(i int) string { return inside(root, origins[i]) }
 	return set, nil
 }
 
@@ -196,7 +196,7 @@ func (r *reader) chosen(path string) (*stream, error) {
 	from := &stream{name: stem(path), split: split, classes: classes, crop: crop, files: true, total: len(entries)}
 	from.each = func(yield func(chunk) error) error {
 		for some := range slices.Chunk(entries, chunkSize) {
-			if err := yield(entryChunk(path, some)); err != nil {
+			if err := yield(entryChunk(r.root, some)); err != nil {
 				return err
 			}
 		}

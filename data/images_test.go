@@ -385,3 +385,14 @@ func TestOnePictureIsASetOfOneImage(t *testing.T) {
 	assert.Equal(t, 1, set.N)
 	assert.Equal(t, []string{path}, set.Files)
 }
+
+func TestAPictureThatCannotBeReadIsNamed(t *testing.T) {
+	path := filepath.Join(folder(t, map[string][]byte{"cat.png": []byte("<html>")}), "cat.png")
+	_, err := Open(path, Options{})
+	assert.EqualError(t, err, "data: "+path+": starts with 3c 68 74 6d: not a picture; mend or remove it")
+	require.NoError(t, os.WriteFile(path, solid(t, 4, 4, 1, true), 0o666))
+	assert.Equal(t, "cat.png", mustOpen(t, path, Options{}).Origin(0))
+	out := filepath.Join(t.TempDir(), "cat.liebm")
+	mustPrepare(t, path, out, PrepareOptions{})
+	assert.Equal(t, "cat.png", mustOpen(t, out, Options{}).Origin(0))
+}

@@ -216,12 +216,14 @@ func (r *reader) scan(path string, split Split) error {
 	if err != nil {
 		return err
 	}
+	r.root = path
 	switch {
 	case info.IsDir():
-		r.split, r.root = cmp.Or(split, Train), path
+		r.split = cmp.Or(split, Train)
 		err = r.folder(path, 0)
 	case isPicture(path): // a set of one image
-		r.split, r.images = split, []entry{diskEntry(filepath.Dir(path), path, info)}
+		r.root = filepath.Dir(path)
+		r.split, r.images = split, []entry{diskEntry(r.root, path, info)}
 		return nil
 	default:
 		r.split, r.single = split, true

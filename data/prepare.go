@@ -94,13 +94,13 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 		w.discard()
 		return report, nil
 	}
-	w.root = path
 	r := &reader{raw: true, known: known}
 	defer r.release()
 	from, err := r.stream(path, o.Split)
 	if err != nil {
 		return Report{}, err
 	}
+	w.root = r.root
 	if known != nil {
 		w.record.Classes = known.Classes
 		if err := known.checkStream(from, o.Split); err != nil {
@@ -181,7 +181,7 @@ func (r *reader) stream(path string, split Split) (*stream, error) {
 		}
 		from.each = func(yield func(chunk) error) error { return eachBatch(path, split, from.name, yield) }
 		r.release()
-		*r = reader{} // frees what was read
+		*r = reader{root: path} // frees what was read
 		return from, nil
 	case err != nil:
 		return nil, err

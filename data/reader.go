@@ -48,7 +48,7 @@ type reader struct {
 	images      []entry        // files of one image each
 	datasetJSON []byte         // labels of the images, in the format of EDM
 	celeba      []byte         // splits of the images: list_eval_partition.txt
-	root        string         // folder that the names of images are relative to
+	root        string         // folder or archive that the names of images are relative to
 	keep        []func() error // unmap the zips that images are read from
 	otherSplit  []string       // files of another split
 	measured    bool           // there are test or validation images, read or not
