@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -143,16 +142,10 @@ func plan(path string, known *Known, o PrepareOptions) (Record, error) {
 // stampOf is a checksum of the names, sizes and times of the files at path, without prepared ones.
 func stampOf(path string) (string, error) {
 	h := sha256.New()
-	err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.Contains(d.Name(), preparedEnding) {
-			return err
+	err := walk(path, 0, func(name string, info fs.FileInfo) {
+		if !strings.Contains(info.Name(), preparedEnding) {
+			fmt.Fprintf(h, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
 		}
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil // a dangling link
-		}
-		_, err = fmt.Fprintf(h, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
-		return err
 	})
 	return hex.EncodeToString(h.Sum(nil)), err
 }

@@ -79,6 +79,19 @@ func TestPrepareImages(t *testing.T) {
 		assert.False(t, changed.Done)
 		assert.Equal(t, 599, changed.N)
 	})
+	t.Run("a file behind a link that changed makes another", func(t *testing.T) {
+		links := t.TempDir()
+		require.NoError(t, os.Symlink(album(t, 4), filepath.Join(links, "whole")))
+		require.NoError(t, os.Mkdir(filepath.Join(links, "part"), 0o777))
+		require.NoError(t, os.Symlink(album(t, 4), filepath.Join(links, "part", "classes")))
+		for link, image := range map[string]string{"whole": "a/00001.png", "part": "classes/a/00001.png"} {
+			source, out := filepath.Join(links, link), filepath.Join(t.TempDir(), "x.liebm")
+			mustPrepare(t, source, out, PrepareOptions{})
+			require.True(t, mustPrepare(t, source, out, PrepareOptions{}).Done)
+			require.NoError(t, os.WriteFile(filepath.Join(source, image), solid(t, 8, 8, 99, true), 0o666))
+			assert.False(t, mustPrepare(t, source, out, PrepareOptions{}).Done, link)
+		}
+	})
 }
 
 func TestPrepareGoesOnAfterAnInterruption(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,6 +130,33 @@ func (r *reader) folder(path string, depth int) error {
 	}
 	for _, a := range archives {
 		if err := r.file(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walk calls visit for the file at path, or for all files in the folder at path, in the order of their names. Like
+// reader.folder it follows links and reads maxDepth levels of folders below the first.
+func walk(path string, depth int, visit func(path string, info fs.FileInfo)) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil && depth > 0:
+		return nil // a dangling link
+	case err != nil:
+		return err
+	case !info.IsDir():
+		visit(path, info)
+		return nil
+	case depth > maxDepth:
+		return nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := walk(filepath.Join(path, e.Name()), depth+1, visit); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -43,7 +44,16 @@ func (k Known) Verify(path string) error {
 
 func (k Known) verifyFolder(path string) error {
 	found := map[string]string{} // name without .gz → path
-	if err := list(path, 0, found); err != nil {
+	err := walk(path, 0, func(full string, info fs.FileInfo) {
+		name := info.Name()
+		if !isArchiveName(name) {
+			name = strings.TrimSuffix(name, ".gz")
+		}
+		if info.Mode().IsRegular() && found[name] == "" {
+			found[name] = full
+		}
+	})
+	if err != nil {
 		return err
 	}
 	listed := false
@@ -135,34 +145,6 @@ func Verify(path string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("data: %s: SHA-256 %s is that of no published file of %s; name the set to see the right one", path, have[0], strings.Join(Names(), ", "))
-}
-
-// list finds the files below path, by the rules of reader.folder.
-func list(path string, depth int, found map[string]string) error {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		full := filepath.Join(path, e.Name())
-		info, err := os.Stat(full)
-		switch {
-		case err != nil:
-		case info.IsDir() && depth < maxDepth:
-			if err := list(full, depth+1, found); err != nil {
-				return err
-			}
-		case info.Mode().IsRegular():
-			name := e.Name()
-			if !isArchiveName(name) {
-				name = strings.TrimSuffix(name, ".gz")
-			}
-			if found[name] == "" {
-				found[name] = full
-			}
-		}
-	}
-	return nil
 }
 
 // verify compares one file with its checksum.
