@@ -396,3 +396,13 @@ func TestAPictureThatCannotBeReadIsNamed(t *testing.T) {
 	mustPrepare(t, path, out, PrepareOptions{})
 	assert.Equal(t, "cat.png", mustOpen(t, out, Options{}).Origin(0))
 }
+
+func TestPicturesAreFoundBehindALink(t *testing.T) {
+	dir, link := folder(t, map[string][]byte{"a/1.png": solid(t, 4, 4, 1, true), "2.png": nil}), filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(dir, link))
+	for _, path := range []string{dir, link} {
+		found, err := FindPictures(path)
+		require.NoError(t, err)
+		assert.Equal(t, []string{filepath.Join(path, "2.png"), filepath.Join(path, "a/1.png")}, found.Files)
+	}
+}

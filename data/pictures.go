@@ -27,7 +27,8 @@ type PicturesRead struct {
 // FindPictures lists the pictures in a folder.
 func FindPictures(folder string) (*Pictures, error) {
 	p := &Pictures{}
-	err := filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
+	root := folder + string(filepath.Separator) // so that a link to a folder is followed
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && isPicture(file) {
 			p.Files = append(p.Files, file)
 		}
