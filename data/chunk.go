@@ -183,7 +183,8 @@ func (r *reader) chosen(path string) (*stream, error) {
 	if r.known != nil {
 		crop = r.known.crop
 	}
-	r.measured = r.measured || r.celeba != nil || slices.ContainsFunc(r.images, entry.measures)
+	measures := func(e entry) bool { return e.split == Test || e.split == Valid }
+	r.measured = r.measured || r.celeba != nil || slices.ContainsFunc(r.images, measures)
 	if r.celeba != nil {
 		if entries, err = partition(entries, r.celeba, r.split); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)

@@ -21,6 +21,8 @@ import (
 // An entry is one image file, in a folder or a zip.
 type entry struct {
 	name  string // relative to the folder or zip, with slashes
+	split Split  // that one of its folders tells, or ""
+	class string // its other folders
 	label int32  // -1: none
 	size  uint64
 	read  func() ([]byte, error)
@@ -39,11 +41,25 @@ func diskEntry(root, full string, info fs.FileInfo) entry {
 	if err != nil {
 		name = full
 	}
-	return entry{filepath.ToSlash(name), -1, uint64(info.Size()), func() ([]byte, error) { return os.ReadFile(full) }}
+	return newEntry(filepath.ToSlash(name), uint64(info.Size()), func() ([]byte, error) { return os.ReadFile(full) })
 }
 
 func zipEntry(f *zip.File) entry {
-	return entry{f.Name, -1, f.UncompressedSize64, func() ([]byte, error) { return inflate.Member(f) }}
+	return newEntry(f.Name, f.UncompressedSize64, func() ([]byte, error) { return inflate.Member(f) })
+}
+
+func newEntry(name string, size uint64, read func() ([]byte, error)) entry {
+	e := entry{name: name, label: -1, size: size, read: read}
+	var class []string
+	for _, folder := range strings.Split(path.Dir(name), "/") {
+		if s := folderSplit(folder); s != "" {
+			e.split = s
+		} else {
+			class = append(class, folder)
+		}
+	}
+	e.class = strings.Join(class, "/")
+	return e
 }
 
 // decodeImage reads a picture or a .npy of one image. A transparent picture is an error: the data set does not say on
@@ -66,43 +82,26 @@ func sides(h, w int) bool { return h >= 1 && w >= 1 && h <= maxSide && w <= maxS
 // label in a split that lacks another class.
 func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entry, classes []string, found Split, err error) {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
-	dirs := make([]string, len(entries)) // without the part that names the split
-	splits := map[Split]bool{}
-	of := make([]Split, len(entries))
-	for i, e := range entries {
-		var rest []string
-		for _, part := range strings.Split(path.Dir(e.name), "/") {
-			if s := folderSplit(part); s != "" {
-				of[i] = s
-				splits[s] = true
-			} else {
-				rest = append(rest, part)
-			}
-		}
-		dirs[i] = strings.Join(rest, "/")
-	}
-	if len(splits) > 0 && split != "" && !splits[split] {
-		return nil, nil, "", missingSplit{fmt.Errorf("no %s images there", split)}
+	if slices.ContainsFunc(entries, func(e entry) bool { return e.split != "" }) {
+		found = split
 	}
 	names, others := map[string]bool{}, map[string]bool{} // folders of the split, and of the other splits
-	var keptDirs []string
-	for i, e := range entries {
-		if len(splits) == 0 || split == "" || of[i] == split {
-			kept, keptDirs = append(kept, e), append(keptDirs, dirs[i])
-			names[dirs[i]] = true
-		} else if of[i] != "" {
-			others[dirs[i]] = true
+	for _, e := range entries {
+		if found == "" || e.split == found {
+			kept = append(kept, e)
+			names[e.class] = true
+		} else if e.split != "" && e.class != "" {
+			others[e.class] = true
 		}
 	}
-	delete(others, "")
+	if len(kept) == 0 && found != "" {
+		return nil, nil, "", missingSplit{fmt.Errorf("no %s images there", split)}
+	}
 	for name := range others {
 		if names[name] { // the splits have a class in common, so their folders are classes
 			maps.Copy(names, others)
 			break
 		}
-	}
-	if len(splits) > 0 {
-		found = split
 	}
 	if datasetJSON != nil {
 		return kept, nil, found, jsonLabels(kept, datasetJSON)
@@ -110,26 +109,15 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 	if len(names) < 2 {
 		return kept, nil, found, nil
 	}
-	for name := range names {
-		classes = append(classes, name)
-	}
-	slices.Sort(classes)
-	for i := range kept {
-		at, _ := slices.BinarySearch(classes, keptDirs[i])
+	classes = slices.Sorted(maps.Keys(names))
+	for i, e := range kept {
+		at, _ := slices.BinarySearch(classes, e.class)
 		kept[i].label = int32(at)
 	}
 	for i := range classes {
 		classes[i] = path.Base(classes[i])
 	}
 	return kept, classes, found, nil
-}
-
-// measures reports whether the folders of an image say that it is a test or validation image.
-func (e entry) measures() bool {
-	return slices.ContainsFunc(strings.Split(path.Dir(e.name), "/"), func(part string) bool {
-		s := folderSplit(part)
-		return s == Test || s == Valid
-	})
 }
 
 func folderSplit(name string) Split {
