@@ -55,7 +55,7 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 	}
 	whole := file{sha256: d.SHA256, packed: true}
 	if _, err := os.Stat(to); err == nil {
-		return whole.verifyIf(to)
+		return whole.verify(to)
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 		return err
@@ -69,7 +69,7 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 	}
 	defer lock.Close()
 	if _, err := os.Stat(to); err == nil { // another process has just fetched it
-		return errors.Join(os.Remove(to+".part"), whole.verifyIf(to))
+		return errors.Join(os.Remove(to+".part"), whole.verify(to))
 	}
 	part, err := os.OpenFile(to+".part", os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
@@ -82,7 +82,7 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 	if err := part.Sync(); err != nil {
 		return err
 	}
-	if err := whole.verifyIf(part.Name()); err != nil {
+	if err := whole.verify(part.Name()); err != nil {
 		return errors.Join(fmt.Errorf("%w; the file was removed: run the same command again", err), os.Remove(part.Name()))
 	}
 	return os.Rename(part.Name(), to)
@@ -153,12 +153,4 @@ func (w *watched) Write(b []byte) (int, error) {
 		w.watch(w.done, w.total)
 	}
 	return n, err
-}
-
-// verifyIf is verify if there is a checksum.
-func (f file) verifyIf(path string) error {
-	if f.sha256 == "" && f.md5 == "" {
-		return nil
-	}
-	return f.verify(path)
 }
