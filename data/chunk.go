@@ -234,18 +234,3 @@ func readError(err error) error {
 	}
 	return err
 }
-
-// partitionBeside reads CelebA's list of splits, if it lies beside the archive or folder of images.
-func (r *reader) partitionBeside(path string) error {
-	for _, name := range []string{"list_eval_partition.txt", "list_eval_partition.csv"} {
-		b, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Clean(path)), name))
-		if err == nil {
-			r.celeba = b
-			return nil
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}

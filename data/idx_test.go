@@ -174,3 +174,10 @@ func FuzzIDX(f *testing.F) {
 		}
 	})
 }
+
+func TestAFileOfAnyNameIsReadOnce(t *testing.T) {
+	t.Chdir(folder(t, map[string][]byte{"digits": idx(ramp(60), 5, 4, 3)}))
+	for _, path := range []string{"digits", "./digits"} {
+		assert.Equal(t, 5, mustOpen(t, path, Options{}).N, path)
+	}
+}

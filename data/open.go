@@ -232,8 +232,8 @@ func (r *reader) scan(path string, split Split) error {
 			err = r.labelsBeside(path)
 		}
 	}
-	if err == nil && r.celeba == nil && len(r.images) > 0 {
-		err = r.partitionBeside(path)
+	if err == nil && r.celeba == nil && len(r.images) > 0 { // CelebA's splits may lie beside its archive or folder
+		err = r.beside(path, "list_eval_partition.txt", "list_eval_partition.csv")
 	}
 	return err
 }

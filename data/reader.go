@@ -294,10 +294,16 @@ func (r *reader) labelsBeside(path string) error {
 	}
 	name := strings.NewReplacer("images", "labels", "idx3", "idx1").Replace(filepath.Base(path))
 	plain := strings.TrimSuffix(name, ".gz")
-	for _, n := range []string{plain, plain + ".gz"} {
-		beside := filepath.Join(filepath.Dir(path), n)
-		if _, err := os.Stat(beside); err == nil && beside != path {
-			return r.file(beside)
+	return r.beside(path, plain, plain+".gz")
+}
+
+// beside reads the first of the files with these names that lies beside path.
+func (r *reader) beside(path string, names ...string) error {
+	path = filepath.Clean(path)
+	for _, name := range names {
+		other := filepath.Join(filepath.Dir(path), name)
+		if _, err := os.Stat(other); err == nil && other != path {
+			return r.file(other)
 		}
 	}
 	return nil
