@@ -15,15 +15,15 @@ import (
 	"github.com/liebm/liebm/internal/inflate"
 )
 
-// zip reads the members of a zip. Images are listed and read later; other members are read as those of a tar. It reports
-// false for a .npz, which counts as one file.
-func (r *reader) zip(source string, b []byte) (done bool, err error) {
+// zip reads the members of a zip. Images are listed and read later; other members are read as those of a tar. A .npz counts
+// as one file.
+func (r *reader) zip(source string, b []byte) error {
 	archive, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
-		return true, fmt.Errorf("%s: cut short or damaged: %w; fetch it again", source, err)
+		return damaged(source, err)
 	}
 	if isNPZ(archive) && !isArchiveName(strings.ToLower(source)) {
-		return false, nil
+		return r.plain(source, b)
 	}
 	r.split, r.single, r.archived = cmp.Or(r.split, Train), false, true
 	defer func() { r.archived = false }()
@@ -38,16 +38,16 @@ func (r *reader) zip(source string, b []byte) (done bool, err error) {
 			continue
 		}
 		if others++; others > maxFiles {
-			return true, fmt.Errorf("%s: more than %d files that are no images: this is not a data set", source, maxFiles)
+			return fmt.Errorf("%s: more than %d files that are no images: this is not a data set", source, maxFiles)
 		}
 		if f.UncompressedSize64 > uint64(maxHeld()) {
 			continue
 		}
 		if err := r.member(source+"/"+f.Name, func() ([]byte, error) { return inflate.Member(f) }); err != nil {
-			return true, err
+			return err
 		}
 	}
-	return true, nil
+	return nil
 }
 
 func damaged(source string, err error) error {

@@ -45,36 +45,39 @@ func isCIFARBinary(name string, b []byte) bool {
 	if strings.HasSuffix(name, ".bin") && (strings.Contains(name, "_batch") || name == "train.bin" || name == "test.bin") {
 		return true
 	}
-	if len(b) == 0 || isIDX(b) || isPickle(b) {
+	if isIDX(b) || isPickle(b) {
 		return false
 	}
-	for _, l := range layouts {
-		if len(b)%l.stride() == 0 && l.check(b) == nil {
-			return true
-		}
-	}
-	return false
+	_, err := layoutOf(b)
+	return err == nil
 }
 
-func parseCIFARBinary(b []byte) (*part, error) {
+// layoutOf is the layout that the size and the labels of b fit.
+func layoutOf(b []byte) (layout, error) {
 	err := fmt.Errorf("%d bytes are not a whole number of CIFAR rows (%d bytes each, or %d in CIFAR-100): cut short; fetch it again",
 		len(b), layouts[0].stride(), layouts[1].stride())
 	for _, l := range layouts {
-		if len(b) == 0 || len(b)%l.stride() != 0 {
-			continue
+		if len(b) > 0 && len(b)%l.stride() == 0 {
+			if err = l.check(b); err == nil {
+				return l, nil
+			}
 		}
-		if err = l.check(b); err != nil {
-			continue
-		}
-		p := newCIFAR(l.name, len(b)/l.stride())
-		for i := range p.N {
-			row := b[i*l.stride() : (i+1)*l.stride()]
-			p.Labels[i] = int32(row[l.label])
-			interleave(p.pixels[i*cifarRow:], row[len(l.limits):], 3)
-		}
-		return p, nil
 	}
-	return nil, err
+	return layout{}, err
+}
+
+func parseCIFARBinary(b []byte) (*part, error) {
+	l, err := layoutOf(b)
+	if err != nil {
+		return nil, err
+	}
+	p := newCIFAR(l.name, len(b)/l.stride())
+	for i := range p.N {
+		row := b[i*l.stride() : (i+1)*l.stride()]
+		p.Labels[i] = int32(row[l.label])
+		interleave(p.pixels[i*cifarRow:], row[len(l.limits):], 3)
+	}
+	return p, nil
 }
 
 func newCIFAR(name string, n int) *part {

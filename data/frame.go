@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"slices"
-	"strings"
 
 	xdraw "golang.org/x/image/draw"
 )
@@ -31,13 +29,6 @@ func Crops() []string { return []string{"148", "140", "128", "178", "center", "n
 var celebaBoxes = map[string][3]int{"148": {15, 40, 148}, "140": {19, 39, 140}, "128": {25, 57, 128}, "178": {0, 20, 178}}
 
 const celebaH, celebaW = 218, 178
-
-func checkCrop(crop string) error {
-	if crop == "" || slices.Contains(Crops(), crop) {
-		return nil
-	}
-	return fmt.Errorf("crop %q: use one of %s", crop, strings.Join(Crops(), ", "))
-}
 
 // crop cuts the named region out of f. An empty name takes square images only.
 func (f frame) crop(name string) (frame, error) {

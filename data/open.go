@@ -111,7 +111,10 @@ func (o Options) check() error {
 	if o.Size < 0 || o.Size > maxSide {
 		return fmt.Errorf("size %d: use 0…%d", o.Size, maxSide)
 	}
-	return checkCrop(o.Crop)
+	if o.Crop != "" && !slices.Contains(Crops(), o.Crop) {
+		return fmt.Errorf("crop %q: use one of %s", o.Crop, strings.Join(Crops(), ", "))
+	}
+	return nil
 }
 
 // replace closes old if now is another set or err an error.

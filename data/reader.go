@@ -88,18 +88,15 @@ func (r *reader) folder(path string, depth int) error {
 	if err != nil {
 		return err
 	}
-	few := 0
+	names, few := map[string]bool{}, 0
 	for _, e := range entries {
+		names[e.Name()] = true
 		if !isImageName(e.Name()) {
 			few++
 		}
 	}
 	if few > maxFiles {
 		return fmt.Errorf("%s has %d files that are no images, too many for a data set; give the folder of the data set itself", path, few)
-	}
-	names := map[string]bool{}
-	for _, e := range entries {
-		names[e.Name()] = true
 	}
 	var archives []string
 	for _, e := range entries {
@@ -211,10 +208,13 @@ func (r *reader) content(source string, b []byte) error {
 	case isTar(b) && !r.archived:
 		return r.tar(source, bytes.NewReader(b), len(b))
 	case isZip(b) && !r.archived:
-		if done, err := r.zip(source, b); done || err != nil {
-			return err
-		}
+		return r.zip(source, b)
 	}
+	return r.plain(source, b)
+}
+
+// plain reads the contents of a file that is no archive.
+func (r *reader) plain(source string, b []byte) error {
 	switch filepath.Base(source) {
 	case "dataset.json":
 		r.datasetJSON = bytes.Clone(b)
@@ -352,11 +352,7 @@ func (r *reader) gzip(source string, b []byte) error {
 	if err != nil {
 		return damaged(source, err)
 	}
-	p, err := parseIDX(data)
-	if err != nil {
-		return fmt.Errorf("%s: %w", source, err)
-	}
-	return r.add(source, p, data)
+	return r.plain(source, data)
 }
 
 // tar reads the members of an archive in order, each in memory. packed is the size of the archive's file.
