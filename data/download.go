@@ -26,6 +26,9 @@ type Download struct {
 // File is the name of the file on disk.
 func (d Download) File() string { return cmp.Or(d.Name, path.Base(d.URL)) }
 
+// published is the file as Verify finds it.
+func (d Download) published() file { return file{name: d.File(), sha256: d.SHA256, packed: true} }
+
 // Command is the shell command that fetches the file into dir and checks it.
 func (d Download) Command(dir string) string {
 	file := filepath.Join(dir, d.File())
@@ -53,7 +56,7 @@ func (d Download) fetch(ctx context.Context, client *http.Client, to string, wat
 	if d.Login {
 		return fmt.Errorf("the server needs a browser: download it there, and save it as %s", to)
 	}
-	whole := file{sha256: d.SHA256, packed: true}
+	whole := d.published()
 	if _, err := os.Stat(to); err == nil {
 		return whole.verify(to)
 	}

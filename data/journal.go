@@ -78,12 +78,8 @@ func openWriter(out string, record Record) (*writer, error) {
 }
 
 func (w *writer) close() {
-	if w.partial != nil {
-		w.partial.Close()
-	}
-	if w.journal != nil {
-		w.journal.Close()
-	}
+	w.partial.Close() // nil, too, may be closed
+	w.journal.Close()
 	w.lock.Close()
 }
 

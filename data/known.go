@@ -31,7 +31,7 @@ type Known struct {
 	inOrder  bool     // see divide
 	crop     string   // default of Options.Crop
 	places   []string // paths below a root: see Locate
-	fileSets []fileSet
+	fileSets [][]file // the sets of files in which it is published
 }
 
 // Count is the published number of images of a split; 0 if the set has no such split.
@@ -56,9 +56,6 @@ func (k Known) heldOut() Split {
 	}
 	return Test
 }
-
-// A fileSet is one of the sets of files in which a data set is published.
-type fileSet []file
 
 // A file has a SHA-256 or an MD5: of its decompressed contents, or of the file itself if packed.
 type file struct {
@@ -206,7 +203,7 @@ func fashionMNIST() Known {
 			{URL: fashionURL + "t10k-labels-idx1-ubyte.gz", Size: 5148, SHA256: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"},
 		},
 		places: []string{"fashion-mnist", "fmnist", "FashionMNIST/raw"},
-		fileSets: []fileSet{{
+		fileSets: [][]file{{
 			{name: "train-images-idx3-ubyte", sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
 			{name: "train-labels-idx1-ubyte", sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"},
 			{name: "t10k-images-idx3-ubyte", sha256: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
@@ -229,7 +226,7 @@ func mnist() Known {
 		URL:     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 		Classes: strings.Split("0123456789", ""),
 		places:  []string{"mnist", "MNIST/raw"},
-		fileSets: []fileSet{{
+		fileSets: [][]file{{
 			{name: "train-images-idx3-ubyte", sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"},
 			{name: "train-labels-idx1-ubyte", sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"},
 			{name: "t10k-images-idx3-ubyte", sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"},
@@ -238,27 +235,17 @@ func mnist() Known {
 	}
 }
 
-// Published checksums that stand in both Downloads and fileSets.
-const (
-	cifar10Binary  = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
-	cifar100Binary = "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"
-	svhnTrain      = "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"
-	svhnTest       = "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"
-	celebAImages   = "46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74"
-	celebASplit    = "fc955bcb3ef8fbdf7d5640d9a8693a8431b5f2ee291a5c1449a1549e7e073fe7"
-)
-
 func cifar10() Known {
+	binary := Download{URL: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", Size: 170052171,
+		SHA256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"}
 	return Known{
 		Name: "cifar10", Title: "CIFAR-10", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
-		URL: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-		Downloads: []Download{{URL: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", Size: 170052171,
-			SHA256: cifar10Binary}},
+		URL: binary.URL, Downloads: []Download{binary},
 		Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
 		places: []string{"cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz",
 			"cifar-10-python.tar.gz", "cifar10", "cifar-10"},
-		fileSets: []fileSet{
-			{{name: "cifar-10-binary.tar.gz", sha256: cifar10Binary, packed: true}},
+		fileSets: [][]file{
+			{binary.published()},
 			{{name: "cifar-10-python.tar.gz", md5: "c58f30108f718f92721af3b95e74349a", packed: true}},
 			{
 				{name: "data_batch_1", md5: "c99cafc152244af753f735de768cd75f"},
@@ -273,11 +260,11 @@ func cifar10() Known {
 }
 
 func cifar100() Known {
+	binary := Download{URL: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", Size: 168513733,
+		SHA256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"}
 	return Known{
 		Name: "cifar100", Title: "CIFAR-100", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
-		URL: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
-		Downloads: []Download{{URL: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", Size: 168513733,
-			SHA256: cifar100Binary}},
+		URL: binary.URL, Downloads: []Download{binary},
 		Classes: strings.Fields(`apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
 			butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
 			dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
@@ -287,8 +274,8 @@ func cifar100() Known {
 			television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm`),
 		places: []string{"cifar-100-binary", "cifar-100-python", "cifar-100-binary.tar.gz",
 			"cifar-100-python.tar.gz", "cifar100", "cifar-100"},
-		fileSets: []fileSet{
-			{{name: "cifar-100-binary.tar.gz", sha256: cifar100Binary, packed: true}},
+		fileSets: [][]file{
+			{binary.published()},
 			{{name: "cifar-100-python.tar.gz", md5: "eb9058c3a382ffc7106e4002c42a8d85", packed: true}},
 			{
 				{name: "train", md5: "16019d7e3df5f24257cddd939b257f8d"},

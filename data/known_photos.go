@@ -9,19 +9,15 @@ const svhnURL = "http://ufldl.stanford.edu/housenumbers/"
 
 // svhn10 is SVHN's cropped digits. Labels are the digits. In the files, 10 stands for 0.
 func svhn10() Known {
+	train := Download{URL: svhnURL + "train_32x32.mat", Size: 182040794, SHA256: "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"}
+	test := Download{URL: svhnURL + "test_32x32.mat", Size: 64275384, SHA256: "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"}
 	return Known{
 		Name: "svhn", Title: "SVHN", H: 32, W: 32, C: 3, Train: 73257, Test: 26032, Extra: 531131, glyphs: true, URL: svhnURL,
-		Classes: strings.Split("0123456789", ""),
-		Downloads: []Download{
-			{URL: svhnURL + "train_32x32.mat", Size: 182040794, SHA256: svhnTrain},
-			{URL: svhnURL + "test_32x32.mat", Size: 64275384, SHA256: svhnTest},
-		},
-		places: []string{"svhn", "SVHN"},
-		fileSets: []fileSet{
-			{
-				{name: "train_32x32.mat", sha256: svhnTrain},
-				{name: "test_32x32.mat", sha256: svhnTest},
-			},
+		Classes:   strings.Split("0123456789", ""),
+		Downloads: []Download{train, test},
+		places:    []string{"svhn", "SVHN"},
+		fileSets: [][]file{
+			{train.published(), test.published()},
 			{{name: "extra_32x32.mat", sha256: "a133a4beb38a00fcdda90c9489e0c04f900b660ce8a316a5e854838379a71eb3"}},
 		},
 	}
@@ -44,7 +40,7 @@ func imageNet32() Known {
 			{URL: "https://image-net.org/data/downsample/Imagenet32_val_npz.zip", Login: true},
 		},
 		places: []string{"imagenet32", "imagenet-32", "Imagenet32"},
-		fileSets: []fileSet{
+		fileSets: [][]file{
 			{
 				{name: "train_data_batch_1.npz", md5: "464fde20de6eb44c28cc1a8c11544bb1"},
 				{name: "train_data_batch_2.npz", md5: "bdb56e71882c3fd91619d789d5dd7c79"},
@@ -63,20 +59,16 @@ func imageNet32() Known {
 }
 
 func celebA() Known {
+	images := Download{URL: driveURL + "0B7EVK8r0v71pZjFTYXZWM3FlRnM", Name: "img_align_celeba.zip", Size: 1443490838, Login: true,
+		SHA256: "46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74"}
+	splits := Download{URL: driveURL + "0B7EVK8r0v71pY0NSMzRuSXJEVkk", Name: "list_eval_partition.txt", Size: 2836386, Login: true,
+		SHA256: "fc955bcb3ef8fbdf7d5640d9a8693a8431b5f2ee291a5c1449a1549e7e073fe7"}
 	return Known{
 		Name: "celeba", Title: "CelebA (aligned)", H: celebaH, W: celebaW, C: 3, Train: 162770, Valid: 19867, Test: 19962,
 		URL: "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html", crop: "148", photos: true,
-		Downloads: []Download{
-			{URL: driveURL + "0B7EVK8r0v71pZjFTYXZWM3FlRnM", Name: "img_align_celeba.zip", Size: 1443490838, Login: true,
-				SHA256: celebAImages},
-			{URL: driveURL + "0B7EVK8r0v71pY0NSMzRuSXJEVkk", Name: "list_eval_partition.txt", Size: 2836386, Login: true,
-				SHA256: celebASplit},
-		},
-		places: []string{"celeba", "CelebA", "img_align_celeba", "img_align_celeba.zip"},
-		fileSets: []fileSet{
-			{{name: "img_align_celeba.zip", sha256: celebAImages, packed: true}},
-			{{name: "list_eval_partition.txt", sha256: celebASplit}},
-		},
+		Downloads: []Download{images, splits},
+		places:    []string{"celeba", "CelebA", "img_align_celeba", "img_align_celeba.zip"},
+		fileSets:  [][]file{{images.published()}, {splits.published()}},
 	}
 }
 

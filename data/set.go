@@ -90,9 +90,6 @@ func (s *Set) Origin(i int) string {
 	return s.origin(i)
 }
 
-// Len is the number of images.
-func (s *Set) Len() int { return s.N }
-
 // Pixels is all images, NHWC: a view. Do not write to it.
 func (s *Set) Pixels() []byte { return s.pixels }
 

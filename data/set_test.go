@@ -61,7 +61,7 @@ func TestHeadAndSubset(t *testing.T) {
 	head := set.Head(2)
 	assert.Equal(t, set.Pixels()[:12], head.Pixels())
 	assert.Equal(t, []int32{5, 7}, head.Labels)
-	assert.Equal(t, 4, set.Head(9).Len(), "a head of more is all")
+	assert.Equal(t, 4, set.Head(9).N, "a head of more is all")
 
 	subset := set.Subset([]int{2, 0})
 	assert.Equal(t, append(append([]byte(nil), set.Image(2)...), set.Image(0)...), subset.Pixels())
@@ -119,7 +119,7 @@ func TestSHA256IsThatOfThePixels(t *testing.T) {
 	assert.NotEqual(t, set.SHA256(), set.Head(3).SHA256())
 	require.NoError(t, set.Close())
 	require.NoError(t, set.Close())
-	assert.Zero(t, set.Len())
+	assert.Zero(t, set.N)
 	assert.Panics(t, func() { set.Image(0) })
 }
 
