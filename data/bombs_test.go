@@ -31,7 +31,7 @@ func TestSmallFilesThatWouldFillTheMemoryAreRefused(t *testing.T) {
 
 	large := chunk{n: 256, label: func(int) int32 { return -1 }, origin: func(int) string { return "a.png" },
 		frame: func(int) (frame, []byte, error) { return frame{nil, 4096, 4096, 3}, nil, nil }}
-	err = new(decoded).add(context.Background(), large, shaper{}, false)
+	err = new(decoded).add(context.Background(), large, Options{})
 	assert.ErrorContains(t, err, "a.png: 256 images of 4096×4096: more than 2 GiB of pixels")
 
 	var zeros bytes.Buffer // a .mat of 3 MB can hold 3 GB

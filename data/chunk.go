@@ -34,8 +34,8 @@ type decoded struct {
 }
 
 // add decodes the images of a chunk on all CPUs. The first image decides the shape if d has none. An image that cannot be
-// used is an error, unless skip is set.
-func (d *decoded) add(ctx context.Context, c chunk, s shaper, skip bool) error {
+// used is an error, unless o.Skip is set.
+func (d *decoded) add(ctx context.Context, c chunk, o Options) error {
 	type result struct {
 		frame
 		fit string
@@ -46,7 +46,7 @@ func (d *decoded) add(ctx context.Context, c chunk, s shaper, skip bool) error {
 	for i, f := range ordered(ctx, c.n, func(i int) (r result) {
 		f, raw, err := c.frame(i)
 		if err == nil {
-			f, r.fit, err = s.apply(f)
+			f, r.fit, err = o.shape(f)
 		}
 		r.frame, r.sum, r.err = f, sha256.Sum256(raw), err
 		return r
@@ -73,7 +73,7 @@ func (d *decoded) add(ctx context.Context, c chunk, s shaper, skip bool) error {
 		}
 	}
 	d.raw = hex.EncodeToString(raw.Sum(nil))
-	if len(d.skipped) > 0 && !skip && ctx.Err() == nil {
+	if len(d.skipped) > 0 && !o.Skip && ctx.Err() == nil {
 		return badImages(d.skipped)
 	}
 	return ctx.Err()
@@ -139,10 +139,10 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := shaper{crop: cmp.Or(o.Crop, from.crop), size: o.Size, scale: true, side: o.Pad, rgb: o.RGB}
+	o.Crop, o.Scale = cmp.Or(o.Crop, from.crop), true // padding is for arrays
 	var d decoded
 	err = from.each(func(c chunk) error {
-		err := d.add(context.Background(), c, s, o.Skip)
+		err := d.add(context.Background(), c, o)
 		if err == nil && len(d.pixels) > maxHeld() {
 			err = fmt.Errorf("%s: %w", path, tooBig())
 		}

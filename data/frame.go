@@ -114,32 +114,23 @@ func (f frame) pad(size int) frame {
 	return out
 }
 
-// A shaper brings every frame of a set to one shape.
-type shaper struct {
-	crop  string
-	size  int  // 0: keep
-	scale bool // resize to size; else pad
-	side  int  // pad images of side×side pixels in any case; 0: none
-	rgb   bool
-}
-
-// apply returns f in the shape, and how it got its size: see Set.Fit.
-func (s shaper) apply(f frame) (shaped frame, fit string, err error) {
-	if f, err = f.crop(s.crop); err != nil {
+// shape returns f in the form that o asks for, and how it got its size: see Set.Fit.
+func (o Options) shape(f frame) (shaped frame, fit string, err error) {
+	if f, err = f.crop(o.Crop); err != nil {
 		return f, "", err
 	}
-	if s.rgb {
+	if o.RGB {
 		f = f.rgb()
 	}
 	switch {
-	case s.size == 0 || f.h == s.size && f.w == s.size:
+	case o.Size == 0 || f.h == o.Size && f.w == o.Size:
 		return f, "", nil
-	case s.scale && (f.h != s.side || f.w != s.side):
-		return f.resize(s.size), "resize", nil
-	case f.h > s.size || f.w > s.size:
-		return f, "", fmt.Errorf("%d×%d pixels cannot be padded to %d; resize the images instead (scale)", f.w, f.h, s.size)
+	case o.Scale && (f.h != o.Pad || f.w != o.Pad):
+		return f.resize(o.Size), "resize", nil
+	case f.h > o.Size || f.w > o.Size:
+		return f, "", fmt.Errorf("%d×%d pixels cannot be padded to %d; resize the images instead (scale)", f.w, f.h, o.Size)
 	}
-	return f.pad(s.size), "pad", nil
+	return f.pad(o.Size), "pad", nil
 }
 
 // framed is s with f applied to every image. The results are h×w×c.

@@ -115,7 +115,7 @@ func TestCelebACropsAreThoseOfPIL(t *testing.T) {
 	require.NoError(t, err)
 	for _, crop := range []string{"148", "140", "128", "178", "none"} {
 		t.Run(crop, func(t *testing.T) {
-			f, _, err := shaper{crop: crop, size: 64, scale: true}.apply(whole)
+			f, _, err := Options{Crop: crop, Size: 64, Scale: true}.shape(whole)
 			require.NoError(t, err)
 			most, mean := levels(t, golden(t, "crop"+crop), f.pix)
 			t.Logf("at most %d levels, mean %.3f", most, mean)

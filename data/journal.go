@@ -153,9 +153,9 @@ func (w *writer) keep(line journalLine) {
 }
 
 // chunk decodes a chunk and writes first its pixels, then its line.
-func (w *writer) chunk(ctx context.Context, c chunk, s shaper, skip bool) error {
+func (w *writer) chunk(ctx context.Context, c chunk, o Options) error {
 	d := decoded{Shape: Shape{0, w.H, w.W, w.C}}
-	err := d.add(ctx, c, s, skip)
+	err := d.add(ctx, c, o)
 	if err != nil {
 		return err
 	}

@@ -223,16 +223,16 @@ func setChunks(set *Set, yield func(chunk) error) error {
 
 // fill writes the chunks that the journal lacks, and finishes the file.
 func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Report, error) {
-	s := shaper{crop: w.record.Crop, size: o.Size, scale: o.Scale, rgb: o.RGB}
+	o.Crop = w.record.Crop
 	if from.files && o.Size != 0 {
-		s.scale, w.record.Fit = true, "resize"
+		o.Scale, w.record.Fit = true, "resize"
 	}
 	resumed, at := w.N, 0
 	err := from.each(func(c chunk) error {
 		if at++; at <= len(w.lines) {
 			return ctx.Err() // prepared before
 		}
-		if err := w.chunk(ctx, c, s, o.Skip); err != nil {
+		if err := w.chunk(ctx, c, o.Options); err != nil {
 			return err
 		}
 		if o.Watch != nil {
