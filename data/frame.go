@@ -133,11 +133,14 @@ func (o Options) shape(f frame) (shaped frame, fit string, err error) {
 	return f.pad(o.Size), "pad", nil
 }
 
+// frame is image i of s.
+func (s *Set) frame(i int) frame { return frame{s.Image(i), s.H, s.W, s.C} }
+
 // framed is s with f applied to every image. The results are h×w×c.
 func (s *Set) framed(h, w, c int, f func(frame) frame) *Set {
 	shape := Shape{s.N, h, w, c}
 	pixels := make([]byte, 0, shape.N*shape.ImageBytes())
-	for _, pix := range ordered(context.Background(), s.N, func(i int) []byte { return f(frame{s.Image(i), s.H, s.W, s.C}).pix }) {
+	for _, pix := range ordered(context.Background(), s.N, func(i int) []byte { return f(s.frame(i)).pix }) {
 		pixels = append(pixels, pix...)
 	}
 	return s.derive(shape, pixels)

@@ -69,7 +69,7 @@ func LabelRows(grid image.Image, labels []string) image.Image {
 
 // Picture is image i as an image.Image, without the frame of a grid. It is opaque, and a gray image
 // stays gray.
-func (s *Set) Picture(i int) image.Image { return frame{s.Image(i), s.H, s.W, s.C}.image() }
+func (s *Set) Picture(i int) image.Image { return s.frame(i).image() }
 
 // WritePNGs writes every image of the set to a folder, as 000000.png and so on. It makes the folder.
 func WritePNGs(folder string, s *Set) error {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -171,16 +170,11 @@ func (k Known) hint() string {
 
 // identify recognises a known IDX set by the checksum of its file of labels, which is small.
 func identify(labels []int32) (Known, bool) {
-	h := sha256.New()
-	h.Write(binary.BigEndian.AppendUint32([]byte{0, 0, 8, 1}, uint32(len(labels))))
-	for chunk := range slices.Chunk(labels, block) {
-		var b [block]byte
-		for i, v := range chunk {
-			b[i] = byte(v)
-		}
-		h.Write(b[:len(chunk)])
+	idx := binary.BigEndian.AppendUint32([]byte{0, 0, 8, 1}, uint32(len(labels)))
+	for _, v := range labels {
+		idx = append(idx, byte(v))
 	}
-	sum := hex.EncodeToString(h.Sum(nil))
+	sum := fmt.Sprintf("%x", sha256.Sum256(idx))
 	for _, k := range known() {
 		if slices.ContainsFunc(slices.Concat(k.fileSets...), func(f file) bool { return f.sha256 == sum }) {
 			return k, true

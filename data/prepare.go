@@ -134,8 +134,7 @@ func plan(path string, known *Known, o PrepareOptions) (Record, error) {
 		}
 	}
 	plan := fmt.Sprintf("%s\n%s\n%s\n%s\n%d\n%s\n%v\n%v", stamp, r.Name, o.Split, r.Crop, r.Size, r.Fit, r.RGB, o.Skip)
-	sum := sha256.Sum256([]byte(plan))
-	r.Stamp = hex.EncodeToString(sum[:])
+	r.Stamp = fmt.Sprintf("%x", sha256.Sum256([]byte(plan)))
 	return r, nil
 }
 
@@ -206,14 +205,11 @@ func eachBatch(path string, split Split, name string, yield func(chunk) error) e
 
 func setChunks(set *Set, yield func(chunk) error) error {
 	origin := strings.Join(set.Files, " + ")
-	for first := 0; first < set.N; first += chunkSize {
-		c := chunk{n: min(chunkSize, set.N-first),
-			label:  func(i int) int32 { return int32(set.Label(first + i)) },
+	for _, batch := range set.Batches(chunkSize) {
+		c := chunk{n: batch.N,
+			label:  func(i int) int32 { return int32(batch.Label(i)) },
 			origin: func(int) string { return origin },
-			frame: func(i int) (frame, []byte, error) {
-				pix := set.Image(first + i)
-				return frame{pix, set.H, set.W, set.C}, pix, nil
-			}}
+			frame:  func(i int) (frame, []byte, error) { return batch.frame(i), batch.Image(i), nil }}
 		if err := yield(c); err != nil {
 			return err
 		}
