@@ -194,7 +194,7 @@ func (r *reader) chosen(path string) (*stream, error) {
 	if len(entries) == 0 {
 		return nil, fmt.Errorf("%s: no images there", path)
 	}
-	from := &stream{name: stem(path), split: split, classes: classes, crop: crop, files: true, total: len(entries)}
+	from := &stream{name: stem(path), split: split, classes: classes, crop: crop, entries: entries, total: len(entries)}
 	from.each = func(yield func(chunk) error) error {
 		for some := range slices.Chunk(entries, chunkSize) {
 			if err := yield(entryChunk(r.root, some)); err != nil {

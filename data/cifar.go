@@ -111,7 +111,3 @@ func interleave(pixels, planes []byte, c int) {
 		}
 	}
 }
-
-func notCIFAR(b []byte) error {
-	return fmt.Errorf("starts with % x, not as a Python pickle (80 02) does, and is no CIFAR binary; fetch it again", b[:min(4, len(b))])
-}

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -31,7 +32,7 @@ func parse(source string, b []byte) (*part, error) {
 	case strings.Contains(name, "ubyte"):
 		return nil, notIDX(b)
 	case strings.HasPrefix(name, "data_batch") || strings.HasPrefix(name, "test_batch"):
-		return nil, notCIFAR(b)
+		return nil, fmt.Errorf("starts with % x, not as a Python pickle (80 02) does, and is no CIFAR binary; fetch it again", b[:min(4, len(b))])
 	case strings.HasSuffix(name, "_32x32.mat"):
 		return nil, errNotMAT
 	case strings.HasSuffix(name, preparedEnding):

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -18,8 +17,6 @@ type Info struct {
 
 // enough is the number of files that Inspect decodes.
 const enough = 32
-
-var errEnough = errors.New("enough")
 
 // Inspect describes the training images at source: a known name or a path. If as is the name of a known set, Inspect
 // also finds out whether the images at a path are this set, by their content or by the number of pictures.
@@ -82,22 +79,19 @@ func (r *reader) inspectPictures(path string) (Info, error) {
 	info := Info{Shape: Shape{N: from.total, C: 1}, Name: from.name, Pictures: true}
 	var sides []int
 	var bad error
-	err = from.each(func(c chunk) error {
-		for i := 0; i < c.n; i += c.n/4 + 1 {
+	for some := range slices.Chunk(from.entries, chunkSize) {
+		c := entryChunk(r.root, some)
+		for i := 0; i < c.n && len(sides) < enough; i += c.n/4 + 1 {
 			f, _, err := c.frame(i)
 			if err != nil {
 				bad = fmt.Errorf("%s: %w", c.origin(i), err)
 				continue
 			}
 			sides, info.C = append(sides, min(f.h, f.w)), max(info.C, f.c)
-			if len(sides) == enough {
-				return errEnough
-			}
 		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errEnough) || len(sides) == 0 {
-		return Info{}, errors.Join(err, bad)
+	}
+	if len(sides) == 0 {
+		return Info{}, bad
 	}
 	slices.Sort(sides)
 	info.H = sides[len(sides)/2]

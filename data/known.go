@@ -48,14 +48,6 @@ func (k Known) Splits() (splits []Split) {
 	return splits
 }
 
-// heldOut is the split for measuring what was trained: test, or valid if the set has no test split.
-func (k Known) heldOut() Split {
-	if k.Test == 0 {
-		return Valid
-	}
-	return Test
-}
-
 // A file has a SHA-256 or an MD5: of its decompressed contents, or of the file itself if packed.
 type file struct {
 	name, sha256, md5 string

@@ -34,9 +34,9 @@ type stream struct {
 	name    string
 	split   Split
 	classes []string
-	crop    string // default of Options.Crop
-	files   bool   // files of one image each, which may differ in shape
-	total   int    // 0: not known yet
+	crop    string  // default of Options.Crop
+	entries []entry // if they are files of one image each, which may differ in shape
+	total   int     // 0: not known yet
 	each    func(yield func(chunk) error) error
 }
 
@@ -220,7 +220,7 @@ func setChunks(set *Set, yield func(chunk) error) error {
 // fill writes the chunks that the journal lacks, and finishes the file.
 func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Report, error) {
 	o.Crop = w.record.Crop
-	if from.files && o.Size != 0 {
+	if from.entries != nil && o.Size != 0 {
 		o.Scale, w.record.Fit = true, "resize"
 	}
 	resumed, at := w.N, 0

@@ -13,7 +13,6 @@ import (
 	"os"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/liebm/liebm/internal/inflate"
 )
@@ -143,14 +142,10 @@ func originOf(index []byte, i int) string {
 
 // Verify compares every byte of the prepared file that the set was read from, if there is one, with the checksum in it.
 func (s *Set) Verify() error {
-	for _, path := range s.Files {
-		if strings.HasSuffix(path, preparedEnding) {
-			if err := VerifyPrepared(path); err != nil {
-				return err
-			}
-		}
+	if s.record == nil {
+		return nil
 	}
-	return nil
+	return VerifyPrepared(s.Files[0])
 }
 
 // VerifyPrepared compares every byte of a prepared file with the checksum in it.

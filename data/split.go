@@ -32,7 +32,10 @@ func openPart(source string, o Options) (*Set, error) {
 	want := o.Split
 	if known, err := Lookup(source); err == nil {
 		if want == HeldOut {
-			o.Split = known.heldOut()
+			o.Split = Test
+			if known.Test == 0 {
+				o.Split = Valid
+			}
 		}
 		return openWhole(source, o)
 	}
