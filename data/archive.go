@@ -34,7 +34,8 @@ func (r *reader) zip(source string, b []byte) error {
 		case f.FileInfo().IsDir() || strings.HasPrefix(base, ".") || strings.HasPrefix(f.Name, "__MACOSX/"):
 			continue
 		case isImageName(base):
-			r.images = append(r.images, zipEntry(f))
+			full := filepath.Join(r.root, filepath.FromSlash(f.Name))
+			r.addImage(full, f.Name, f.UncompressedSize64, func() ([]byte, error) { return inflate.Member(f) })
 			continue
 		}
 		if others++; others > maxFiles {

@@ -11,6 +11,7 @@ import (
 	"image/jpeg"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -29,9 +30,8 @@ func TestSmallFilesThatWouldFillTheMemoryAreRefused(t *testing.T) {
 	_, err := Open(path, Options{})
 	assert.ErrorContains(t, err, "its header declares 8192000016 bytes: more than 2 GiB of pixels")
 
-	large := chunk{n: 256, label: func(int) int32 { return -1 }, origin: func(int) string { return "a.png" },
-		frame: func(int) (frame, []byte, error) { return frame{nil, 4096, 4096, 3}, nil, nil }}
-	err = new(decoded).add(context.Background(), large, Options{})
+	large := entry{path: "a.png", label: -1, load: func() (frame, []byte, error) { return frame{nil, 4096, 4096, 3}, nil, nil }}
+	err = new(decoded).add(context.Background(), slices.Repeat([]entry{large}, 256), Options{})
 	assert.ErrorContains(t, err, "a.png: 256 images of 4096×4096: more than 2 GiB of pixels")
 
 	var zeros bytes.Buffer // a .mat of 3 MB can hold 3 GB

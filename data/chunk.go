@@ -9,18 +9,9 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 )
-
-// A chunk is some consecutive images of a source. Its functions may be called in any order and from several goroutines.
-type chunk struct {
-	n      int
-	frame  func(i int) (f frame, raw []byte, err error) // raw: the bytes for the checksum of the source
-	label  func(i int) int32                            // -1: none
-	origin func(i int) string
-}
 
 // A decoded is the images of some chunks that can be used, in order, and the errors of the others.
 type decoded struct {
@@ -35,7 +26,7 @@ type decoded struct {
 
 // add decodes the images of a chunk on all CPUs. The first image decides the shape if d has none. An image that cannot be
 // used is an error, unless o.Skip is set.
-func (d *decoded) add(ctx context.Context, c chunk, o Options) error {
+func (d *decoded) add(ctx context.Context, chunk []entry, o Options) error {
 	type result struct {
 		frame
 		fit string
@@ -43,30 +34,32 @@ func (d *decoded) add(ctx context.Context, c chunk, o Options) error {
 		err error
 	}
 	raw := sha256.New()
-	for i, f := range ordered(ctx, c.n, func(i int) (r result) {
-		f, raw, err := c.frame(i)
+	for i, f := range ordered(ctx, len(chunk), func(i int) (r result) {
+		f, raw, err := chunk[i].load()
 		if err == nil {
 			f, r.fit, err = o.shape(f)
 		}
 		r.frame, r.sum, r.err = f, sha256.Sum256(raw), err
 		return r
 	}) {
+		e := chunk[i]
 		raw.Write(f.sum[:])
 		if f.err == nil && d.H == 0 {
 			d.H, d.W, d.C = f.h, f.w, f.c
-			if len(d.pixels)+c.n*d.ImageBytes() > maxHeld() {
-				return fmt.Errorf("%s: %d images of %d×%d: %w, or choose a smaller size", c.origin(i), c.n, f.w, f.h, tooBig())
+			size := len(chunk) * d.ImageBytes()
+			if len(d.pixels)+size > maxHeld() {
+				return fmt.Errorf("%s: %d images of %d×%d: %w, or choose a smaller size", e.path, len(chunk), f.w, f.h, tooBig())
 			}
-			d.pixels = slices.Grow(d.pixels, c.n*d.ImageBytes())
+			d.pixels = slices.Grow(d.pixels, size)
 		}
 		if f.err == nil && (f.h != d.H || f.w != d.W || f.c != d.C) {
 			f.err = mixed(f.frame, d.Shape)
 		}
 		if f.err != nil {
-			d.skipped = append(d.skipped, fmt.Errorf("%s: %w", c.origin(i), f.err))
+			d.skipped = append(d.skipped, fmt.Errorf("%s: %w", e.path, f.err))
 			continue
 		}
-		d.pixels, d.labels, d.origins = append(d.pixels, f.pix...), append(d.labels, c.label(i)), append(d.origins, c.origin(i))
+		d.pixels, d.labels, d.origins = append(d.pixels, f.pix...), append(d.labels, e.label), append(d.origins, e.path)
 		d.N++
 		if f.fit == "resize" || d.fit == "" {
 			d.fit = f.fit
@@ -141,8 +134,8 @@ func (r *reader) decodeAll(path string, o Options) (*Set, error) {
 	}
 	o.Crop, o.Scale = cmp.Or(o.Crop, from.crop), true // padding is for arrays
 	var d decoded
-	err = from.each(func(c chunk) error {
-		err := d.add(context.Background(), c, o)
+	err = from.each(func(chunk []entry) error {
+		err := d.add(context.Background(), chunk, o)
 		if err == nil && len(d.pixels) > maxHeld() {
 			err = fmt.Errorf("%s: %w", path, tooBig())
 		}
@@ -172,6 +165,8 @@ func texts(errs []error) (out []string) {
 
 // chosen is a stream of the images of the split.
 func (r *reader) chosen(path string) (*stream, error) {
+	measures := func(e entry) bool { return e.split == Test || e.split == Valid }
+	r.measured = r.measured || r.celeba != nil || slices.ContainsFunc(r.images, measures)
 	entries, classes, split, err := chooseImages(r.images, r.split, r.datasetJSON)
 	if err == nil && split == "" && r.known != nil {
 		entries, split = r.known.divide(entries, r.split)
@@ -183,8 +178,6 @@ func (r *reader) chosen(path string) (*stream, error) {
 	if r.known != nil {
 		crop = r.known.crop
 	}
-	measures := func(e entry) bool { return e.split == Test || e.split == Valid }
-	r.measured = r.measured || r.celeba != nil || slices.ContainsFunc(r.images, measures)
 	if r.celeba != nil {
 		if entries, err = partition(entries, r.celeba, r.split); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -195,9 +188,9 @@ func (r *reader) chosen(path string) (*stream, error) {
 		return nil, fmt.Errorf("%s: no images there", path)
 	}
 	from := &stream{name: stem(path), split: split, classes: classes, crop: crop, entries: entries, total: len(entries)}
-	from.each = func(yield func(chunk) error) error {
-		for some := range slices.Chunk(entries, chunkSize) {
-			if err := yield(entryChunk(r.root, some)); err != nil {
+	from.each = func(yield func([]entry) error) error {
+		for chunk := range slices.Chunk(entries, chunkSize) {
+			if err := yield(chunk); err != nil {
 				return err
 			}
 		}
@@ -208,23 +201,6 @@ func (r *reader) chosen(path string) (*stream, error) {
 
 // chunkSize is the number of images in a chunk.
 const chunkSize = 256
-
-func entryChunk(root string, some []entry) chunk {
-	return chunk{n: len(some),
-		label:  func(i int) int32 { return some[i].label },
-		origin: func(i int) string { return filepath.Join(root, filepath.FromSlash(some[i].name)) },
-		frame: func(i int) (frame, []byte, error) {
-			if size := some[i].size; size > maxImage {
-				return frame{}, nil, fmt.Errorf("%d bytes are too many for an image", size)
-			}
-			b, err := some[i].read()
-			if err != nil {
-				return frame{}, nil, readError(err)
-			}
-			f, err := decodeImage(b)
-			return f, b, err
-		}}
-}
 
 // readError removes the path, which the caller names.
 func readError(err error) error {

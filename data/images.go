@@ -1,7 +1,6 @@
 package data
 
 import (
-	"archive/zip"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -14,18 +13,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/liebm/liebm/internal/inflate"
 	"github.com/liebm/liebm/internal/npz"
 )
 
-// An entry is one image file, in a folder or a zip.
+// An entry is one image of a source. Only files of one image each have a name, a split and a class.
 type entry struct {
+	path  string // of the file that it was read from
 	name  string // relative to the folder or zip, with slashes
 	split Split  // that one of its folders tells, or ""
 	class string // its other folders
 	label int32  // -1: none
-	size  uint64
-	read  func() ([]byte, error)
+
+	// load decodes the image. raw is the bytes for the checksum of the source. Several goroutines may call it.
+	load func() (f frame, raw []byte, err error)
 }
 
 // isImageName reports whether a file is one image, by its name.
@@ -36,20 +36,28 @@ func isImageName(name string) bool {
 // maxImage bounds the bytes of one image file.
 const maxImage = 1 << 28
 
-func diskEntry(root, full string, info fs.FileInfo) entry {
-	name, err := filepath.Rel(root, full)
+// addFile notes a file of one image in the folder of the source.
+func (r *reader) addFile(full string, info fs.FileInfo) {
+	name, err := filepath.Rel(r.root, full)
 	if err != nil {
 		name = full
 	}
-	return newEntry(filepath.ToSlash(name), uint64(info.Size()), func() ([]byte, error) { return os.ReadFile(full) })
+	r.addImage(full, filepath.ToSlash(name), uint64(info.Size()), func() ([]byte, error) { return os.ReadFile(full) })
 }
 
-func zipEntry(f *zip.File) entry {
-	return newEntry(f.Name, f.UncompressedSize64, func() ([]byte, error) { return inflate.Member(f) })
-}
-
-func newEntry(name string, size uint64, read func() ([]byte, error)) entry {
-	e := entry{name: name, label: -1, size: size, read: read}
+// addImage notes a file of one image, which is read later.
+func (r *reader) addImage(full, name string, size uint64, read func() ([]byte, error)) {
+	e := entry{path: full, name: name, label: -1, load: func() (frame, []byte, error) {
+		if size > maxImage {
+			return frame{}, nil, fmt.Errorf("%d bytes are too many for an image", size)
+		}
+		b, err := read()
+		if err != nil {
+			return frame{}, nil, readError(err)
+		}
+		f, err := decodeImage(b)
+		return f, b, err
+	}}
 	var class []string
 	for _, folder := range strings.Split(path.Dir(name), "/") {
 		if s := folderSplit(folder); s != "" {
@@ -59,7 +67,7 @@ func newEntry(name string, size uint64, read func() ([]byte, error)) entry {
 		}
 	}
 	e.class = strings.Join(class, "/")
-	return e
+	r.images = append(r.images, e)
 }
 
 // decodeImage reads a picture or a .npy of one image. A transparent picture is an error: the data set does not say on
@@ -79,7 +87,7 @@ func sides(h, w int) bool { return h >= 1 && w >= 1 && h <= maxSide && w <= maxS
 
 // chooseImages returns the entries of the split, which the names of their folders tell. Labels are the folders of classes,
 // as in torchvision's ImageFolder, or come from EDM's dataset.json. Splits that share a class have the same classes: a class keeps its
-// label in a split that lacks another class.
+// label in a split that lacks another class. The result is in the memory of entries.
 func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entry, classes []string, found Split, err error) {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	if slices.ContainsFunc(entries, func(e entry) bool { return e.split != "" }) {
@@ -88,12 +96,12 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 	names, others := map[string]bool{}, map[string]bool{} // folders of the split, and of the other splits
 	for _, e := range entries {
 		if found == "" || e.split == found {
-			kept = append(kept, e)
 			names[e.class] = true
 		} else if e.split != "" && e.class != "" {
 			others[e.class] = true
 		}
 	}
+	kept = slices.DeleteFunc(entries, func(e entry) bool { return found != "" && e.split != found })
 	if len(kept) == 0 && found != "" {
 		return nil, nil, "", missingSplit{fmt.Errorf("no %s images there", split)}
 	}

@@ -80,11 +80,10 @@ func (r *reader) inspectPictures(path string) (Info, error) {
 	var sides []int
 	var bad error
 	for some := range slices.Chunk(from.entries, chunkSize) {
-		c := entryChunk(r.root, some)
-		for i := 0; i < c.n && len(sides) < enough; i += c.n/4 + 1 {
-			f, _, err := c.frame(i)
+		for i := 0; i < len(some) && len(sides) < enough; i += len(some)/4 + 1 {
+			f, _, err := some[i].load()
 			if err != nil {
-				bad = fmt.Errorf("%s: %w", c.origin(i), err)
+				bad = fmt.Errorf("%s: %w", some[i].path, err)
 				continue
 			}
 			sides, info.C = append(sides, min(f.h, f.w)), max(info.C, f.c)

@@ -152,10 +152,10 @@ func (w *writer) keep(line journalLine) {
 	w.lines = append(w.lines, line)
 }
 
-// chunk decodes a chunk and writes first its pixels, then its line.
-func (w *writer) chunk(ctx context.Context, c chunk, o Options) error {
+// add decodes a chunk and writes first its pixels, then its line.
+func (w *writer) add(ctx context.Context, chunk []entry, o Options) error {
 	d := decoded{Shape: Shape{0, w.H, w.W, w.C}}
-	err := d.add(ctx, c, o)
+	err := d.add(ctx, chunk, o)
 	if err != nil {
 		return err
 	}

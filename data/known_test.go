@@ -188,9 +188,9 @@ func TestFlatCelebAHQIsSplitByOrder(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []any{n, split}, []any{from.total, from.split})
 		require.NoError(t, r.known.checkStream(from, split))
-		require.NoError(t, from.each(func(c chunk) error {
-			for i := range c.n {
-				names[c.origin(i)] = true
+		require.NoError(t, from.each(func(chunk []entry) error {
+			for _, e := range chunk {
+				names[e.name] = true
 			}
 			return nil
 		}))

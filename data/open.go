@@ -225,8 +225,8 @@ func (r *reader) scan(path string, split Split) error {
 		r.split = cmp.Or(split, Train)
 		err = r.folder(path, 0)
 	case isPicture(path): // a set of one image
-		r.root = filepath.Dir(path)
-		r.split, r.images = split, []entry{diskEntry(r.root, path, info)}
+		r.split, r.root = split, filepath.Dir(path)
+		r.addFile(path, info)
 		return nil
 	default:
 		r.split, r.single = split, true

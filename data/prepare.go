@@ -37,7 +37,7 @@ type stream struct {
 	crop    string  // default of Options.Crop
 	entries []entry // if they are files of one image each, which may differ in shape
 	total   int     // 0: not known yet
-	each    func(yield func(chunk) error) error
+	each    func(yield func(chunk []entry) error) error
 }
 
 // Prepare decodes the split of a set once, crops and resizes it, and writes it to one file, out, which Open maps. A mapped
@@ -171,7 +171,7 @@ func (r *reader) stream(path string, split Split) (*stream, error) {
 		for _, p := range r.of(cifar) {
 			from.name = cmp.Or(from.name, p.Name)
 		}
-		from.each = func(yield func(chunk) error) error { return eachBatch(path, split, from.name, yield) }
+		from.each = func(yield func([]entry) error) error { return eachBatch(path, split, from.name, yield) }
 		r.release()
 		*r = reader{root: path} // frees what was read
 		return from, nil
@@ -187,11 +187,11 @@ func (r *reader) stream(path string, split Split) (*stream, error) {
 		return nil, err
 	}
 	return &stream{name: cmp.Or(set.Name, stem(path)), split: set.Split, classes: set.Classes, total: set.N,
-		each: func(yield func(chunk) error) error { return setChunks(set, yield) }}, nil
+		each: func(yield func([]entry) error) error { return setChunks(set, yield) }}, nil
 }
 
 // eachBatch reads a set of many large files, such as ImageNet 32's, of which it holds one at a time.
-func eachBatch(path string, split Split, name string, yield func(chunk) error) error {
+func eachBatch(path string, split Split, name string, yield func([]entry) error) error {
 	r := reader{raw: true}
 	defer r.release()
 	r.onPart = func(p *part) error {
@@ -203,14 +203,15 @@ func eachBatch(path string, split Split, name string, yield func(chunk) error) e
 	return r.scan(path, split)
 }
 
-func setChunks(set *Set, yield func(chunk) error) error {
-	origin := strings.Join(set.Files, " + ")
+func setChunks(set *Set, yield func([]entry) error) error {
+	path := strings.Join(set.Files, " + ")
 	for _, batch := range set.Batches(chunkSize) {
-		c := chunk{n: batch.N,
-			label:  func(i int) int32 { return int32(batch.Label(i)) },
-			origin: func(int) string { return origin },
-			frame:  func(i int) (frame, []byte, error) { return batch.frame(i), batch.Image(i), nil }}
-		if err := yield(c); err != nil {
+		chunk := make([]entry, batch.N)
+		for i := range chunk {
+			load := func() (frame, []byte, error) { return batch.frame(i), batch.Image(i), nil }
+			chunk[i] = entry{path: path, label: int32(batch.Label(i)), load: load}
+		}
+		if err := yield(chunk); err != nil {
 			return err
 		}
 	}
@@ -224,11 +225,11 @@ func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Repo
 		o.Scale, w.record.Fit = true, "resize"
 	}
 	resumed, at := w.N, 0
-	err := from.each(func(c chunk) error {
+	err := from.each(func(chunk []entry) error {
 		if at++; at <= len(w.lines) {
 			return ctx.Err() // prepared before
 		}
-		if err := w.chunk(ctx, c, o.Options); err != nil {
+		if err := w.add(ctx, chunk, o.Options); err != nil {
 			return err
 		}
 		if o.Watch != nil {

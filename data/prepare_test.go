@@ -216,7 +216,7 @@ func TestPrepareArrays(t *testing.T) {
 		npz := photo(t, "train_data_batch_1.npz")
 		dir := folder(t, map[string][]byte{"train_data_batch_1.npz": npz, "train_data_batch_2.npz": npz, "val_data.npz": npz})
 		n := 0
-		require.NoError(t, eachBatch(dir, Train, "imagenet32", func(c chunk) error { n += c.n; return nil }))
+		require.NoError(t, eachBatch(dir, Train, "imagenet32", func(chunk []entry) error { n += len(chunk); return nil }))
 		assert.Equal(t, 6, n)
 	})
 	t.Run("Fashion-MNIST, padded and resized", func(t *testing.T) {

@@ -46,7 +46,7 @@ type reader struct {
 	parts       []*part
 	taken       *Set           // the set of the parts that the caller closes; release closes the others
 	held        int            // bytes of pixels in parts, without mapped ones
-	images      []entry        // files of one image each
+	images      []entry        // files of one image each, which are read later
 	datasetJSON []byte         // labels of the images, in the format of EDM
 	celeba      []byte         // splits of the images: list_eval_partition.txt
 	root        string         // folder or archive that the names of images are relative to
@@ -113,7 +113,7 @@ func (r *reader) folder(path string, depth int) error {
 		case isArchiveName(name):
 			archives = append(archives, full)
 		case isImageName(name):
-			r.images = append(r.images, diskEntry(r.root, full, info))
+			r.addFile(full, info)
 		case strings.HasSuffix(name, preparedEnding) && r.raw || strings.Contains(name, preparedEnding+"."):
 		default:
 			err = r.file(full)
