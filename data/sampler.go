@@ -52,28 +52,25 @@ func below(source *rand.ChaCha8, n uint64) uint64 {
 // Sampler is for one goroutine.
 type Sampler struct {
 	seed  uint64
-	n     int
-	epoch int // of order
+	epoch int // of order; -1: none yet
 	order []int
 }
 
 // NewSampler samples from n images.
-func NewSampler(seed uint64, n int) *Sampler { return &Sampler{seed: seed, n: n, epoch: -1} }
+func NewSampler(seed uint64, n int) *Sampler { return &Sampler{seed, -1, make([]int, n)} }
 
 // PerEpoch is the number of batches of size images in an epoch; 0 if there are fewer images.
-func (s *Sampler) PerEpoch(size int) int { return s.n / size }
+func (s *Sampler) PerEpoch(size int) int { return len(s.order) / size }
 
 // Batch returns the indices of the batch at step: size different images. The slice is valid until the next call. A size
 // below 1 or above the number of images panics, so compare with PerEpoch first.
 func (s *Sampler) Batch(step, size int) []int {
-	if size < 1 || size > s.n || step < 0 {
-		panic(fmt.Sprintf("data: batch of %d from %d images at step %d; use a smaller batch or a larger set", size, s.n, step))
+	n := len(s.order)
+	if size < 1 || size > n || step < 0 {
+		panic(fmt.Sprintf("data: batch of %d from %d images at step %d; use a smaller batch or a larger set", size, n, step))
 	}
-	per := s.n / size
+	per := n / size
 	if epoch := step / per; epoch != s.epoch {
-		if s.order == nil {
-			s.order = make([]int, s.n)
-		}
 		permute(s.order, s.seed, epoch)
 		s.epoch = epoch
 	}
