@@ -276,7 +276,7 @@ func openRecorder(run *runDir, first int) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	tb, err := openTensorBoard(run.Path(), first)
+	tb, err := openTensorBoard(run.Path(), first+1)
 	if err != nil {
 		return nil, errors.Join(err, metrics.Close())
 	}

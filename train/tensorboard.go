@@ -25,7 +25,7 @@ type tensorBoard struct {
 	clock func() time.Time
 }
 
-// openTensorBoard starts a new event file in dir. A run resumed after step n passes firstStep n+1: TensorBoard then
+// openTensorBoard starts a new event file in dir. A run that made n steps passes firstStep n+1: TensorBoard then
 // hides the events from that step on in older files of dir, so that it draws no step twice. Zero hides nothing.
 func openTensorBoard(dir string, firstStep int) (*tensorBoard, error) {
 	host, err := os.Hostname()

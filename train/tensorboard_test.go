@@ -3,6 +3,7 @@ package train
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"hash/crc32"
 	"image"
@@ -139,6 +140,22 @@ func TestTensorBoardResumeHidesLaterSteps(t *testing.T) {
 	assert.Equal(t, uint64(101), got[1][2][0])
 	assert.Equal(t, map[int][]any{1: {uint64(1)}}, fields(t, got[1][7][0].([]byte)), "SessionLog START")
 	require.NoError(t, tb.Close())
+}
+
+// A resumed run hides the steps that it makes again, and not the last step before them.
+func TestTensorBoardOfAResumedRun(t *testing.T) {
+	cfg, dir := tiny(), filepath.Join(t.TempDir(), "run")
+	ctx, watch := stopAfter(t, 5)
+	require.ErrorIs(t, Run(ctx, cfg, bars(t), encoder(t), Options{Out: dir, Watch: watch}), context.Canceled)
+	require.NoError(t, Run(t.Context(), Config{}, bars(t), "", Options{Out: dir, Resume: true}))
+	files, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	for i, first := range []uint64{1, 6} {
+		start := events(t, files[i])[1]
+		assert.Contains(t, start, 7, "SessionLog")
+		assert.Equal(t, first, start[2][0])
+	}
 }
 
 func TestTensorBoardFlush(t *testing.T) {
