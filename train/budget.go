@@ -10,11 +10,10 @@ import (
 // budget turns minutes into steps while the learning rate is held. Until then the factor of the schedule is 1 for
 // any number of steps, so the run is the same as one with the final config from the start.
 type budget struct {
-	minutes float64
+	minutes float64 // 0: none was given, or it has become a number of steps
 	used    float64 // minutes of earlier starts
 	began   time.Time
 	first   int
-	done    bool
 }
 
 // newBudget is that of o or, in a run that goes on without a number of its own, what the run has left.
@@ -36,9 +35,6 @@ func newBudget(o *Options) (*budget, error) {
 // plan estimates cfg.Steps from the speed so far. When the learning rate is about to fall, the number becomes final. plan returns
 // true in that call only.
 func (b *budget) plan(step int, cfg *Config) bool {
-	if b.minutes <= 0 || b.done {
-		return false
-	}
 	now := time.Since(b.began).Minutes()
 	rate := float64(step-b.first) / now // steps a minute
 	hold := cfg.Schedule.Hold
@@ -48,7 +44,7 @@ func (b *budget) plan(step int, cfg *Config) bool {
 		return false
 	}
 	cfg.Schedule.Hold = float64(step) / float64(cfg.Steps)
-	b.done = true
+	b.minutes = 0
 	return true
 }
 
@@ -58,19 +54,22 @@ func (b *budget) keep(run *runDir) error {
 	if err != nil {
 		return err
 	}
-	info.Minutes, info.MinutesUsed = b.minutes, b.used+time.Since(b.began).Minutes()
-	if b.done {
-		info.Minutes, info.MinutesUsed = 0, 0
+	info.Minutes, info.MinutesUsed = b.minutes, 0
+	if b.minutes > 0 {
+		info.MinutesUsed = b.used + time.Since(b.began).Minutes()
 	}
 	return run.WriteInfo(info)
 }
 
 // share is plan with the clock of rank 0, for all processes of a group.
 func (b *budget) share(step int, cfg *Config, g *torch.Group) (settled bool, err error) {
+	if b.minutes <= 0 {
+		return false, nil
+	}
 	if g.Rank() == 0 {
 		settled = b.plan(step, cfg)
 	}
-	if g == nil || b.minutes <= 0 || b.done && !settled {
+	if g == nil {
 		return settled, nil
 	}
 	err = torch.Do(func() error {
@@ -81,7 +80,9 @@ func (b *budget) share(step int, cfg *Config, g *torch.Group) (settled bool, err
 		g.Broadcast(plan, 0)
 		v := plan.Float64s()
 		cfg.Steps, cfg.Schedule.Hold, settled = int(v[0]), v[1], v[2] > 0
-		b.done = settled
+		if settled {
+			b.minutes = 0
+		}
 		return nil
 	})
 	return settled, err

@@ -78,15 +78,6 @@ func (p part) state() []torch.Entry {
 	return all
 }
 
-// entries lists everything that a checkpoint holds of the part.
-func (p part) entries() []torch.Entry {
-	all := p.state()
-	for _, a := range p.averages {
-		all = append(all, nn.Entries(a.name+".", a.net)...)
-	}
-	return all
-}
-
 func (p part) close() {
 	nn.Close(p.net)
 	for _, a := range p.averages {
@@ -97,18 +88,25 @@ func (p part) close() {
 	}
 }
 
-// writeCheckpoint writes the parts, unless a number in them is not finite. notes are further metadata.
-func writeCheckpoint(w io.Writer, format string, step int, parts []part, notes map[string]string) error {
-	var all []torch.Entry
+// entriesOf lists everything that a checkpoint holds of the parts.
+func entriesOf(parts []part) (all []torch.Entry) {
 	for _, p := range parts {
-		all = append(all, p.entries()...)
+		all = append(all, p.state()...)
+		for _, a := range p.averages {
+			all = append(all, nn.Entries(a.name+".", a.net)...)
+		}
 	}
-	if err := finite(all); err != nil {
+	return all
+}
+
+// writeCheckpoint writes entries, unless a number in them is not finite. notes are further metadata.
+func writeCheckpoint(w io.Writer, format string, step int, entries []torch.Entry, notes map[string]string) error {
+	if err := finite(entries); err != nil {
 		return fmt.Errorf("step %d: not saved: %w", step, err)
 	}
 	meta := map[string]string{"step": strconv.Itoa(step), "format": format}
 	maps.Copy(meta, notes)
-	return writeSealed(w, all, meta)
+	return writeSealed(w, entries, meta)
 }
 
 // readCheckpoint restores parts from a checkpoint of that format and returns the step. check may refuse
@@ -155,12 +153,7 @@ const trainerFormat = "liebm-checkpoint"
 
 // Save writes the whole state. If a weight is not finite, it writes nothing and returns an error.
 func (t *Trainer) Save(w io.Writer) error {
-	return writeCheckpoint(w, trainerFormat, t.step, t.trained(), nil)
-}
-
-// saver is Save for a checkpoint in a run folder.
-func (t *Trainer) saver(run *runDir) func(io.Writer) error {
-	return func(w io.Writer) error { return writeCheckpoint(w, trainerFormat, t.step, t.trained(), run.note()) }
+	return writeCheckpoint(w, trainerFormat, t.step, entriesOf(t.trained()), nil)
 }
 
 // Load restores what Save wrote.

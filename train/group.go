@@ -14,11 +14,14 @@ import (
 )
 
 // start begins a training of the processes of o.Group. It returns the run folder, or nil in the processes that write
-// none and report nothing. It returns an error in every process if one of them failed with err, or if they were started
+// none and report nothing. It returns an error in every process if one of them failed with err or has no whole batch, or if they were started
 // with different settings, data, encoders, versions or kinds of devices. encoder is the file that the training reads,
 // or empty; settings are the config without the name and path of the data, which may differ.
 func (o *Options) start(settings any, batch int, set *data.Set, encoder string, err error) (run *runDir, _ error) {
 	var own []string
+	if err == nil {
+		err = enough(set, batch)
+	}
 	if err == nil && o.Group != nil {
 		own, err = startOf(settings, set, encoder, *o)
 	}
@@ -96,10 +99,10 @@ func spread(g *torch.Group, parts []part, made *int) {
 	step := torch.FromSlice([]float64{float64(*made)})
 	g.Broadcast(step, 0)
 	*made = int(step.Item())
+	for _, e := range entriesOf(parts) {
+		g.Broadcast(e.Tensor, 0)
+	}
 	for _, p := range parts {
-		for _, e := range p.entries() {
-			g.Broadcast(e.Tensor, 0)
-		}
 		if *p.opt != nil {
 			(*p.opt).SetSteps(*made)
 		}

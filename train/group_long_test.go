@@ -109,7 +109,7 @@ func TestAPeerLostInAStepOfPretrainingLeavesTheStateBefore(t *testing.T) {
 		}
 		save := func() string {
 			var b bytes.Buffer
-			require.NoError(t, writeCheckpoint(&b, sslFormat, s.step, s.parts(), nil))
+			require.NoError(t, writeCheckpoint(&b, sslFormat, s.step, entriesOf(s.parts()), nil))
 			return b.String()
 		}
 		require.NoError(t, step())

@@ -111,7 +111,7 @@ func twoProcessesAreOne(t *testing.T, cfg Config) {
 	moved := map[string]float64{}
 	alone, shared := checkpoint(t, filepath.Join(dir, "alone"), 5), checkpoint(t, filepath.Join(dir, "shared"), 5)
 	require.Len(t, shared, len(alone))
-	for _, e := range entriesOf(trainer) {
+	for _, e := range entriesOf(trainer.trained()) {
 		require.NoError(t, torch.Do(func() error {
 			part, _, _ := strings.Cut(e.Name, ".")
 			for i, v := range e.Tensor.Float64s() {

@@ -32,14 +32,6 @@ func contents(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// entriesOf lists everything that a checkpoint of the trainer holds.
-func entriesOf(t *Trainer) (all []torch.Entry) {
-	for _, p := range t.trained() {
-		all = append(all, p.entries()...)
-	}
-	return all
-}
-
 // sharedFolder holds the runs that tests share.
 var sharedFolder string
 

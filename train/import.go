@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -84,7 +85,10 @@ func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 	if err := run.WriteInfo(info); err != nil {
 		return cfg, err
 	}
-	if err := run.SaveCheckpoint(0, t.saver(run)); err != nil {
+	save := func(w io.Writer) error {
+		return writeCheckpoint(w, trainerFormat, 0, entriesOf(t.trained()), run.note())
+	}
+	if err := run.SaveCheckpoint(0, save); err != nil {
 		return cfg, err
 	}
 	return cfg, run.WriteConfig(cfg)

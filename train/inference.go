@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
@@ -89,14 +88,6 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 	return loss, err
 }
 
-func (t *inferenceTrainer) saver(run *runDir) func(io.Writer) error {
-	return func(w io.Writer) error {
-		notes := run.note()
-		notes["weights"] = t.m.SHA256
-		return writeCheckpoint(w, inferenceFormat, t.step, t.parts(), notes)
-	}
-}
-
 func (t *inferenceTrainer) load(path string) (err error) {
 	t.step, err = readCheckpoint(path, inferenceFormat, t.parts(), func(meta map[string]string) error {
 		if meta["weights"] != t.m.SHA256 {
@@ -120,19 +111,18 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 		}
 		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
-	run, err := createRun(o.Out, o.Resume)
+	run, err := o.start(cfg, cfg.Batch, set, "", nil)
 	if err != nil {
 		return err
 	}
 	defer closing(run, &err)
-	o.Log = logger{run.Path(logFile), o.Log}
 	t, err := newInferenceTrainer(m, cfg, o.Device)
 	if err != nil {
 		return err
 	}
 	defer t.close()
-	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step, save: t.saver(run), load: t.load,
-		parts: t.parts(), rule: cfg.Schedule.rule(cfg.Steps)}
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step,
+		format: inferenceFormat, parts: t.parts(), notes: map[string]string{"weights": m.SHA256}, load: t.load, rule: cfg.Schedule.rule(cfg.Steps)}
 	if err := l.run(ctx, run, set, o); err != nil {
 		return err
 	}

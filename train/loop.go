@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -39,19 +40,21 @@ type loop struct {
 	log         LogConfig
 	made, steps *int                                    // numbers of steps: made so far, and at the end
 	step        func(x torch.Tensor) ([]Metric, error)  // one step on x: [n,c,h,w] in [0,1]
-	save        func(w io.Writer) error                 // writes a checkpoint
-	load        func(path string) error                 // reads one and sets made
+	format      string                                  // of a checkpoint
+	parts       []part                                  // what it holds
+	notes       map[string]string                       // further metadata
+	load        func(path string) error                 // reads a checkpoint and sets made
 	samples     func(tb *tensorBoard) ([]Metric, error) // called every log.samples steps; may be nil
 	picture     func(name string) error                 // draws samples of the networks as a divergence left them; may be nil
 	warn        func(mean []Metric) string              // a warning about the metrics, or ""; may be nil
 	warned      bool                                    // it comes once
-	parts       []part                                  // networks
+	budget      *budget                                 // of minutes; nil: none
 	rule        string                                  // how the learning rate changes
 }
 
 // begin loads the newest checkpoint of a resumed run that can be read; without checkpoints the run starts over.
-// Then it writes the files that a run folder has before the first step.
-func (l *loop) begin(run *runDir, set *data.Set, o Options) error {
+// Then it writes the files that a run folder has before the first step. networks are those that the training reads.
+func (l *loop) begin(run *runDir, set *data.Set, networks []part, o Options) error {
 	if o.Resume {
 		last, skipped, err := run.LastCheckpoint(run.inspect)
 		for _, s := range skipped {
@@ -75,7 +78,7 @@ func (l *loop) begin(run *runDir, set *data.Set, o Options) error {
 	if err := run.writeStart(*l.made, l.seed, l.cfg, set, o); err != nil {
 		return err
 	}
-	l.summarize(run, set, o)
+	l.summarize(run, set, networks, o)
 	run.Keep, run.Milestones = l.log.Keep, l.log.Milestones
 	return run.WriteConfig(l.cfg)
 }
@@ -201,16 +204,27 @@ func (l *loop) catchUp(run *runDir, r *recorder, step int, o Options) error {
 // rateMetric is the training's speed.
 const rateMetric = "steps_per_second"
 
+// save writes a checkpoint.
+func (l *loop) save(w io.Writer, notes map[string]string) error {
+	maps.Copy(notes, l.notes)
+	return writeCheckpoint(w, l.format, *l.made, entriesOf(l.parts), notes)
+}
+
 // checkpoint saves the state after a step, and with it the metrics since the last line of metrics.jsonl.
 func (l *loop) checkpoint(run *runDir, r *recorder, step int) error {
 	if err := r.metrics.file.Sync(); err != nil { // a checkpoint must not outlive the metrics before it
 		return data.WriteError(r.metrics.path, err)
 	}
-	if r.pending.Step > 0 {
-		run.pending = string(r.pending.text())
+	if b := l.budget; b != nil && b.minutes > 0 {
+		if err := b.keep(run); err != nil {
+			return err
+		}
 	}
-	defer func() { run.pending = "" }()
-	return run.SaveCheckpoint(step, l.save)
+	notes := run.note()
+	if r.pending.Step > 0 {
+		notes[pendingKey] = string(r.pending.text())
+	}
+	return run.SaveCheckpoint(step, func(w io.Writer) error { return l.save(w, notes) })
 }
 
 // asked reports whether somebody asked for a checkpoint.
@@ -235,9 +249,9 @@ func (l *loop) stop(run *runDir, r *recorder, first int, cause error) error {
 
 // run makes the remaining steps of a training. run is nil in a process that neither records nor saves.
 func (l *loop) run(ctx context.Context, run *runDir, set *data.Set, o Options) error {
-	err := enough(set, l.batch)
-	if err == nil && run != nil {
-		err = l.begin(run, set, o)
+	var err error
+	if run != nil {
+		err = l.begin(run, set, l.parts, o)
 	}
 	if err := o.Group.Agree(err); err != nil {
 		return err
@@ -270,7 +284,6 @@ func openRecorder(run *runDir, first int) (*recorder, error) {
 		if pending, err = parseMetricLine([]byte(run.pending)); err != nil {
 			return nil, fmt.Errorf("the metrics in the checkpoint of step %d: %w", first, err)
 		}
-		run.pending = ""
 	}
 	metrics, err := openMetrics(run.Path(metricsFile))
 	if err != nil {

@@ -3,7 +3,6 @@ package train
 import (
 	"io"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/liebm/liebm/torch"
@@ -40,7 +39,8 @@ func Pack(dir, which, out string) (err error) {
 				return err
 			}
 		}
-		if err := run.SaveCheckpoint(m.Step, func(w io.Writer) error { return m.pack(w, run.note()) }); err != nil {
+		save := func(w io.Writer) error { return writeCheckpoint(w, trainerFormat, m.Step, m.packed(), run.note()) }
+		if err := run.SaveCheckpoint(m.Step, save); err != nil {
 			return err
 		}
 		sum, err := fileSHA256(run.Path(checkpointFile(m.Step)))
@@ -70,14 +70,13 @@ func withoutFolders(command []string) (words []string) {
 	return words
 }
 
-// pack writes a checkpoint with what [LoadCheckpoint] reads of it, but for G, which has a file of its own.
-func (m *Model) pack(w io.Writer, meta map[string]string) error {
+// packed lists what [LoadCheckpoint] reads of a checkpoint, but for G, which has a file of its own.
+func (m *Model) packed() []torch.Entry {
 	all := append(halved("energy_ema.", m.E), halved("inference.", m.Q)...)
 	if m.Config.Encoder == Joint {
 		all = append(all, halved("encoder.", m.H)...)
 	}
-	meta["step"], meta["format"] = strconv.Itoa(m.Step), trainerFormat
-	return writeSealed(w, all, meta)
+	return all
 }
 
 // halved lists the tensors of a network, the matrices and kernels in half precision. Vectors, such as biases and the

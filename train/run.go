@@ -73,9 +73,6 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		cfg, err = ReadConfig(o.Out)
 		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
-	if err == nil {
-		err = enough(set, cfg.Batch)
-	}
 	settings, file := cfg, encoder
 	settings.Data.Name, settings.Data.Path = "", ""
 	if !cfg.NeedsEncoder() {
@@ -85,9 +82,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if err != nil {
 		return err
 	}
-	if run != nil {
-		defer closing(run, &err)
-	}
+	defer closing(run, &err)
 	if !o.Resume {
 		for _, w := range seenBy(filepath.Dir(encoder), cfg, set) {
 			o.printf("warning: %s", w)
@@ -120,11 +115,8 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		b.began, b.first = time.Now(), t.step
 		for tries := 1; ; tries++ {
 			err := l.drive(ctx, run, set, o)
-			if err == nil && run != nil {
-				return run.finish(t.cfg.Steps, o)
-			}
 			if err == nil {
-				return nil
+				return run.finish(t.cfg.Steps, o)
 			}
 			if err := t.goBack(run, err, tries, o); err != nil {
 				return err
@@ -171,9 +163,9 @@ func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, err
 
 // loop is Algorithm 1 in a run folder, which is nil in a process that writes none.
 func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *loop {
-	return &loop{
+	l := &loop{
 		cfg: t.cfg, seed: t.cfg.Seed, batch: t.cfg.Batch, flip: t.cfg.Data.Flip, log: t.cfg.Log, made: &t.step, steps: &t.cfg.Steps,
-		load: t.Load, warn: warnOfCollapse, parts: t.parts(), rule: t.cfg.Schedule.rule(t.cfg.Steps),
+		format: trainerFormat, parts: t.trained(), load: t.Load, warn: warnOfCollapse, budget: b, rule: t.cfg.Schedule.rule(t.cfg.Steps),
 		step: func(x torch.Tensor) ([]Metric, error) {
 			loss, err := t.Step(x)
 			if err != nil {
@@ -188,33 +180,26 @@ func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *
 			}
 			return t.metrics(loss), err
 		},
-		save: func(w io.Writer) error {
-			if b.minutes > 0 && !b.done {
-				if err := b.keep(run); err != nil {
-					return err
-				}
-			}
-			return t.saver(run)(w)
-		},
 		picture: func(name string) error {
 			_, _, err := t.draw(run, name, t.G, t.E, nn.Eval) // the batch's statistics would need all processes of a group
 			return err
 		},
-		samples: func(tb *tensorBoard) ([]Metric, error) {
-			if err := t.drawGrid(run, tb); err != nil || o.Evaluate == nil {
-				return nil, err
-			}
-			samples, err := t.quickSamples()
-			if err != nil {
-				return nil, err
-			}
-			values, err := o.Evaluate(ctx, samples)
-			if err != nil || len(values) == 0 {
-				return nil, err
-			}
-			return values, run.keepBest(values[0], t.saver(run))
-		},
 	}
+	l.samples = func(tb *tensorBoard) ([]Metric, error) {
+		if err := t.drawGrid(run, tb); err != nil || o.Evaluate == nil {
+			return nil, err
+		}
+		samples, err := t.quickSamples()
+		if err != nil {
+			return nil, err
+		}
+		values, err := o.Evaluate(ctx, samples)
+		if err != nil || len(values) == 0 {
+			return nil, err
+		}
+		return values, run.keepBest(values[0], l.save)
+	}
+	return l
 }
 
 // begin writes the files that a run folder has before the first step, and loads the state of a resumed run.
@@ -224,7 +209,7 @@ func (t *Trainer) begin(l *loop, run *runDir, set *data.Set, o Options) error {
 			return err
 		}
 	}
-	if err := l.begin(run, set, o); err != nil {
+	if err := l.begin(run, set, t.parts(), o); err != nil {
 		return err
 	}
 	for _, w := range t.cfg.Warnings() {

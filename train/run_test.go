@@ -389,7 +389,7 @@ func TestATrainingStepLeavesItsNetworksMomentsAndNothingElse(t *testing.T) {
 					_, err := trainer.Step(batches.at(step))
 					return err
 				}))
-				held := len(entriesOf(trainer)) + len(nn.State(trainer.H))
+				held := len(entriesOf(trainer.trained())) + len(nn.State(trainer.H))
 				require.Equal(t, before+held, torch.Live(), "step %d", step+1)
 			}
 			trainer.Close()
@@ -657,7 +657,7 @@ func TestTheBestCheckpointAndMilestonesAreKept(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(run.Path(metricsFile), nil, 0o666)) // as if the run had gone back before its best step
 	saved := 0
-	save := func(io.Writer) error { saved++; return errors.New("not in this test") }
+	save := func(io.Writer, map[string]string) error { saved++; return errors.New("not in this test") }
 	assert.NoError(t, run.keepBest(Metric{"fd_h", 1.5}, save))
 	assert.Zero(t, saved, "the best one has a distance of 1")
 	assert.Error(t, run.keepBest(Metric{"fd_h", 0.5}, save))

@@ -41,11 +41,10 @@ type runDir struct {
 	Keep       int // SaveCheckpoint keeps this many checkpoints; 0 keeps all
 	Milestones int // it keeps each of so many steps besides; 0: none
 
-	path     string
-	lock     io.Closer    // nil when opened for reading
-	damaged  map[int]bool // steps whose checkpoints LastCheckpoint could not read
-	distance string       // of the state that is saved as the best, as in "fd 15.2"; empty for other checkpoints
-	pending  string       // metrics since the last line of metrics.jsonl: in LastCheckpoint's, and in the next one that is saved
+	path    string
+	lock    io.Closer    // nil when opened for reading
+	damaged map[int]bool // steps whose checkpoints LastCheckpoint could not read
+	pending string       // metrics since the last line of metrics.jsonl, in the metadata of LastCheckpoint's
 }
 
 // generatorFile has the averaged G of a step with its batch-norm statistics. LoadModel writes it. average is empty, or
@@ -89,9 +88,9 @@ func openRun(path string) (*runDir, error) {
 	return &runDir{path: path}, nil
 }
 
-// Close ends the lock.
+// Close ends the lock. It does nothing without a folder.
 func (r *runDir) Close() error {
-	if r.lock == nil {
+	if r == nil || r.lock == nil {
 		return nil
 	}
 	return r.lock.Close()
@@ -208,7 +207,7 @@ const (
 
 // keepBest saves a state as the best if it has a smaller distance than the one that is kept. The distance of that one is in its
 // metadata, since the line in metrics.jsonl is gone if the run went back before it. Files of earlier versions lack it.
-func (r *runDir) keepBest(distance Metric, save func(io.Writer) error) error {
+func (r *runDir) keepBest(distance Metric, save func(w io.Writer, notes map[string]string) error) error {
 	if math.IsNaN(distance.Value) {
 		return nil
 	}
@@ -218,8 +217,6 @@ func (r *runDir) keepBest(distance Metric, save func(io.Writer) error) error {
 			return nil
 		}
 	}
-	r.distance = fmt.Sprint(distance.Name, " ", distance.Value)
-	defer func() { r.distance = "" }()
 	lines, err := ReadMetrics(r.Path(metricsFile))
 	if err != nil || slices.ContainsFunc(lines, func(line MetricsLine) bool {
 		v, ok := line.Values[distance.Name]
@@ -227,7 +224,9 @@ func (r *runDir) keepBest(distance Metric, save func(io.Writer) error) error {
 	}) {
 		return err
 	}
-	return data.WriteAtomic(r.Path(bestFile), save)
+	notes := r.note()
+	notes[distanceKey] = fmt.Sprint(distance.Name, " ", distance.Value)
+	return data.WriteAtomic(r.Path(bestFile), func(w io.Writer) error { return save(w, notes) })
 }
 
 // Checkpoint returns the checkpoint of a step or of one of the words, "" being the last. skipped is as of LastCheckpoint.

@@ -88,8 +88,11 @@ func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Opt
 	return r.WriteInfo(info)
 }
 
-// finish records the time in run.json, and says that the run is finished.
+// finish records the time in run.json, and says that the run is finished. It does nothing without a folder.
 func (r *runDir) finish(steps int, o Options) error {
+	if r == nil {
+		return nil
+	}
 	info, err := r.Info()
 	if err != nil {
 		return err
@@ -137,17 +140,11 @@ func (r *runDir) Info() (info RunInfo, err error) {
 	return info, checkSeal(r.Path(infoFile), infoMark, text, len(text))
 }
 
-// note is the identity of the run and the pending metrics, for the metadata of checkpoints.
+// note is the identity of the run, for the metadata of checkpoints.
 func (r *runDir) note() map[string]string {
 	notes := map[string]string{}
 	if info, err := r.Info(); err == nil && info.ID != "" {
 		notes[runKey] = info.ID
-	}
-	if r.distance != "" {
-		notes[distanceKey] = r.distance
-	}
-	if r.pending != "" {
-		notes[pendingKey] = r.pending
 	}
 	return notes
 }

@@ -24,7 +24,7 @@ const (
 	sealKey     = "seal"     // in the metadata of safetensors
 	runKey      = "run"      // the same; the identity of the run
 	distanceKey = "distance" // the same, of the best checkpoint; see runDir.keepBest
-	pendingKey  = "metrics"  // the same; see runDir.pending
+	pendingKey  = "metrics"  // the same; see loop.checkpoint
 	unsealed    = "0000000000000000000000000000000000000000000000000000000000000000"
 )
 

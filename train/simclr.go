@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -312,10 +311,6 @@ func (s *ssl) parts() []part {
 	}
 }
 
-func (s *ssl) saver(run *runDir) func(io.Writer) error {
-	return func(w io.Writer) error { return writeCheckpoint(w, sslFormat, s.step, s.parts(), run.note()) }
-}
-
 func (s *ssl) load(path string) (err error) {
 	s.step, err = readCheckpoint(path, sslFormat, s.parts(), anyMeta)
 	return err
@@ -337,9 +332,7 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 	if err != nil {
 		return err
 	}
-	if run != nil {
-		defer closing(run, &err)
-	}
+	defer closing(run, &err)
 	if len(cfg.Encoder.Mean) == 0 && len(cfg.Encoder.Std) == 0 {
 		cfg.Encoder.Mean, cfg.Encoder.Std = set.Moments()
 	}
@@ -351,8 +344,8 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 		return err
 	}
 	s.group = o.Group
-	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &s.step, steps: &cfg.Steps, step: s.Step, save: s.saver(run), load: s.load,
-		parts: s.parts(), rule: cfg.rule()}
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &s.step, steps: &cfg.Steps, step: s.Step,
+		format: sslFormat, parts: s.parts(), load: s.load, rule: cfg.rule()}
 	if o.Probe != nil {
 		l.samples = func(*tensorBoard) ([]Metric, error) { return o.Probe(ctx, s.H) }
 	}

@@ -37,7 +37,7 @@ func stepSplit(t *testing.T, cfg Config, parts int) (loss Losses, grads, after m
 			return err
 		}
 		assert.Equal(t, before, torch.Live(), "a step keeps nothing")
-		for _, e := range entriesOf(trainer) {
+		for _, e := range entriesOf(trainer.trained()) {
 			after[e.Name] = e.Tensor.Float64s()
 		}
 		return nil

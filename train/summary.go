@@ -34,15 +34,15 @@ func (l logger) Write(text []byte) (int, error) {
 }
 
 // summarize says what is trained on what, where, and where the results lie.
-func (l *loop) summarize(run *runDir, set *data.Set, o Options) {
+func (l *loop) summarize(run *runDir, set *data.Set, networks []part, o Options) {
 	o.printf("data: %s", trainingImages(set))
-	var networks []string
-	for _, p := range l.parts {
+	var sizes []string
+	for _, p := range networks {
 		if n := nn.CountParams(p.net); n > 0 {
-			networks = append(networks, fmt.Sprintf("%s %d", p.name, n))
+			sizes = append(sizes, fmt.Sprintf("%s %d", p.name, n))
 		}
 	}
-	o.printf("parameters: %s", strings.Join(networks, ", "))
+	o.printf("parameters: %s", strings.Join(sizes, ", "))
 	until := fmt.Sprint(*l.steps)
 	if o.Minutes > 0 {
 		until = fmt.Sprintf("as many as fit into %.3g minutes", o.Minutes)
