@@ -326,9 +326,7 @@ func byName(values []Metric) map[string]float64 {
 
 func (r *recorder) write(step int, values []Metric) error {
 	for _, m := range values {
-		if err := r.tb.Scalar(step, "train/"+m.Name, m.Value); err != nil {
-			return err
-		}
+		r.tb.Scalar(step, "train/"+m.Name, m.Value)
 	}
 	if err := r.metrics.Write(step, byName(values)); err != nil {
 		return err

@@ -267,7 +267,8 @@ func (t *Trainer) drawGrid(run *runDir, tb *tensorBoard) error {
 	if err != nil {
 		return err
 	}
-	return tb.Image(t.step, "samples", picture, side, side)
+	tb.Image(t.step, "samples", picture, side, side)
+	return nil
 }
 
 // draw writes samples, 8×8, as a PNG. It returns the file and its height and width. mode is that of the batch norms of g.

@@ -2,6 +2,7 @@ package train
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 )
 
 // A tensorBoard writes one event file of scalars and pictures. It encodes the four messages that it needs itself, with
-// the field numbers of tensorflow/core/util/event.proto and framework/summary.proto. It is for one goroutine.
+// the field numbers of tensorflow/core/util/event.proto and framework/summary.proto. If a write fails, the next Flush returns the
+// error. It is for one goroutine.
 type tensorBoard struct {
 	path  string
 	file  *os.File
@@ -42,14 +44,11 @@ func openTensorBoard(dir string, firstStep int) (*tensorBoard, error) {
 		}
 	}
 	t.out = bufio.NewWriter(t.file)
-	err = t.event(0, message(nil).text(3, "brain.Event:2")) // Event.file_version
-	if err == nil && firstStep > 0 {
-		err = t.event(firstStep, message(nil).bytes(7, message(nil).varint(1, 1))) // Event.session_log.status = START
+	t.event(0, message(nil).text(3, "brain.Event:2")) // Event.file_version
+	if firstStep > 0 {
+		t.event(firstStep, message(nil).bytes(7, message(nil).varint(1, 1))) // Event.session_log.status = START
 	}
-	if err == nil {
-		err = t.Flush() // so that a run that is killed soon leaves a readable file
-	}
-	if err != nil {
+	if err := t.Flush(); err != nil { // so that a run that is killed soon leaves a readable file
 		t.file.Close()
 		return nil, err
 	}
@@ -57,14 +56,14 @@ func openTensorBoard(dir string, firstStep int) (*tensorBoard, error) {
 }
 
 // Scalar records value at step under tag; slashes in a tag group charts (loss/energy). TensorBoard marks NaN and ±Inf.
-func (t *tensorBoard) Scalar(step int, tag string, value float64) error {
-	return t.summary(step, tag, message(nil).float(2, float32(value))) // Value.simple_value
+func (t *tensorBoard) Scalar(step int, tag string, value float64) {
+	t.summary(step, tag, message(nil).float(2, float32(value))) // Value.simple_value
 }
 
 // Image records a PNG file of h×w pixels at step under tag.
-func (t *tensorBoard) Image(step int, tag string, png []byte, h, w int) error {
+func (t *tensorBoard) Image(step int, tag string, png []byte, h, w int) {
 	image := message(nil).varint(1, uint64(h)).varint(2, uint64(w)).varint(3, 3).bytes(4, png) // colorspace 3 is RGB
-	return t.summary(step, tag, message(nil).bytes(4, image))                                  // Value.image
+	t.summary(step, tag, message(nil).bytes(4, image))                                         // Value.image
 }
 
 // Flush writes the buffer to the file.
@@ -72,23 +71,18 @@ func (t *tensorBoard) Flush() error { return data.WriteError(t.path, t.out.Flush
 
 // Close flushes and closes the file.
 func (t *tensorBoard) Close() error {
-	err := t.out.Flush()
-	if closed := t.file.Close(); err == nil {
-		err = closed
-	}
-	return data.WriteError(t.path, err)
+	return data.WriteError(t.path, cmp.Or(t.out.Flush(), t.file.Close()))
 }
 
-func (t *tensorBoard) summary(step int, tag string, value message) error {
-	value = append(message(nil).text(1, tag), value...)                       // Value.tag
-	return t.event(step, message(nil).bytes(5, message(nil).bytes(1, value))) // Event.summary.value
+func (t *tensorBoard) summary(step int, tag string, value message) {
+	value = append(message(nil).text(1, tag), value...)                // Value.tag
+	t.event(step, message(nil).bytes(5, message(nil).bytes(1, value))) // Event.summary.value
 }
 
-func (t *tensorBoard) event(step int, what message) error {
+func (t *tensorBoard) event(step int, what message) {
 	seconds := float64(t.clock().UnixMicro()) / 1e6
 	event := message(nil).double(1, seconds).varint(2, uint64(step)) // Event.wall_time, Event.step
-	_, err := t.out.Write(record(append(event, what...)))
-	return data.WriteError(t.path, err)
+	_, _ = t.out.Write(record(append(event, what...)))               // Flush returns its error
 }
 
 // record frames data as TensorFlow's record files do: length, its checksum, data, its checksum.
