@@ -129,7 +129,7 @@ func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device to
 	})
 	if err == nil && fresh {
 		// The folder may be read-only. Then the next call computes them again.
-		_ = saveNetwork(kept, kindG, m.G, m.G.Config, map[string]string{checkpointKey: m.SHA256})
+		_ = writeNetwork(kept, kindG, nn.Entries("", m.G), m.G.Config, map[string]string{checkpointKey: m.SHA256})
 	}
 	return err
 }

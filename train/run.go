@@ -205,7 +205,7 @@ func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *
 // begin writes the files that a run folder has before the first step, and loads the state of a resumed run.
 func (t *Trainer) begin(l *loop, run *runDir, set *data.Set, o Options) error {
 	if !o.Resume && t.H != nil {
-		if err := saveEncoder(run.Path(encoderFile), t.H); err != nil {
+		if err := writeNetwork(run.Path(encoderFile), kindH, nn.Entries("", t.H), t.H.Config, nil); err != nil {
 			return err
 		}
 	}

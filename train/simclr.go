@@ -355,7 +355,7 @@ func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err
 	if err := s.finish(set); err != nil {
 		return err
 	}
-	if err := saveEncoder(run.Path(encoderFile), s.H); err != nil {
+	if err := writeNetwork(run.Path(encoderFile), kindH, nn.Entries("", s.H), s.H.Config, nil); err != nil {
 		return err
 	}
 	return run.finish(cfg.Steps, o)

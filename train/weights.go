@@ -63,7 +63,7 @@ func (m *Model) Export(folder string, gamma float64, versions map[string]string)
 		parts = append(parts, part{kindH, m.H, m.H.Config, m.H.TorchScript})
 	}
 	for _, p := range parts {
-		if err := saveNetwork(file(p.kind+".safetensors"), p.kind, p.module, p.config, notes); err != nil {
+		if err := writeNetwork(file(p.kind+".safetensors"), p.kind, nn.Entries("", p.module), p.config, notes); err != nil {
 			return nil, err
 		}
 		if p.script == nil {
@@ -102,12 +102,7 @@ func (m *Model) notes(versions map[string]string) (map[string]string, error) {
 		"seed": strconv.FormatUint(m.Config.Seed, 10), checkpointKey: m.SHA256}, err
 }
 
-// saveNetwork writes a network with its config and further metadata.
-func saveNetwork(path, kind string, module, shape any, notes map[string]string) error {
-	return writeNetwork(path, kind, nn.Entries("", module), shape, notes)
-}
-
-// writeNetwork is saveNetwork of the entries of a network.
+// writeNetwork writes the tensors of a network with its config and further metadata.
 func writeNetwork(path, kind string, entries []torch.Entry, shape any, notes map[string]string) error {
 	text, err := config.JSON(shape)
 	if err != nil {
@@ -119,11 +114,6 @@ func writeNetwork(path, kind string, entries []torch.Entry, shape any, notes map
 	meta := map[string]string{"format": "liebm-" + kind, kind: string(text)}
 	maps.Copy(meta, notes)
 	return data.WriteAtomic(path, func(w io.Writer) error { return writeSealed(w, entries, meta) })
-}
-
-// saveEncoder writes h with its config.
-func saveEncoder(path string, h *models.Encoder) error {
-	return saveNetwork(path, kindH, h, h.Config, nil)
 }
 
 // LoadEncoder reads h, for images in the range r, from a file that [Pretrain] or [Model.Export] wrote. The caller
