@@ -45,21 +45,12 @@ const (
 	WMSE   = "wmse"
 )
 
-var sslPresets = map[string]func(target string) SSLConfig{
-	"small":       func(target string) SSLConfig { return quickSSL(presets["small"](), target) },
-	"medium":      func(target string) SSLConfig { return quickSSL(presets["medium"](), target) },
-	"large":       func(target string) SSLConfig { return quickSSL(presets["large"](), target) },
-	"fmnist":      fashionSSL,
-	"stacked":     func(target string) SSLConfig { return quickSSL(StackedFashionMNIST(), target) },
-	"cifar10":     func(target string) SSLConfig { return sslFor(CIFAR10(), target, 1000) },
-	"imagenet32":  func(target string) SSLConfig { return sslFor(ImageNet32(), target, 100) },
-	"celeba64":    func(target string) SSLConfig { return sslFor(CelebA64(), target, 200) },
-	"celebahq256": func(target string) SSLConfig { return sslFor(CelebAHQ256(), target, 500) },
-}
+// sslEpochs are the epochs of pretraining by data set. The presets for other data train in minutes.
+var sslEpochs = map[string]int{"cifar10": 1000, "imagenet32": 100, "celeba64": 200, "celebahq256": 500}
 
 // SSLPresets lists the names that SSLPreset knows: data set, hyphen, target.
 func SSLPresets() []string {
-	return byTarget(slices.Collect(maps.Keys(sslPresets)), SimCLR, BYOL, WMSE)
+	return byTarget(slices.Collect(maps.Keys(presets)), SimCLR, BYOL, WMSE)
 }
 
 // SSLPreset returns a complete pretraining config by name.
@@ -68,7 +59,15 @@ func SSLPreset(name string) (SSLConfig, error) {
 		return SSLConfig{}, unknownPreset(name, SSLPresets(), Presets(), "training")
 	}
 	set, target, _ := strings.Cut(name, "-")
-	return sslPresets[set](target), nil
+	of := presets[set]()
+	if epochs, long := sslEpochs[set]; long {
+		return sslFor(of, target, epochs), nil
+	}
+	c := quickSSL(of, target)
+	if set == "fmnist" { // crops of a fifth of a garment often do not show its class
+		c.Views.Crop, c.Temperature = [2]float64{0.4, 1}, 0.3
+	}
+	return c, nil
 }
 
 // EncoderPreset returns the preset that pretrains an encoder by target on the data of a training config: for
@@ -92,13 +91,6 @@ func sslFor(c Config, target string, epochs int) SSLConfig {
 		Optim: OptimConfig{LR: 3e-3, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}},
 		Log:   LogConfig{Metrics: 50, Samples: 1000, Checkpoint: 1000, Keep: 2},
 	}
-}
-
-// fashionSSL is quickSSL for Fashion-MNIST, where crops of a fifth of a garment often do not show its class.
-func fashionSSL(target string) SSLConfig {
-	c := quickSSL(FashionMNIST(), target)
-	c.Views.Crop, c.Temperature = [2]float64{0.4, 1}, 0.3
-	return c
 }
 
 // quickSSL trains in minutes on two CPU cores.
