@@ -19,7 +19,7 @@ type Trainer struct {
 	H       *models.Encoder   // frozen, unless it learns together with E; nil if the config reads no encoder
 	Q       *models.Inference // nil without ERM
 
-	also       []averaged // by the decays of cfg.EMAs
+	ofE, ofG   []average // of E and G, with the decays of cfg.EMA and cfg.EMAs
 	cfg        Config
 	dtype      torch.DType // of the chains' convolutions
 	device     torch.Device
@@ -30,23 +30,11 @@ type Trainer struct {
 	onPart     func(part string) // called when a part of an iteration begins; nil without a profile
 }
 
-// averaged are averages of E and G with the same decay.
-type averaged struct {
-	E *models.Energy
-	G *models.Generator
-}
-
 // parts is the table of what the trainer holds.
 func (t *Trainer) parts() []part {
-	ofE, ofG := []average{{"energy_ema", t.cfg.EMA, t.AvgE}}, []average{{"generator_ema", t.cfg.EMA, t.AvgG}}
-	for i, a := range t.also {
-		decay := t.cfg.EMAs[i]
-		ofE = append(ofE, average{"energy_ema" + t.cfg.ofDecay(decay), decay, a.E})
-		ofG = append(ofG, average{"generator_ema" + t.cfg.ofDecay(decay), decay, a.G})
-	}
 	return []part{
-		{"energy", t.E, ofE, "opt_e", &t.optE},
-		{"generator", t.G, ofG, "opt_g", &t.optG},
+		{"energy", t.E, t.ofE, "opt_e", &t.optE},
+		{"generator", t.G, t.ofG, "opt_g", &t.optG},
 		{"inference", t.Q, nil, "opt_q", &t.optQ},
 		{"encoder", t.H, nil, "opt_h", &t.optH},
 	}
@@ -83,8 +71,10 @@ func NewTrainer(cfg Config, h *models.Encoder, device torch.Device) (*Trainer, e
 		return g
 	}
 	t.E, t.AvgE, t.G, t.AvgG = newE(), newE(), newG(), newG()
-	for range cfg.EMAs {
-		t.also = append(t.also, averaged{newE(), newG()})
+	t.ofE, t.ofG = []average{{"energy_ema", cfg.EMA, t.AvgE}}, []average{{"generator_ema", cfg.EMA, t.AvgG}}
+	for _, decay := range cfg.EMAs {
+		t.ofE = append(t.ofE, average{"energy_ema" + cfg.ofDecay(decay), decay, newE()})
+		t.ofG = append(t.ofG, average{"generator_ema" + cfg.ofDecay(decay), decay, newG()})
 	}
 	if cfg.Target == ERM {
 		t.Q, errs[2] = models.NewInference(cfg.Inference, cfg.Seed)
