@@ -41,37 +41,26 @@ func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err er
 	if err != nil {
 		return err
 	}
-	metrics, err := openMetrics(run.Path(name + ".jsonl"))
-	if err != nil {
-		return err
-	}
-	defer closing(metrics, &err)
+	var metrics []byte
 	for _, line := range recent {
-		if err := metrics.Write(line.Step, line.Values); err != nil {
-			return err
-		}
+		metrics = append(append(metrics, line.text()...), '\n')
 	}
-	if l.picture == nil {
-		return nil
+	if err := run.write(name+".jsonl", metrics); err != nil || l.picture == nil {
+		return err
 	}
 	return l.picture(name)
 }
 
-// divergenceFile is the name, without an ending, of what a run keeps of divergence n in the step that ends at step.
-func divergenceFile(step, n int) string {
-	if n == 1 {
-		return fmt.Sprintf("divergence-%08d", step)
-	}
-	return fmt.Sprintf("divergence-%08d-%d", step, n)
-}
-
-// nextDivergence is the name for a divergence in the step that ends at step: smaller steps may diverge at the same step again.
+// nextDivergence is the name, without an ending, of the files of a divergence in the step that ends at step. It has a number if
+// smaller steps diverged at the same step again.
 func (r *runDir) nextDivergence(step int) string {
-	for n := 1; ; n++ {
-		name := divergenceFile(step, n)
+	first := fmt.Sprintf("divergence-%08d", step)
+	name := first
+	for n := 2; ; n++ {
 		if _, err := os.Stat(r.Path(name + ".yaml")); err != nil {
 			return name
 		}
+		name = fmt.Sprintf("%s-%d", first, n)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"math"
@@ -98,17 +97,13 @@ func truncateAfter(path string, step int) error {
 	if err != nil {
 		return err
 	}
-	return data.WriteAtomic(path, func(w io.Writer) error {
-		for i, l := range lines {
-			if l.Step > step {
-				continue
-			}
-			if _, err := w.Write(append(slices.Clip(texts[i]), '\n')); err != nil {
-				return err
-			}
+	var kept []byte
+	for i, l := range lines {
+		if l.Step <= step {
+			kept = append(append(kept, texts[i]...), '\n')
 		}
-		return nil
-	})
+	}
+	return data.WriteBytes(path, kept)
 }
 
 // parseMetrics returns the lines of a metrics file, and their texts.

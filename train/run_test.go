@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -300,7 +301,10 @@ func TestADivergenceGoesBackToTheLastCheckpoint(t *testing.T) {
 			n++
 		}
 	}
-	last := divergenceFile(diverged.Step+1, n)
+	last := fmt.Sprintf("divergence-%08d", diverged.Step+1)
+	if n > 1 {
+		last += fmt.Sprintf("-%d", n)
+	}
 	lines, err := ReadMetrics(filepath.Join(dir, last+".jsonl"))
 	require.NoError(t, err, "the numbers that led to it")
 	require.NotEmpty(t, lines)
