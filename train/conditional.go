@@ -127,10 +127,7 @@ func (w *conditioning) batch(ctx context.Context, c *classes, class, start, n in
 		if err != nil {
 			return err
 		}
-		torch.NoGrad(func() {
-			mean, logVar := m.Q.Forward(x)
-			gm = m.generate(Reparameterize(mean, logVar, rng.Fork(fmt.Sprintf("m %d", round)).NormalLike(mean)))
-		})
+		gm = m.image(m.draw(x, rng.Fork(fmt.Sprintf("m %d", round))))
 		w.rounds[round].add(gm)
 	}
 	x, err := m.climb(ctx, chain, energy, gm, rng.Fork("Y"), nil)

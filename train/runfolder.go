@@ -238,14 +238,13 @@ func (r *runDir) Checkpoint(which string) (c savedCheckpoint, skipped []error, e
 	if err != nil {
 		return c, nil, err
 	}
-	if _, err := os.Stat(r.Path(bestFile)); err == nil && which == bestCheckpoint {
-		meta, err := r.inspect(r.Path(bestFile))
-		step, _ := strconv.Atoi(meta["step"]) // readCheckpoint refuses another
-		return savedCheckpoint{step, r.Path(bestFile)}, nil, err
-	}
 	have := []string{lastCheckpoint}
 	if _, err := os.Stat(r.Path(bestFile)); err == nil {
-		have = append(have, bestCheckpoint)
+		if have = append(have, bestCheckpoint); which == bestCheckpoint {
+			meta, err := r.inspect(r.Path(bestFile))
+			step, _ := strconv.Atoi(meta["step"]) // readCheckpoint refuses another
+			return savedCheckpoint{step, r.Path(bestFile)}, nil, err
+		}
 	}
 	for _, c := range all {
 		if have = append(have, strconv.Itoa(c.Step)); which == strconv.Itoa(c.Step) {
