@@ -212,8 +212,8 @@ func (l *loop) save(w io.Writer, notes map[string]string) error {
 
 // checkpoint saves the state after a step, and with it the metrics since the last line of metrics.jsonl.
 func (l *loop) checkpoint(run *runDir, r *recorder, step int) error {
-	if err := r.metrics.file.Sync(); err != nil { // a checkpoint must not outlive the metrics before it
-		return data.WriteError(r.metrics.path, err)
+	if err := r.metrics.Sync(); err != nil { // a checkpoint must not outlive the metrics before it
+		return data.WriteError(r.metrics.Name(), err)
 	}
 	if b := l.budget; b != nil && b.minutes > 0 {
 		if err := b.keep(run); err != nil {
@@ -265,7 +265,7 @@ func (l *loop) run(ctx context.Context, run *runDir, set *data.Set, o Options) e
 
 // recorder writes metrics.jsonl and TensorBoard's file. It averages measurements between two lines.
 type recorder struct {
-	metrics *metricsWriter
+	metrics *os.File
 	tb      *tensorBoard
 	first   int // steps made before
 	began   time.Time
@@ -297,7 +297,9 @@ func openRecorder(run *runDir, first int) (*recorder, error) {
 }
 
 // Close closes the files.
-func (r *recorder) Close() error { return errors.Join(r.tb.Close(), r.metrics.Close()) }
+func (r *recorder) Close() error {
+	return errors.Join(r.tb.Close(), data.WriteError(r.metrics.Name(), r.metrics.Close()))
+}
 
 func (r *recorder) add(values []Metric) {
 	for _, v := range values {
@@ -328,7 +330,7 @@ func (r *recorder) write(step int, values []Metric) error {
 	for _, m := range values {
 		r.tb.Scalar(step, "train/"+m.Name, m.Value)
 	}
-	if err := r.metrics.Write(step, byName(values)); err != nil {
+	if err := (MetricsLine{step, byName(values)}).appendTo(r.metrics); err != nil {
 		return err
 	}
 	return r.tb.Flush()

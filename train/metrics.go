@@ -15,30 +15,27 @@ import (
 	"github.com/liebm/liebm/data"
 )
 
-// A metricsWriter appends to a metrics.jsonl: one JSON object a line, "step" first, then numbers by name. JSON has
+// MetricsLine is one line of a metrics.jsonl: a JSON object, "step" first, then numbers by name. JSON has
 // no NaN or infinity. They are written as the strings "NaN", "Infinity" and "-Infinity", which float() of Python and
 // Number() of JavaScript read. A null would not tell them apart, and they matter when a run diverges.
-type metricsWriter struct {
-	path string
-	file *os.File
+type MetricsLine struct {
+	Step   int
+	Values map[string]float64 // without step; NaN and infinities as themselves
 }
 
-// openMetrics opens path for appending, and creates it if it does not exist. A resumed run calls truncateAfter first.
-func openMetrics(path string) (*metricsWriter, error) {
+// openMetrics opens a metrics.jsonl for appending, and creates it if it does not exist. A resumed run calls truncateAfter first.
+func openMetrics(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
-	if err != nil {
-		return nil, data.WriteError(path, err)
-	}
-	return &metricsWriter{path, file}, nil
+	return file, data.WriteError(path, err)
 }
 
-// Write appends one line in one write, so that a reader never sees a part of it.
-func (m *metricsWriter) Write(step int, values map[string]float64) error {
-	if _, wrong := values["step"]; wrong {
-		return fmt.Errorf("train: metric %q at step %d: use another name than step", "step", step)
+// appendTo writes the line in one write, so that a reader never sees a part of it.
+func (l MetricsLine) appendTo(file *os.File) error {
+	if _, wrong := l.Values["step"]; wrong {
+		return fmt.Errorf("train: metric %q at step %d: use another name than step", "step", l.Step)
 	}
-	_, err := m.file.Write(append(MetricsLine{step, values}.text(), '\n'))
-	return data.WriteError(m.path, err)
+	_, err := file.Write(append(l.text(), '\n'))
+	return data.WriteError(file.Name(), err)
 }
 
 // text is the line as JSON, with all digits.
@@ -51,9 +48,6 @@ func (l MetricsLine) text() []byte {
 	return append(line, '}')
 }
 
-// Close closes the file.
-func (m *metricsWriter) Close() error { return data.WriteError(m.path, m.file.Close()) }
-
 func metricNumber(x float64) string {
 	for text, special := range nonFinite {
 		if x == special || math.IsNaN(x) && math.IsNaN(special) {
@@ -64,12 +58,6 @@ func metricNumber(x float64) string {
 }
 
 var nonFinite = map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)}
-
-// MetricsLine is one line of a metrics.jsonl.
-type MetricsLine struct {
-	Step   int
-	Values map[string]float64 // without step; NaN and infinities as themselves
-}
 
 // ReadMetrics returns the lines of the metrics.jsonl at path, in order. It leaves out values that are not numbers. It
 // also leaves out an incomplete last line, which a crash can cause. Any other damage is an error with the number of the

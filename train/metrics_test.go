@@ -24,7 +24,7 @@ func TestMetricsWrite(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "m")
 			m, err := openMetrics(path)
 			require.NoError(t, err)
-			require.NoError(t, m.Write(7, c.values))
+			require.NoError(t, MetricsLine{7, c.values}.appendTo(m))
 			require.NoError(t, m.Close())
 			text, err := os.ReadFile(path)
 			require.NoError(t, err)
@@ -38,7 +38,7 @@ func TestMetricsWriteRefuses(t *testing.T) {
 	m, err := openMetrics(path)
 	require.NoError(t, err)
 	defer m.Close()
-	assert.ErrorContains(t, m.Write(1, map[string]float64{"a": 1, "step": 1}), "train: metric \"step\"")
+	assert.ErrorContains(t, MetricsLine{1, map[string]float64{"a": 1, "step": 1}}.appendTo(m), "train: metric \"step\"")
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Empty(t, text, "a refused line must not be half written")
@@ -49,7 +49,7 @@ func TestMetricsRoundTrip(t *testing.T) {
 	for step := range 3 { // opened anew each time, as by resumed runs
 		m, err := openMetrics(path)
 		require.NoError(t, err)
-		require.NoError(t, m.Write(step, map[string]float64{"x": 1 / float64(step), "y": -math.MaxFloat64}))
+		require.NoError(t, MetricsLine{step, map[string]float64{"x": 1 / float64(step), "y": -math.MaxFloat64}}.appendTo(m))
 		require.NoError(t, m.Close())
 	}
 	got, err := ReadMetrics(path)
@@ -120,7 +120,7 @@ func TestTruncateAfter(t *testing.T) {
 
 			m, err := openMetrics(path)
 			require.NoError(t, err)
-			require.NoError(t, m.Write(c.step+1, nil))
+			require.NoError(t, MetricsLine{c.step + 1, nil}.appendTo(m))
 			require.NoError(t, m.Close())
 			records, err := ReadMetrics(path)
 			require.NoError(t, err)
