@@ -163,14 +163,11 @@ func NewInception(state []torch.Entry) (*Inception, error) {
 func (n *Inception) Forward(x torch.Tensor) torch.Tensor {
 	x.AssertShape(-1, 3, InceptionSize, InceptionSize)
 	return torch.Tidy(func() torch.Tensor {
-		x := x.Contiguous(torch.ChannelsLast)
-		own := false // do not close the caller's tensor
+		x := x.Contiguous(torch.ChannelsLast) // a handle of its own, not the caller's
 		next := func(f func() torch.Tensor) {
 			y := torch.Tidy(f)
-			if own {
-				x.Close() // one activation alive at a time: 90 MB each for 16 images
-			}
-			x, own = y, true
+			x.Close() // one activation alive at a time: 90 MB each for 16 images
+			x = y
 		}
 		for i, c := range n.Stem {
 			next(func() torch.Tensor { return c.forward(x) })

@@ -33,7 +33,9 @@ func (s *script) constant(name string, t torch.Tensor) string {
 	return "self." + name
 }
 
-func (s *script) conv(name string, c *nn.Conv2d, x string, stride, padding int) string {
+// conv is a convolution that keeps the size of the image, or divides it by the stride.
+func (s *script) conv(name string, c *nn.Conv2d, x string, stride int) string {
+	padding := c.Weight.Size(2) / 2
 	return fmt.Sprintf("torch.conv2d(%s, %s, %s, [%d, %d], [%d, %d])", x, s.constant(name+".weight", c.Normalized()), s.constant(name+".bias", c.Bias),
 		stride, stride, padding, padding)
 }
@@ -72,10 +74,10 @@ func (e *Energy) script(s *script) {
 		if !b.first {
 			x = "torch.relu(x)"
 		}
-		s.line("  h = %s", s.conv(name+"conv1", b.Conv1, x, 1, 1))
-		s.line("  h = %s", s.conv(name+"conv2", b.Conv2, "torch.relu(h)", 1, 1))
+		s.line("  h = %s", s.conv(name+"conv1", b.Conv1, x, 1))
+		s.line("  h = %s", s.conv(name+"conv2", b.Conv2, "torch.relu(h)", 1))
 		if b.Skip != nil {
-			s.line("  x = %s", s.conv(name+"skip", b.Skip, "x", 1, 0))
+			s.line("  x = %s", s.conv(name+"skip", b.Skip, "x", 1))
 		}
 		s.line("  x = torch.add(h, x)")
 		if b.down {
@@ -113,12 +115,12 @@ func (g *Generator) TorchScript() (class string, entries []torch.Entry, methods 
 	for i, b := range g.Blocks {
 		name := fmt.Sprintf("blocks.%d.", i)
 		s.line("  h = "+up, "torch.relu("+s.norm(name+"bn1", b.BN1, "x")+")")
-		s.line("  h = %s", s.conv(name+"conv1", b.Conv1, "h", 1, 1))
+		s.line("  h = %s", s.conv(name+"conv1", b.Conv1, "h", 1))
 		s.line("  h = torch.relu(%s)", s.norm(name+"bn2", b.BN2, "h"))
-		s.line("  x = torch.add(%s, "+up+")", s.conv(name+"conv2", b.Conv2, "h", 1, 1), s.conv(name+"skip", b.Skip, "x", 1, 0))
+		s.line("  x = torch.add(%s, "+up+")", s.conv(name+"conv2", b.Conv2, "h", 1), s.conv(name+"skip", b.Skip, "x", 1))
 	}
 	s.line("  x = torch.relu(%s)", s.norm("bn", g.BN, "x"))
-	s.line("  x = torch.tanh(%s)", s.conv("out", g.Out, "x", 1, 1))
+	s.line("  x = torch.tanh(%s)", s.conv("out", g.Out, "x", 1))
 	s.line("  return torch.add(torch.mul(torch.add(x, 1), %#v), %#v)", (g.Range.High-g.Range.Low)/2, g.Range.Low)
 	return s.class, s.entries, s.source.String()
 }
@@ -140,17 +142,17 @@ func (h *Encoder) script(s *script, method string) {
 	if h.Config.Stem == "large" {
 		stride = 2
 	}
-	s.line("  x = torch.relu(%s)", s.norm("bn", h.BN, s.conv("stem", h.Stem, "x", stride, h.Stem.Weight.Size(2)/2)))
+	s.line("  x = torch.relu(%s)", s.norm("bn", h.BN, s.conv("stem", h.Stem, "x", stride)))
 	if h.Config.Stem != "small" {
 		s.line("  x = torch.max_pool2d(x, [3, 3], [2, 2], [1, 1])")
 	}
 	for i, stage := range h.Stages {
 		for j, b := range stage {
 			name, stride := fmt.Sprintf("stages.%d.%d.", i, j), max(1, b.stride)
-			s.line("  y = torch.relu(%s)", s.norm(name+"bn1", b.BN1, s.conv(name+"conv1", b.Conv1, "x", stride, 1)))
-			s.line("  y = %s", s.norm(name+"bn2", b.BN2, s.conv(name+"conv2", b.Conv2, "y", 1, 1)))
+			s.line("  y = torch.relu(%s)", s.norm(name+"bn1", b.BN1, s.conv(name+"conv1", b.Conv1, "x", stride)))
+			s.line("  y = %s", s.norm(name+"bn2", b.BN2, s.conv(name+"conv2", b.Conv2, "y", 1)))
 			if b.Skip != nil {
-				s.line("  x = %s", s.norm(name+"skip_bn", b.SkipBN, s.conv(name+"skip", b.Skip, "x", stride, 0)))
+				s.line("  x = %s", s.norm(name+"skip_bn", b.SkipBN, s.conv(name+"skip", b.Skip, "x", stride)))
 			}
 			s.line("  x = torch.relu(torch.add(y, x))")
 		}
