@@ -32,20 +32,19 @@ func newBudget(o *Options) (*budget, error) {
 	return b, nil
 }
 
-// plan estimates cfg.Steps from the speed so far. When the learning rate is about to fall, the number becomes final. plan returns
-// true in that call only.
-func (b *budget) plan(step int, cfg *Config) bool {
+// plan estimates cfg.Steps from the speed so far. When the learning rate is about to fall, the number becomes final, and no minutes
+// are left.
+func (b *budget) plan(step int, cfg *Config) {
 	now := time.Since(b.began).Minutes()
 	rate := float64(step-b.first) / now // steps a minute
 	hold := cfg.Schedule.Hold
 	cfg.Steps = max(step+1, b.first+int(rate*(b.minutes-b.used)))
 	if (b.used+now)/b.minutes < hold {
 		cfg.Steps = max(cfg.Steps, int(float64(step)/hold)+2) // the present step is still in the hold
-		return false
+		return
 	}
 	cfg.Schedule.Hold = float64(step) / float64(cfg.Steps)
 	b.minutes = 0
-	return true
 }
 
 // keep writes to run.json how much of the budget is used, or that it has become a number of steps.
@@ -61,29 +60,20 @@ func (b *budget) keep(run *runDir) error {
 	return run.WriteInfo(info)
 }
 
-// share is plan with the clock of rank 0, for all processes of a group.
+// share is plan with the clock of rank 0, for all processes of a group. It returns true when the number of steps becomes final.
 func (b *budget) share(step int, cfg *Config, g *torch.Group) (settled bool, err error) {
 	if b.minutes <= 0 {
 		return false, nil
 	}
 	if g.Rank() == 0 {
-		settled = b.plan(step, cfg)
-	}
-	if g == nil {
-		return settled, nil
+		b.plan(step, cfg)
 	}
 	err = torch.Do(func() error {
-		plan := torch.FromSlice([]float64{float64(cfg.Steps), cfg.Schedule.Hold, 0})
-		if settled {
-			plan.Select(0, 2).AddInPlace(torch.Scalar(1), 1)
-		}
+		plan := torch.FromSlice([]float64{float64(cfg.Steps), cfg.Schedule.Hold, b.minutes})
 		g.Broadcast(plan, 0)
 		v := plan.Float64s()
-		cfg.Steps, cfg.Schedule.Hold, settled = int(v[0]), v[1], v[2] > 0
-		if settled {
-			b.minutes = 0
-		}
+		cfg.Steps, cfg.Schedule.Hold, b.minutes = int(v[0]), v[1], v[2]
 		return nil
 	})
-	return settled, err
+	return b.minutes == 0, err
 }

@@ -109,21 +109,6 @@ func spread(g *torch.Group, parts []part, made *int) {
 	}
 }
 
-// spread gives all processes rank 0's state and the settings that it changed.
-func (t *Trainer) spread() error {
-	if t.group == nil {
-		return nil
-	}
-	return torch.Do(func() error {
-		settings := torch.FromSlice([]float64{float64(t.cfg.Steps), t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR})
-		t.group.Broadcast(settings, 0)
-		v := settings.Float64s()
-		t.cfg.Steps, t.cfg.Schedule.Hold, t.cfg.Chain.Delta2, t.cfg.OptE.LR = int(v[0]), v[1], v[2], v[3]
-		spread(t.group, t.trained(), &t.step)
-		return nil
-	})
-}
-
 // gathered returns the rows of all of g's processes, by rank, differentiable in all of them. If every
 // process computes the same loss of them, its gradients are those of one process with all rows.
 // x: [n,d] → [world·n,d].

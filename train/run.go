@@ -109,9 +109,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	t.group = o.Group
 	join(o.Group, t.trained())
 	return torch.Do(func() error { // one scope, so one thread and its OpenMP pool
-		if err := t.spread(); err != nil {
-			return err
-		}
+		spread(o.Group, t.trained(), &t.step)
 		b.began, b.first = time.Now(), t.step
 		for tries := 1; ; tries++ {
 			err := l.drive(ctx, run, set, o)
@@ -226,8 +224,8 @@ const (
 	maxTries = 3
 )
 
-// goBack prepares another try after a divergence. It returns any other failure, and a divergence after
-// maxTries tries.
+// goBack prepares another try after a divergence, which all processes of a group see. It returns any other failure, and a
+// divergence after maxTries tries.
 func (t *Trainer) goBack(run *runDir, failure error, tries int, o Options) error {
 	var d *Diverged
 	if !errors.As(failure, &d) || tries > maxTries {
@@ -242,8 +240,9 @@ func (t *Trainer) goBack(run *runDir, failure error, tries int, o Options) error
 	}
 	t.cfg.Chain.Delta2 *= calmer
 	t.cfg.OptE.LR *= calmer
-	if err := t.spread(); err != nil || run == nil {
-		return err
+	spread(o.Group, t.trained(), &t.step)
+	if run == nil {
+		return nil
 	}
 	o.printf("warning: step %d: %s is %.3g: training diverged; going back to step %d with chain.delta2 %.3g and opt_e.lr %.3g (%d of %d)",
 		d.Step, d.Name, d.Value, t.step, t.cfg.Chain.Delta2, t.cfg.OptE.LR, tries, maxTries)

@@ -443,10 +443,12 @@ func TestABudgetCountsTheMinutesBeforeAResume(t *testing.T) {
 	cfg := tiny()
 	cfg.Schedule.Hold = 0.5
 	b := &budget{minutes: 600, used: 100, first: 50, began: time.Now().Add(-100 * time.Minute)}
-	assert.False(t, b.plan(150, &cfg), "a third of the time is over, and half of it holds the rate")
+	b.plan(150, &cfg)
+	assert.Equal(t, 600.0, b.minutes, "a third of the time is over, and half of it holds the rate")
 	assert.InDelta(t, 550, cfg.Steps, 50, "100 steps took 100 minutes, and 500 were left at step 50")
 	b.used = 500
-	assert.True(t, b.plan(150, &cfg))
+	b.plan(150, &cfg)
+	assert.Zero(t, b.minutes, "the number of steps is final")
 	assert.InDelta(t, 151, cfg.Steps, 10, "no time is left")
 }
 
