@@ -122,8 +122,7 @@ func gatheredViews(g *torch.Group, out torch.Tensor) torch.Tensor {
 	if g == nil {
 		return out
 	}
-	v := out.Chunk(2, 0)
-	return torch.Cat([]torch.Tensor{gathered(g, v[0]), gathered(g, v[1])}, 0)
+	return perView(out, func(x torch.Tensor) torch.Tensor { return gathered(g, x) })
 }
 
 // meanOver is the mean of the processes' x, without a graph.

@@ -102,16 +102,11 @@ func (t *inferenceTrainer) load(path string) (err error) {
 // own. cfg is the config of m with changes; TrainInference uses its inference, opt_q, rho_q, schedule, steps,
 // batch, views, seed and log. It resumes and stops as [Run] does.
 func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o Options) (err error) {
-	if err := o.noMinutes(); err != nil {
-		return err
-	}
 	if o.Resume {
-		if cfg, err = ReadConfig(o.Out); err != nil {
-			return err
-		}
+		cfg, err = ReadConfig(o.Out)
 		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
-	run, err := o.start(cfg, cfg.Batch, set, "", nil)
+	run, err := o.start(cfg, cfg.Batch, set, "", cmp.Or(o.noMinutes(), err))
 	if err != nil {
 		return err
 	}

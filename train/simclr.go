@@ -311,16 +311,13 @@ func (s *ssl) load(path string) (err error) {
 // Pretrain trains an encoder by cfg.Target on set, and writes it to the run folder as encoder.safetensors. It
 // resumes and stops as [Run] does, also in a group.
 func Pretrain(ctx context.Context, cfg SSLConfig, set *data.Set, o Options) (err error) {
-	if err := o.noMinutes(); err != nil {
-		return err
-	}
 	if o.Resume {
 		cfg, err = ReadSSLConfig(o.Out)
 		cfg.Steps = cmp.Or(o.Steps, cfg.Steps)
 	}
 	settings := cfg
 	settings.Data.Name, settings.Data.Path = "", ""
-	run, err := o.start(settings, cfg.Batch, set, "", err)
+	run, err := o.start(settings, cfg.Batch, set, "", cmp.Or(o.noMinutes(), err))
 	if err != nil {
 		return err
 	}
