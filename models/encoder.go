@@ -44,10 +44,12 @@ type residualBlock struct {
 	stride int // of Skip
 }
 
+// stems are the first convolutions of h, by the name in its config.
+var stems = map[string]struct{ k, stride int }{"small": {3, 1}, "medium": {3, 1}, "large": {7, 2}}
+
 // NewEncoder makes h for images in r with weights drawn from the seed. The caller closes it with
 // nn.Close.
 func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
-	stems := map[string]struct{ k, stride int }{"small": {3, 1}, "medium": {3, 1}, "large": {7, 2}}
 	stem, ok := stems[c.Stem]
 	if len(c.Mean) == 0 && len(c.Std) == 0 {
 		c.Mean, c.Std = slices.Repeat([]float64{0.5}, c.Channels), slices.Repeat([]float64{0.25}, c.Channels)

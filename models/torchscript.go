@@ -138,11 +138,7 @@ func (h *Encoder) script(s *script, method string) {
 	s.method(method, "x")
 	scale, shift := h.affine()
 	s.line("  x = torch.add(torch.mul(x, %s), %s)", s.constant("input_scale", scale), s.constant("input_shift", shift))
-	stride := 1
-	if h.Config.Stem == "large" {
-		stride = 2
-	}
-	s.line("  x = torch.relu(%s)", s.norm("bn", h.BN, s.conv("stem", h.Stem, "x", stride)))
+	s.line("  x = torch.relu(%s)", s.norm("bn", h.BN, s.conv("stem", h.Stem, "x", stems[h.Config.Stem].stride)))
 	if h.Config.Stem != "small" {
 		s.line("  x = torch.max_pool2d(x, [3, 3], [2, 2], [1, 1])")
 	}
