@@ -56,7 +56,7 @@ type loop struct {
 // Then it writes the files that a run folder has before the first step. networks are those that the training reads.
 func (l *loop) begin(run *runDir, set *data.Set, networks []part, o Options) error {
 	if o.Resume {
-		last, skipped, err := run.LastCheckpoint(run.inspect)
+		last, skipped, err := run.LastCheckpoint()
 		for _, s := range skipped {
 			o.printf("warning: %v", s)
 		}

@@ -92,11 +92,8 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	if t != nil {
 		defer t.Close()
 	}
-	if err := o.Group.Agree(err); err != nil {
-		return err
-	}
-	b, err := newBudget(&o)
-	if err := o.Group.Agree(err); err != nil {
+	b, wrong := newBudget(&o)
+	if err := o.Group.Agree(cmp.Or(err, wrong)); err != nil {
 		return err
 	}
 	l := t.loop(ctx, run, b, o)
@@ -250,7 +247,7 @@ func (t *Trainer) goBack(run *runDir, failure error, tries int, o Options) error
 }
 
 func (t *Trainer) reload(run *runDir, failure error) error {
-	last, _, err := run.LastCheckpoint(run.inspect)
+	last, _, err := run.LastCheckpoint()
 	if err != nil {
 		return failure // there is no checkpoint
 	}

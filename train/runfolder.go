@@ -232,7 +232,7 @@ func (r *runDir) keepBest(distance Metric, save func(w io.Writer, notes map[stri
 // Checkpoint returns the checkpoint of a step or of one of the words, "" being the last. skipped is as of LastCheckpoint.
 func (r *runDir) Checkpoint(which string) (c savedCheckpoint, skipped []error, err error) {
 	if which == "" || which == lastCheckpoint {
-		return r.LastCheckpoint(r.inspect)
+		return r.LastCheckpoint()
 	}
 	all, err := r.Checkpoints()
 	if err != nil {
@@ -324,7 +324,7 @@ func (r *runDir) inspect(path string) (meta map[string]string, err error) {
 
 // LastCheckpoint returns the newest checkpoint that inspect accepts. skipped has an error for each newer one that inspect
 // refused. The error is ErrNoCheckpoint if there is no checkpoint, and another one if all are damaged.
-func (r *runDir) LastCheckpoint(inspect func(path string) (map[string]string, error)) (last savedCheckpoint, skipped []error, err error) {
+func (r *runDir) LastCheckpoint() (last savedCheckpoint, skipped []error, err error) {
 	all, err := r.Checkpoints()
 	if err != nil {
 		return last, nil, err
@@ -334,7 +334,7 @@ func (r *runDir) LastCheckpoint(inspect func(path string) (map[string]string, er
 	}
 	r.damaged = map[int]bool{}
 	for _, c := range slices.Backward(all) {
-		meta, err := inspect(c.Path)
+		meta, err := r.inspect(c.Path)
 		if err == nil {
 			r.pending = meta[pendingKey]
 			return c, skipped, nil
