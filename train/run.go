@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 		return err
 	}
 	defer closing(run, &err)
-	if !o.Resume {
+	if !o.Resume && file != "" {
 		for _, w := range seenBy(filepath.Dir(encoder), cfg, set) {
 			o.printf("warning: %s", w)
 		}

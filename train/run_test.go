@@ -670,6 +670,22 @@ func TestTheBestCheckpointAndMilestonesAreKept(t *testing.T) {
 	assert.Equal(t, 1, saved)
 }
 
+// The folder of an encoder that is not read says nothing about a run, nor does the present folder if no file is named.
+func TestARunWithoutAnEncoderWarnsOfNone(t *testing.T) {
+	t.Chdir(filepath.Dir(encoder(t)))
+	cfg := tiny()
+	cfg.Energy.Posterior, cfg.Data.LeaveOut, cfg.Steps = models.NoLatent, []int{3}, 1
+	for name, file := range map[string]string{"none": "", "one that is not read": encoder(t)} {
+		var log bytes.Buffer
+		require.NoError(t, Run(t.Context(), cfg, bars(t), file, Options{Out: filepath.Join(t.TempDir(), "run"), Log: &log}), name)
+		assert.NotContains(t, log.String(), "the encoder was trained", name)
+	}
+	var log bytes.Buffer
+	cfg.Energy.Posterior = models.Cosine
+	require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: filepath.Join(t.TempDir(), "run"), Log: &log}))
+	assert.Contains(t, log.String(), "the encoder was trained on images of the classes [3]")
+}
+
 func TestABatchThatTheDataCannotFillIsAnError(t *testing.T) {
 	cfg := tiny()
 	cfg.Batch = 50
