@@ -14,9 +14,9 @@ import (
 )
 
 // start begins a training of the processes of o.Group. It returns the run folder, or nil in the processes that write
-// none and report nothing. It returns an error in every process if one of them failed with err or has no whole batch, or if they were started
-// with different settings, data, encoders, versions or kinds of devices. encoder is the file that the training reads,
-// or empty; settings are the config without the name and path of the data, which may differ.
+// none and report nothing. It returns an error in every process if one of them failed with err or has no whole batch, or
+// if they were started with different settings, data, encoders, versions or kinds of devices. encoder is the file that
+// the training reads, or empty; settings are the config without the name and path of the data, which may differ.
 func (o *Options) start(settings any, batch int, set *data.Set, encoder string, err error) (run *runDir, _ error) {
 	var own []string
 	if err == nil {

@@ -117,7 +117,8 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 	}
 	defer t.close()
 	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step,
-		format: inferenceFormat, parts: t.parts(), notes: map[string]string{"weights": m.SHA256}, load: t.load, rule: cfg.Schedule.rule(cfg.Steps)}
+		format: inferenceFormat, parts: t.parts(), notes: map[string]string{"weights": m.SHA256}, load: t.load,
+		rule: cfg.Schedule.rule(cfg.Steps)}
 	if err := l.run(ctx, run, set, o); err != nil {
 		return err
 	}
