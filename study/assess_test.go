@@ -140,7 +140,7 @@ func TestInferenceIsMeasuredByLatentsAndClasses(t *testing.T) {
 		require.Contains(t, r.Values, key)
 		assert.True(t, r.Values[key] >= -1 && r.Values[key] <= 1, "%s is %v", key, r.Values[key])
 	}
-	same, err := meanCosine(t.Context(), latents{m}, set, set)
+	same, err := meanCosine(t.Context(), latents(m), set, set)
 	require.NoError(t, err)
 	assert.InDelta(t, 1, same, 1e-5)
 	same, err = classAgreement(t.Context(), set, set)

@@ -74,7 +74,7 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 		case cfg.Encoder == train.Joint:
 			f.Metric, name = "Fréchet distance on the first h", "the backbone, before its head, of the h that training began with"
 		}
-		f.Features = encoderFeatures{o.Encoder, name}
+		f.Features = encoderFeatures(o.Encoder, name)
 		return f, nil
 	}
 	return nil, ErrNoFeatures
@@ -117,37 +117,41 @@ func (f *Features) embed(ctx context.Context, cfg train.Config, set *data.Set) (
 	return e, err
 }
 
-const nameOfH = "h, the encoder's backbone before its head"
-
-// encoderFeatures are an encoder's features before its head.
-type encoderFeatures struct {
-	h    *models.Encoder
-	name string
+// netFeatures are features of a network of a run.
+type netFeatures struct {
+	name    string
+	dim     int
+	forward func(x torch.Tensor) torch.Tensor // maps images [n,c,h,w] in [0,1] to features [n,dim]
 }
 
-func (f encoderFeatures) Name() string { return f.name }
-func (f encoderFeatures) Dim() int     { return f.h.Config.Widths[len(f.h.Config.Widths)-1] }
-func (f encoderFeatures) Batch() int   { return featureBatch }
-
-// Forward maps images [n,c,h,w] in [0,1] to features [n,d].
-func (f encoderFeatures) Forward(x torch.Tensor) torch.Tensor {
-	return f.h.Features(f.h.Range.FromUnit(x).ToDevice(f.h.Stem.Weight.Device()), nn.Eval)
-}
-
-// energyFeatures are f(x) of the energy, whose weights are bound in the open scope.
-type energyFeatures struct {
-	m     *train.Model
-	bound *models.Bound
-}
-
-func (f energyFeatures) Name() string { return "f, the energy's backbone" }
-func (f energyFeatures) Dim() int     { return f.m.Config.Energy.Features() }
-func (f energyFeatures) Batch() int   { return featureBatch }
-
-// Forward maps images [n,c,h,w] in [0,1] to features [n,d].
-func (f energyFeatures) Forward(x torch.Tensor) torch.Tensor {
-	return f.bound.Features(f.m.Config.Data.Range.FromUnit(x).ToDevice(f.m.Device))
-}
+func (f netFeatures) Name() string                        { return f.name }
+func (f netFeatures) Dim() int                            { return f.dim }
+func (f netFeatures) Batch() int                          { return featureBatch }
+func (f netFeatures) Forward(x torch.Tensor) torch.Tensor { return f.forward(x) }
 
 // featureBatch is how many images the networks of a run map to features at once.
 const featureBatch = 250
+
+const nameOfH = "h, the encoder's backbone before its head"
+
+// encoderFeatures are an encoder's features before its head.
+func encoderFeatures(h *models.Encoder, name string) netFeatures {
+	return netFeatures{name, h.Config.Widths[len(h.Config.Widths)-1], func(x torch.Tensor) torch.Tensor {
+		return h.Features(h.Range.FromUnit(x).ToDevice(h.Stem.Weight.Device()), nn.Eval)
+	}}
+}
+
+// energyFeatures are f(x) of the energy. Its weights are bound in the open scope.
+func energyFeatures(m *train.Model) netFeatures {
+	bound := m.E.Frozen(torch.Float32)
+	return netFeatures{"f, the energy's backbone", m.Config.Energy.Features(), func(x torch.Tensor) torch.Tensor {
+		return bound.Features(m.Config.Data.Range.FromUnit(x).ToDevice(m.Device))
+	}}
+}
+
+// latents are h(x).
+func latents(m *train.Model) netFeatures {
+	return netFeatures{"h, the encoder's latent", m.H.Config.LatentDim, func(x torch.Tensor) torch.Tensor {
+		return m.H.Latent(m.Config.Data.Range.FromUnit(x).ToDevice(m.Device))
+	}}
+}

@@ -65,9 +65,9 @@ func withNetwork(ctx context.Context, m *train.Model, on string, r *eval.Record,
 	return torch.Do(func() error {
 		var features eval.Features
 		if on == "f" {
-			features = energyFeatures{m, m.E.Frozen(torch.Float32)}
+			features = energyFeatures(m)
 		} else {
-			features = encoderFeatures{m.H, nameOfH}
+			features = encoderFeatures(m.H, nameOfH)
 		}
 		r.Network = features.Name()
 		return do(embedder{ctx, m, features, r, s})
@@ -147,7 +147,7 @@ func PretrainingProbe(set *data.Set, cfg train.SSLConfig) (probe func(context.Co
 	return func(ctx context.Context, h *models.Encoder) ([]train.Metric, error) {
 		var both []eval.Labelled
 		for _, part := range []*data.Set{known, unseen} {
-			x, _, err := eval.Embed(ctx, encoderFeatures{h, nameOfH}, eval.FromSet(part), nil)
+			x, _, err := eval.Embed(ctx, encoderFeatures(h, nameOfH), eval.FromSet(part), nil)
 			if err != nil {
 				return nil, err
 			}

@@ -47,7 +47,7 @@ func AssessInference(ctx context.Context, m *train.Model, set *data.Set, seed ui
 		if err != nil {
 			return nil, err
 		}
-		if r.Values["cosine"+suffix], err = meanCosine(ctx, latents{m}, set, drawn.Images); err != nil {
+		if r.Values["cosine"+suffix], err = meanCosine(ctx, latents(m), set, drawn.Images); err != nil {
 			return nil, err
 		}
 		if m.Config.Data.Name != "fmnist" {
@@ -90,18 +90,6 @@ func classAgreement(ctx context.Context, a, b *data.Set) (float64, error) {
 	}
 	after, err := net.Classify(ctx, b)
 	return eval.Labelled{Labels: before}.Accuracy(after), err
-}
-
-// latents are h(x).
-type latents struct{ m *train.Model }
-
-func (l latents) Name() string { return "h, the encoder's latent" }
-func (l latents) Dim() int     { return l.m.H.Config.LatentDim }
-func (l latents) Batch() int   { return featureBatch }
-
-// Forward maps images [n,c,h,w] in [0,1] to latents [n,d_z].
-func (l latents) Forward(x torch.Tensor) torch.Tensor {
-	return l.m.H.Latent(l.m.Config.Data.Range.FromUnit(x).ToDevice(l.m.Device))
 }
 
 // use begins a record of a use of m with the images of set.
