@@ -8,17 +8,20 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// Pretrain trains an encoder on the data of cfg. During training it measures the encoder if
-// [PretrainingProbe] has a probe for the data.
+// Pretrain trains an encoder on the data of cfg. During training it measures 5-NN and linear accuracies of the encoder if the
+// training and the held-out images have labels.
 func Pretrain(ctx context.Context, cfg train.SSLConfig, o train.Options) error {
 	set, err := cfg.Data.Open(data.Train, cfg.Encoder.Channels)
 	if err != nil {
 		return err
 	}
 	defer set.Close()
-	probe, done := PretrainingProbe(set, cfg)
-	defer done()
-	o.Probe = probe
+	if test, err := cfg.Data.Open(data.HeldOut, cfg.Encoder.Channels); err == nil { // one can learn from a data set without a test split
+		defer test.Close()
+		if set.Labels != nil && test.Labels != nil {
+			o.Probe = encoderProbe(set, test)
+		}
+	}
 	return train.Pretrain(ctx, cfg, set, o)
 }
 
