@@ -149,12 +149,8 @@ func chainsPicture(ctx context.Context, w *work, s Study, f *folder) ([]Picture,
 // chainRows returns the picture rows of one model, for the first seed. There are none if the model is not trained.
 func chainRows(ctx context.Context, w *work, c *cell) (rows []GridRow, err error) {
 	const n = 3
-	r, trained, err := c.read(w.plan.seeds[0])
-	if !trained || r.Diverged != "" || err != nil {
-		return nil, err
-	}
-	m, err := w.open(c, w.plan.seeds[0])
-	if err != nil {
+	m, _, err := w.first(c)
+	if m == nil || err != nil {
 		return nil, err
 	}
 	defer m.Close()

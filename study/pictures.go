@@ -11,21 +11,29 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
+// first opens the first seed's model of a cell, for a picture. It is nil if the model is not trained or diverged. The caller closes
+// it.
+func (w *work) first(c *cell) (m *train.Model, r Cell, err error) {
+	seed := w.plan.seeds[0]
+	r, trained, err := c.read(seed)
+	if !trained || r.Diverged != "" || err != nil {
+		return nil, r, err
+	}
+	m, err = w.open(c, seed)
+	return m, r, err
+}
+
 // fig7Picture is t-SNE of the rows of fig7 side by side, for the first seed.
 func fig7Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
 	var panels []Panel
 	for _, row := range s.rows {
-		c, seed, on := f.cell(row.variant), w.plan.seeds[0], row.variation
-		r, trained, err := c.read(seed)
+		on := row.variation
+		m, r, err := w.first(f.cell(row.variant))
 		if err != nil {
 			return nil, err
 		}
-		if !trained || r.Diverged != "" {
+		if m == nil {
 			continue
-		}
-		m, err := w.open(c, seed)
-		if err != nil {
-			return nil, err
 		}
 		drawn, _, err := TSNE(ctx, m, TSNEOptions{On: []string{on}}, w.Setup)
 		m.Close()
@@ -61,12 +69,8 @@ func reconstructions(ctx context.Context, w *work, s Study, f *folder, p Picture
 	const n = 16
 	var rows []GridRow
 	for _, row := range s.rows {
-		c, seed := f.cell(row.variant), w.plan.seeds[0]
-		if r, trained, err := c.read(seed); !trained || r.Diverged != "" || err != nil {
-			return nil, err
-		}
-		m, err := w.open(c, seed)
-		if err != nil {
+		m, _, err := w.first(f.cell(row.variant))
+		if m == nil || err != nil {
 			return nil, err
 		}
 		defer m.Close()
