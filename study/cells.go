@@ -85,12 +85,12 @@ func variantNamed(name string) variant {
 
 // checkVariants is an error for a name that no variant has.
 func checkVariants(names []string) error {
+	var known []string
+	for _, v := range variants {
+		known = append(known, v.name)
+	}
 	for _, name := range names {
-		if !slices.ContainsFunc(variants, func(v variant) bool { return v.name == name }) {
-			var known []string
-			for _, v := range variants {
-				known = append(known, v.name)
-			}
+		if !slices.Contains(known, name) {
 			return fmt.Errorf("no model is called %q: %sthere are %s", name, config.Guess(name, known), strings.Join(known, ", "))
 		}
 	}
@@ -102,7 +102,8 @@ type folder struct {
 	path  string
 	data  string // prefix of the presets
 	scale Scale
-	cells []*cell // one for each variant, in the same order
+	cells []*cell          // that train differently, in the order of variants
+	named map[string]*cell // by variant: of two variants that train the same, both have the cell of the first
 }
 
 // A cell is a variant on the data set of a folder.
@@ -112,39 +113,34 @@ type cell struct {
 	settings []string     // over the preset
 	config   train.Config // resolved, but for the seed
 	err      error        // why the config cannot be resolved
-	twin     *cell        // an earlier cell that trains the same; nil: there is none
 
 	needs []measurement // of the plan; nil: the plan does not train the cell
 }
 
 func newFolder(path, data string, sc Scale) *folder {
-	f := &folder{path: path, data: data, scale: sc}
+	f := &folder{path: path, data: data, scale: sc, named: map[string]*cell{}}
 	for _, v := range variants {
 		c := &cell{variant: v, folder: f, settings: append(sc.settings(), v.set...)}
 		if c.encoder == "" {
 			c.encoder = sc.encoder(data)
 		}
 		c.config, c.err = train.Sources{Preset: data + "-em", Set: c.settings}.Resolve()
-		for _, earlier := range f.cells {
-			if c.err == nil && earlier.twin == nil && reflect.DeepEqual(c.config, earlier.config) && c.encoder == earlier.encoder && c.over == earlier.over &&
-				c.seconds == earlier.seconds && c.rival == earlier.rival {
-				c.twin = earlier
-				break
-			}
+		same := slices.IndexFunc(f.cells, func(earlier *cell) bool {
+			return c.err == nil && reflect.DeepEqual(c.config, earlier.config) && c.encoder == earlier.encoder && c.over == earlier.over &&
+				c.seconds == earlier.seconds && c.rival == earlier.rival
+		})
+		if same >= 0 {
+			c = f.cells[same]
+		} else {
+			f.cells = append(f.cells, c)
 		}
-		f.cells = append(f.cells, c)
+		f.named[v.name] = c
 	}
 	return f
 }
 
 // cell returns the cell of a variant: the earlier of two that train the same.
-func (f *folder) cell(name string) *cell {
-	c := f.cells[slices.IndexFunc(f.cells, func(c *cell) bool { return c.name == name })]
-	if c.twin != nil {
-		return c.twin
-	}
-	return c
-}
+func (f *folder) cell(name string) *cell { return f.named[name] }
 
 // dir is the run folder of a seed.
 func (c *cell) dir(seed uint64) string {
