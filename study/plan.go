@@ -51,9 +51,9 @@ func NewPlan(sc Scale, studies []Study, o PlanOptions) (*Plan, error) {
 			if c.err != nil {
 				return nil, fmt.Errorf("%s on %s: %w", name, f.data, c.err)
 			}
-			for _, what := range s.measurements() {
-				if !slices.Contains(c.needs, what) {
-					c.needs = append(c.needs, what)
+			for _, q := range s.ours {
+				if !slices.Contains(c.needs, q.from) {
+					c.needs = append(c.needs, q.from)
 				}
 			}
 		}

@@ -61,20 +61,18 @@ func Named(name string) (Study, error) {
 
 // variants are the names of those that the study reads.
 func (s Study) variants() (names []string) {
-	add := func(name string) {
+	var read []string
+	for _, r := range s.rows {
+		read = append(read, r.variant)
+	}
+	read = append(read, s.curves...)
+	for _, c := range s.claims {
+		read = append(read, c.better.variant, c.worse.variant)
+	}
+	for _, name := range read {
 		if name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
-	}
-	for _, r := range s.rows {
-		add(r.variant)
-	}
-	for _, name := range s.curves {
-		add(name)
-	}
-	for _, c := range s.claims {
-		add(c.better.variant)
-		add(c.worse.variant)
 	}
 	return names
 }
@@ -87,16 +85,6 @@ func (s Study) inPaper() bool {
 // timed reports whether models train for a time, not for a number of steps.
 func (s Study) timed() bool {
 	return slices.ContainsFunc(s.variants(), func(name string) bool { return variantNamed(name).seconds > 0 })
-}
-
-// measurements are those that the study's columns read.
-func (s Study) measurements() (all []measurement) {
-	for _, q := range s.ours {
-		if !slices.Contains(all, q.from) {
-			all = append(all, q.from)
-		}
-	}
-	return all
 }
 
 // A quantity is one of our columns, or several, which depend on the scale and the data set.
