@@ -330,10 +330,7 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 		return nil, err
 	}
 	defer test.Close()
-	info, err := train.ReadInfo(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
+	info, err := readInfo(dir)
 	if err := s.Group.Agree(err); err != nil {
 		return nil, err
 	}
@@ -378,8 +375,8 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 }
 
 // splitChanged is a warning if the images that the data hold out are not those that training left out.
-func splitChanged(info train.RunInfo, test *data.Set) string {
-	if info.HeldOut == nil || test.Division != nil && *test.Division == *info.HeldOut {
+func splitChanged(info *train.RunInfo, test *data.Set) string {
+	if info == nil || info.HeldOut == nil || test.Division != nil && *test.Division == *info.HeldOut {
 		return ""
 	}
 	return fmt.Sprintf("the data changed since training, which held out %d images: training may have read some of the %d that are measured now; put the old data back",

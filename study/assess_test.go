@@ -311,11 +311,11 @@ func TestAnotherSplitThanThatOfTrainingIsWarnedOf(t *testing.T) {
 	require.NoError(t, err)
 	test.Division = &data.Division{Share: 0.1, N: 2, SHA256: test.SHA256()}
 	same, other := *test.Division, data.Division{Share: 0.1, Seed: 1, N: 3}
-	assert.Empty(t, splitChanged(train.RunInfo{HeldOut: &same}, test))
-	assert.Empty(t, splitChanged(train.RunInfo{}, test), "a run whose data have splits of their own")
-	assert.Contains(t, splitChanged(train.RunInfo{HeldOut: &other}, test), "training may have read some of the 2")
+	assert.Empty(t, splitChanged(&train.RunInfo{HeldOut: &same}, test))
+	assert.Empty(t, splitChanged(&train.RunInfo{}, test), "a run whose data have splits of their own")
+	assert.Contains(t, splitChanged(&train.RunInfo{HeldOut: &other}, test), "training may have read some of the 2")
 	test.Division = nil
-	assert.Contains(t, splitChanged(train.RunInfo{HeldOut: &same}, test), "the data changed since training")
+	assert.Contains(t, splitChanged(&train.RunInfo{HeldOut: &same}, test), "the data changed since training")
 }
 
 func TestSetsHaveShortNamesOfTheirOwn(t *testing.T) {

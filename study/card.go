@@ -42,10 +42,7 @@ func WriteCard(folder, dir, license string, m *train.Model) (string, error) {
 		return "", err
 	}
 	c := card{Name: filepath.Base(name), License: license, Folder: folder, Model: m, Config: m.Config}
-	info, err := train.ReadInfo(dir)
-	if err == nil {
-		c.Info = &info
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if c.Info, err = readInfo(dir); err != nil {
 		return "", err
 	}
 	all, err := eval.ReadRecords(filepath.Join(dir, ResultsFile))

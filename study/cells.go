@@ -195,6 +195,15 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// readInfo returns the run.json of a run, or nil if it has none.
+func readInfo(dir string) (*train.RunInfo, error) {
+	info, err := train.ReadInfo(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return &info, err
+}
+
 // begun returns the config of the run in a seed's folder, if there is one. It is an error if the run was
 // begun with other settings than the plan's. After a divergence, a run goes on with smaller steps.
 func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {

@@ -82,12 +82,8 @@ func (p *report) readConfig(dir string) error {
 	return err
 }
 
-func (p *report) readInfo(dir string) error {
-	info, err := train.ReadInfo(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	p.Info = &info
+func (p *report) readInfo(dir string) (err error) {
+	p.Info, err = readInfo(dir)
 	return err
 }
 
