@@ -23,7 +23,18 @@ func DetectionTable(r *eval.Record, sets []string, format string) string {
 	if !slices.ContainsFunc(sets, func(set string) bool { _, ofRun := r.Values["auroc_energy/"+set]; return ofRun }) {
 		t.rows = []scoreRow{{"scores", ""}}
 	}
-	return t.write(format)
+	switch format {
+	case "csv":
+		return t.csv()
+	case "md":
+		return t.parts(tableStyle{escape: strings.NewReplacer("|", `\|`), left: "| ", between: " | ", right: " |", rule: "|" + strings.Repeat("---|", len(sets)+1) + "\n", end: "\n"})
+	case "latex":
+		parts := t.parts(tableStyle{escape: strings.NewReplacer(`\`, `\textbackslash{}`, "_", `\_`, "%", `\%`, "&", `\&`, "#", `\#`, "$", `\$`, "{", `\{`, "}", `\}`,
+			"~", `\textasciitilde{}`, "^", `\textasciicircum{}`), between: " & ", right: ` \\`, rule: "\\midrule\n", end: "\\midrule\n"})
+		return "% needs \\usepackage{booktabs}\n\\begin{tabular}{l" + strings.Repeat("c", len(sets)) + "}\n\\toprule\n" +
+			strings.TrimSuffix(parts, "\\midrule\n") + "\\bottomrule\n\\end{tabular}\n"
+	}
+	return t.parts(tableStyle{escape: strings.NewReplacer(), between: "\t", indent: "  "})
 }
 
 // scoreRow is a score: its title, and the suffix of its values' names.
@@ -37,22 +48,6 @@ type detectionTable struct {
 
 var detectionMetrics = []struct{ key, title string }{{"auroc", "AUROC"}, {"aupr_in", "AUPR, inliers positive"}, {"aupr_out", "AUPR, outliers positive"},
 	{"fpr95_in", "FPR@95, inliers positive"}, {"fpr95_out", "FPR@95, outliers positive"}}
-
-// write is the table in a format.
-func (t detectionTable) write(format string) string {
-	switch format {
-	case "csv":
-		return t.csv()
-	case "md":
-		return t.parts(tableStyle{escape: strings.NewReplacer("|", `\|`), left: "| ", between: " | ", right: " |", rule: "|" + strings.Repeat("---|", len(t.sets)+1) + "\n", end: "\n"})
-	case "latex":
-		parts := t.parts(tableStyle{escape: strings.NewReplacer(`\`, `\textbackslash{}`, "_", `\_`, "%", `\%`, "&", `\&`, "#", `\#`, "$", `\$`, "{", `\{`, "}", `\}`,
-			"~", `\textasciitilde{}`, "^", `\textasciicircum{}`), between: " & ", right: ` \\`, rule: "\\midrule\n", end: "\\midrule\n"})
-		return "% needs \\usepackage{booktabs}\n\\begin{tabular}{l" + strings.Repeat("c", len(t.sets)) + "}\n\\toprule\n" +
-			strings.TrimSuffix(parts, "\\midrule\n") + "\\bottomrule\n\\end{tabular}\n"
-	}
-	return t.parts(tableStyle{escape: strings.NewReplacer(), between: "\t", indent: "  "})
-}
 
 // A tableStyle is how the part of a metric is written: the names of sets, rule, a line for each score, end.
 type tableStyle struct {
