@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -87,7 +88,7 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 	if err != nil {
 		return nil, err
 	}
-	scores := scorer{Setup: s, m: m, gamma: gamma, weigh: weigh, record: r, joint: map[string][]float64{}}
+	scores := scorer{Setup: s, m: m, gamma: gamma, weigh: weigh, record: r}
 	inliers, input := test, inputOf(test)
 	if o.Inliers != "" {
 		if inliers, err = s.agreed(openOutliers(ctx, m, o.Inliers, test, o, r)); err != nil {
@@ -108,14 +109,16 @@ func AssessOutliers(ctx context.Context, m *train.Model, o OutlierOptions, s Set
 		return r, nil
 	}
 	r.Values["energy_std"] = stat.PopStdDev(in[1], nil)
-	for _, name := range SetNames(o.Sets) {
+	joint := map[string][]float64{"inliers": in[0]}
+	for _, name := range slices.Sorted(maps.Keys(out)) {
+		joint[name] = out[name][0]
 		for i := range out[name] {
 			if err := detect(ctx, r, scoreSuffixes[i], name, in[i], out[name][i], o); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if r.Histogram, err = eval.NewHistogram(scores.joint, "inliers", 60); err != nil {
+	if r.Histogram, err = eval.NewHistogram(joint, "inliers", 60); err != nil {
 		return nil, fmt.Errorf("scores with gamma %v: %w", gamma, err)
 	}
 	return r, nil
@@ -129,7 +132,6 @@ type scorer struct {
 
 	weigh  func(energy, cosine []float64) [][]float64 // made by standardize
 	record *eval.Record                               // receives the description of each set
-	joint  map[string][]float64                       // receives s(x) of each set
 }
 
 // score returns the scores of a set's images: a list for each of scoreSuffixes.
@@ -140,7 +142,6 @@ func (s scorer) score(ctx context.Context, name string, input eval.Input, set *d
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	s.record.Of(input)
-	s.joint[name] = joint
 	return append([][]float64{joint, energy, cosine}, s.weigh(energy, cosine)...), nil
 }
 
