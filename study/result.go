@@ -7,14 +7,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
-	"github.com/liebm/liebm/torch"
 )
 
 // A Result is a study beside the published figures.
@@ -63,9 +61,10 @@ type Picture struct {
 
 // result reads what there is of a study's models, and draws its pictures.
 func (w *work) result(ctx context.Context, s Study) (*Result, error) {
+	versions := eval.NewRecord(s.Name, w.Versions).Versions
 	if s.text != nil {
 		text, err := s.text()
-		return &Result{Name: s.Name, Title: s.Title, Scale: w.plan.scale.Name(), Text: text, Versions: w.versions()}, err
+		return &Result{Name: s.Name, Title: s.Title, Scale: w.plan.scale.Name(), Text: text, Versions: versions}, err
 	}
 	f := w.plan.folder(w.plan.scale.dataOf(s))
 	cells, err := w.cells(f, s.variants())
@@ -73,20 +72,13 @@ func (w *work) result(ctx context.Context, s Study) (*Result, error) {
 		return nil, err
 	}
 	r := s.lay(w.plan.scale, cells)
-	r.Command, r.Setting, r.Versions = w.plan.command(s), w.plan.scale.setting(len(w.plan.seeds), s.timed()), w.versions()
+	r.Command, r.Setting, r.Versions = w.plan.command(s), w.plan.scale.setting(len(w.plan.seeds), s.timed()), versions
 	if s.pictures != nil {
 		if r.Pictures, err = s.pictures(ctx, w, s, f); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
-}
-
-// versions are those of every result.
-func (s Setup) versions() map[string]string {
-	all := map[string]string{"go": runtime.Version(), "libtorch": torch.Version()}
-	maps.Copy(all, s.Versions)
-	return all
 }
 
 // cells reads the trained models of some variants, in the order of the plan's seeds.

@@ -140,12 +140,7 @@ func (sc Scale) metric(name string) string {
 	return name
 }
 
-func (sc Scale) distanceTitle() string {
-	if sc.paper {
-		return "FID"
-	}
-	return "FD"
-}
+func (sc Scale) distanceTitle() string { return strings.ToUpper(sc.distance()) }
 
 // outliers are the sets of Tables 6, 7 and 9, or those that need no download.
 func (sc Scale) outliers(data string) []string {
