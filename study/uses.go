@@ -71,10 +71,11 @@ func meanCosine(ctx context.Context, f eval.Features, a, b *data.Set) (cosine fl
 		defer e.Close()
 		both = append(both, e.X)
 	}
-	return cosine, torch.Do(func() error {
+	err = torch.Do(func() error {
 		cosine = both[0].CosineSimilarity(both[1]).Mean().Item()
 		return nil
 	})
+	return cosine, err
 }
 
 // classAgreement is the share of images that the classifier of Fashion-MNIST puts into the same class in a and b.
