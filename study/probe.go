@@ -27,95 +27,92 @@ type ProbeOptions struct {
 // other processes return no values.
 func AssessProbe(ctx context.Context, m *train.Model, o ProbeOptions, s Setup) (*eval.Record, error) {
 	r := s.record("probe", m, o.Seed)
-	var x embedded
-	defer x.close()
-	err := withNetwork(ctx, m, o.On, r, s, func(e embedder) error { return e.embedProbe(o, &x) })
+	x, err := s.embed(ctx, m, o.On, r, partsOfProbe(o)...)
+	defer closeAll(x)
 	if err != nil || s.Group.Rank() > 0 {
 		return r, err
 	}
-	return r, x.probe(ctx, o, r, s)
+	return r, probe(ctx, x[0], x[1], o, r, s)
 }
 
-// embedded is the features of a network: of images to show, and of those that a probe learns from and is tested on.
-type embedded struct{ shown, fit, test eval.Labelled }
-
-func (x *embedded) close() {
-	for _, part := range []eval.Labelled{x.shown, x.fit, x.test} {
-		part.Close()
-	}
+// A part is the first n images of a split, or all of them for 0.
+type part struct {
+	split data.Split
+	n     int
 }
 
-// An embedder maps images of a run's data to features of one of its networks.
-type embedder struct {
-	ctx      context.Context
-	m        *train.Model
-	features eval.Features
-	record   *eval.Record // is told of the images
-	setup    Setup
-}
+// partsOfProbe are the images that a probe learns from, and those that it is tested on.
+func partsOfProbe(o ProbeOptions) []part { return []part{{data.Train, o.N}, {data.HeldOut, 0}} }
 
-// withNetwork opens the features of f or h in a scope of their own.
-func withNetwork(ctx context.Context, m *train.Model, on string, r *eval.Record, s Setup, do func(e embedder) error) error {
+// embed returns the features of f or h for parts of a run's data. It tells r of the network and of the images. The caller closes the
+// features, also after an error.
+func (s Setup) embed(ctx context.Context, m *train.Model, on string, r *eval.Record, parts ...part) (all []eval.Labelled, err error) {
 	if on != "f" && on != "h" {
-		return fmt.Errorf("there are no features of %q: use f or h", on)
+		return nil, fmt.Errorf("there are no features of %q: use f or h", on)
 	}
 	if on == "h" && m.H == nil {
-		return errors.New("the run has no encoder h: use the features of f")
+		return nil, errors.New("the run has no encoder h: use the features of f")
 	}
-	return torch.Do(func() error {
-		var features eval.Features
+	err = torch.Do(func() error {
+		var features netFeatures
 		if on == "f" {
 			features = energyFeatures(m)
 		} else {
 			features = encoderFeatures(m.H, nameOfH)
 		}
 		r.Network = features.Name()
-		return do(embedder{ctx, m, features, r, s})
+		for _, p := range parts {
+			x, err := s.embedPart(ctx, m, features, r, p)
+			if err != nil {
+				return err
+			}
+			all = append(all, x)
+		}
+		return nil
 	})
+	return all, err
 }
 
-// embed returns the features of the first n images of a split, or of all for 0. The caller closes them.
-func (e embedder) embed(split data.Split, n int) (eval.Labelled, error) {
-	set, err := e.setup.agreed(e.m.Config.Open(split))
+func closeAll(all []eval.Labelled) {
+	for _, x := range all {
+		x.Close()
+	}
+}
+
+// embedPart returns features of one part.
+func (s Setup) embedPart(ctx context.Context, m *train.Model, features eval.Features, r *eval.Record, p part) (eval.Labelled, error) {
+	set, err := s.agreed(m.Config.Open(p.split))
 	if err != nil {
 		return eval.Labelled{}, err
 	}
 	defer set.Close()
-	if err := e.setup.Group.Alike([]string{"network=" + e.features.Name(), fmt.Sprintf("images=%d", n)}); err != nil {
+	if err := s.Group.Alike([]string{"network=" + features.Name(), fmt.Sprintf("images=%d", p.n)}); err != nil {
 		return eval.Labelled{}, err
 	}
 	if set.Labels == nil {
 		return eval.Labelled{}, fmt.Errorf("%s has no labels: probes need classes", set.Name)
 	}
-	if n > 0 {
-		set = set.Head(n)
+	if p.n > 0 {
+		set = set.Head(p.n)
 	}
-	report := e.setup.progress("features of " + string(split))
-	x, _, err := eval.Embed(e.ctx, e.features, e.setup.shared(set), func(done int) { report(done, set.N) })
-	e.record.Of(inputOf(set))
+	report := s.progress("features of " + string(p.split))
+	x, _, err := eval.Embed(ctx, features, s.shared(set), func(done int) { report(done, set.N) })
+	r.Of(inputOf(set))
 	return eval.Labelled{Embedding: x, Labels: set.Labels, Classes: set.Classes}, err
 }
 
-// embedProbe adds the features that a probe needs to x.
-func (e embedder) embedProbe(o ProbeOptions, x *embedded) (err error) {
-	if x.fit, err = e.embed(data.Train, o.N); err == nil {
-		x.test, err = e.embed(data.HeldOut, 0)
-	}
-	return err
-}
-
 // probe adds both accuracies to the record.
-func (x *embedded) probe(ctx context.Context, o ProbeOptions, r *eval.Record, s Setup) error {
+func probe(ctx context.Context, fit, test eval.Labelled, o ProbeOptions, r *eval.Record, s Setup) error {
 	if o.Epochs == 0 {
 		o.Epochs = 500
 	}
-	near, linear, err := accuracies(ctx, x.fit, x.test, o, s)
+	near, linear, err := accuracies(ctx, fit, test, o, s)
 	if err != nil {
 		return err
 	}
 	r.Values["knn5_"+o.On], r.Values["linear_"+o.On] = near, linear
 	r.Settings["epochs"], r.Settings["protocol"] = fmt.Sprint(o.Epochs), "W-MSE: 5-NN Euclidean; Adam 1e-2 to 1e-6, weight decay 5e-6, batch 1000"
-	r.Settings["training_images"] = fmt.Sprint(x.fit.Len())
+	r.Settings["training_images"] = fmt.Sprint(fit.Len())
 	return nil
 }
 

@@ -48,21 +48,19 @@ func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel,
 	}
 	r := s.record("t-SNE", m, o.Seed)
 	r.Settings["perplexity"] = fmt.Sprint(o.Perplexity)
+	parts := []part{{data.HeldOut, o.N}}
+	if o.Probe != nil {
+		parts = append(parts, partsOfProbe(*o.Probe)...)
+	}
 	var networks []string
-	all := make([]embedded, len(o.On))
-	for i, on := range o.On {
-		x := &all[i]
-		defer x.close()
-		err := withNetwork(ctx, m, on, r, s, func(e embedder) (err error) {
-			if x.shown, err = e.embed(data.HeldOut, o.N); err == nil && o.Probe != nil {
-				err = e.embedProbe(*o.Probe, x)
-			}
-			return err
-		})
+	var all [][]eval.Labelled // of each network
+	for _, on := range o.On {
+		x, err := s.embed(ctx, m, on, r, parts...)
+		defer closeAll(x)
 		if err != nil {
 			return nil, nil, err
 		}
-		networks = append(networks, r.Network)
+		networks, all = append(networks, r.Network), append(all, x)
 	}
 	r.Network = strings.Join(networks, "; ")
 	r.Inputs = r.Inputs[:len(r.Inputs)/len(o.On)] // the same images for both
@@ -71,17 +69,17 @@ func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel,
 	}
 	var panels []Panel
 	for i, on := range o.On {
-		x := &all[i]
-		points, divergence, err := eval.TSNE(ctx, x.shown.Embedding, eval.TSNEOptions{Perplexity: o.Perplexity, Seed: o.Seed, Watch: s.progress("t-SNE")})
+		shown := all[i][0]
+		points, divergence, err := eval.TSNE(ctx, shown.Embedding, eval.TSNEOptions{Perplexity: o.Perplexity, Seed: o.Seed, Watch: s.progress("t-SNE")})
 		if err != nil {
 			return nil, nil, err
 		}
 		r.Values["divergence_"+on] = divergence
-		p := Panel{networks[i], points, x.shown.Labels, x.shown.Classes}
+		p := Panel{networks[i], points, shown.Labels, shown.Classes}
 		if o.Probe != nil {
-			probe := *o.Probe
-			probe.On = on
-			if err := x.probe(ctx, probe, r, s); err != nil {
+			of := *o.Probe
+			of.On = on
+			if err := probe(ctx, all[i][1], all[i][2], of, r, s); err != nil {
 				return nil, nil, err
 			}
 			p.Title += AccuracyTitle(r.Values, on)
