@@ -192,8 +192,8 @@ func drawSamples(ctx context.Context, m *train.Model, times *eval.Record, o Samp
 	if noMCMC {
 		task = "sampling by G alone"
 	}
-	report, start := s.progress(task), time.Now()
-	sampling.Watch = func(done int) { report(done, o.N) }
+	sampling.Watch = s.watch(task, o.N)
+	start := time.Now()
 	set, err := m.Sample(ctx, o.N, sampling)
 	if err != nil {
 		return nil, err
@@ -274,8 +274,8 @@ func (f *Features) reference(ctx context.Context, cfg train.Config, file string,
 	if err != nil {
 		return nil, eval.Input{}, err
 	}
-	input, report := inputOf(cropped), s.progress("statistics of "+set.Name)
-	stats, _, err := eval.MeasureImages(ctx, f, s.shared(cropped), func(done int) { report(done, set.N) })
+	input := inputOf(cropped)
+	stats, _, err := eval.MeasureImages(ctx, f, s.shared(cropped), s.watch("statistics of "+set.Name, set.N))
 	if err == nil && keep && s.Group.Rank() == 0 {
 		err = eval.WriteStats(file, stats, input)
 	}
@@ -292,8 +292,7 @@ func (p *Samples) inceptionScore(ctx context.Context, m *train.Model, f *Feature
 		if err != nil {
 			return nil, err
 		}
-		report := s.progress("IS" + suffix(noMCMC))
-		mean, std, _, err := eval.InceptionScore(ctx, f.inception, s.shared(set), eval.ISOptions{Splits: 10}, func(done int) { report(done, set.N) })
+		mean, std, _, err := eval.InceptionScore(ctx, f.inception, s.shared(set), eval.ISOptions{Splits: 10}, s.watch("IS"+suffix(noMCMC), set.N))
 		if err != nil {
 			return nil, err
 		}

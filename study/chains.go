@@ -111,8 +111,7 @@ func longChains(ctx context.Context, m *train.Model, start string, n int, at []i
 		return nil, err
 	}
 	slices.Sort(at)
-	report := s.progress("long chains from " + start)
-	return m.Chains(ctx, set, slices.Compact(at), train.ChainOptions{Seed: seed, Watch: func(done int) { report(done, set.N) }})
+	return m.Chains(ctx, set, slices.Compact(at), train.ChainOptions{Seed: seed, Watch: s.watch("long chains from "+start, set.N)})
 }
 
 // assessChains measures long chains.

@@ -98,8 +98,7 @@ func (f *Features) distance(ctx context.Context, cfg train.Config, set *data.Set
 	if err != nil {
 		return 0, nil, err
 	}
-	report := s.progress(task)
-	stats, _, err := eval.MeasureImages(ctx, f, s.shared(set), func(done int) { report(done, set.N) })
+	stats, _, err := eval.MeasureImages(ctx, f, s.shared(set), s.watch(task, set.N))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -22,8 +22,7 @@ func AssessModes(ctx context.Context, m *train.Model, seed uint64, s Setup) (*ev
 		return nil, err
 	}
 	defer net.Close()
-	report := s.progress("sampling, for modes")
-	set, err := m.Sample(ctx, stackedModes, train.SampleOptions{Seed: seed, Watch: func(done int) { report(done, stackedModes) }})
+	set, err := m.Sample(ctx, stackedModes, train.SampleOptions{Seed: seed, Watch: s.watch("sampling, for modes", stackedModes)})
 	if err != nil {
 		return nil, err
 	}

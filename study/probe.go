@@ -95,8 +95,7 @@ func (s Setup) embedPart(ctx context.Context, m *train.Model, features eval.Feat
 	if p.n > 0 {
 		set = set.Head(p.n)
 	}
-	report := s.progress("features of " + string(p.split))
-	x, _, err := eval.Embed(ctx, features, s.shared(set), func(done int) { report(done, set.N) })
+	x, _, err := eval.Embed(ctx, features, s.shared(set), s.watch("features of "+string(p.split), set.N))
 	r.Of(inputOf(set))
 	return eval.Labelled{Embedding: x, Labels: set.Labels, Classes: set.Classes}, err
 }

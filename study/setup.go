@@ -41,6 +41,12 @@ func (s Setup) progress(task string) func(done, total int) {
 	return s.Progress(task)
 }
 
+// watch begins a task with a total and returns a function that reports how much of it is done.
+func (s Setup) watch(task string, total int) func(done int) {
+	report := s.progress(task)
+	return func(done int) { report(done, total) }
+}
+
 // logf writes a line to s.Log.
 func (s Setup) logf(format string, args ...any) {
 	if s.Log != nil {

@@ -17,8 +17,7 @@ import (
 // AssessReconstruction reconstructs images by q and G (Table 11). The values are mse (of pixels in the
 // training range), mse_unit (of pixels in [0,1]), psnr and ssim, all without the padding of training.
 func AssessReconstruction(ctx context.Context, m *train.Model, set *data.Set, o train.ReconstructOptions, s Setup) (*train.Reconstruction, *eval.Record, error) {
-	report := s.progress("reconstructing")
-	o.Watch = func(done int) { report(done, set.N) }
+	o.Watch = s.watch("reconstructing", set.N)
 	out, err := m.Reconstruct(ctx, set, o)
 	if err != nil {
 		return nil, nil, err
@@ -178,8 +177,7 @@ var Stages = []Stage{
 // psnr/TASK/STAGE and ssim/TASK/STAGE for each of [Stages], all without the padding of training. The
 // settings of [train.RestoreDefaults] were chosen on the first held-out images: use the last to measure.
 func AssessRestoration(ctx context.Context, m *train.Model, set *data.Set, task string, a mcmc.Operator, o train.RestoreOptions, s Setup) (*train.Restoration, *eval.Record, error) {
-	report := s.progress("restoring, " + task)
-	o.Watch = func(done int) { report(done, set.N) }
+	o.Watch = s.watch("restoring, "+task, set.N)
 	out, err := m.Restore(ctx, set, a, o)
 	if err != nil {
 		return nil, nil, err
