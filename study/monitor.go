@@ -65,18 +65,13 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 		return nil, err
 	}
 	if m.features.Key == onEncoder && (o.Encoder == "" || !cfg.NeedsEncoder()) {
-		s.logf("warning: the distance in training uses an untrained network, so it can only compare checkpoints of this run: "+
-			"for a FID run liebm data fetch inception, and give --weights auto%s", orEncoder(cfg))
+		remedy := "for a FID run liebm data fetch inception, and give --weights auto"
+		if cfg.NeedsEncoder() {
+			remedy += "; or start with a pretrained encoder: --encoder FOLDER"
+		}
+		s.logf("warning: the distance in training uses an untrained network, so it can only compare checkpoints of this run: %s", remedy)
 	}
 	return m, nil
-}
-
-// orEncoder is another remedy for training from an untrained encoder.
-func orEncoder(cfg train.Config) string {
-	if cfg.NeedsEncoder() {
-		return "; or start with a pretrained encoder: --encoder FOLDER"
-	}
-	return ""
 }
 
 // Close frees the features' network.
@@ -84,10 +79,7 @@ func (m *Monitor) Close() {
 	if m.features != nil {
 		m.features.Close()
 	}
-	if m.encoder != nil {
-		nn.Close(m.encoder)
-	}
-	m.features, m.encoder = nil, nil
+	nn.Close(m.encoder)
 }
 
 // Evaluate returns the distance, and the number of samples under its name with _n.
