@@ -78,9 +78,6 @@ func renewCard(dir string, m *train.Model) error {
 // Imported reports whether the weights are not of liebm's training.
 func (c card) Imported() bool { return c.Info != nil && c.Info.Imported != nil }
 
-// Measured reports whether there are figures to show.
-func (c card) Measured() bool { return len(c.Summary.Lines())+len(c.Summary.Outliers()) > 0 }
-
 // Hub is the name of the training data on the Hugging Face hub, or nothing.
 func (c card) Hub() string {
 	if c.Imported() {

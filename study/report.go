@@ -40,7 +40,6 @@ type report struct {
 	Config    string
 	Info      *train.RunInfo
 	Summary   *Summary
-	Measured  bool
 	Grids     []figure // after MCMC, G alone, data
 	Progress  []figure // some grids of the course of training
 	Charts    []figure
@@ -96,7 +95,6 @@ func (p *report) readRecords(dir string) (err error) {
 		records = append(records, &p.Records[i])
 	}
 	p.Summary = Summarize(records)
-	p.Measured = len(p.Summary.Lines())+len(p.Summary.Outliers()) > 0
 	for i := len(p.Records) - 1; i >= 0 && p.Scores == ""; i-- {
 		if h := p.Records[i].Histogram; h != nil {
 			if p.Scores, err = drawHistogram(h); err != nil {

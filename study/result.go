@@ -117,7 +117,10 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	for _, row := range s.rows {
 		r.Rows = append(r.Rows, s.row(row, columns, cells[row.variant]))
 	}
-	r.Trends, r.Pairs, r.Curves = s.trends(sc, cells), s.pairs(cells), s.meanCurves(cells)
+	for _, c := range s.claims {
+		r.Trends = append(r.Trends, c.judge(sc, cells))
+	}
+	r.Pairs, r.Curves = s.pairs(cells), s.meanCurves(cells)
 	return r
 }
 
@@ -131,14 +134,6 @@ func (s Study) meanCurves(cells map[string][]Cell) (all []Curve) {
 		if points, spread := meanCurve(curves); len(points) > 0 {
 			all = append(all, Curve{variantNamed(name).label, points, spread})
 		}
-	}
-	return all
-}
-
-// trends judges the study's claims on models by variant.
-func (s Study) trends(sc Scale, cells map[string][]Cell) (all []Trend) {
-	for _, c := range s.claims {
-		all = append(all, c.judge(sc, cells))
 	}
 	return all
 }

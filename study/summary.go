@@ -97,6 +97,9 @@ func (s *Summary) Lines() (lines []Line) {
 	return lines
 }
 
+// Measured reports whether there are figures to show.
+func (s *Summary) Measured() bool { return len(s.Lines())+len(s.Outliers()) > 0 }
+
 // Outliers are the names of the sets of outliers that were measured, sorted.
 func (s *Summary) Outliers() (names []string) {
 	for key := range s.Values {
