@@ -50,51 +50,40 @@ func fig7Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, e
 	return []Picture{{"fig7.png", caption}}, WritePanels(filepath.Join(w.plan.out, "fig7.png"), panels)
 }
 
-// fig9Picture is a grid of unseen images above their reconstructions by the rows of fig9, for the first
-// seed. There is none unless both are trained.
-func fig9Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
-	return reconstructions(ctx, w, s, f, Picture{"fig9.png", "images, Eq. 26, ELBO"}, train.ReconstructOptions{})
-}
-
-// rhoPicture is a grid of unseen images above their reconstructions by the rows of the study rho, from the mean and from a
-// sample of q.
-func rhoPicture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
-	return reconstructions(ctx, w, s, f, Picture{"rho.png", "images; for each row of the table G(μ) and G(m̃)"},
-		train.ReconstructOptions{}, train.ReconstructOptions{Sample: true})
-}
-
 // reconstructions draws a grid of unseen images above their reconstructions by each row of a study and in each of the ways,
 // for the first seed. There is none unless all models are trained.
-func reconstructions(ctx context.Context, w *work, s Study, f *folder, p Picture, ways ...train.ReconstructOptions) ([]Picture, error) {
-	const n = 16
-	var rows []GridRow
-	for _, row := range s.rows {
-		m, _, err := w.first(f.cell(row.variant))
-		if m == nil || err != nil {
-			return nil, err
-		}
-		defer m.Close()
-		unseen, err := m.Config.Open(data.HeldOut)
-		if err != nil {
-			return nil, err
-		}
-		defer unseen.Close()
-		if rows == nil {
-			rows = append(rows, GridRow{"images", unseen.Head(n)})
-		}
-		for _, way := range ways {
-			drawn, err := m.Reconstruct(ctx, unseen.Head(n), way)
+func reconstructions(p Picture, ways ...train.ReconstructOptions) drawing {
+	return func(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
+		const n = 16
+		var rows []GridRow
+		for _, row := range s.rows {
+			m, _, err := w.first(f.cell(row.variant))
+			if m == nil || err != nil {
+				return nil, err
+			}
+			defer m.Close()
+			unseen, err := m.Config.Open(data.HeldOut)
 			if err != nil {
 				return nil, err
 			}
-			label := strings.ReplaceAll(row.label, "ρ", "rho") // the font has no Greek
-			if way.Sample {
-				label += ", sampled"
+			defer unseen.Close()
+			if rows == nil {
+				rows = append(rows, GridRow{"images", unseen.Head(n)})
 			}
-			rows = append(rows, GridRow{label, drawn.Images})
+			for _, way := range ways {
+				drawn, err := m.Reconstruct(ctx, unseen.Head(n), way)
+				if err != nil {
+					return nil, err
+				}
+				label := strings.ReplaceAll(row.label, "ρ", "rho") // the font has no Greek
+				if way.Sample {
+					label += ", sampled"
+				}
+				rows = append(rows, GridRow{label, drawn.Images})
+			}
 		}
+		return []Picture{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("erm").config, rows)
 	}
-	return []Picture{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("erm").config, rows)
 }
 
 // WriteGrid draws images of a run in rows, as a PNG without the padding of training.

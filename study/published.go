@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/liebm/liebm/train"
 )
 
 // studies are the paper's tables and figures, with its figures. A row of another method has no variant.
@@ -214,7 +216,8 @@ var studies = []Study{
 		},
 		claims: []claim{{text: "q trained by Eq. 26 keeps more classes than q trained by the ELBO", better: reading{"em-q", "class_agreement"}, worse: reading{"erm", "class_agreement"}}},
 		Note: "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO. The ELBO is trained for the pixel error and Eq. 26 is not, so the errors decide " +
-			"nothing about Eq. 26. The paper says that Eq. 26 keeps class and style. A class is kept if the classifier gives G(μ) the class of x.", pictures: fig9Picture,
+			"nothing about Eq. 26. The paper says that Eq. 26 keeps class and style. A class is kept if the classifier gives G(μ) the class of x.",
+		pictures: reconstructions(Picture{"fig9.png", "images, Eq. 26, ELBO"}, train.ReconstructOptions{}),
 	},
 	// No table of the paper, which prints no ρ for Eq. 26.
 	{Name: "rho", Title: "q by Eq. 26 with different ρ", data: "cifar10", ours: []quantity{inference, reconstruction},
@@ -225,7 +228,8 @@ var studies = []Study{
 		claims: []claim{{text: "ρ = 100 keeps more classes than ρ = 1", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-1", "class_agreement"}}},
 		Note: "At the optimum KL(q(m|x) ‖ N(0,I)) is at most 2ρ nats. To tell ten classes apart, m needs ln 10 = 2.3 nats. So ρ = 1 is too small. Measured on 2,000 unseen images. A class is " +
 			"kept if the classifier gives G(m) the class of x. The grid's rows: images, then for each row of the table G(μ) of the mean and G(m̃) of a sample.",
-		pictures: rhoPicture,
+		pictures: reconstructions(Picture{"rho.png", "images; for each row of the table G(μ) and G(m̃)"},
+			train.ReconstructOptions{}, train.ReconstructOptions{Sample: true}),
 	},
 	// No table of the paper: its outliers are far from the data, or other photographs.
 	{Name: "near", Title: "AUROC against outliers that are close to the data", data: "cifar10", ours: []quantity{nearAreas},

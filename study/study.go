@@ -24,12 +24,14 @@ type Study struct {
 	claims    []claim
 	curves    []string // variants whose distance in the course of training is drawn
 
-	// pictures draws beside the results; nil: there is nothing to draw.
-	pictures func(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error)
+	pictures drawing // beside the results; nil: there is nothing to draw
 
 	// text makes the whole page of a study that trains nothing; nil: the page is a table of rows.
 	text func() (string, error)
 }
+
+// A drawing draws pictures of a study whose models are in a folder.
+type drawing func(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error)
 
 // A row has one published figure for each of the study's columns, and the variant that is ours. A row
 // without a variant shows another method's figures.
