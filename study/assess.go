@@ -252,7 +252,7 @@ var errNoReference = errors.New("no images to compare samples with")
 // reference measures the real images that samples are compared with. Statistics of Inception are read from
 // the file where they are kept, or written there.
 func (f *Features) reference(ctx context.Context, cfg train.Config, file string, s Setup) (*eval.Stats, eval.Input, error) {
-	file, keep := file, file != "" && f.inception != nil
+	keep := file != "" && f.inception != nil
 	if keep {
 		stats, input, err := eval.ReadStats(file)
 		if err == nil {

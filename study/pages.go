@@ -98,7 +98,7 @@ func contents(results []*Result) string {
 			fmt.Fprintf(&b, "    %s\n", r.Command)
 		}
 		count := own
-		if (Study{Name: r.Name}).inPaper() {
+		if strings.HasPrefix(r.Name, "table") || strings.HasPrefix(r.Name, "fig") {
 			count = paper
 		}
 		for _, t := range r.Trends {

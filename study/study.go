@@ -79,11 +79,6 @@ func (s Study) variants() (names []string) {
 	return names
 }
 
-// inPaper reports whether the study is a table or a figure of the paper.
-func (s Study) inPaper() bool {
-	return strings.HasPrefix(s.Name, "table") || strings.HasPrefix(s.Name, "fig")
-}
-
 // timed reports whether models train for a time, not for a number of steps.
 func (s Study) timed() bool {
 	return slices.ContainsFunc(s.variants(), func(name string) bool { return variantNamed(name).seconds > 0 })

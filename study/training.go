@@ -88,13 +88,7 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 		m.Close()
 		return nil, err
 	}
-	if m.encoder != nil {
-		err = torch.Do(func() error {
-			nn.To(m.encoder, s.Device, torch.Float32)
-			return nil
-		})
-	}
-	if err == nil {
+	if err = torch.Do(func() error { nn.To(m.encoder, s.Device, torch.Float32); return nil }); err == nil {
 		m.real, _, err = m.features.reference(ctx, cfg, o.Reference, s)
 	}
 	if err != nil {

@@ -77,9 +77,9 @@ func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel,
 		r.Values["divergence_"+on] = divergence
 		p := Panel{networks[i], points, shown.Labels, shown.Classes}
 		if o.Probe != nil {
-			of := *o.Probe
-			of.On = on
-			if err := probe(ctx, all[i][1], all[i][2], of, r, s); err != nil {
+			options := *o.Probe
+			options.On = on
+			if err := probe(ctx, all[i][1], all[i][2], options, r, s); err != nil {
 				return nil, nil, err
 			}
 			p.Title += AccuracyTitle(r.Values, on)
