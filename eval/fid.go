@@ -63,7 +63,7 @@ func MeasureImages(ctx context.Context, features Features, images *Images, watch
 		n := float64(stats.N)
 		mean := sum.DivScalar(n)
 		cov := outer.Sub(mean.Unsqueeze(1).Mul(mean.Unsqueeze(0)).MulScalar(n)).DivScalar(n - 1)
-		stats.Mean, stats.Cov = mean.Float64s(), rowsOf(cov.Float64s(), d)
+		stats.Mean, stats.Cov = mean.Float64s(), slices.Collect(slices.Chunk(cov.Float64s(), d))
 		return nil
 	})
 	if err != nil {
@@ -99,13 +99,6 @@ func forEach(ctx context.Context, batch, d int, forward func(x torch.Tensor) tor
 		err = images.Group.Alike([]string{"SHA-256 of the images=" + input.SHA256})
 	}
 	return input, err
-}
-
-func rowsOf(flat []float64, d int) (rows [][]float64) {
-	for i := range d {
-		rows = append(rows, flat[i*d:(i+1)*d])
-	}
-	return rows
 }
 
 // Frechet is the squared Fréchet distance between two Gaussians (Dowson & Landau 1982, Heusel et al. 2017):

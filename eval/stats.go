@@ -85,7 +85,7 @@ func parseStats(file []byte) (*Stats, *statsInfo, error) {
 			return nil, nil, errors.New("mu or sigma is not finite: compute the statistics again")
 		}
 	}
-	stats := &Stats{Mean: mu, Cov: rowsOf(sigma, d)}
+	stats := &Stats{Mean: mu, Cov: slices.Collect(slices.Chunk(sigma, d))}
 	for i := range d {
 		for j := range i {
 			if diff := math.Abs(stats.Cov[i][j] - stats.Cov[j][i]); diff > 1e-6*(math.Abs(stats.Cov[i][i])+math.Abs(stats.Cov[j][j])) {

@@ -63,23 +63,17 @@ func affinities(ctx context.Context, x torch.Tensor, perplexity float64) (torch.
 	low, high := torch.Zeros([]int{n, 1}, torch.Float64), torch.Full([]int{n, 1}, 1e12, torch.Float64)
 	beta := torch.Ones([]int{n, 1}, torch.Float64)
 	row := func(beta torch.Tensor) torch.Tensor { return d.Mul(beta).Neg().Add(self).LogSoftmax(1) }
-	for range 100 {
-		if err := ctx.Err(); err != nil {
-			return torch.Tensor{}, err
-		}
-		state := torch.Tidy(func() torch.Tensor {
-			logP := row(beta)
-			entropy := logP.Exp().Mul(logP.Clamp(-1e3, 0)).SumKeepDim(1).Neg()
-			flat := entropy.GreaterEqual(torch.Full([]int{1}, math.Log(perplexity), torch.Float64)) // then narrower
-			lo, hi := torch.Where(flat, beta, low), torch.Where(flat, high, beta)
-			untouched := hi.GreaterEqual(torch.Full([]int{1}, 1e12, torch.Float64))
-			next := torch.Where(untouched, lo.MulScalar(2), lo.Add(hi).DivScalar(2))
-			return torch.Cat([]torch.Tensor{lo, hi, next}, 1)
-		})
-		low, high, beta = state.Narrow(1, 0, 1), state.Narrow(1, 1, 1), state.Narrow(1, 2, 1)
-	}
+	err := steps(ctx, 100, nil, func(int) {
+		logP := row(beta)
+		entropy := logP.Exp().Mul(logP.Clamp(-1e3, 0)).SumKeepDim(1).Neg()
+		flat := entropy.GreaterEqual(torch.Full([]int{1}, math.Log(perplexity), torch.Float64)) // then narrower
+		low.CopyFrom(torch.Where(flat, beta, low))
+		high.CopyFrom(torch.Where(flat, high, beta))
+		untouched := high.GreaterEqual(torch.Full([]int{1}, 1e12, torch.Float64))
+		beta.CopyFrom(torch.Where(untouched, low.MulScalar(2), low.Add(high).DivScalar(2)))
+	})
 	p := row(beta).Exp()
-	return p.Add(p.T()).DivScalar(2 * float64(n)), nil
+	return p.Add(p.T()).DivScalar(2 * float64(n)), err
 }
 
 // descend is gradient descent with momentum and gains. In the first quarter of the steps P is multiplied by 12.
@@ -93,33 +87,23 @@ func descend(ctx context.Context, p, y torch.Tensor, o TSNEOptions) (torch.Tenso
 		return off.Div(squaredDistances(y, y).AddScalar(1))
 	}
 	state := torch.Cat([]torch.Tensor{y, y.ZerosLike(), y.OnesLike()}, 1) // points, speed, gains
-	for step := range o.Steps {
-		if err := ctx.Err(); err != nil {
-			return y, 0, err
-		}
+	err := steps(ctx, o.Steps, o.Watch, func(step int) {
 		momentum, scale := 0.8, 1.0
 		if step < early {
 			momentum, scale = 0.5, exaggeration
 		}
-		next := torch.Tidy(func() torch.Tensor {
-			y, speed, gains := state.Narrow(1, 0, 2), state.Narrow(1, 2, 2), state.Narrow(1, 4, 2)
-			k := near(y)
-			w := p.MulScalar(scale).Sub(k.Div(k.Sum())).Mul(k)
-			grad := w.SumKeepDim(1).Mul(y).Sub(w.Matmul(y)).MulScalar(4)
-			same := torch.Call("aten::gt.Scalar", grad.Mul(speed), 0).Tensor(0)
-			g := torch.Where(same, gains.MulScalar(0.8), gains.AddScalar(0.2)).Clamp(0.01, 1e3)
-			v := speed.MulScalar(momentum).Sub(grad.Mul(g).MulScalar(rate))
-			moved := y.Add(v)
-			return torch.Cat([]torch.Tensor{moved.Sub(moved.MeanKeepDim(0)), v, g}, 1)
-		})
-		state.Close()
-		state = next
-		if o.Watch != nil {
-			o.Watch(step+1, o.Steps)
-		}
-	}
+		y, speed, gains := state.Narrow(1, 0, 2), state.Narrow(1, 2, 2), state.Narrow(1, 4, 2)
+		k := near(y)
+		w := p.MulScalar(scale).Sub(k.Div(k.Sum())).Mul(k)
+		grad := w.SumKeepDim(1).Mul(y).Sub(w.Matmul(y)).MulScalar(4)
+		same := torch.Call("aten::gt.Scalar", grad.Mul(speed), 0).Tensor(0)
+		g := torch.Where(same, gains.MulScalar(0.8), gains.AddScalar(0.2)).Clamp(0.01, 1e3)
+		v := speed.MulScalar(momentum).Sub(grad.Mul(g).MulScalar(rate))
+		moved := y.Add(v)
+		state.CopyFrom(torch.Cat([]torch.Tensor{moved.Sub(moved.MeanKeepDim(0)), v, g}, 1))
+	})
 	y = state.Narrow(1, 0, 2)
 	k := near(y)
 	q := k.Div(k.Sum()).Clamp(1e-300, 1)
-	return y, p.Mul(p.Clamp(1e-300, 1).Log().Sub(q.Log())).Sum().Item(), nil
+	return y, p.Mul(p.Clamp(1e-300, 1).Log().Sub(q.Log())).Sum().Item(), err
 }
