@@ -19,6 +19,11 @@ type Images struct {
 	Kind string // "set", "folder", "npz" or "run"
 	N    int    // including the files of a folder that cannot be read
 
+	// Of samples of a run, for their description.
+	Seed          *uint64
+	NFE           int
+	WeightsSHA256 string
+
 	// Group are the processes that share the batches of a measurement; nil: this process alone. Every process reads all
 	// images, computes the features of a part of the batches, and gets those of all.
 	Group *torch.Group
@@ -83,7 +88,7 @@ func FromSet(set *data.Set) *Images {
 // Each calls do with all images, at most batch at a time: n images of h×w×c bytes, which do must not keep. It describes
 // the images it read.
 func (s *Images) Each(ctx context.Context, batch int, do func(shape data.Shape, pixels []byte) error) (Input, error) {
-	input := Input{Name: s.Name, Kind: s.Kind}
+	input := Input{Name: s.Name, Kind: s.Kind, Seed: s.Seed, NFE: s.NFE, WeightsSHA256: s.WeightsSHA256}
 	sum := sha256.New()
 	err := s.read(ctx, batch, func(shape data.Shape, pixels []byte) error {
 		if input.Size == nil {

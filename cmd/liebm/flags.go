@@ -97,23 +97,32 @@ const onGPU = "auto on a GPU, but none for Fashion-MNIST; none on a CPU, where F
 // inceptionWeights is the file of Inception's weights that --weights names, or "" for none. Without the flag, a file that was
 // downloaded is used on a GPU only, and not for Fashion-MNIST, which has a small network of its own.
 func inceptionWeights(c *cli.Context, s study.Setup, dataset string) (string, error) {
-	word := c.String("weights")
-	found, err := "", error(nil)
-	switch word {
+	switch word := c.String("weights"); word {
 	case "none":
 		return "", nil
-	case "", auto:
-		found, err = eval.FindInception()
+	case "":
+		found, err := eval.FindInception()
+		if err != nil || dataset == "fmnist" {
+			return "", nil
+		}
+		if s.Device.Type == torch.CUDA {
+			return found, nil
+		}
+		if s.Log != nil {
+			fmt.Fprintf(s.Log, "no FID, which takes long on a CPU: --weights auto measures it with %s\n", found)
+		}
+		return "", nil
 	default:
-		return word, nil
+		return inceptionFile(word)
 	}
-	switch {
-	case word == auto || err == nil && s.Device.Type == torch.CUDA && dataset != "fmnist":
-		return found, err
-	case err == nil && dataset != "fmnist" && s.Log != nil:
-		fmt.Fprintf(s.Log, "no FID, which takes long on a CPU: --weights auto measures it with %s\n", found)
+}
+
+// inceptionFile is the file of Inception's weights that --weights names, or the one that was downloaded.
+func inceptionFile(word string) (string, error) {
+	if word == "" || word == auto {
+		return eval.FindInception()
 	}
-	return "", nil
+	return word, nil
 }
 
 func gammaFlag() cli.Flag {
@@ -195,9 +204,9 @@ func sources(c *cli.Context) (train.Sources, error) {
 	if s.Preset == "" && s.File == "" && s.Data == "" {
 		return s, fmt.Errorf("name images or a config: --data FOLDER, --preset NAME or --config FILE; training presets are %v, pretraining presets %v", train.Presets(), train.SSLPresets())
 	}
-	for flag, key := range map[string]string{"seed": "seed", "steps": "steps", "target": "target"} {
-		if c.IsSet(flag) {
-			s.Set = append(s.Set, fmt.Sprintf("%s=%v", key, c.Value(flag)))
+	for _, name := range []string{"seed", "steps", "target"} {
+		if c.IsSet(name) {
+			s.Set = append(s.Set, fmt.Sprintf("%s=%v", name, c.Value(name)))
 		}
 	}
 	return s, nil
@@ -315,21 +324,16 @@ func resuming(command, out string) string {
 	return fmt.Sprintf("liebm %s --out %s --resume", command, shell.Word(out))
 }
 
+// useRun is the work of a command with the run of --run.
+type useRun func(c *cli.Context, m *train.Model, s study.Setup) error
+
 // onRun is the Action of a command that uses the run of --run on --device.
-func onRun(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
-	return onLoaded(func(c *cli.Context, s study.Setup) (*train.Model, error) { return s.LoadModel(c.String("run")) }, use)
-}
+func onRun(use useRun) cli.ActionFunc { return onLoaded(study.Setup.LoadModel, use) }
 
 // onScorer is onRun for a command that reads E and h only.
-func onScorer(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
-	return onLoaded(loadScorer, use)
-}
+func onScorer(use useRun) cli.ActionFunc { return onLoaded(study.Setup.LoadScorer, use) }
 
-func loadScorer(c *cli.Context, s study.Setup) (*train.Model, error) {
-	return s.LoadScorer(c.String("run"))
-}
-
-func onLoaded(load func(*cli.Context, study.Setup) (*train.Model, error), use func(*cli.Context, *train.Model, study.Setup) error) cli.ActionFunc {
+func onLoaded(load func(s study.Setup, dir string) (*train.Model, error), use useRun) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if follower, err := alone(c.IsSet("threads")); follower || err != nil {
 			return err
@@ -338,7 +342,7 @@ func onLoaded(load func(*cli.Context, study.Setup) (*train.Model, error), use fu
 		if err != nil {
 			return err
 		}
-		m, err := load(c, setup)
+		m, err := load(setup, c.String("run"))
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -80,7 +81,8 @@ func (to results) finish(r *eval.Record, format string, values ...any) error {
 			return err
 		}
 	}
-	return printRecord(r, to.json, format, values...)
+	printWarnings(r)
+	return show(to.json, r, func(w io.Writer) { fmt.Fprintf(w, format, values...) })
 }
 
 func fidCommand() *cli.Command {
@@ -148,10 +150,10 @@ mode is that of torch-fidelity and ADM.
 				if o.Shuffle {
 					r.Seed = &o.Seed
 				}
-				s := m.sources[0]
-				mean, std, input, err := eval.InceptionScore(c.Context, m.net, s.Images, o, m.progress(s))
+				images := m.sources[0].Images
+				mean, std, input, err := eval.InceptionScore(c.Context, m.net, images, o, m.progress(images))
 				if err == nil {
-					err = m.gathered(r, s.describe(input))
+					err = m.gathered(r, input)
 				}
 				if err != nil {
 					return "", err

@@ -25,19 +25,13 @@ type imageMetric struct {
 	ctx           context.Context
 	metric        string
 	net           *eval.Inception // nil if nothing is to be mapped to features
-	sources       []*source
+	sources       []*eval.Source
 	skip          bool
 	n             int                 // samples to draw from a run
 	samples       train.SampleOptions // how
 	weights, mode string              // of Inception; without mode the metric compares pixels
 	setup         study.Setup
 	closers       []func()
-}
-
-// A source is an argument of a metric: images or statistics.
-type source struct {
-	*eval.Source
-	drawn eval.Input // how a run drew the images
 }
 
 // measureImages is the Action of a metric of n sets of images. It opens them, and Inception where the command
@@ -137,10 +131,8 @@ func (m *imageMetric) openInception() error {
 	if err != nil {
 		return err
 	}
-	if m.weights == "" || m.weights == auto {
-		if m.weights, err = eval.FindInception(); err != nil {
-			return err
-		}
+	if m.weights, err = inceptionFile(m.weights); err != nil {
+		return err
 	}
 	if m.net, err = eval.OpenInception(m.weights, mode, m.setup.Device); err == nil {
 		m.closers = append(m.closers, m.net.Close)
@@ -148,14 +140,13 @@ func (m *imageMetric) openInception() error {
 	return err
 }
 
-func (m *imageMetric) openSource(name string) (*source, error) {
+func (m *imageMetric) openSource(name string) (*eval.Source, error) {
 	if study.IsRun(name) {
 		return m.drawSource(name)
 	}
 	info, err := os.Stat(name)
 	if err == nil && (info.IsDir() || strings.EqualFold(filepath.Ext(name), ".npz")) {
-		s, err := eval.Open(name, eval.OpenOptions{Skip: m.skip})
-		return &source{Source: s}, err
+		return eval.Open(name, eval.OpenOptions{Skip: m.skip})
 	}
 	known, split, _ := strings.Cut(name, ":")
 	if err == nil {
@@ -172,15 +163,15 @@ func (m *imageMetric) openSource(name string) (*source, error) {
 }
 
 // sourceOf is a set as a source. It is closed in the end.
-func (m *imageMetric) sourceOf(set *data.Set, name string) *source {
+func (m *imageMetric) sourceOf(set *data.Set, name string) *eval.Source {
 	m.closers = append(m.closers, func() { _ = set.Close() })
 	images := eval.FromSet(set)
 	images.Name = name
-	return &source{Source: &eval.Source{Images: images}}
+	return &eval.Source{Images: images}
 }
 
 // drawSource draws samples from a run.
-func (m *imageMetric) drawSource(dir string) (*source, error) {
+func (m *imageMetric) drawSource(dir string) (*eval.Source, error) {
 	model, err := m.setup.LoadModel(dir)
 	if err != nil {
 		return nil, err
@@ -191,21 +182,14 @@ func (m *imageMetric) drawSource(dir string) (*source, error) {
 		return nil, err
 	}
 	s := m.sourceOf(set, dir)
-	s.Images.Kind = "run"
-	s.drawn = eval.Input{Seed: &m.samples.Seed, NFE: model.NFE(m.samples), WeightsSHA256: model.SHA256}
+	s.Images.Kind, s.Images.Seed, s.Images.NFE, s.Images.WeightsSHA256 = "run", &m.samples.Seed, model.NFE(m.samples), model.SHA256
 	return s, nil
 }
 
-// describe adds how a run drew the images that were read.
-func (s *source) describe(in eval.Input) eval.Input {
-	in.Seed, in.NFE, in.WeightsSHA256 = s.drawn.Seed, s.drawn.NFE, s.drawn.WeightsSHA256
-	return in
-}
-
-// progress is a bar for reading the source's images.
-func (m *imageMetric) progress(s *source) func(done int) {
-	report := m.setup.Progress("measuring " + s.Images.Name)
-	return func(done int) { report(done, s.Images.N) }
+// progress is a bar for reading images.
+func (m *imageMetric) progress(images *eval.Images) func(done int) {
+	report := m.setup.Progress("measuring " + images.Name)
+	return func(done int) { report(done, images.N) }
 }
 
 // statistics returns those of every source and adds the sources to the record.
@@ -214,10 +198,9 @@ func (m *imageMetric) statistics(r *eval.Record) (all []*eval.Stats, err error) 
 	for _, s := range m.sources {
 		stats, input := s.Stats, s.Input
 		if stats == nil {
-			if stats, input, err = eval.MeasureImages(m.ctx, m.net, s.Images, m.progress(s)); err != nil {
+			if stats, input, err = eval.MeasureImages(m.ctx, m.net, s.Images, m.progress(s.Images)); err != nil {
 				return nil, err
 			}
-			input = s.describe(input)
 		}
 		r.Warn(stats.FewImages(input.Name))
 		all, inputs = append(all, stats), append(inputs, input)
@@ -229,12 +212,12 @@ func (m *imageMetric) statistics(r *eval.Record) (all []*eval.Stats, err error) 
 func (m *imageMetric) embed(r *eval.Record) (all []*eval.Embedding, err error) {
 	var inputs []eval.Input
 	for _, s := range m.sources {
-		e, input, err := eval.Embed(m.ctx, m.net, s.Images, m.progress(s))
+		e, input, err := eval.Embed(m.ctx, m.net, s.Images, m.progress(s.Images))
 		if err != nil {
 			return nil, err
 		}
 		m.closers = append(m.closers, e.Close)
-		all, inputs = append(all, e), append(inputs, s.describe(input))
+		all, inputs = append(all, e), append(inputs, input)
 	}
 	return all, m.gathered(r, inputs...)
 }

@@ -68,7 +68,7 @@ func comparePairs(c *cli.Context, metric string, measure func(r *eval.Record, a,
 			if len(input.Skipped) > 0 {
 				return "", fmt.Errorf("%s: %d files cannot be read, so the pairs do not match: mend these files, the first is %s", s.Images.Name, len(input.Skipped), input.Skipped[0])
 			}
-			sets, inputs = append(sets, set.RGB()), append(inputs, s.describe(input))
+			sets, inputs = append(sets, set.RGB()), append(inputs, input)
 		}
 		if err := m.gathered(r, inputs...); err != nil {
 			return "", err

@@ -143,12 +143,6 @@ func (o *output) write(format string, values ...any) error {
 	return o.finish(o.record, format, values...)
 }
 
-// printRecord prints the warnings of a record, and the record as JSON or as format says.
-func printRecord(r *eval.Record, asJSON bool, format string, values ...any) error {
-	printWarnings(r)
-	return show(asJSON, r, func(w io.Writer) { fmt.Fprintf(w, format, values...) })
-}
-
 func printWarnings(r *eval.Record) {
 	for _, w := range r.Warnings {
 		fmt.Fprintln(cleaned{os.Stderr}, "warning:", w)

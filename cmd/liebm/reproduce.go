@@ -13,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/study"
 )
 
@@ -134,10 +133,7 @@ func studyPlan(c *cli.Context) (*study.Plan, error) {
 	}
 	scale := study.Mini()
 	if c.String("scale") == "paper" {
-		weights := c.String("weights")
-		if weights == "" || weights == auto {
-			weights, _ = eval.FindInception() // a plan needs none, and training says what is missing
-		}
+		weights, _ := inceptionFile(c.String("weights")) // a plan needs none, and training says what is missing
 		scale = study.Paper(weights)
 	} else if c.IsSet("weights") {
 		return nil, errors.New("--weights is for --scale paper: mini measures on features of Fashion-MNIST, and has no FID")
