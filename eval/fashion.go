@@ -129,15 +129,6 @@ func TrainClassifier(ctx context.Context, set *data.Set, epochs int, seed uint64
 	return file.Bytes(), err
 }
 
-// Accuracy is the share of a labelled set that the classifier classifies correctly.
-func (c *Classifier) Accuracy(ctx context.Context, set *data.Set) (float64, error) {
-	classes, err := c.Classify(ctx, set)
-	if err != nil {
-		return 0, err
-	}
-	return Labelled{Labels: set.Labels}.Accuracy(classes), nil
-}
-
 // Classify returns the class of every channel of every image: those of the first image's channels,
 // then those of the second image's, and so on.
 func (c *Classifier) Classify(ctx context.Context, set *data.Set) (classes []int32, err error) {
