@@ -45,34 +45,24 @@ func flagsFirst(a *cli.App, args []string) []string {
 	if i := slices.Index(args, "--resume"); i > 0 && i+1 < len(args) && args[i+1] == auto {
 		args = slices.Concat(args[:i], []string{"--resume=" + auto}, args[i+2:])
 	}
-	flags, commands, at := a.Flags, a.Commands, 1
-	for at < len(args) {
-		if n := flagWords(flags, args[at:]); n > 0 {
-			at = min(at+n, len(args))
+	flags, commands := a.Flags, a.Commands
+	first, rest := args[:1:1], []string{}
+	words := args[1:]
+	for len(words) > 0 && words[0] != "--" {
+		if n := min(flagWords(flags, words), len(words)); n > 0 {
+			first, words = append(first, words[:n]...), words[n:]
 			continue
 		}
-		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[at]) })
-		if i < 0 {
-			break
-		}
-		flags, commands = commands[i].Flags, commands[i].Subcommands
-		at++
-	}
-	first, rest := slices.Clone(args[:at]), []string(nil)
-	for at < len(args) {
-		if args[at] == "--" {
-			rest = append(rest, args[at:]...)
-			break
-		}
-		n := min(max(flagWords(flags, args[at:]), 1), len(args)-at)
-		if strings.HasPrefix(args[at], "-") && args[at] != "-" {
-			first = append(first, args[at:at+n]...)
+		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(words[0]) })
+		if i >= 0 && len(rest) == 0 {
+			flags, commands = commands[i].Flags, commands[i].Subcommands
+			first = append(first, words[0])
 		} else {
-			rest = append(rest, args[at:at+n]...)
+			rest = append(rest, words[0])
 		}
-		at += n
+		words = words[1:]
 	}
-	return append(first, rest...)
+	return slices.Concat(first, rest, words)
 }
 
 // flagWords is how many of the words belong to the flag at their start: 0 if there is none.

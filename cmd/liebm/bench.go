@@ -45,20 +45,8 @@ reaches on a large convolution. Without --preset it uses cifar10-em with --batch
 	}
 }
 
-// benchConfig reads the config, which --batch may change.
-func benchConfig(c *cli.Context) (train.Config, torch.Device, error) {
-	cfg, device, err := configAndDevice(c)
-	if err != nil {
-		return cfg, device, err
-	}
-	if c.IsSet("batch") {
-		cfg.Batch = c.Int("batch")
-	}
-	return cfg, device, err
-}
-
 func benchStep(c *cli.Context) error {
-	cfg, device, err := benchConfig(c)
+	cfg, device, err := configAndDevice(c)
 	if err != nil {
 		return err
 	}
@@ -85,7 +73,7 @@ func benchProfile(c *cli.Context) error {
 			return err
 		}
 	}
-	cfg, device, err := benchConfig(c)
+	cfg, device, err := configAndDevice(c)
 	if err != nil {
 		return err
 	}

@@ -120,23 +120,22 @@ func verifyData(c *cli.Context) error {
 	known, err := data.Lookup(name)
 	if info, statErr := os.Stat(name); err != nil && statErr == nil && info.Mode().IsRegular() {
 		what, err := data.Verify(name)
-		if err != nil {
-			return err
+		if err == nil {
+			fmt.Printf("%s: %s, all checksums match\n", name, what)
 		}
-		fmt.Printf("%s: %s, all checksums match\n", name, what)
-		return nil
+		return err
 	}
 	if err != nil {
 		return err
 	}
-	if err := known.Verify(c.String("path")); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%w%s", err, commands(known, c.String("path")))
-		}
-		return err
+	err = known.Verify(c.String("path"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w%s", err, commands(known, c.String("path")))
 	}
-	fmt.Printf("%s: all files match the published checksums\n", known.Title)
-	return nil
+	if err == nil {
+		fmt.Printf("%s: all files match the published checksums\n", known.Title)
+	}
+	return err
 }
 
 func gridData(c *cli.Context) error {

@@ -43,38 +43,26 @@ func answerPlainly(parent string, commands []*cli.Command) {
 	for _, c := range commands {
 		path := parent + " " + c.Name
 		c.OnUsageError = wrongFlag(path)
-		if len(c.Subcommands) > 0 && c.Action == nil {
-			c.Action = wrongCommand(path, c.Subcommands)
-		} else if action := c.Action; c.ArgsUsage == "" {
-			c.Action = func(c *cli.Context) error {
-				if c.NArg() > 0 {
-					return fmt.Errorf("%q is not a flag of %s, which takes flags only: see %[2]s --help", c.Args().First(), path)
-				}
-				return action(c)
-			}
-		}
-		if names, action := required(c.Flags), c.Action; len(names) > 0 {
-			c.Action = func(c *cli.Context) error {
-				for _, name := range names {
-					if !c.IsSet(name) {
-						return fmt.Errorf("--%s is missing: see %s --help", name, path)
-					}
-				}
-				return action(c)
-			}
-		}
-		if action := c.Action; action != nil {
-			c.Action = func(c *cli.Context) error {
-				if err := makeFolders(c); err != nil {
-					return err
-				}
-				return orMore(action(c))
-			}
-		}
-		if action := c.Action; slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return f.Names()[0] == skipUnreadable }) {
-			c.Action = func(c *cli.Context) error { return orSkip(action(c)) }
-		}
 		answerPlainly(path, c.Subcommands)
+		action, needed := c.Action, required(c.Flags)
+		if action == nil {
+			c.Action = wrongCommand(path, c.Subcommands)
+			continue
+		}
+		c.Action = func(ctx *cli.Context) error {
+			if err := makeFolders(ctx); err != nil {
+				return err
+			}
+			for _, name := range needed {
+				if !ctx.IsSet(name) {
+					return fmt.Errorf("--%s is missing: see %s --help", name, path)
+				}
+			}
+			if ctx.NArg() > 0 && c.ArgsUsage == "" {
+				return fmt.Errorf("%q is not a flag of %s, which takes flags only: see %[2]s --help", ctx.Args().First(), path)
+			}
+			return helpfully(action(ctx), c.Flags)
+		}
 	}
 }
 
@@ -114,18 +102,14 @@ func required(flags []cli.Flag) (names []string) {
 	return names
 }
 
-// orSkip adds the flag that leaves out the images of an error.
-func orSkip(err error) error {
-	if errors.Is(err, data.ErrBadImage) {
-		return fmt.Errorf("%w, or leave out such files with --%s", err, skipUnreadable)
-	}
-	return err
-}
-
-// orMore adds the flag that allows data to fill more memory.
-func orMore(err error) error {
+// helpfully adds to an error the flag that allows data to fill more memory, or the one of these flags that leaves out images.
+func helpfully(err error, flags []cli.Flag) error {
 	if errors.Is(err, data.ErrTooBig) {
-		return fmt.Errorf("%w, or allow more: liebm --max-memory GIB …", err)
+		err = fmt.Errorf("%w, or allow more: liebm --max-memory GIB …", err)
+	}
+	canSkip := slices.ContainsFunc(flags, func(f cli.Flag) bool { return f.Names()[0] == skipUnreadable })
+	if canSkip && errors.Is(err, data.ErrBadImage) {
+		err = fmt.Errorf("%w, or leave out such files with --%s", err, skipUnreadable)
 	}
 	return err
 }
