@@ -100,10 +100,8 @@ func newRanking(inliers, outliers []float64) (*ranking, error) {
 		return nil, fmt.Errorf("AUROC of %d inliers and %d outliers: give at least one of each", len(inliers), len(outliers))
 	}
 	scores := slices.Concat(inliers, outliers)
-	for _, s := range scores {
-		if math.IsNaN(s) {
-			return nil, fmt.Errorf("AUROC: a score is NaN: check the model and the images")
-		}
+	if slices.ContainsFunc(scores, math.IsNaN) {
+		return nil, fmt.Errorf("AUROC: a score is NaN: check the model and the images")
 	}
 	slices.Sort(scores)
 	scores = slices.Compact(scores)

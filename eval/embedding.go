@@ -60,9 +60,11 @@ func squaredDistances(x, y torch.Tensor) torch.Tensor {
 	return torch.Call("aten::addmm", norms, x, y.T(), torch.Named{Name: "alpha", Value: -2.0}).Tensor(0).Clamp(0, 3e38)
 }
 
-// blocks calls f for the rows of x, size at a time, each time in a scope of its own.
-func blocks(ctx context.Context, x torch.Tensor, size int, f func(start int, rows torch.Tensor)) error {
-	n := x.Size(0)
+const distanceBlock = 500 // rows at once: 100 MB of distances to 50,000 others
+
+// blocks calls f for the rows of x, distanceBlock at a time, each time in a scope of its own.
+func blocks(ctx context.Context, x torch.Tensor, f func(start int, rows torch.Tensor)) error {
+	n, size := x.Size(0), distanceBlock
 	return steps(ctx, (n+size-1)/size, nil, func(i int) { f(i*size, x.Narrow(0, i*size, min(size, n-i*size))) })
 }
 

@@ -69,10 +69,8 @@ func MeasureImages(ctx context.Context, features Features, images *Images, watch
 	if err != nil {
 		return nil, input, err
 	}
-	for i, m := range stats.Mean {
-		if math.IsNaN(m) || math.IsInf(m, 0) {
-			return nil, input, fmt.Errorf("measure %s: feature %d is not finite: the images or the weights are damaged", images.Name, i)
-		}
+	if i := slices.IndexFunc(stats.Mean, notFinite); i >= 0 {
+		return nil, input, fmt.Errorf("measure %s: feature %d is not finite: the images or the weights are damaged", images.Name, i)
 	}
 	return stats, input, nil
 }

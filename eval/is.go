@@ -63,7 +63,7 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 		input.Notes = append(input.Notes, "the splits differ in size, because some images could not be read")
 	}
 	mean, std = stat.PopMeanStdDev(scores, nil)
-	if math.IsNaN(mean) || math.IsInf(mean, 0) {
+	if notFinite(mean) {
 		return 0, 0, input, fmt.Errorf("inception score of %s is not finite: the images or the weights are damaged", images.Name)
 	}
 	return mean, std, input, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/liebm/liebm/data"
 )
@@ -25,20 +26,18 @@ func ModesOf(ctx context.Context, c *Classifier, set *data.Set) (m Modes, err er
 	if err != nil {
 		return m, err
 	}
-	triples, uniform := make([]int32, set.N), make([]float64, 1000)
+	const n = 1000
+	triples := make([]int32, set.N)
 	for i := range triples {
 		triples[i] = 100*classes[3*i] + 10*classes[3*i+1] + classes[3*i+2]
 	}
-	for i := range uniform {
-		uniform[i] = 1 / float64(len(uniform))
-	}
-	p := shares(triples, len(uniform))
+	p := shares(triples, n)
 	for _, share := range p {
 		if share > 0 {
 			m.Covered++
 		}
 	}
-	m.KL = kl(p, uniform)
+	m.KL = kl(p, slices.Repeat([]float64{1. / n}, n))
 	return m, nil
 }
 

@@ -44,12 +44,10 @@ func PrecisionRecall(ctx context.Context, generated, real *Embedding, k int, wat
 	return precision, recall, err
 }
 
-const distanceBlock = 500 // rows at once: 100 MB of distances to 50,000 others
-
 // radii are the squared distances of all points to their k-th nearest other point: [n].
 func radii(ctx context.Context, x torch.Tensor, k int, step func(n int)) (torch.Tensor, error) {
 	out := torch.Empty([]int{x.Size(0)}, torch.Float32)
-	err := blocks(ctx, x, distanceBlock, func(start int, rows torch.Tensor) {
+	err := blocks(ctx, x, func(start int, rows torch.Tensor) {
 		const smallest, sorted = false, true
 		nearest := torch.Call("aten::topk", squaredDistances(rows, x), k+1, 1, smallest, sorted).Tensor(0) // itself first
 		out.Narrow(0, start, rows.Size(0)).CopyFrom(nearest.Select(1, k))
@@ -61,7 +59,7 @@ func radii(ctx context.Context, x torch.Tensor, k int, step func(n int)) (torch.
 // covered is the share of points that lie in the ball around some centre.
 func covered(ctx context.Context, points, centres, radii torch.Tensor, step func(n int)) (float64, error) {
 	inside := 0.0
-	err := blocks(ctx, points, distanceBlock, func(_ int, rows torch.Tensor) {
+	err := blocks(ctx, points, func(_ int, rows torch.Tensor) {
 		in := radii.Unsqueeze(0).GreaterEqual(squaredDistances(rows, centres))
 		inside += torch.Call("aten::any.dim", in, 1).Tensor(0).Sum().Item()
 		step(rows.Size(0))

@@ -49,7 +49,7 @@ func KNN(ctx context.Context, train, test Labelled, k int, watch func(done, tota
 	err := torch.Do(func() error {
 		centre := train.X.MeanKeepDim(0)
 		x := train.X.Sub(centre)
-		return blocks(ctx, test.X, distanceBlock, func(start int, rows torch.Tensor) {
+		return blocks(ctx, test.X, func(start int, rows torch.Tensor) {
 			const smallest = false
 			near := torch.ToSlice[int64](torch.Call("aten::topk", squaredDistances(rows.Sub(centre), x), k, 1, smallest).Tensor(1))
 			for i := range rows.Size(0) {

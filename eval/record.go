@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
+	"maps"
 	"os"
 	"runtime"
 	"strconv"
@@ -39,9 +39,7 @@ type Record struct {
 func NewRecord(metric string, versions map[string]string) *Record {
 	r := &Record{Metric: metric, Values: Values{}, Versions: map[string]string{"libtorch": torch.Version(), "go": runtime.Version()},
 		Time: time.Now().UTC().Truncate(time.Second)}
-	for k, v := range versions {
-		r.Versions[k] = v
-	}
+	maps.Copy(r.Versions, versions)
 	return r
 }
 
@@ -94,7 +92,7 @@ func (v Values) MarshalJSON() ([]byte, error) {
 	out := map[string]any{}
 	for name, x := range v {
 		out[name] = x
-		if math.IsInf(x, 0) || math.IsNaN(x) { // "Infinity", "-Infinity" and "NaN"
+		if notFinite(x) { // "Infinity", "-Infinity" and "NaN"
 			out[name] = strings.TrimPrefix(strings.Replace(fmt.Sprint(x), "Inf", "Infinity", 1), "+")
 		}
 	}

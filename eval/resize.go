@@ -30,8 +30,8 @@ func ParseMode(s string) (Mode, error) {
 func (m Mode) resize(x torch.Tensor, size int) torch.Tensor {
 	switch m {
 	case TF:
-		x = gather(x.MulScalar(255), 2, x.Size(2), size)
-		return gather(x, 3, x.Size(3), size).AddScalar(-128).DivScalar(128)
+		x = gather(gather(x.MulScalar(255), 2, size), 3, size)
+		return x.AddScalar(-128).DivScalar(128)
 	case Clean: // libtorch's antialiased operator is Pillow's; in float64, as there, it is within 1e-4 of 255
 		x = x.MulScalar(255).Contiguous(torch.Contiguous).To(torch.Float64)
 		x = torch.Call("aten::_upsample_bicubic2d_aa", x, []int{size, size}, false).Tensor(0).Clamp(0, 255)
@@ -42,7 +42,8 @@ func (m Mode) resize(x torch.Tensor, size int) torch.Tensor {
 
 // gather is TensorFlow 1's bilinear resize along one dimension. Pixel i of the result lies at i·in/out and
 // mixes the two pixels around it.
-func gather(x torch.Tensor, dim, in, out int) torch.Tensor {
+func gather(x torch.Tensor, dim, out int) torch.Tensor {
+	in := x.Size(dim)
 	low, high, part := make([]int64, out), make([]int64, out), make([]float32, out)
 	scale := float32(in) / float32(out)
 	for i := range out {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
@@ -32,10 +33,7 @@ func (w Window) String() string {
 func (w Window) kernel() (weights []float64, correct float64, err error) {
 	switch w {
 	case Box:
-		for range 7 {
-			weights = append(weights, 1./7)
-		}
-		return weights, 49. / 48, nil
+		return slices.Repeat([]float64{1. / 7}, 7), 49. / 48, nil
 	case Gauss, "":
 		sum := 0.0
 		for i := -5; i <= 5; i++ {

@@ -80,10 +80,8 @@ func parseStats(file []byte) (*Stats, *statsInfo, error) {
 	if len(muShape) != 1 || d == 0 || !slices.Equal(sigmaShape, []int{d, d}) {
 		return nil, nil, fmt.Errorf("mu is %v and sigma %v, not [d] and [d,d]", muShape, sigmaShape)
 	}
-	for _, v := range slices.Concat(mu, sigma) {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, nil, errors.New("mu or sigma is not finite: compute the statistics again")
-		}
+	if slices.ContainsFunc(mu, notFinite) || slices.ContainsFunc(sigma, notFinite) {
+		return nil, nil, errors.New("mu or sigma is not finite: compute the statistics again")
 	}
 	stats := &Stats{Mean: mu, Cov: slices.Collect(slices.Chunk(sigma, d))}
 	for i := range d {
@@ -104,6 +102,8 @@ func parseStats(file []byte) (*Stats, *statsInfo, error) {
 	stats.Features, stats.N = info.Features, info.N
 	return stats, info, err
 }
+
+func notFinite(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
 // maxStats bounds the bytes of an array of statistics.
 const maxStats = 1 << 30
