@@ -45,21 +45,15 @@ const (
 // a value of another type, NaN, an infinity, an anchor, an alias or a tag. It joins up to ten errors, and
 // leaves into as it was if there is one.
 func Decode(data []byte, into any) error {
-	root, draft, known, err := draftOf(into)
-	if err != nil {
-		return err
-	}
-	body, err := parseYAML(data)
-	if err != nil || body == nil {
-		return err
-	}
-	o := overlay{known: known, seen: map[string]bool{}}
-	o.group("", body)
-	if len(o.flaws) > 0 {
+	return change(into, func(known []setting) error {
+		body, err := parseYAML(data)
+		if err != nil || body == nil {
+			return err
+		}
+		o := overlay{known: known, seen: map[string]bool{}}
+		o.group("", body)
 		return errors.Join(o.flaws...)
-	}
-	root.Set(draft)
-	return nil
+	})
 }
 
 // Set sets one field of the struct that into points to from an assignment such as "chain.steps=60" or
@@ -71,35 +65,28 @@ func Set(into any, assignment string) error {
 	if !ok || path == "" {
 		return fmt.Errorf("%s sets nothing: write key=value, as in chain.steps=60", show(assignment))
 	}
-	root, draft, known, err := draftOf(into)
-	if err != nil {
-		return err
-	}
-	s := find(known, path)
-	switch {
-	case s == nil:
-		return unknownKey(path, known)
-	case s.group:
-		return fmt.Errorf("%s is a group: set one of %s", path, keysOf(known, path))
-	case s.value.Kind() == reflect.String:
-		if !utf8.ValidString(text) {
-			return fmt.Errorf("%s wants UTF-8 text, not %s", path, show(text))
-		}
-		s.value.SetString(text)
-	default:
-		if isList(s.value) && !strings.HasPrefix(strings.TrimSpace(text), "[") {
+	return change(into, func(known []setting) error {
+		s := find(known, path)
+		switch {
+		case s == nil:
+			return unknownKey(path, known)
+		case s.group:
+			return fmt.Errorf("%s is a group: set one of %s", path, keysOf(known, path))
+		case s.value.Kind() == reflect.String:
+			if !utf8.ValidString(text) {
+				return fmt.Errorf("%s wants UTF-8 text, not %s", path, show(text))
+			}
+			s.value.SetString(text)
+			return nil
+		case isList(s.value) && !strings.HasPrefix(strings.TrimSpace(text), "["):
 			text = "[" + text + "]"
 		}
 		node, err := parseYAML([]byte(text))
 		if err != nil {
 			return fmt.Errorf("%s wants %s, not %s", path, wanted(s.value.Type()), show(text))
 		}
-		if err := assign(path, s.value, node); err != nil {
-			return err
-		}
-	}
-	root.Set(draft)
-	return nil
+		return assign(path, s.value, node)
+	})
 }
 
 // A setting is one key of a config: a value, or a group of further settings.
@@ -139,18 +126,23 @@ func settingsOf(v reflect.Value, prefix string) (all []setting, err error) {
 	return all, nil
 }
 
-// draftOf returns the struct that into points to, a copy of it, and the settings of the copy. Decode and Set
-// change the copy, so that an error leaves into as it was.
-func draftOf(into any) (root, draft reflect.Value, known []setting, err error) {
+// change calls f with the settings of a copy of the struct that into points to. Without an error the copy replaces
+// the struct; an error leaves it as it was.
+func change(into any, f func(known []setting) error) error {
 	p := reflect.ValueOf(into)
 	if p.Kind() != reflect.Pointer || p.IsNil() || p.Elem().Kind() != reflect.Struct {
-		return root, draft, nil, fmt.Errorf("config: decode into a pointer to a struct, not %T", into)
+		return fmt.Errorf("config: decode into a pointer to a struct, not %T", into)
 	}
-	root = p.Elem()
-	draft = reflect.New(root.Type()).Elem()
-	draft.Set(root)
-	known, err = settingsOf(draft, "")
-	return root, draft, known, err
+	draft := reflect.New(p.Elem().Type()).Elem()
+	draft.Set(p.Elem())
+	known, err := settingsOf(draft, "")
+	if err == nil {
+		err = f(known)
+	}
+	if err == nil {
+		p.Elem().Set(draft)
+	}
+	return err
 }
 
 // parseYAML returns the root node of the document in data, or nil if it is empty.
