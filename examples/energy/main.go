@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math"
 	"os"
 
 	"github.com/liebm/liebm/mcmc"
@@ -87,15 +86,10 @@ func run(ctx context.Context, out io.Writer, steps int) error {
 
 // describe gives the mean and the standard deviation of the distances from the origin.
 func describe(x torch.Tensor) string {
-	var sum, squares float64
-	points := x.Float64s()
-	n := float64(len(points) / 2)
-	for i := 0; i < len(points); i += 2 {
-		r := math.Hypot(points[i], points[i+1])
-		sum, squares = sum+r, squares+r*r
-	}
-	mean := sum / n
-	return fmt.Sprintf("distance from the origin %.2f ± %.2f", mean, math.Sqrt(squares/n-mean*mean))
+	distances := x.Square().SumDim(1).Sqrt()
+	mean := distances.Mean()
+	deviation := distances.Sub(mean).Square().Mean().Sqrt()
+	return fmt.Sprintf("distance from the origin %.2f ± %.2f", mean.Item(), deviation.Item())
 }
 
 func main() {
