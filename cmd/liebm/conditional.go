@@ -24,7 +24,7 @@ class after every round.
 
 	liebm conditional --run runs/em --q runs/q --out classes
 	liebm conditional --run runs/erm --n 16 --rounds 10 --weight 10 --out classes --json`,
-		Flags: outputFlags(10, qFlag(),
+		Flags: outputFlags(10,
 			countFlag("over", 0, 1, "training images to compute the classes' means from (default: all)"),
 			countFlag("rounds", 5, 1, "how many times m is drawn from q"),
 			numberFlag("weight", 1, 1e-9, "weight of log p(z|x) in the chain; 1 is its weight in training")),

@@ -65,10 +65,7 @@ func listData(c *cli.Context) error {
 	var rows []row
 	var text strings.Builder
 	for _, name := range data.Names() {
-		known, err := data.Lookup(name)
-		if err != nil {
-			return err
-		}
+		known, _ := data.Lookup(name) // a known name
 		r := row{known.Name, known.Title, known.H, known.W, known.C, map[data.Split]int{}, "", known.URL}
 		var counts []string
 		for _, s := range known.Splits() {

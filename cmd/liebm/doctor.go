@@ -67,28 +67,21 @@ func diagnose() []fact {
 	}
 	for _, name := range []string{"OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "LIBTORCH", "LIEBM_DATA"} {
 		if v, ok := os.LookupEnv(name); ok {
-			facts = append(facts, fact{name, v + remark(name)})
+			facts = append(facts, fact{name, v + remarks[name]})
 		}
 	}
-	if known, err := data.Lookup("fmnist"); err == nil {
-		where, err := known.Locate("")
-		if err != nil {
-			where = err.Error()
-		}
-		facts = append(facts, fact{"fashion-mnist", where})
+	known, _ := data.Lookup("fmnist") // a known name
+	where, err := known.Locate("")
+	if err != nil {
+		where = err.Error()
 	}
-	return facts
+	return append(facts, fact{"fashion-mnist", where})
 }
 
-// remark explains an environment variable.
-func remark(name string) string {
-	switch name {
-	case "OPENBLAS_CORETYPE":
-		return "  (a kernel older than the CPU can halve the speed of matrix products)"
-	case "OMP_NUM_THREADS":
-		return "  (taken as the number of threads)"
-	}
-	return ""
+// remarks explain environment variables.
+var remarks = map[string]string{
+	"OPENBLAS_CORETYPE": "  (a kernel older than the CPU can halve the speed of matrix products)",
+	"OMP_NUM_THREADS":   "  (taken as the number of threads)",
 }
 
 func cpuCapability() string {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -269,16 +268,12 @@ func refuseWithResume(c *cli.Context) error {
 func device(c *cli.Context) (torch.Device, error) {
 	d, err := torch.ParseDevice(c.String("device"))
 	if err == nil && d.Type == torch.CPU {
-		warnOfOneDNN()
+		if why := torch.WhyNoOneDNN(); why != "" {
+			fmt.Fprintln(os.Stderr, "warning:", why)
+		}
 	}
 	return d, err
 }
-
-var warnOfOneDNN = sync.OnceFunc(func() {
-	if why := torch.WhyNoOneDNN(); why != "" {
-		fmt.Fprintln(os.Stderr, "warning:", why)
-	}
-})
 
 // trainingOptions are those of a training in --out.
 func trainingOptions(c *cli.Context, task string, s study.Setup) train.Options {

@@ -20,7 +20,7 @@ on, and the grid shows these images at both ends of a row. --n is the number of 
 
 	liebm interpolate --run runs/em --n 8 --frames 12 --refine --out walk
 	liebm interpolate --run runs/erm --images fmnist:test --out between`,
-		Flags: outputFlags(8, qFlag(), imagesFlag(), skipFlag(),
+		Flags: outputFlags(8, imagesFlag(), skipFlag(),
 			countFlag("frames", 10, 2, "images of a path, both ends included"),
 			&cli.BoolFlag{Name: "refine", Usage: "run the chain after G, as for samples"}),
 		Action: withOutput(interpolate),

@@ -27,14 +27,11 @@ func outputFlags(n int, more ...cli.Flag) []cli.Flag {
 		countFlag("n", n, 1, "how many images"),
 		&cli.Uint64Flag{Name: "seed", Usage: "seed of latents and noise"},
 		jsonFlag(), deviceFlag(),
+		&cli.StringFlag{Name: "q", Usage: "`FOLDER` of liebm train-q, if the run was trained without q"},
 	}, more...)
 }
 
-// qFlag names q, and imagesFlag the images that a command reads.
-func qFlag() cli.Flag {
-	return &cli.StringFlag{Name: "q", Usage: "`FOLDER` of liebm train-q, if the run was trained without q"}
-}
-
+// imagesFlag names the images that a command reads.
 func imagesFlag() cli.Flag {
 	return &cli.StringFlag{Name: "images", Usage: "a known set (cifar10:test), folder, archive or .npz (default: the test split of the run's data)"}
 }

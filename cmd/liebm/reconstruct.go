@@ -18,7 +18,7 @@ pixels in [0,1]. All errors leave out the padding of training.
 
 	liebm reconstruct --run runs/erm --out reconstructions
 	liebm reconstruct --run runs/em --q runs/q --n 1000 --l 10 --out reconstructions --json`,
-		Flags: outputFlags(1000, qFlag(), imagesFlag(), skipFlag(),
+		Flags: outputFlags(1000, imagesFlag(), skipFlag(),
 			countFlag("l", 0, 0, "Langevin steps on the latents after q; 10 in Table 11"),
 			numberFlag("delta2", 0, 0, "δ² of those steps (default: 10·tau2/(h·w·c))")),
 		Action: withOutput(reconstruct),

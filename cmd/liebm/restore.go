@@ -27,7 +27,7 @@ A model of gray images cannot colourise. PSNR and SSIM leave out the padding of 
 	liebm restore --run runs/erm --task sr8 --out sr8
 	liebm restore --run runs/em --q runs/q --task inpaint --mask 7,7,14,14 --n 256 --out hole --json
 	liebm restore --run runs/celeba --task colorize --images gray/ --out colour`,
-		Flags: outputFlags(64, qFlag(), imagesFlag(), skipFlag(),
+		Flags: outputFlags(64, imagesFlag(), skipFlag(),
 			&cli.StringFlag{Name: "task", Required: true, Usage: "colorize, sr8, sr4 or inpaint"},
 			&cli.StringFlag{Name: "mask", Usage: "X,Y,WIDTH,HEIGHT of the hole, or an image `FILE` whose black pixels are the hole (default: a box in the middle, half as wide and high as the image)"},
 			numberFlag("variance", 0, 0, "variance of p(A⁺y|A⁺Ax), per pixel (default: the run's tau2)"),
