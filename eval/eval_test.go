@@ -162,6 +162,17 @@ func TestFashionFeaturesKnowClothes(t *testing.T) {
 	assert.Equal(t, before, torch.Live())
 }
 
+func TestFashionFeaturesReadTheMiddle(t *testing.T) {
+	torchtest.Scope(t, func() {
+		c, err := FashionFeatures()
+		require.NoError(t, err)
+		defer c.Close()
+		x := torch.NewRNG(1, 0, "images").Uniform(0, 1, 2, 1, 32, 40)
+		middle := c.Forward(x.Narrow(2, 2, 28).Narrow(3, 6, 28))
+		assert.Equal(t, middle.Float64s(), c.Forward(x).Float64s(), "also of images that are not square")
+	})
+}
+
 func upTo(from, to int) (idx []int) {
 	for i := from; i < to; i++ {
 		idx = append(idx, i)

@@ -75,9 +75,10 @@ func (c *Classifier) Batch() int { return measureBatch }
 
 // Forward returns the features of images [n,1,h,w] in [0,1], h and w at least 28: [n,128].
 func (c *Classifier) Forward(x torch.Tensor) torch.Tensor {
-	size := x.Size(2)
-	if size > 28 {
-		x = x.Narrow(2, (size-28)/2, 28).Narrow(3, (size-28)/2, 28)
+	for _, dim := range []int{2, 3} {
+		if size := x.Size(dim); size > 28 {
+			x = x.Narrow(dim, (size-28)/2, 28)
+		}
 	}
 	x.AssertShape(-1, 1, 28, 28)
 	h := c.Conv1.Forward(x).ReLU().MaxPool2d(2, 2, 0)
