@@ -88,15 +88,9 @@ func (m *imageMetric) close() {
 	}
 }
 
-// open opens the sources, and Inception if some are images. Inception comes before the samples of a run, which
-// take long.
+// open opens the sources, and Inception if some are images.
 func (m *imageMetric) open(names []string) error {
 	for _, name := range names {
-		if study.IsRun(name) {
-			if err := m.openInception(); err != nil {
-				return err
-			}
-		}
 		s, err := m.openSource(name)
 		if err != nil {
 			return err
@@ -172,6 +166,9 @@ func (m *imageMetric) sourceOf(set *data.Set, name string) *eval.Source {
 
 // drawSource draws samples from a run.
 func (m *imageMetric) drawSource(dir string) (*eval.Source, error) {
+	if err := m.openInception(); err != nil { // before the samples, which take long
+		return nil, err
+	}
 	model, err := m.setup.LoadModel(dir)
 	if err != nil {
 		return nil, err
