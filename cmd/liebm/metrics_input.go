@@ -24,6 +24,7 @@ const fid = "FID"
 type imageMetric struct {
 	ctx           context.Context
 	metric        string
+	command       string          // its name, for errors
 	net           *eval.Inception // nil if nothing is to be mapped to features
 	sources       []*eval.Source
 	skip          bool
@@ -46,7 +47,7 @@ func measureImages(c *cli.Context, metric string, n int, measure func(m *imageMe
 		return err
 	}
 	defer setup.Group.Close()
-	m := &imageMetric{ctx: c.Context, metric: metric, skip: c.Bool(skipUnreadable), weights: c.String("weights"), mode: c.String("mode"), setup: setup,
+	m := &imageMetric{ctx: c.Context, metric: metric, command: c.Command.HelpName, skip: c.Bool(skipUnreadable), weights: c.String("weights"), mode: c.String("mode"), setup: setup,
 		n: c.Int("n"), samples: train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc")}}
 	defer m.close()
 	if err := setup.Group.Agree(m.open(c.Args().Slice())); err != nil {
@@ -99,7 +100,7 @@ func (m *imageMetric) open(names []string) error {
 			s.Images.Group = m.setup.Group
 			err = m.openInception()
 		} else if m.metric != fid {
-			err = fmt.Errorf("%s holds statistics: liebm metrics %s needs the images themselves", name, strings.ToLower(m.metric))
+			err = fmt.Errorf("%s holds statistics: %s needs the images themselves", name, m.command)
 		}
 		if err != nil {
 			return err

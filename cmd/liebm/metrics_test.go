@@ -175,6 +175,15 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 	assert.True(t, math.IsInf(r.Values["psnr"], 1), "equal images")
 }
 
+func TestOnlyFIDReadsStatistics(t *testing.T) {
+	stats := filepath.Join(t.TempDir(), "stats.npz")
+	require.NoError(t, eval.WriteStats(stats, &eval.Stats{Mean: []float64{0}, Cov: [][]float64{{1}}}, eval.Input{}))
+	for _, metric := range []string{"kid", "pr", "psnr"} {
+		_, err := run(t, "metrics", metric, stats, stats)
+		assert.EqualError(t, err, stats+" holds statistics: liebm metrics "+metric+" needs the images themselves")
+	}
+}
+
 func TestStatisticsAreCheckedBeforeImagesAreMeasured(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs Inception")
