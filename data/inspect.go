@@ -67,7 +67,7 @@ func (r *reader) inspectArrays(path string) (Info, error) {
 	return Info{Shape: set.Shape, Name: stem(path)}, nil
 }
 
-// inspectPictures decodes a few of the pictures.
+// inspectPictures describes files of one image each. If some are in colour, gray ones can be read as RGB.
 func (r *reader) inspectPictures(path string) (Info, error) {
 	from, err := r.chosen(path)
 	if err != nil {
@@ -76,24 +76,30 @@ func (r *reader) inspectPictures(path string) (Info, error) {
 	if r.known != nil && r.known.photos && r.known.checkStream(from, Train) == nil {
 		return r.known.info(), nil
 	}
-	info := Info{Shape: Shape{N: from.total, C: 1}, Name: from.name, Pictures: true}
-	var sides []int
-	var bad error
-	for some := range slices.Chunk(from.entries, chunkSize) {
-		for i := 0; i < len(some) && len(sides) < enough; i += len(some)/4 + 1 {
-			f, _, err := some[i].load()
-			if err != nil {
-				bad = fmt.Errorf("%s: %w", some[i].path, err)
-				continue
-			}
-			sides, info.C = append(sides, min(f.h, f.w)), max(info.C, f.c)
-		}
-	}
+	sides, _, colour, err := from.look()
 	if len(sides) == 0 {
-		return Info{}, bad
+		return Info{}, err
 	}
 	slices.Sort(sides)
-	info.H = sides[len(sides)/2]
-	info.W = info.H
-	return info, nil
+	side, c := sides[len(sides)/2], 1
+	if colour {
+		c = 3
+	}
+	return Info{Shape: Shape{from.total, side, side, c}, Name: from.name, Pictures: true}, nil
+}
+
+// look decodes a few of the pictures. It returns the shorter side of each, whether some are gray and some in colour, and
+// an error if one of them cannot be read.
+func (s *stream) look() (sides []int, gray, colour bool, err error) {
+	for some := range slices.Chunk(s.entries, chunkSize) {
+		for i := 0; i < len(some) && len(sides) < enough; i += len(some)/4 + 1 {
+			f, _, bad := some[i].load()
+			if bad != nil {
+				err = fmt.Errorf("%s: %w", some[i].path, bad)
+				continue
+			}
+			sides, gray, colour = append(sides, min(f.h, f.w)), gray || f.c == 1, colour || f.c == 3
+		}
+	}
+	return sides, gray, colour, err
 }

@@ -48,8 +48,7 @@ const (
 
 // DecodePicture reads a PNG, JPEG, BMP, GIF, TIFF or WebP as Pillow's convert("RGB") does. Published reference statistics
 // are of pixels that Pillow made in this way. The chroma of JPEG and lossy WebP is interpolated. Transparency is dropped,
-// not applied. Pictures of 16 bits a channel or in CMYK are an error, since they can be converted to 8 bits of RGB in
-// several ways.
+// not applied. Pictures of 16 bits a channel are an error, since they can be converted to 8 bits in several ways.
 func DecodePicture(b []byte) (Picture, error) {
 	if len(b) == 0 {
 		return Picture{}, errors.New("empty file")
@@ -70,8 +69,6 @@ func DecodePicture(b []byte) (Picture, error) {
 	switch c.ColorModel {
 	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
 		return Picture{}, errors.New("16 bits a channel: convert it to 8, in the way the data were made")
-	case color.CMYKModel:
-		return Picture{}, errors.New("a CMYK image: convert it to RGB")
 	}
 	if scans := bytes.Count(b, []byte{0xff, 0xda}); format == "jpeg" && scans > maxScans { // each of a few bytes costs a pass over the image
 		return Picture{}, fmt.Errorf("a JPEG with %d scans, and at most %d are read: save it again", scans, maxScans)
@@ -110,10 +107,25 @@ func flatten(img image.Image, format string) Picture {
 		p.Pix = conversion.frame(img).pix
 	case *image.NYCbCrA: // lossy WebP
 		p.Pix = conversion.frame(&img.YCbCr).pix
+	case *image.CMYK:
+		for y := range p.H {
+			row := img.Pix[y*img.Stride:][:4*p.W]
+			for ; len(row) > 0; row = row[4:] {
+				p.Pix = append(p.Pix, underKey(row[0], row[3]), underKey(row[1], row[3]), underKey(row[2], row[3]))
+			}
+		}
 	default:
 		p.Pix = colours(img, p.Alpha)
 	}
 	return p
+}
+
+// underKey is the red, green or blue of a cyan, magenta or yellow ink and the black one, (255 − ink)(255 − key)/255 rounded
+// as Pillow does.
+func underKey(ink, key byte) byte {
+	white := uint32(255 - key)
+	t := uint32(ink)*white + 128
+	return byte(white - (t+t>>8)>>8)
 }
 
 // colours is the red, green and blue of an image, whatever its alpha.

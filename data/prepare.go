@@ -44,9 +44,12 @@ type stream struct {
 // set needs memory of the process for two things only: 4 bytes for each label, and the names of its files. Source is as in
 // Open.
 //
+// If some pictures of a folder are in colour and others gray, all become RGB.
+//
 // The file gets its name when it is whole. Until then a partial file and a journal lie beside it. After an interruption or
 // a crash, the same call continues with the next chunk of 256 images. If out is already made from this source with these
-// options, Prepare returns at once.
+// options, Prepare returns at once. Prepare replaces a file that was made from this source with other options, but not a file
+// of another source.
 //
 // The error, or Report.Skipped, has a line for each image that could not be read.
 func Prepare(ctx context.Context, source, out string, o PrepareOptions) (Report, error) {
@@ -76,8 +79,8 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 	if err != nil {
 		return Report{}, err
 	}
-	if report, ok := already(out, record); ok {
-		return report, nil
+	if report, ok, err := already(out, record); ok || err != nil {
+		return report, err
 	}
 	w, err := openWriter(out, record)
 	if err != nil {
@@ -89,9 +92,9 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 		}
 		w.close()
 	}()
-	if report, ok := already(out, record); ok { // another process has just made it
+	if report, ok, err := already(out, record); ok || err != nil { // another process has just made it
 		w.discard()
-		return report, nil
+		return report, err
 	}
 	r := &reader{raw: true, known: known}
 	defer r.release()
@@ -110,6 +113,10 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 		w.record.Name, w.record.Classes = from.name, from.classes
 	}
 	w.record.Split, w.record.Crop = from.split, cmp.Or(w.record.Crop, from.crop)
+	if !o.RGB {
+		_, gray, colour, _ := from.look()
+		o.RGB, w.record.RGB = colour, gray && colour
+	}
 	return w.fill(ctx, from, o)
 }
 
@@ -149,17 +156,20 @@ func stampOf(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), err
 }
 
-// already reports whether out was made as record says.
-func already(out string, record Record) (Report, bool) {
+// already reports whether out was made as record says. It is an error if out was made from another source.
+func already(out string, record Record) (Report, bool, error) {
 	set, err := load(out, nil, Options{})
-	if err != nil {
-		return Report{}, false // missing or damaged: it is written anew
+	if err != nil || set.record == nil {
+		return Report{}, false, nil // missing or damaged: it is written anew
 	}
 	defer set.Close()
-	if set.record == nil || set.record.Stamp != record.Stamp {
-		return Report{}, false
+	if set.record.Source != record.Source {
+		return Report{}, false, fmt.Errorf("%s is a prepared file of %s: give another name, or delete it first", out, set.record.Source)
 	}
-	return Report{Shape: set.Shape, Record: *set.record, Done: true, Pixels: set.SHA256()}, true
+	if set.record.Stamp != record.Stamp {
+		return Report{}, false, nil
+	}
+	return Report{Shape: set.Shape, Record: *set.record, Done: true, Pixels: set.SHA256()}, true, nil
 }
 
 // stream is the images of the split at path. If they are too big, files are read one at a time.

@@ -79,6 +79,23 @@ func TestPrepareImages(t *testing.T) {
 		assert.False(t, changed.Done)
 		assert.Equal(t, 599, changed.N)
 	})
+	t.Run("another source does not replace it", func(t *testing.T) {
+		other := album(t, 3)
+		_, err := Prepare(context.Background(), other, out, PrepareOptions{})
+		assert.EqualError(t, err, "data: "+out+" is a prepared file of "+dir+": give another name, or delete it first")
+		assert.Equal(t, 599, mustOpen(t, out, Options{}).N)
+	})
+	t.Run("gray among colours becomes RGB, wherever it stands", func(t *testing.T) {
+		gray, colour := solid(t, 8, 8, 1, false), solid(t, 8, 8, 9, true)
+		for name, first := range map[string][]byte{"gray": gray, "colour": colour} {
+			mixed := folder(t, map[string][]byte{"a.png": first, "b.png": gray, "c.png": colour})
+			report := mustPrepare(t, mixed, filepath.Join(t.TempDir(), "x.liebm"), PrepareOptions{})
+			assert.Equal(t, Shape{3, 8, 8, 3}, report.Shape, name)
+			assert.True(t, report.RGB, name)
+		}
+		plain := folder(t, map[string][]byte{"a.png": gray, "b.png": gray})
+		assert.Equal(t, 1, mustPrepare(t, plain, filepath.Join(t.TempDir(), "x.liebm"), PrepareOptions{}).C)
+	})
 	t.Run("a file behind a link that changed makes another", func(t *testing.T) {
 		links := t.TempDir()
 		require.NoError(t, os.Symlink(album(t, 4), filepath.Join(links, "whole")))

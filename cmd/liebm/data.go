@@ -38,7 +38,7 @@ file contains its own checksum.
 	liebm data verify --path ~/downloads cifar10
 	liebm data verify celeba-train-64.liebm`},
 			{Name: "fetch", Usage: "download a known data set or Inception's weights, and check them", ArgsUsage: "NAME|inception",
-				Flags: []cli.Flag{&cli.StringFlag{Name: "path", Usage: "`FOLDER` for the files (default: where liebm looks for them)"}}, Action: fetchData,
+				Flags: []cli.Flag{&cli.StringFlag{Name: "path", Usage: "`FOLDER` for the files (default: $LIEBM_DATA/NAME, or ./NAME without LIEBM_DATA; for inception: see below)"}}, Action: fetchData,
 				Description: `The files are checked by their published SHA-256. An interrupted download goes on. liebm looks for
 Inception's weights in $LIEBM_DATA/inception and in the cache of torch.hub, where pytorch-fid puts them.
 

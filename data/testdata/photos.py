@@ -45,6 +45,10 @@ Image.fromarray(np.concatenate([waves[45:106, 30:75], alpha], -1), "RGBA").save(
 for name in ("lossy", "odd", "transparent"):
     image = Image.open(path(name + ".webp"))
     out[name] = np.asarray(image)[..., :3].copy()
+# A CMYK picture, as from a printer's program.
+key = np.tile(np.arange(45, dtype=np.uint8)[None, :, None] * 5, (61, 1, 1))
+Image.fromarray(np.concatenate([waves[45:106, 30:75], key], -1), "CMYK").save(path("cmyk.jpg"), quality=85)
+out["cmyk"] = np.asarray(Image.open(path("cmyk.jpg")).convert("RGB"))
 out["versions"] = np.array([np.__version__, scipy.__version__, PIL.__version__])
 np.savez_compressed("photos.npz", **out)
 
@@ -56,7 +60,6 @@ Image.fromarray(tiny).convert("P").save(path("palette.png"))
 Image.fromarray((tiny[..., 0].astype(np.uint16) * 257)).save(path("gray16.png"))
 Image.fromarray(np.concatenate([tiny, tiny[..., :1]], -1), "RGBA").save(path("rgba.png"))
 Image.fromarray(np.concatenate([tiny, np.full_like(tiny[..., :1], 255)], -1), "RGBA").save(path("opaque.png"))
-Image.fromarray(tiny).convert("CMYK").save(path("cmyk.jpg"))
 Image.fromarray(tiny).save(path("rgb.bmp"))
 Image.fromarray(tiny).save(path("rgb.tif"))
 Image.fromarray(tiny).save(path("lossless.webp"), lossless=True)
