@@ -17,7 +17,7 @@ func (r *Result) Markdown() string {
 	if r.Text != "" {
 		return b.String() + r.Text
 	}
-	fmt.Fprintf(&b, "    %s\n\n%s\nMeasured with liebm %s.\n", r.Command, r.Setting, r.version())
+	fmt.Fprintf(&b, "    %s\n\n%s\n%s\nMeasured with liebm %s.\n", r.Command, r.Setting, r.seedsNote(), r.version())
 	if v := r.listed(func(c Cell) string { return c.Version }); v != "" {
 		fmt.Fprintf(&b, "Trained with liebm %s.\n", v)
 	}
@@ -37,6 +37,22 @@ func (r *Result) Markdown() string {
 	}
 	r.trends(&b)
 	return b.String()
+}
+
+// seedsNote says how many seeds the figures of the table are from.
+func (r *Result) seedsNote() string {
+	seeds := map[string]int{} // of each model
+	for _, c := range r.Cells {
+		seeds[c.Name]++
+	}
+	most := 0
+	for _, n := range seeds {
+		most = max(most, n)
+	}
+	if most <= 1 {
+		return "One seed."
+	}
+	return fmt.Sprintf("Mean ± standard deviation over up to %d seeds. Rows may have different seeds: compare them by the verdicts.", most)
 }
 
 // version is that of the liebm which measured the result.
@@ -181,12 +197,8 @@ func (p *Plan) command(s Study) string {
 	return text
 }
 
-// setting says what figures of some seeds can be compared with.
-func (sc Scale) setting(seeds int, timed bool) string {
-	n := "one seed"
-	if seeds > 1 {
-		n = fmt.Sprintf("mean ± standard deviation over up to %d seeds. Rows may have different seeds: compare them by the verdicts", seeds)
-	}
+// setting says what the figures can be compared with.
+func (sc Scale) setting(timed bool) string {
 	if !sc.paper {
 		length := fmt.Sprintf("%d steps of 16 images", sc.steps())
 		if timed {
@@ -194,9 +206,9 @@ func (sc Scale) setting(seeds int, timed bool) string {
 		}
 		return fmt.Sprintf("A miniature: Fashion-MNIST, small networks (E has 0.96 million parameters, G 0.25, q 1.7), %s, and distances on the features of\n"+
 			"a small classifier (FD; lower is better; %d samples against the test split). Look at the order of rows. Do not compare\n"+
-			"the figures with published ones. %s. The preset differs from the paper's\n"+
+			"the figures with published ones. The preset differs from the paper's\n"+
 			"settings: γ is 0.1 in place of 0.01, T 5 in place of 15, a batch has 16 images in place of 256, E has no spectral norm, and the\n"+
-			"training of E has a margin and limited steps, which the paper does not have.", length, sc.Samples, strings.ToUpper(n[:1])+n[1:])
+			"training of E has a margin and limited steps, which the paper does not have.", length, sc.Samples)
 	}
 	changed := ""
 	for _, setting := range sc.settings() {
@@ -204,5 +216,5 @@ func (sc Scale) setting(seeds int, timed bool) string {
 			changed += ", with " + setting
 		}
 	}
-	return fmt.Sprintf("The presets of these data sets, which differ from Table 12 (see train.CIFAR10)%s; %s.", changed, n)
+	return fmt.Sprintf("The presets of these data sets, which differ from Table 12 (see train.CIFAR10)%s.", changed)
 }

@@ -72,7 +72,7 @@ func (w *work) result(ctx context.Context, s Study) (*Result, error) {
 		return nil, err
 	}
 	r := s.lay(w.plan.scale, cells)
-	r.Command, r.Setting, r.Versions = w.plan.command(s), w.plan.scale.setting(len(w.plan.seeds), s.timed()), versions
+	r.Command, r.Setting, r.Versions = w.plan.command(s), w.plan.scale.setting(s.timed()), versions
 	if s.pictures != nil {
 		if r.Pictures, err = s.pictures(ctx, w, s, f); err != nil {
 			return nil, err
