@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/liebm/liebm/internal/config"
@@ -44,8 +45,10 @@ func (c Config) Validate() error {
 
 // shapes checks that the networks fit the images and each other.
 func (c Config) shapes(bad func(wrong bool, format string, args ...any)) {
-	size := c.Generator.Size()
-	bad(len(c.Generator.Widths) < 2 || size != c.Data.Size, "generator.widths %v makes %d×%d images, data.size is %d: give one width for 4×4 and one per doubling", c.Generator.Widths, size, size, c.Data.Size)
+	size, wanted := c.Generator.Size(), c.Data.Size
+	possible := wanted >= 8 && bits.OnesCount(uint(wanted)) == 1
+	bad(!possible, "data.size is %d: G doubles images of 4×4 pixels, so give 8, 16, 32, 64 or another power of two", wanted)
+	bad(possible && (len(c.Generator.Widths) < 2 || size != wanted), "generator.widths %v makes %d×%d images, data.size is %d: give one width for 4×4 and one per doubling", c.Generator.Widths, size, size, c.Data.Size)
 	bad(c.Generator.Channels != c.Energy.Channels, "generator.channels is %d, energy.channels %d: give the same number", c.Generator.Channels, c.Energy.Channels)
 	smallest := c.Data.Size
 	for _, down := range c.Energy.Downs {

@@ -109,6 +109,7 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 		"E that halves too far": {func(c *Config) { c.Energy.Widths, c.Energy.Downs = []int{4, 4, 4, 4}, []bool{true, true, true, true} }, "halve 8×8 images too often"},
 		"q of other latents":    {func(c *Config) { c.Target, c.Inference.LatentDim = ERM, 3 }, "inference.latent_dim is 3, generator.latent_dim 6"},
 		"cebm and linear F":     {func(c *Config) { c.Energy.Posterior, c.Energy.LinearF = models.CEBM, true }, "set energy.linear_f=false"},
+		"a size of 50":          {func(c *Config) { c.Data.Size = 50 }, "data.size is 50: G doubles images of 4×4 pixels, so give 8, 16, 32, 64"},
 		"no precision":          {func(c *Config) { c.Energy.Posterior, c.Energy.PosteriorPrecision = models.Gaussian, 0 }, "energy.posterior_precision is 0"},
 		"an unknown posterior":  {func(c *Config) { c.Energy.Posterior = "laplace" }, "give cosine, gaussian, cebm or none"},
 		"ejm without latents":   {func(c *Config) { c.Target, c.Energy.Posterior = EJM, models.NoLatent }, "set target=em"},
