@@ -342,10 +342,10 @@ func TestADamagedCheckpointFallsBack(t *testing.T) {
 	defer m.Close()
 	assert.Equal(t, 8, m.Step)
 	require.Len(t, m.Warnings, 1)
-	assert.Contains(t, m.Warnings[0], "skipped "+last)
+	assert.Contains(t, m.Warnings[0], "skipped a checkpoint: "+last)
 	var log bytes.Buffer
 	require.NoError(t, Run(t.Context(), tiny(), bars(t), h, Options{Out: dir, Resume: true, Log: &log}))
-	assert.Contains(t, log.String(), "skipped "+last)
+	assert.Contains(t, log.String(), "skipped a checkpoint: "+last)
 	assert.Contains(t, log.String(), "resuming from step 8")
 	assert.True(t, bytes.Equal(whole, checkpointBytes(t, dir, 12)), "the lost steps are made again, bit for bit")
 }

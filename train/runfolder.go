@@ -340,7 +340,7 @@ func (r *runDir) LastCheckpoint() (last savedCheckpoint, skipped []error, err er
 			return c, skipped, nil
 		}
 		r.damaged[c.Step] = true
-		skipped = append(skipped, fmt.Errorf("skipped %s: %w", c.Path, err))
+		skipped = append(skipped, fmt.Errorf("skipped a checkpoint: %w", err))
 	}
 	return last, skipped, fmt.Errorf("%s: no checkpoint can be read, of %d; the newest: %w", r.path, len(all), skipped[0])
 }
