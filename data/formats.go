@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/liebm/liebm/internal/npz"
@@ -41,20 +42,28 @@ func parse(source string, b []byte) (*part, error) {
 	return nil, nil
 }
 
+// splitWords find the split in the name of a file, where a word begins: test.npz and mnistTest.npz are test images, latest.npz
+// is not.
+var splitWords = []struct {
+	split Split
+	words *regexp.Regexp
+}{
+	{Train, regexp.MustCompile(`(^|[^A-Za-z])(?i:train)|Train|^(?i:data_batch)`)},
+	{Test, regexp.MustCompile(`(^|[^A-Za-z])(?i:test|t10k)|Test`)},
+	{Valid, regexp.MustCompile(`(^|[^A-Za-z])(?i:val(id|[^a-z]|$))|Val(id|[^a-z]|$)`)},
+	{Extra, regexp.MustCompile(`^(?i:extra)`)},
+}
+
 // splitOf is the split that the name of a file tells, or "".
 func splitOf(source string) Split {
-	name := strings.ToLower(filepath.Base(source))
-	switch {
-	case isArchiveName(name):
+	name := filepath.Base(source)
+	if isArchiveName(strings.ToLower(name)) {
 		return ""
-	case strings.Contains(name, "train") || strings.HasPrefix(name, "data_batch"):
-		return Train
-	case strings.Contains(name, "t10k") || strings.Contains(name, "test"):
-		return Test
-	case strings.HasPrefix(name, "val") || strings.Contains(name, "valid"):
-		return Valid
-	case strings.HasPrefix(name, "extra"):
-		return Extra
+	}
+	for _, s := range splitWords {
+		if s.words.MatchString(name) {
+			return s.split
+		}
 	}
 	return ""
 }
