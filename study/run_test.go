@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/png"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -286,4 +288,17 @@ func TestAQOverAModelThatDivergedIsNotTrained(t *testing.T) {
 	require.Len(t, results["fig9"].Cells, 1)
 	assert.Equal(t, "step 3: energy_real is 1e+09", results["fig9"].Cells[0].Diverged)
 	assert.NoDirExists(t, filepath.Join(out, "mini", "fmnist", "em-q-seed1"))
+}
+
+func TestASetupIsPatient(t *testing.T) {
+	for after, want := range map[time.Duration][]string{0: {"measuring 1/2", "measuring 2/2"}, time.Hour: nil} {
+		var shown []string
+		s := Setup{Progress: func(task string) func(done, total int) {
+			return func(done, total int) { shown = append(shown, fmt.Sprintf("%s %d/%d", task, done, total)) }
+		}}
+		report := s.patient(after).watch("measuring", 2)
+		report(1)
+		report(2)
+		assert.Equal(t, want, shown)
+	}
 }

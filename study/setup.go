@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
@@ -39,6 +40,18 @@ func (s Setup) progress(task string) func(done, total int) {
 		return func(int, int) {}
 	}
 	return s.Progress(task)
+}
+
+// patient is a Setup that reports the progress of its tasks once they have taken this time.
+func (s Setup) patient(after time.Duration) Setup {
+	return Setup{Progress: func(task string) func(done, total int) {
+		began, report := time.Now(), s.progress(task)
+		return func(done, total int) {
+			if time.Since(began) >= after {
+				report(done, total)
+			}
+		}
+	}}
 }
 
 // watch begins a task with a total and returns a function that reports how much of it is done.

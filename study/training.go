@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
@@ -62,6 +63,7 @@ type Monitor struct {
 	cfg      train.Config
 	real     *eval.Stats
 	samples  int
+	setup    Setup // shows the progress of slow measurements
 }
 
 // MonitorOptions are the options of [NewMonitor].
@@ -77,7 +79,7 @@ type MonitorOptions struct {
 // monitor.
 func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup) (*Monitor, error) {
 	s.Group = nil // rank 0 alone measures
-	m := &Monitor{cfg: cfg, samples: o.Samples}
+	m := &Monitor{cfg: cfg, samples: o.Samples, setup: s.patient(10 * time.Second)}
 	var err error
 	if o.Encoder != "" || !cfg.NeedsEncoder() || cfg.Encoder == train.Joint {
 		if m.encoder, err = cfg.FixedEncoder(train.EncoderPath(o.Encoder)); err != nil {
@@ -122,6 +124,6 @@ func (m *Monitor) Evaluate(ctx context.Context, samples *data.Set) ([]train.Metr
 	if m.samples > 0 {
 		samples = samples.Head(m.samples)
 	}
-	distance, _, err := m.features.distance(ctx, m.cfg, samples, m.real, "", Setup{})
+	distance, _, err := m.features.distance(ctx, m.cfg, samples, m.real, "measuring samples", m.setup)
 	return []train.Metric{{Name: m.features.Key, Value: distance}, {Name: m.features.Key + "_n", Value: float64(samples.N)}}, err
 }
