@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/liebm/liebm/internal/shell"
 )
@@ -27,7 +28,9 @@ type Download struct {
 func (d Download) File() string { return cmp.Or(d.Name, path.Base(d.URL)) }
 
 // published is the file as Verify finds it.
-func (d Download) published() file { return file{name: d.File(), sha256: d.SHA256, packed: true} }
+func (d Download) published() file {
+	return file{name: d.File(), sha256: d.SHA256, packed: isArchiveName(strings.ToLower(d.File()))}
+}
 
 // Command is the shell command that fetches the file into dir and checks it.
 func (d Download) Command(dir string) string {

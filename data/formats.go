@@ -48,8 +48,8 @@ var splitWords = []struct {
 	split Split
 	words *regexp.Regexp
 }{
-	{Train, regexp.MustCompile(`(^|[^A-Za-z])(?i:train)|Train|^(?i:data_batch)`)},
-	{Test, regexp.MustCompile(`(^|[^A-Za-z])(?i:test|t10k)|Test`)},
+	{Train, regexp.MustCompile(`(^|[^A-Za-z])(?i:[xy]?train)|Train|^(?i:data_batch)`)},
+	{Test, regexp.MustCompile(`(^|[^A-Za-z])(?i:[xy]?test|t10k)|Test`)},
 	{Valid, regexp.MustCompile(`(^|[^A-Za-z])(?i:val(id|[^a-z]|$))|Val(id|[^a-z]|$)`)},
 	{Extra, regexp.MustCompile(`^(?i:extra)`)},
 }

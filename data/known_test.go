@@ -205,7 +205,7 @@ func TestFlatCelebAHQIsSplitByOrder(t *testing.T) {
 
 func TestTheNameOfAFileTellsItsSplit(t *testing.T) {
 	for name, want := range map[string]Split{
-		"train-images-idx3-ubyte": Train, "data_batch_1": Train, "x_train.npy": Train, "celeba-train-64.liebm": Train, "MNISTTrain.npz": Train,
+		"train-images-idx3-ubyte": Train, "data_batch_1": Train, "x_train.npy": Train, "xtrain.npy": Train, "celeba-train-64.liebm": Train, "MNISTTrain.npz": Train,
 		"t10k-images-idx3-ubyte": Test, "test_batch": Test, "test_32x32.mat": Test, "cifar10.1test.npz": Test, "fashionTest.npz": Test,
 		"val_data.npz": Valid, "church_val.npz": Valid, "valid.npz": Valid, "extra_32x32.mat": Extra,
 		"latest.npz": "", "contest.npy": "", "restrain.npz": "", "valley.npz": "", "carnival.npz": "", "test.zip": "", "photos.npz": "",

@@ -27,7 +27,10 @@ type PicturesRead struct {
 // FindPictures lists the pictures in a folder.
 func FindPictures(folder string) (*Pictures, error) {
 	p := &Pictures{}
-	root := folder + string(filepath.Separator) // so that a link to a folder is followed
+	root := folder
+	if info, err := os.Stat(folder); err == nil && info.IsDir() {
+		root = filepath.Clean(folder) + string(filepath.Separator) // so that a link to a folder is followed
+	}
 	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && isPicture(file) {
 			p.Files = append(p.Files, file)

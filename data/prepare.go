@@ -44,7 +44,7 @@ type stream struct {
 // set needs memory of the process for two things only: 4 bytes for each label, and the names of its files. Source is as in
 // Open.
 //
-// If some pictures of a folder are in colour and others gray, all become RGB.
+// Prepare looks at a few pictures of a folder. If one of them is in colour, gray pictures become RGB.
 //
 // The file gets its name when it is whole. Until then a partial file and a journal lie beside it. After an interruption or
 // a crash, the same call continues with the next chunk of 256 images. If out is already made from this source with these
@@ -159,14 +159,16 @@ func stampOf(path string) (string, error) {
 // already reports whether out was made as record says. It is an error if out was made from another source.
 func already(out string, record Record) (Report, bool, error) {
 	set, err := load(out, nil, Options{})
-	if err != nil || set.record == nil {
+	if err != nil {
 		return Report{}, false, nil // missing or damaged: it is written anew
 	}
 	defer set.Close()
-	if set.record.Source != record.Source {
-		return Report{}, false, fmt.Errorf("%s is a prepared file of %s: give another name, or delete it first", out, set.record.Source)
-	}
-	if set.record.Stamp != record.Stamp {
+	switch made := set.record; {
+	case made == nil:
+		return Report{}, false, fmt.Errorf("%s is no prepared file: give another name, or delete it first", out)
+	case made.Source != record.Source && (record.Name == "" || made.Name != record.Name): // a known set may have moved
+		return Report{}, false, fmt.Errorf("%s was made from %s: give another name, or delete it first", out, made.Source)
+	case made.Stamp != record.Stamp:
 		return Report{}, false, nil
 	}
 	return Report{Shape: set.Shape, Record: *set.record, Done: true, Pixels: set.SHA256()}, true, nil

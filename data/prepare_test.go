@@ -82,8 +82,12 @@ func TestPrepareImages(t *testing.T) {
 	t.Run("another source does not replace it", func(t *testing.T) {
 		other := album(t, 3)
 		_, err := Prepare(context.Background(), other, out, PrepareOptions{})
-		assert.EqualError(t, err, "data: "+out+" is a prepared file of "+dir+": give another name, or delete it first")
+		assert.EqualError(t, err, "data: "+out+" was made from "+dir+": give another name, or delete it first")
 		assert.Equal(t, 599, mustOpen(t, out, Options{}).N)
+		mine := filepath.Join(t.TempDir(), "mine.liebm")
+		require.NoError(t, os.WriteFile(mine, []byte{0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3, 4}, 0o666)) // an IDX file
+		_, err = Prepare(context.Background(), other, mine, PrepareOptions{})
+		assert.EqualError(t, err, "data: "+mine+" is no prepared file: give another name, or delete it first")
 	})
 	t.Run("gray among colours becomes RGB, wherever it stands", func(t *testing.T) {
 		gray, colour := solid(t, 8, 8, 1, false), solid(t, 8, 8, 9, true)

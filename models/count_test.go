@@ -25,8 +25,8 @@ func TestParamsAreThoseOfTheNetworksThatAreMade(t *testing.T) {
 		"linear F of pooled f, no latents": change(func(c *EnergyConfig) {
 			c.LinearF, c.FeatureDim, c.Posterior = true, 0, NoLatent
 		}),
-		"Gaussian": change(func(c *EnergyConfig) { c.Posterior, c.PosteriorPrecision = Gaussian, 1 }),
-		"CEBM":     change(func(c *EnergyConfig) { c.Posterior, c.PosteriorPrecision = CEBM, 1 }),
+		"Gaussian": change(func(c *EnergyConfig) { c.Posterior = Gaussian }),
+		"CEBM":     change(func(c *EnergyConfig) { c.Posterior = CEBM }),
 	} {
 		e, err := NewEnergy(c, 1)
 		require.NoError(t, err)

@@ -1,6 +1,8 @@
 package models
 
 import (
+	"cmp"
+
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
 )
@@ -18,8 +20,8 @@ type EnergyConfig struct {
 	LinearF      bool    `yaml:"linear_f"`         // F is a learnable linear map instead of −½‖f‖²
 	Gamma        float64 `yaml:"gamma"`            // γ of Eq. 7, weight of the cosine; the paper has 0.01 (Table 12)
 
-	Posterior          Posterior `yaml:"posterior"`           // log p(z|x): cosine (Eq. 7), gaussian, cebm (Fig. 8), or none
-	PosteriorPrecision float64   `yaml:"posterior_precision"` // precision of gaussian and cebm, above 0: their variances are divided by it; 1 in Sec. 3.1
+	Posterior       Posterior `yaml:"posterior"`        // log p(z|x): cosine (Eq. 7), gaussian, cebm (Fig. 8), or none
+	PosteriorWeight float64   `yaml:"posterior_weight"` // weight of log p(z|x) of gaussian and cebm in training and in E(x,z); 0: 1, as in the paper
 }
 
 // Energy is E(x,z) = F(f(x)) + γ·cos(g(f(x)), z) (Eq. 5 and 7), or a form with another [Posterior]. The names of the weights
@@ -99,7 +101,7 @@ type Bound struct {
 	head1, head2 affine
 	f            affine
 	gamma        float64
-	precision    float64
+	weight       float64 // of the other posteriors
 	posterior    Posterior
 	dtype        torch.DType // of the convolutions
 }
@@ -181,7 +183,7 @@ func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *B
 		return plain(l.Normalized(), l.Bias)
 	}
 	b := &Bound{out: linear(e.Out), head1: linear(e.Head1), head2: linear(e.Head2), f: linear(e.F),
-		gamma: e.Config.Gamma, precision: e.Config.PosteriorPrecision, posterior: e.Config.Posterior, dtype: dtype}
+		gamma: e.Config.Gamma, weight: cmp.Or(e.Config.PosteriorWeight, 1), posterior: e.Config.Posterior, dtype: dtype}
 	for _, block := range e.Blocks {
 		second := torch.Conv2dOptions{Padding: 1}
 		if block.down {

@@ -11,13 +11,12 @@ import (
 // means Cosine.
 type Posterior string
 
-// The choices of Posterior. Eq. 6 needs ∫p(z|x)dz = 1. So the densities of Gaussian and CEBM are not multiplied by
-// γ. They have a precision γₚ, which divides their variances. With μ and z on the unit sphere,
-// log N(z; μ, 1/γₚ) is γₚ·cos(μ, z) and a constant (Sec. 4.5), so γₚ has the meaning of the cosine's γ.
+// The choices of Posterior. γ is the cosine's own weight, since Z_γ is constant. The other densities have EnergyConfig's
+// PosteriorWeight w: training then maximises log p(x) + w·log p(z|x), and F stays log p(x) but for a constant.
 const (
 	Cosine   Posterior = "cosine"   // γ·cos(g(f), z) (Eq. 7)
-	Gaussian Posterior = "gaussian" // log N(z; μ, σ²/γₚ), of (μ, log σ²) = g(f)
-	CEBM     Posterior = "cebm"     // exponential family with fixed variance 1/γₚ, which also determines F (Sec. 3.1)
+	Gaussian Posterior = "gaussian" // log N(z; μ, σ²), of (μ, log σ²) = g(f)
+	CEBM     Posterior = "cebm"     // exponential family with fixed variance, which also determines F (Sec. 3.1)
 	NoLatent Posterior = "none"     // no latent term: a conventional energy-based model
 )
 
@@ -38,8 +37,8 @@ func (c EnergyConfig) Validate() error {
 	if c.Posterior != NoLatent && (c.HeadDim < 1 || c.LatentDim < 1) {
 		return fmt.Errorf("energy.head_dim is %d and latent_dim %d: use widths above 0, such as 1024 and 64", c.HeadDim, c.LatentDim)
 	}
-	if (c.Posterior == Gaussian || c.Posterior == CEBM) && !(c.PosteriorPrecision > 0 && !math.IsInf(c.PosteriorPrecision, 0)) {
-		return fmt.Errorf("energy.posterior_precision is %v: energy.posterior=%s needs a number above 0, such as 1", c.PosteriorPrecision, c.Posterior)
+	if !(c.PosteriorWeight >= 0) || math.IsInf(c.PosteriorWeight, 0) {
+		return fmt.Errorf("energy.posterior_weight is %v: give a weight above 0, such as 0.1, or 0 for 1", c.PosteriorWeight)
 	}
 	if math.IsNaN(c.Gamma) || math.IsInf(c.Gamma, 0) || c.Gamma < 0 {
 		return fmt.Errorf("energy.gamma is %v: give a weight of 0 or more, such as 0.01", c.Gamma)
@@ -71,20 +70,20 @@ func (b *Bound) Score(f torch.Tensor) torch.Tensor {
 		return b.f.linear(f).Squeeze(1)
 	}
 	if b.posterior == CEBM {
-		return cebmScore(b.Latent(f), b.precision)
+		return cebmScore(b.Latent(f))
 	}
 	return f.Square().SumDim(1).MulScalar(-0.5)
 }
 
 // LogPosterior is log p(z|x) of features: γ·cos(g(f), z) without its constant (Eq. 7), or another
-// [Posterior]. f: [n,feature_dim], z: [n,d_z] on the unit sphere → [n].
+// [Posterior] times its weight. f: [n,feature_dim], z: [n,d_z] on the unit sphere → [n].
 func (b *Bound) LogPosterior(f, z torch.Tensor) torch.Tensor {
 	switch b.posterior {
 	case Gaussian:
 		mean, logVar := b.moments(f)
-		return LogNormal(z, mean, logVar.AddScalar(-math.Log(b.precision)))
+		return LogNormal(z, mean, logVar).MulScalar(b.weight)
 	case CEBM:
-		return cebmLogPosterior(b.Latent(f), z, b.precision)
+		return cebmLogPosterior(b.Latent(f), z).MulScalar(b.weight)
 	case NoLatent:
 		return b.Cosine(f, z)
 	}
@@ -123,17 +122,15 @@ func LogNormal(z, mean, logVar torch.Tensor) torch.Tensor {
 	return square.Add(logVar).AddScalar(math.Log(2 * math.Pi)).SumDim(1).MulScalar(-0.5)
 }
 
-// cebmLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½γₚ),
-// η(z) = (z, z²). The paper has γₚ = 1. g moves the first natural parameter only, so the variance stays 1/γₚ and the
-// result is log N(z; g/γₚ, 1/γₚ). g, z: [n,d] → [n].
-func cebmLogPosterior(g, z torch.Tensor, precision float64) torch.Tensor {
-	constant := 0.5 * math.Log(precision/(2*math.Pi)) * float64(z.Size(1))
-	inner := z.Mul(g).Sub(z.Square().MulScalar(precision / 2))
-	return inner.SumDim(1).Sub(cebmScore(g, precision)).AddScalar(constant)
+// cebmLogPosterior is ⟨η(z), λ+g⟩ − B(λ+g) + log h₀ (Sec. 3.1, Wu et al. 2021), with λ = (0, −½),
+// η(z) = (z, z²). g moves the first natural parameter only, so the variance stays 1 and the result is
+// log N(z; g, I). g, z: [n,d] → [n].
+func cebmLogPosterior(g, z torch.Tensor) torch.Tensor {
+	constant := -0.5 * math.Log(2*math.Pi) * float64(z.Size(1))
+	inner := z.Mul(g).Sub(z.Square().MulScalar(0.5))
+	return inner.SumDim(1).Sub(cebmScore(g)).AddScalar(constant)
 }
 
-// cebmScore is F = B(λ+g) − B(λ) = ½‖g‖²/γₚ (Sec. 3.1). With λ₂ = −½γₚ fixed, −λ₁²/(4λ₂) = ½λ₁²/γₚ and the
+// cebmScore is F = B(λ+g) − B(λ) = ½‖g‖² (Sec. 3.1). With λ₂ = −½ fixed, −λ₁²/(4λ₂) = ½λ₁² and the
 // logarithms cancel. g: [n,d] → [n].
-func cebmScore(g torch.Tensor, precision float64) torch.Tensor {
-	return g.Square().SumDim(1).MulScalar(0.5 / precision)
-}
+func cebmScore(g torch.Tensor) torch.Tensor { return g.Square().SumDim(1).MulScalar(0.5) }

@@ -19,14 +19,12 @@ func TestDensitiesAreThoseOfTheNormal(t *testing.T) {
 			return -0.5*math.Log(2*math.Pi) - lv/2 - (z-m)*(z-m)/(2*math.Exp(lv))
 		}
 		assert.InDelta(t, normal(0.3, 0.1, 0.4)+normal(-1, 0.5, -0.2), LogNormal(z, mean, logVar).Item(), 1e-12)
-		assert.InDelta(t, normal(0.3, 0.1, 0)+normal(-1, 0.5, 0), cebmLogPosterior(mean, z, 1).Item(), 1e-12, "λ₂ = −½ is variance 1")
-		assert.InDelta(t, normal(0.3, 0.2, math.Log(2))+normal(-1, 1, math.Log(2)), cebmLogPosterior(mean, z, 0.5).Item(), 1e-12, "mean g/γₚ, variance 1/γₚ")
-		assert.InDelta(t, 0.13, cebmScore(mean, 1).Item(), 1e-12)
-		assert.InDelta(t, 0.26, cebmScore(mean, 0.5).Item(), 1e-12)
+		assert.InDelta(t, normal(0.3, 0.1, 0)+normal(-1, 0.5, 0), cebmLogPosterior(mean, z).Item(), 1e-12, "λ₂ = −½ is variance 1")
+		assert.InDelta(t, 0.13, cebmScore(mean).Item(), 1e-12)
 		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return LogNormal(z, x, logVar).Sum() }, mean, 1e-8)
 		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return LogNormal(z, mean, x).Sum() }, logVar, 1e-8)
-		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return cebmLogPosterior(x, z, 0.5).Sum() }, mean, 1e-8)
-		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return cebmScore(x, 0.5).Sum() }, mean, 1e-8)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return cebmLogPosterior(x, z).Sum() }, mean, 1e-8)
+		torchtest.GradCheck(t, func(x torch.Tensor) torch.Tensor { return cebmScore(x).Sum() }, mean, 1e-8)
 	})
 }
 
@@ -34,7 +32,7 @@ func TestEveryPosteriorMakesAJointEnergy(t *testing.T) {
 	for _, form := range []Posterior{Cosine, Gaussian, CEBM, NoLatent} {
 		torchtest.Run(t, string(form), func(t *testing.T) {
 			e, err := NewEnergy(EnergyConfig{Channels: 1, Widths: []int{4}, Downs: []bool{true}, FeatureDim: 6, HeadDim: 5, LatentDim: 3,
-				Bias: true, SpectralNorm: true, Gamma: 0.3, Posterior: form, PosteriorPrecision: 0.5}, 1)
+				Bias: true, SpectralNorm: true, Gamma: 0.3, Posterior: form}, 1)
 			require.NoError(t, err)
 			defer nn.Close(e)
 			e.PowerIterate()
@@ -53,15 +51,10 @@ func TestEveryPosteriorMakesAJointEnergy(t *testing.T) {
 
 func TestPosteriorsAndTheirGradientsArePyTorchs(t *testing.T) {
 	golden := torchtest.Load(t, "testdata/posterior.npz")
-	for _, c := range []struct {
-		form      Posterior
-		precision float64
-		arrays    string
-	}{{Gaussian, 1, "gaussian"}, {Gaussian, 0.1, "gaussian-0.1"}, {CEBM, 1, "cebm"}, {CEBM, 0.1, "cebm-0.1"}} {
-		torchtest.Run(t, c.arrays, func(t *testing.T) {
-			name := c.arrays + "."
-			e, err := NewEnergy(EnergyConfig{Channels: 1, Widths: []int{4}, Downs: []bool{true}, FeatureDim: 7, HeadDim: 9, LatentDim: 6,
-				Posterior: c.form, PosteriorPrecision: c.precision}, 1)
+	for _, form := range []Posterior{Gaussian, CEBM} {
+		torchtest.Run(t, string(form), func(t *testing.T) {
+			name := string(form) + "."
+			e, err := NewEnergy(EnergyConfig{Channels: 1, Widths: []int{4}, Downs: []bool{true}, FeatureDim: 7, HeadDim: 9, LatentDim: 6, Posterior: form}, 1)
 			require.NoError(t, err)
 			defer nn.Close(e)
 			leaf := func(array string) torch.Tensor { return golden.Tensor(name + array).To(torch.Float32).Leaf() }
@@ -88,13 +81,25 @@ func TestPosteriorsAndTheirGradientsArePyTorchs(t *testing.T) {
 	}
 }
 
-// Sec. 4.5: on the unit sphere, a Gaussian with a fixed variance is the cosine and a constant.
-func TestPrecisionOfTheGaussianHasTheMeaningOfGamma(t *testing.T) {
-	torchtest.Scope(t, func() {
-		unit := func(purpose string) torch.Tensor { return torch.NewRNG(1, 0, purpose).Normal(4, 6).Normalize() }
-		mean, z, gamma := unit("mean"), unit("z"), 0.1
-		density := LogNormal(z, mean, mean.ZerosLike().AddScalar(-math.Log(gamma)))
-		constant := 3*math.Log(gamma/(2*math.Pi)) - gamma
-		torchtest.InDelta(t, mean.CosineSimilarity(z).MulScalar(gamma).AddScalar(constant), density, 1e-6)
-	})
+func TestTheWeightOfThePosteriorLeavesFAlone(t *testing.T) {
+	for _, form := range []Posterior{Cosine, Gaussian, CEBM} {
+		torchtest.Run(t, string(form), func(t *testing.T) {
+			c := EnergyConfig{Channels: 1, Widths: []int{4}, Downs: []bool{true}, FeatureDim: 6, HeadDim: 5, LatentDim: 3, Gamma: 0.3, Posterior: form}
+			var scores, posteriors []torch.Tensor
+			for _, c.PosteriorWeight = range []float64{0, 1, 0.1} {
+				e, err := NewEnergy(c, 1)
+				require.NoError(t, err)
+				defer nn.Close(e)
+				f, z := torch.NewRNG(1, 0, "f").Normal(2, 6), torch.NewRNG(1, 0, "z").Normal(2, 3).Normalize()
+				scores, posteriors = append(scores, e.Bind().Score(f)), append(posteriors, e.Bind().LogPosterior(f, z))
+			}
+			torchtest.InDelta(t, scores[0], scores[2], 0)
+			torchtest.InDelta(t, posteriors[0], posteriors[1], 0) // 0 means 1
+			weight := 0.1
+			if form == Cosine { // its weight is γ
+				weight = 1
+			}
+			torchtest.InDelta(t, posteriors[0].MulScalar(weight), posteriors[2], 1e-6)
+		})
+	}
 }

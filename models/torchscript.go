@@ -99,7 +99,7 @@ func (e *Energy) script(s *script) {
 	case e.F != nil:
 		s.line("  return torch.squeeze(%s, 1)", s.linear("f", e.F, "f"))
 	case e.Config.Posterior == CEBM:
-		s.line("  return torch.mul(torch.sum(torch.square(self.latent(f)), [1]), %#v)", 0.5/e.Config.PosteriorPrecision)
+		s.line("  return torch.mul(torch.sum(torch.square(self.latent(f)), [1]), 0.5)")
 	default:
 		s.line("  return torch.mul(torch.sum(torch.square(f), [1]), -0.5)")
 	}

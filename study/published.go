@@ -204,10 +204,10 @@ var studies = []Study{
 				why: "V makes the augmented negative samples too, so this variant has none of these. Compare it with EM w/o Aug ([fig6](fig6.md))."},
 			{text: "the cosine posterior is better than the Gaussian", better: reading{"em", "fd"}, worse: reading{"em-gaussian", "fd"}},
 			{text: "the cosine posterior is better than CEBM", better: reading{"em", "fd"}, worse: reading{"em-cebm", "fd"},
-				why: "The latent terms have unequal weights (see the note of the page). At equal weights: [posterior](posterior.md)."},
+				why: "The latent terms have unequal weights (see the note of the page). To test: liebm reproduce posterior."},
 		},
-		Note: "The paper prints the curves without numbers, and no outliers here. γ weighs the cosine only. The Gaussian and CEBM have precision 1 here, ten times the cosine's γ. " +
-			"So this does not compare the three at equal weights ([posterior](posterior.md) does). V makes the views for z and the augmented negative samples. So a V that adds noise changes both.",
+		Note: "The paper prints the curves without numbers, and no outliers here. γ weighs the cosine only. The Gaussian and CEBM have the whole log p(z|x), a sum over " +
+			"the components of z, which is far larger than γ times a cosine. So this does not compare the three at equal weights; liebm reproduce posterior does. V makes the views for z and the augmented negative samples. So a V that adds noise changes both.",
 	},
 	// This shows reconstructions by q of Eq. 26 and by q of the ELBO.
 	{Name: "fig9", Title: "Reconstruction with different training losses of q (Fig. 9)", data: "cifar10", ours: []quantity{reconstruction, inference},
@@ -312,16 +312,15 @@ var studies = []Study{
 	// No table of the paper: Fig. 8 compares the forms of the latent term at unequal weights.
 	{Name: "posterior", Title: "Forms of the latent term at equal weights", data: "cifar10", ours: []quantity{distance, spreadOfF, areas, madeNearAreas},
 		rows: []row{
-			{label: "cosine, γ = 0.1", variant: "em-gamma-0.1"}, {label: "Gaussian, precision 0.1", variant: "em-gaussian-0.1"}, {label: "CEBM, precision 0.1", variant: "em-cebm-0.1"},
+			{label: "cosine, γ = 0.1", variant: "em-gamma-0.1"}, {label: "Gaussian, weight 0.1", variant: "em-gaussian-0.1"}, {label: "CEBM, weight 0.1", variant: "em-cebm-0.1"},
 		},
 		curves: []string{"em-gamma-0.1", "em-gaussian-0.1", "em-cebm-0.1"},
 		claims: []claim{
 			{text: "at equal weights, the cosine posterior is better than the Gaussian", better: reading{"em-gamma-0.1", "fd"}, worse: reading{"em-gaussian-0.1", "fd"}},
 			{text: "at equal weights, the cosine posterior is better than CEBM", better: reading{"em-gamma-0.1", "fd"}, worse: reading{"em-cebm-0.1", "fd"}},
 		},
-		Note: "The precision is energy.posterior_precision. It divides the variance. On the unit sphere, a Gaussian of variance 1/γ is γ times the cosine and a constant " +
-			"(Sec. 4.5), so a precision of 0.1 has the weight of γ = 0.1. In Fig. 8 the precision is 1. The score s(x) has the cosine with γ = 0.1 in all rows " +
-			"(score_gamma). sd of F is the standard deviation of F(f(x)) over the images of the test split.",
+		Note: "The weight is γ for the cosine, and energy.posterior_weight, which multiplies log p(z|x), for the other two. In Fig. 8 that weight is 1. log p(z|x) is a sum over " +
+			"the components of z. The score s(x) has the cosine with γ = 0.1 in all rows (score_gamma). sd of F is the standard deviation of F(f(x)) over the images of the test split.",
 	},
 	// No table of the paper: it measures what chains in bfloat16 cost.
 	{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance},

@@ -175,7 +175,7 @@ func closeAll(tensors map[string]torch.Tensor) {
 func finite(entries []torch.Entry) error {
 	return torch.Do(func() error {
 		for _, e := range entries {
-			if s := e.Tensor.Detach().Sum().Item(); math.IsNaN(s) || math.IsInf(s, 0) {
+			if s := e.Tensor.Detach().To(torch.Float32).Sum().Item(); math.IsNaN(s) || math.IsInf(s, 0) {
 				return fmt.Errorf("%s is not finite", e.Name)
 			}
 		}

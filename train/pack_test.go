@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/torchtest"
 )
 
 func TestAPackedRunIsSmallAndGivesNearlyTheSame(t *testing.T) {
@@ -66,4 +67,12 @@ func size(t *testing.T, dir string) (total int64) {
 		total += info.Size()
 	}
 	return total
+}
+
+func TestAHalfPrecisionTensorWithALargeSumIsFinite(t *testing.T) {
+	torchtest.Scope(t, func() {
+		half := func(x torch.Tensor) []torch.Entry { return []torch.Entry{{Name: "w", Tensor: x.To(torch.Float16)}} }
+		assert.NoError(t, finite(half(torch.Ones([]int{120_000}, torch.Float32))), "the sum is above float16's largest number")
+		assert.EqualError(t, finite(half(torch.FromSlice([]float32{1, 1e6}))), "w is not finite")
+	})
 }

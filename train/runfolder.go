@@ -17,7 +17,6 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/config"
-	"github.com/liebm/liebm/models"
 )
 
 // The files of a run folder. Beside them lie checkpoint-00001234.safetensors and TensorBoard's event files.
@@ -126,7 +125,7 @@ func ReadConfig(dir string) (Config, error) {
 
 // readTraining reads the config in a file of dir. Runs of earlier versions lack keys, and had these values.
 func readTraining(dir, file string) (Config, error) {
-	return readConfig(dir, file, Config{BatchSplit: 1, ScoreGamma: 0.1, Energy: models.EnergyConfig{PosteriorPrecision: 1}})
+	return readConfig(dir, file, Config{BatchSplit: 1, ScoreGamma: 0.1})
 }
 
 // ReadSSLConfig reads the config of the pretraining run in dir.
@@ -307,7 +306,7 @@ func (r *runDir) verify(path string) error {
 func (r *runDir) inspect(path string) (meta map[string]string, err error) {
 	info, err := r.Info()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	tensors, meta, err := readSealed(path)
 	closeAll(tensors)

@@ -29,7 +29,7 @@ var variants = map[string][]string{
 	"erm, encoder along":    {"encoder=joint", "target=erm"},
 	"V is noise":            {"views.noise=true"},
 	"gaussian posterior":    {"energy.posterior=gaussian"},
-	"wide gaussian":         {"energy.posterior=gaussian", "energy.posterior_precision=0.1"},
+	"light gaussian":        {"energy.posterior=gaussian", "energy.posterior_weight=0.1"},
 	"cebm posterior":        {"energy.posterior=cebm", "chain.delta2=1"},
 	"linear F":              {"energy.linear_f=true", "chain.delta2=1"},
 }
@@ -110,7 +110,7 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 		"q of other latents":    {func(c *Config) { c.Target, c.Inference.LatentDim = ERM, 3 }, "inference.latent_dim is 3, generator.latent_dim 6"},
 		"cebm and linear F":     {func(c *Config) { c.Energy.Posterior, c.Energy.LinearF = models.CEBM, true }, "set energy.linear_f=false"},
 		"a size of 50":          {func(c *Config) { c.Data.Size = 50 }, "data.size is 50: G doubles images of 4×4 pixels, so give 8, 16, 32, 64"},
-		"no precision":          {func(c *Config) { c.Energy.Posterior, c.Energy.PosteriorPrecision = models.Gaussian, 0 }, "energy.posterior_precision is 0"},
+		"a weight below 0":      {func(c *Config) { c.Energy.PosteriorWeight = -1 }, "energy.posterior_weight is -1"},
 		"an unknown posterior":  {func(c *Config) { c.Energy.Posterior = "laplace" }, "give cosine, gaussian, cebm or none"},
 		"ejm without latents":   {func(c *Config) { c.Target, c.Energy.Posterior = EJM, models.NoLatent }, "set target=em"},
 		"em after em":           {func(c *Config) { c.EMAfter = 5 }, "set target=ejm"},

@@ -158,7 +158,7 @@ func TestPyTorchComputesTheSameFromAnExport(t *testing.T) {
 			c.Data.Name, c.Data.Size, c.Generator.Widths, c.Energy.Posterior = "fmnist", 32, []int{4, 4, 4, 4}, models.Gaussian
 		}, models.EncoderConfig{Channels: 1, Stem: "medium", Widths: []int{4, 8}, Blocks: []int{2, 1}, HeadDim: 8, LatentDim: 4}},
 		"color images, CEBM": {func(c *Config) {
-			c.Energy.Channels, c.Generator.Channels, c.Energy.Posterior, c.Energy.PosteriorPrecision, c.Data.Range = 3, 3, models.CEBM, 0.5, models.Range{Low: -1, High: 1}
+			c.Energy.Channels, c.Generator.Channels, c.Energy.Posterior, c.Data.Range = 3, 3, models.CEBM, models.Range{Low: -1, High: 1}
 		}, models.EncoderConfig{Channels: 3, Stem: "large", Widths: []int{4, 8}, Blocks: []int{1, 2}, HeadDim: 8, LatentDim: 4,
 			Mean: []float64{0.4, 0.5, 0.6}, Std: []float64{0.2, 0.25, 0.3}}},
 		"no latent term": {func(c *Config) { c.Energy.Posterior = models.NoLatent }, models.EncoderConfig{}},

@@ -26,7 +26,7 @@ func prepareCommand(path, split cli.Flag) *cli.Command {
 			countFlag("size", 0, 1, "side of the images in pixels (default: as stored)"),
 			&cli.StringFlag{Name: "crop", Usage: strings.Join(data.Crops(), ", ") + " (default: 148 for CelebA)"},
 			&cli.BoolFlag{Name: "scale", Usage: "resize sets such as MNIST to --size too, instead of padding them"},
-			&cli.BoolFlag{Name: "rgb", Usage: "repeat a gray channel three times"},
+			&cli.BoolFlag{Name: "rgb", Usage: "repeat a gray channel three times; the default if a folder has colour pictures too"},
 			skipFlag(),
 			&cli.BoolFlag{Name: "download", Usage: "first fetch the published files, into --path or $LIEBM_DATA/NAME"},
 			jsonFlag(),

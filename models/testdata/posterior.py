@@ -12,19 +12,19 @@ out = {"versions": np.array([f"torch {torch.__version__}", f"numpy {np.__version
 N, FDIM, HDIM, ZDIM = 5, 7, 9, 6
 
 
-def gaussian(f, u, z, precision=1.0):
-    """Normalised mean and log-variance, each within [-1, 1] (Sec. 4.5). The variance is divided by the precision."""
+def gaussian(f, u, z):
+    """Normalised mean and log-variance, each within [-1, 1] (Sec. 4.5)."""
     mean, log_var = F.normalize(u[:, :ZDIM], dim=1), torch.tanh(u[:, ZDIM:])
-    normal = torch.distributions.Normal(mean, (log_var.exp() / precision).sqrt())
+    normal = torch.distributions.Normal(mean, (log_var / 2).exp())
     return -0.5 * (f**2).sum(1), normal.log_prob(z).sum(1)
 
 
-def cebm(f, u, z, precision=1.0):
-    """eta(z) = (z, z^2), lambda = (0, -precision/2); u moves the first natural parameter only: the variance is fixed."""
+def cebm(f, u, z):
+    """eta(z) = (z, z^2), lambda = (0, -1/2); u moves the first natural parameter only: the variance is fixed."""
     def b(l1, l2):
         return -(l1**2) / (4 * l2) - 0.5 * torch.log(-2 * l2)
 
-    l1, l2 = torch.zeros_like(u), torch.full_like(u, -0.5 * precision)
+    l1, l2 = torch.zeros_like(u), torch.full_like(u, -0.5)
     score = (b(l1 + u, l2) - b(l1, l2)).sum(1)
     log_h0 = -0.5 * np.log(2 * np.pi)  # the base measure
     return score, (z * (l1 + u) + z**2 * l2 - b(l1 + u, l2) + log_h0).sum(1)
@@ -37,12 +37,11 @@ for name, form, width in [("gaussian", gaussian, 2 * ZDIM), ("cebm", cebm, ZDIM)
     for t in [f, z, *w.values()]:
         t.requires_grad_()
     u = F.linear(F.relu(F.linear(f, w["head1.weight"], w["head1.bias"])), w["head2.weight"], w["head2.bias"])
+    score, posterior = form(f, u, z)
     probe = torch.randn(2, N)
-    for case, precision in [(name, 1.0), (name + "-0.1", 0.1)]:
-        score, posterior = form(f, u, z, precision)
-        grads = torch.autograd.grad((probe[0] * score + probe[1] * posterior).sum(), [f, z, *w.values()], retain_graph=True)
-        arrays = {"f": f, "z": z, "score": score, "posterior": posterior, "probe": probe, "df": grads[0], "dz": grads[1]}
-        arrays |= {"w." + n: t for n, t in w.items()} | {"g." + n: g for n, g in zip(w, grads[2:])}
-        out.update({f"{case}.{n}": t.detach().numpy().copy() for n, t in arrays.items()})
+    grads = torch.autograd.grad((probe[0] * score + probe[1] * posterior).sum(), [f, z, *w.values()])
+    arrays = {"f": f, "z": z, "score": score, "posterior": posterior, "probe": probe, "df": grads[0], "dz": grads[1]}
+    arrays |= {"w." + n: t for n, t in w.items()} | {"g." + n: g for n, g in zip(w, grads[2:])}
+    out.update({f"{name}.{n}": t.detach().numpy().copy() for n, t in arrays.items()})
 
 np.savez("posterior.npz", **out)
