@@ -31,7 +31,8 @@ func prepareCommand(path, split cli.Flag) *cli.Command {
 			&cli.BoolFlag{Name: "download", Usage: "first fetch the published files, into --path or $LIEBM_DATA/NAME"},
 			jsonFlag(),
 		},
-		Description: `After an interruption the same command continues. If the file is complete, it does nothing.
+		Description: `After an interruption the same command continues. If the file is complete, it does nothing. It does not replace a
+file that was made from another source.
 To train on the file, give its path, as in --data celeba-train-64.liebm. A folder with several such files also works: the
 split and the size select one.
 
