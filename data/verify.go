@@ -127,6 +127,15 @@ func digests(path string) (all []string, err error) {
 	return all, nil
 }
 
+// FileSHA256 is the SHA-256 of a file, in hex. It is empty if there is an error.
+func FileSHA256(path string) (string, error) {
+	h := sha256.New()
+	if err := digest(h, path, false); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
 // Verify checks the file at path, which may have any name: a prepared file against its own checksum, any other against the
 // checksums of all known sets. It returns a description of the file.
 func Verify(path string) (string, error) {

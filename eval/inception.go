@@ -2,10 +2,7 @@ package eval
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -71,14 +68,14 @@ type Inception struct {
 // another SHA-256 are accepted, but their features have another name, and no distance on them is called FID. The caller
 // closes the network.
 func OpenInception(path string, mode Mode, device torch.Device) (*Inception, error) {
-	sum, size, err := hashFile(path)
+	sum, err := data.FileSHA256(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of Inception: %w; fetch them from %s", err, InceptionURL)
 	}
 	state, err := readState(path)
 	if err != nil {
-		if size != inceptionBytes {
-			err = fmt.Errorf("%w (the file has %d bytes, the published one %d: fetch %s)", err, size, inceptionBytes, InceptionURL)
+		if info, statErr := os.Stat(path); statErr == nil && info.Size() != inceptionBytes {
+			err = fmt.Errorf("%w (the file has %d bytes, the published one %d: fetch %s)", err, info.Size(), inceptionBytes, InceptionURL)
 		}
 		return nil, err
 	}
@@ -130,17 +127,6 @@ func closeAll(entries []torch.Entry) {
 	for _, e := range entries {
 		e.Tensor.Close()
 	}
-}
-
-func hashFile(path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close()
-	hash := sha256.New()
-	size, err = io.Copy(hash, f)
-	return hex.EncodeToString(hash.Sum(nil)), size, err
 }
 
 // Close frees the weights.

@@ -2,8 +2,6 @@ package study
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,9 +68,6 @@ func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 
 // encoderSHA256 is the SHA-256 of the encoder in the folder of a training or pretraining run; empty if it has none.
 func encoderSHA256(dir string) string {
-	h, err := os.ReadFile(train.EncoderPath(dir))
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("%x", sha256.Sum256(h))
+	sum, _ := data.FileSHA256(train.EncoderPath(dir))
+	return sum
 }

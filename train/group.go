@@ -60,7 +60,7 @@ func startOf(settings any, set *data.Set, encoder string, o Options) ([]string, 
 	all = append(all, "images="+set.Shape.String(), "SHA-256 of the images="+set.SHA256(), "device="+torch.Device{Type: o.Device.Type}.String(),
 		fmt.Sprintf("--resume=%t", o.Resume), fmt.Sprintf("--minutes=%g", o.Minutes))
 	if encoder != "" {
-		sum, err := fileSHA256(encoder)
+		sum, err := data.FileSHA256(encoder)
 		if err != nil {
 			return nil, fmt.Errorf("read the encoder: %w", err)
 		}

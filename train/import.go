@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
@@ -44,7 +45,7 @@ func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 	if cfg, err = dualMCMCConfig(d, o); err != nil {
 		return cfg, fmt.Errorf("%s: %w", path, err)
 	}
-	sum, err := fileSHA256(path)
+	sum, err := data.FileSHA256(path)
 	if err != nil {
 		return cfg, err
 	}

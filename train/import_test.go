@@ -31,7 +31,7 @@ func TestImportedRunsKeepTheFilesOutputs(t *testing.T) {
 			require.NoError(t, err)
 			info, err := run.Info()
 			require.NoError(t, err)
-			sum, err := fileSHA256(file)
+			sum, err := data.FileSHA256(file)
 			require.NoError(t, err)
 			assert.Equal(t, sum, info.Imported.SHA256)
 			assert.Equal(t, 7, info.Imported.Epoch)

@@ -143,7 +143,7 @@ func (m *Model) LoadInference(dir string, device torch.Device) error {
 	defer t.opt.Close()
 	var sum string
 	_, err = run.read(lastCheckpoint, func(from savedCheckpoint) (err error) {
-		if sum, err = fileSHA256(from.Path); err == nil {
+		if sum, err = data.FileSHA256(from.Path); err == nil {
 			err = t.load(from.Path)
 		}
 		return err

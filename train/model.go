@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
@@ -158,7 +159,7 @@ func LoadPretrained(dir string, device torch.Device) (*Model, error) {
 		return nil
 	})
 	if err == nil {
-		m.SHA256, err = fileSHA256(path)
+		m.SHA256, err = data.FileSHA256(path)
 	}
 	if err != nil {
 		m.Close()

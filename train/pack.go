@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/nn"
 )
@@ -43,7 +44,7 @@ func Pack(dir, which, out string) (err error) {
 		if err := run.SaveCheckpoint(m.Step, save); err != nil {
 			return err
 		}
-		sum, err := fileSHA256(run.Path(checkpointFile(m.Step)))
+		sum, err := data.FileSHA256(run.Path(checkpointFile(m.Step)))
 		if err != nil {
 			return err
 		}
