@@ -217,7 +217,10 @@ func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
 	same := c.seeded(seed)
 	same.OptE.LR, same.Chain.Delta2 = cfg.OptE.LR, cfg.Chain.Delta2
 	same.ScoreGamma, same.BatchSplit = cfg.ScoreGamma, cfg.BatchSplit // they change nothing of a training
-	if c.seconds > 0 {                                                // they became a number of steps
+	if c.over == "" {                                                 // these are for a q over the model
+		same.RhoQ, same.LRQ = cfg.RhoQ, cfg.LRQ
+	}
+	if c.seconds > 0 { // they became a number of steps
 		same.Steps, same.Schedule.Hold = cfg.Steps, cfg.Schedule.Hold
 	}
 	if full, err := filepath.Abs(cfg.Data.Path); err == nil && full == same.Data.Path {

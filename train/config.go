@@ -63,6 +63,7 @@ type Config struct {
 	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 with target erm (Table 12)
 	Rho         float64                `yaml:"rho"`                     // ρ of Eq. 13; the paper has 1, and 50 on CelebA-HQ (Table 12)
 	RhoQ        float64                `yaml:"rho_q"`                   // ρ of Eq. 26, which liebm train-q uses; usually 100
+	LRQ         float64                `yaml:"lr_q"`                    // learning rate of q in liebm train-q; 0: opt_q.lr. With a high rate q stays at the prior
 	ScoreGamma  float64                `yaml:"score_gamma"`             // γ of the score s(x) that finds outliers (Eq. 15); the paper has 0.1, and 1 on CelebA-HQ (Table 12)
 	Batch       int                    `yaml:"batch" min:"2"`           // images per step; the paper has 256, and 128 on CelebA-HQ (Table 12)
 	Steps       int                    `yaml:"steps" min:"1" max:"1e9"` // training steps of Algorithm 1

@@ -80,7 +80,7 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 		m := Reparameterize(mean, logVar, rng.Fork("m").NormalLike(mean))
 		latent := t.m.H.Forward(t.m.G.Forward(m, nn.Eval), nn.Eval)
 		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.rhoQ())
-		t.opt.Step(l, t.cfg.OptQ.LR*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))
+		t.opt.Step(l, cmp.Or(t.cfg.LRQ, t.cfg.OptQ.LR)*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))
 		loss, err = oneLoss(t.step, "loss_q", l)
 		return err
 	})
@@ -99,7 +99,7 @@ func (t *inferenceTrainer) load(path string) (err error) {
 }
 
 // TrainInference trains q over the frozen generator and encoder of m (Eq. 26) on set, in a run folder of its
-// own. cfg is the config of m with changes; TrainInference uses its inference, opt_q, rho_q, schedule, steps,
+// own. cfg is the config of m with changes; TrainInference uses its inference, opt_q, lr_q, rho_q, schedule, steps,
 // batch, views, seed and log. It resumes and stops as [Run] does.
 func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o Options) (err error) {
 	if o.Resume {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
 )
 
 func TestQLearnsOverAFrozenGeneratorAndResumes(t *testing.T) {
@@ -34,12 +35,32 @@ func TestQLearnsOverAFrozenGeneratorAndResumes(t *testing.T) {
 
 	require.NoError(t, m.LoadInference(whole, torch.Device{}))
 	assert.NotNil(t, m.Q)
+	sumOfQ := func(lr, lrQ float64) float64 {
+		cfg, out := cfg, filepath.Join(t.TempDir(), "rate")
+		cfg.Steps, cfg.OptQ.LR, cfg.LRQ = 2, lr, lrQ
+		require.NoError(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: out}))
+		require.NoError(t, m.LoadInference(out, torch.Device{}))
+		return sum(t, m.Q)
+	}
+	assert.Equal(t, sumOfQ(1e-2, 0), sumOfQ(1e-3, 1e-2), "lr_q comes before opt_q.lr")
+	assert.NotEqual(t, sumOfQ(1e-3, 0), sumOfQ(1e-3, 1e-2))
 	m.SHA256 = "another"
 	assert.ErrorContains(t, m.LoadInference(whole, torch.Device{}), "train q again")
 	cfg.Inference.Widths = nil
 	assert.ErrorContains(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: filepath.Join(t.TempDir(), "q")}), "inference.widths is empty: give q's channels, one width per halving down to 4×4 pixels; target=erm and liebm train-q need them")
 	m.Close()
 	assert.Equal(t, before, torch.Live())
+}
+
+func sum(t *testing.T, module any) (sum float64) {
+	t.Helper()
+	require.NoError(t, torch.Do(func() error {
+		for _, p := range nn.Params(module) {
+			sum += p.Detach().Square().Sum().Item()
+		}
+		return nil
+	}))
+	return sum
 }
 
 func generatorSum(t *testing.T, m *Model) (sum []float64) {

@@ -110,6 +110,7 @@ func (c Config) variant(bad func(wrong bool, format string, args ...any)) {
 	bad(q.Channels != c.Energy.Channels, "inference.channels is %d, energy.channels %d: give the same number", q.Channels, c.Energy.Channels)
 	bad(!positive(c.Omega2), "omega2 is %v: target=erm needs a weight above 0, such as 0.1; for a weight of 0 use target=em", c.Omega2)
 	bad(!(c.Rho >= 0) || math.IsInf(c.Rho, 0), "rho is %v: give a weight of 0 or more, such as 1", c.Rho)
+	bad(!(c.LRQ >= 0) || math.IsInf(c.LRQ, 0), "lr_q is %v: give a learning rate above 0, such as 1e-4, or 0 for that of opt_q", c.LRQ)
 	bad(!(c.RhoQ >= 0) || math.IsInf(c.RhoQ, 0), "rho_q is %v: give a weight of 0 or more, such as 100", c.RhoQ)
 	c.OptQ.check("opt_q", bad)
 }

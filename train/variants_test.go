@@ -83,6 +83,7 @@ func TestContradictionsAreRefusedWithTheirRemedy(t *testing.T) {
 		"a q of another size":   {func(c *Config) { c.Target, c.Inference.Widths = ERM, []int{4, 4} }, "reads 16×16 images, data.size is 8"},
 		"erm without weight":    {func(c *Config) { c.Target, c.Omega2 = ERM, 0 }, "for a weight of 0 use target=em"},
 		"a NaN weight of z":     {func(c *Config) { c.Target, c.Rho = ERM, math.NaN() }, "rho is NaN"},
+		"a rate of q below 0":   {func(c *Config) { c.Target, c.LRQ = ERM, -1 }, "lr_q is -1"},
 		"ρ below 0":             {func(c *Config) { c.Target, c.Rho = ERM, -1 }, "rho is -1"},
 		"ω₂ of NaN":             {func(c *Config) { c.Target, c.Omega2 = ERM, math.NaN() }, "omega2 is NaN"},
 		"ω₂ below 0":            {func(c *Config) { c.Target, c.Omega2 = ERM, -1 }, "omega2 is -1"},

@@ -18,7 +18,7 @@ func trainQCommand() *cli.Command {
 		Description: `Needs a run of liebm train. It uses the settings of that run, and --set changes some of them.
 
 	liebm train-q --run runs/em --out runs/q --steps 2000
-	liebm train-q --run runs/em --out runs/q --set rho_q=10 --set opt_q.lr=1e-4
+	liebm train-q --run runs/em --out runs/q --set rho_q=10 --set lr_q=2e-4
 	liebm train-q --run runs/em --out runs/q --resume`,
 		Flags: append(runFlags(),
 			runFlag(), checkpointFlag(),
