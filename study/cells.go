@@ -51,6 +51,7 @@ var variants = append([]variant{
 	{name: "em-q-1", label: "ρ = 1", over: "em", set: []string{"rho_q=1"}},
 	{name: "em-q-10", label: "ρ = 10", over: "em", set: []string{"rho_q=10"}},
 	{name: "em-q-1000", label: "ρ = 1000", over: "em", set: []string{"rho_q=1000"}},
+	{name: "em-q-fast", label: "ρ = 100, ten times the rate", over: "em", set: []string{"lr_q=1e-3"}},
 	{name: "em-aug-02", label: "EM, p = 0.02", set: []string{"replace_prob=0.02"}},
 	{name: "em-aug-05", label: "EM, p = 0.05", set: []string{"replace_prob=0.05"}},
 	{name: "em-gamma-0.01", label: "EM, γ = 0.01", set: []string{"energy.gamma=0.01"}},

@@ -223,9 +223,12 @@ var studies = []Study{
 	{Name: "rho", Title: "q by Eq. 26 with different ρ", data: "cifar10", ours: []quantity{inference, reconstruction},
 		rows: []row{
 			{label: "ρ = 1", variant: "em-q-1"}, {label: "ρ = 10", variant: "em-q-10"}, {label: "ρ = 100", variant: "em-q"}, {label: "ρ = 1000", variant: "em-q-1000"},
-			{label: "ELBO (ERM)", variant: "erm"},
+			{label: "ρ = 100, lr_q = 1e-3", variant: "em-q-fast"}, {label: "ELBO (ERM)", variant: "erm"},
 		},
-		claims: []claim{{text: "ρ = 100 keeps more classes than ρ = 1", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-1", "class_agreement"}}},
+		claims: []claim{
+			{text: "ρ = 100 keeps more classes than ρ = 1", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-1", "class_agreement"}},
+			{text: "a learning rate of 1e-4 keeps more classes than one of 1e-3", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-fast", "class_agreement"}},
+		},
 		Note: "At the optimum KL(q(m|x) ‖ N(0,I)) is at most 2ρ nats. To tell ten classes apart, m needs ln 10 = 2.3 nats. So ρ = 1 is too small. Measured on 2,000 unseen images. A class is " +
 			"kept if the classifier gives G(m) the class of x. The grid's rows: images, then for each row of the table G(μ) of the mean and G(m̃) of a sample.",
 		pictures: reconstructions(Picture{"rho.png", "images; for each row of the table G(μ) and G(m̃)"},

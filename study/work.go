@@ -169,7 +169,7 @@ func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	cfg.LRQ = c.seeded(seed).LRQ // runs of earlier versions have none
+	cfg.LRQ = c.seeded(seed).LRQ // models of earlier versions have none
 	return train.TrainInference(ctx, cfg, m, set, w.Options("training q", c.dir(seed), IsRun(c.dir(seed))))
 }
 
