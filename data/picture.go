@@ -47,8 +47,9 @@ const (
 )
 
 // DecodePicture reads a PNG, JPEG, BMP, GIF, TIFF or WebP as Pillow's convert("RGB") does. Published reference statistics
-// are of pixels that Pillow made in this way. The chroma of JPEG and lossy WebP is interpolated. Transparency is dropped,
-// not applied. The chroma of YCCK, a kind of CMYK, is not interpolated. Pictures of 16 bits a channel are an error, since they can be converted to 8 bits in several ways.
+// are of pixels that Pillow made in this way. The chroma of JPEG and lossy WebP is interpolated, but that of YCCK, a kind of
+// CMYK, is not. Transparency is dropped, not applied. Pictures of 16 bits a channel are an error, since they can be converted
+// to 8 bits in several ways.
 func DecodePicture(b []byte) (Picture, error) {
 	if len(b) == 0 {
 		return Picture{}, errors.New("empty file")
