@@ -36,7 +36,7 @@ func isImageName(name string) bool {
 // maxImage bounds the bytes of one image file.
 const maxImage = 1 << 28
 
-// addFile notes a file of one image in the folder of the source.
+// addFile lists a file of one image that is in the folder of the source.
 func (r *reader) addFile(full string, info fs.FileInfo) {
 	name, err := filepath.Rel(r.root, full)
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *reader) addFile(full string, info fs.FileInfo) {
 	r.addImage(full, filepath.ToSlash(name), uint64(info.Size()), func() ([]byte, error) { return os.ReadFile(full) })
 }
 
-// addImage notes a file of one image, which is read later.
+// addImage lists a file of one image. The file is read later.
 func (r *reader) addImage(full, name string, size uint64, read func() ([]byte, error)) {
 	e := entry{path: full, name: name, label: -1, load: func() (frame, []byte, error) {
 		if size > maxImage {

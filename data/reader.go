@@ -18,7 +18,7 @@ import (
 	"github.com/liebm/liebm/internal/inflate"
 )
 
-// A part is the contents of one file: IDX images, IDX labels, images and labels, or a prepared set. Labels have no pixels.
+// A part is the contents of one file: IDX images, IDX labels, images and labels, or a prepared set. A part of labels has no pixels.
 type part struct {
 	*Set
 	kind kind

@@ -35,7 +35,7 @@ func AssessProbe(ctx context.Context, m *train.Model, o ProbeOptions, s Setup) (
 	return r, probe(ctx, x[0], x[1], o, r, s)
 }
 
-// A part is the first n images of a split, or all of them for 0.
+// A part is the first n images of a split. If n is 0, it is the whole split.
 type part struct {
 	split data.Split
 	n     int

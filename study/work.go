@@ -165,12 +165,7 @@ func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
 		return err
 	}
 	defer set.Close()
-	cfg, err := m.Config.Change(c.set)
-	if err != nil {
-		return err
-	}
-	cfg.LRQ = c.seeded(seed).LRQ // models of earlier versions have none
-	return train.TrainInference(ctx, cfg, m, set, w.Options("training q", c.dir(seed), IsRun(c.dir(seed))))
+	return train.TrainInference(ctx, c.seeded(seed), m, set, w.Options("training q", c.dir(seed), IsRun(c.dir(seed))))
 }
 
 // open loads a seed's model, with the q that was trained over it. The caller closes it.

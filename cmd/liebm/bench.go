@@ -45,8 +45,17 @@ reaches on a large convolution. Without --preset it uses cifar10-em with --batch
 	}
 }
 
-func benchStep(c *cli.Context) error {
+// benchConfig reads the config, which --batch may change.
+func benchConfig(c *cli.Context) (train.Config, torch.Device, error) {
 	cfg, device, err := configAndDevice(c)
+	if c.IsSet("batch") {
+		cfg.Batch = c.Int("batch")
+	}
+	return cfg, device, err
+}
+
+func benchStep(c *cli.Context) error {
+	cfg, device, err := benchConfig(c)
 	if err != nil {
 		return err
 	}
@@ -73,7 +82,7 @@ func benchProfile(c *cli.Context) error {
 			return err
 		}
 	}
-	cfg, device, err := configAndDevice(c)
+	cfg, device, err := benchConfig(c)
 	if err != nil {
 		return err
 	}

@@ -43,14 +43,11 @@ the run from them.
 	}
 }
 
-// configAndDevice reads configFlags, --batch of liebm bench, and --device.
+// configAndDevice reads configFlags and --device.
 func configAndDevice(c *cli.Context) (train.Config, torch.Device, error) {
 	cfg, err := configOf(c, train.ReadConfig, train.Sources.Resolve)
 	if err != nil {
 		return cfg, torch.Device{}, err
-	}
-	if c.IsSet("batch") {
-		cfg.Batch = c.Int("batch")
 	}
 	device, err := device(c)
 	return cfg, device, err
