@@ -16,16 +16,15 @@ import (
 	"slices"
 )
 
-// A writer makes a prepared file. Until the file is whole, two others lie beside it: out.partial has the pixels so far,
-// and out.journal JSON values: one that identifies the work and then one for each chunk. That of a chunk is written after
-// its pixels and has the checksum of all pixels up to there. After a power cut, only chunks with the right checksum are
-// kept.
+// A writer makes a prepared file. While it works, it keeps two other files. out.partial has the pixels so far. out.journal has a
+// first line that identifies the work, and then one line for each chunk. The line of a chunk is written after its pixels, and has
+// the checksum of all pixels up to there. After a power cut, only chunks with the right checksum are kept.
 type writer struct {
 	Shape   // of the images so far
 	out     string
 	root    string    // folder that the names in the index are relative to
 	lock    io.Closer // of the journal, which is there as long as the writer
-	record  Record
+	record  Provenance
 	pixels  hash.Hash // of all pixels so far
 	partial *os.File
 	journal *os.File
@@ -51,7 +50,7 @@ func (w *writer) partialName() string { return w.out + ".partial" }
 func (w *writer) journalName() string { return w.out + ".journal" }
 
 // openWriter continues the work that lies beside out, or starts it if that is other work.
-func openWriter(out string, record Record) (*writer, error) {
+func openWriter(out string, record Provenance) (*writer, error) {
 	w := &writer{out: out, record: record, pixels: sha256.New()}
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return nil, err

@@ -109,7 +109,7 @@ func rules(size int) pickles.Rules {
 // pickle from encoding one long string again and again.
 func encode(budget *int, args []any) (any, error) {
 	if len(args) != 2 {
-		return nil, errors.New("encode wants 2 arguments")
+		return nil, errors.New("encode needs 2 arguments")
 	}
 	s, ok := args[0].(string)
 	if codec, _ := args[1].(string); !ok || codec != "latin1" && codec != "latin-1" {
@@ -138,7 +138,7 @@ func newDtype(args ...any) (any, error) {
 			return &d, nil
 		}
 	}
-	return nil, errors.New("dtype wants a name")
+	return nil, errors.New("dtype needs a name")
 }
 
 // PySetState ignores byte order and alignment, which bytes do not have.
@@ -156,13 +156,13 @@ type ndarray struct {
 func (a *ndarray) PySetState(state any) error {
 	t, ok := state.(*types.Tuple)
 	if !ok || t.Len() != 5 {
-		return errors.New("an array wants a state of 5")
+		return errors.New("an array needs a state of 5")
 	}
 	shape, isShape := t.Get(1).(*types.Tuple)
 	d, isDtype := t.Get(2).(*dtype)
 	fortran, isBool := t.Get(3).(bool)
 	if !isShape || !isDtype || !isBool {
-		return errors.New("an array wants (version, shape, dtype, order, data)")
+		return errors.New("an array needs (version, shape, dtype, order, data)")
 	}
 	a.shape = nil
 	for _, v := range *shape {

@@ -76,9 +76,15 @@ func (p *Pictures) Each(ctx context.Context, size int, f func(shape Shape, pixel
 			return read, fmt.Errorf("%s is %d×%d and %s %d×%d: all pictures must have one size, so resize or crop them first", p.Files[i], r.W, r.H, first, shape.W, shape.H)
 		}
 		read.N++
-		read.Gray += one(r.C == 1)
-		read.JPEG += one(r.Format == "jpeg")
-		read.Transparent += one(r.Alpha)
+		if r.C == 1 {
+			read.Gray++
+		}
+		if r.Format == "jpeg" {
+			read.JPEG++
+		}
+		if r.Alpha {
+			read.Transparent++
+		}
 		pixels = append(pixels, frame{r.Pix, r.H, r.W, r.C}.rgb().pix...)
 		if shape.N++; shape.N == size {
 			if err := f(shape, pixels); err != nil {
@@ -91,11 +97,4 @@ func (p *Pictures) Each(ctx context.Context, size int, f func(shape Shape, pixel
 		return read, err
 	}
 	return read, f(shape, pixels)
-}
-
-func one(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }

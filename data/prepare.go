@@ -14,7 +14,7 @@ import (
 )
 
 // PrepareOptions says what Prepare makes. Its Options work as in Open, except that HoldOut, Without, Only
-// and Pad must be zero. Files that Skip leaves out are in Record.Skipped.
+// and Pad must be zero. Files that Skip leaves out are in Provenance.Skipped.
 type PrepareOptions struct {
 	Options
 	Watch func(done, total int) // called with the progress, if not nil; total is 0 while unknown
@@ -23,7 +23,7 @@ type PrepareOptions struct {
 // Report describes what Prepare did.
 type Report struct {
 	Shape
-	Record
+	Provenance
 	Done    bool   // the file was there already, made from this source with these options
 	Resumed int    // images that an interrupted call had prepared before
 	Pixels  string // SHA-256
@@ -121,16 +121,16 @@ func prepare(ctx context.Context, source, out string, o PrepareOptions) (_ Repor
 }
 
 // plan is the record of the file to make. Its stamp is that of an existing file if there is nothing to do.
-func plan(path string, known *Known, o PrepareOptions) (Record, error) {
+func plan(path string, known *Known, o PrepareOptions) (Provenance, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {
-		return Record{}, err
+		return Provenance{}, err
 	}
 	stamp, err := stampOf(path)
 	if err != nil {
-		return Record{}, err
+		return Provenance{}, err
 	}
-	r := Record{Crop: o.Crop, Size: o.Size, RGB: o.RGB, Source: full}
+	r := Provenance{Crop: o.Crop, Size: o.Size, RGB: o.RGB, Source: full}
 	if known != nil {
 		r.Name, r.Crop = known.Name, cmp.Or(o.Crop, known.crop)
 	}
@@ -157,7 +157,7 @@ func stampOf(path string) (string, error) {
 }
 
 // already reports whether out was made as record says. It is an error if out was made from another source.
-func already(out string, record Record) (Report, bool, error) {
+func already(out string, record Provenance) (Report, bool, error) {
 	set, err := load(out, nil, Options{})
 	if err != nil {
 		return Report{}, false, nil // missing or damaged: it is written anew
@@ -171,7 +171,7 @@ func already(out string, record Record) (Report, bool, error) {
 	case made.Stamp != record.Stamp:
 		return Report{}, false, nil
 	}
-	return Report{Shape: set.Shape, Record: *set.record, Done: true, Pixels: set.SHA256()}, true, nil
+	return Report{Shape: set.Shape, Provenance: *set.record, Done: true, Pixels: set.SHA256()}, true, nil
 }
 
 // stream is the images of the split at path. If they are too big, files are read one at a time.
@@ -262,5 +262,5 @@ func (w *writer) fill(ctx context.Context, from *stream, o PrepareOptions) (Repo
 	if err != nil {
 		return Report{}, WriteError(w.out, err)
 	}
-	return Report{Shape: w.Shape, Record: w.record, Resumed: resumed, Pixels: hex.EncodeToString(head.Pixels[:])}, nil
+	return Report{Shape: w.Shape, Provenance: w.record, Resumed: resumed, Pixels: hex.EncodeToString(head.Pixels[:])}, nil
 }

@@ -336,7 +336,7 @@ func TestPrepareRefuses(t *testing.T) {
 	}
 	t.Run("two at once", func(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "x.liebm")
-		w, err := openWriter(out, Record{})
+		w, err := openWriter(out, Provenance{})
 		require.NoError(t, err)
 		defer w.close()
 		_, err = Prepare(t.Context(), dir, out, PrepareOptions{})

@@ -44,8 +44,8 @@ const (
 	preparedEnding  = ".liebm"
 )
 
-// Record says how a prepared file was made.
-type Record struct {
+// Provenance says how a prepared file was made.
+type Provenance struct {
 	Name    string   `json:"name"`
 	Split   Split    `json:"split"`
 	Crop    string   `json:"crop"` // "": none
@@ -98,7 +98,7 @@ func parsePrepared(b []byte) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	var record Record
+	var record Provenance
 	if err := json.Unmarshal(b[h.Record:], &record); err != nil {
 		return nil, errors.New("its record is damaged; prepare it again")
 	}
@@ -120,7 +120,7 @@ func parsePrepared(b []byte) (*part, error) {
 }
 
 // Prepared says how the set's file was prepared. It is nil for other sets.
-func (s *Set) Prepared() *Record { return s.record }
+func (s *Set) Prepared() *Provenance { return s.record }
 
 // originOf finds the origin of image i in the index of a prepared file.
 func originOf(index []byte, i int) string {

@@ -45,8 +45,8 @@ type Set struct {
 
 	Division *Division // of a set that Open divided; else nil
 
-	record *Record // of a prepared set
-	pixels []byte  // n·h·w·c bytes, NHWC
+	record *Provenance // of a prepared set
+	pixels []byte      // n·h·w·c bytes, NHWC
 	unmap  func() error
 	sum    func() string
 	origin func(i int) string // see Origin; nil: none is known

@@ -48,7 +48,7 @@ func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOpt
 			return err
 		}
 		if slices.Contains(count.Float64s(), 0) {
-			return fmt.Errorf("inception score of %s: of one of %d splits no image could be read: repair the files, or use fewer splits", images.Name, o.Splits)
+			return fmt.Errorf("inception score of %s: one of its %d splits has no image that can be read: repair the files, or use fewer splits", images.Name, o.Splits)
 		}
 		marginal := sum.Div(count.Unsqueeze(1))
 		// 0·log 0 is 0: a class whose p underflowed everywhere adds nothing.

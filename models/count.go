@@ -12,7 +12,7 @@ type Count struct {
 	FLOPs float64
 }
 
-// layer adds a convolution whose kernel has so many pixels, or a linear layer, whose kernel and output have one.
+// layer adds a convolution. kernel is the number of pixels of its kernel, pixels that of its output. Both are 1 for a linear layer.
 func (n *Count) layer(in, out, kernel, bias, pixels int) {
 	n.Params += (kernel*in + bias) * out
 	n.FLOPs += 2 * float64(kernel*in*out) * float64(pixels)

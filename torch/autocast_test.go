@@ -53,7 +53,7 @@ func TestDevices(t *testing.T) {
 	}
 	for _, in := range []string{"cuda", "cuda:0"} {
 		_, err := ParseDevice(in)
-		assert.ErrorContains(t, err, "use --device cpu")
+		assert.ErrorContains(t, err, "use the device cpu")
 		assert.ErrorContains(t, err, WhyNoCUDA(), "it says why")
 	}
 	for _, in := range []string{"gpu", "cuda:", "cuda:-1", "cuda:x"} {

@@ -42,8 +42,8 @@ struct Param {
 struct Op {
   c10::OperatorHandle handle;
   std::vector<Param> params;
-  // fresh: all results are new tensors and no argument is written or aliased. Where no input requires
-  // grad, such an operator's autograd kernel has nothing to record and is passed by.
+  // fresh: all results are new tensors and no argument is written or aliased. If no input requires
+  // grad, autograd has nothing to record for such an operator, and its kernel is skipped.
   bool fresh;
   // Most pointwise operators have one of these signatures. They are called without boxing.
   using Unary = Tensor(const Tensor&);

@@ -97,11 +97,10 @@ var calls = map[string]func(in inputs) any{
 			return torch.NewFrozenConv2d(in.kernel, in.vector, torch.Conv2dOptions{Padding: 1}).Forward(in.image, true)
 		})
 	},
-	"Full":     func(inputs) any { return torch.Full([]int{2}, 1, torch.Float32) },
-	"Grad":     func(in inputs) any { return torch.Grad(in.loss, in.leaf, false) },
-	"Grads":    func(in inputs) any { return torch.Grads(in.loss, []torch.Tensor{in.leaf}, torch.GradOptions{}) },
-	"Linspace": func(inputs) any { return torch.Linspace(0, 1, 3) },
-	"Ones":     func(inputs) any { return torch.Ones([]int{2}, torch.Float32) },
+	"Full":  func(inputs) any { return torch.Full([]int{2}, 1, torch.Float32) },
+	"Grad":  func(in inputs) any { return torch.Grad(in.loss, in.leaf, false) },
+	"Grads": func(in inputs) any { return torch.Grads(in.loss, []torch.Tensor{in.leaf}, torch.GradOptions{}) },
+	"Ones":  func(inputs) any { return torch.Ones([]int{2}, torch.Float32) },
 	"NewFrozenConv2d": func(in inputs) any { // holds a kernel of its own, out of sight
 		return torch.Tidy(func() torch.Tensor {
 			before := torch.Live()
@@ -179,7 +178,7 @@ var methods = map[string]func(in inputs) []any{
 		return []any{in.image, in.vector, in.vector, torch.Tensor{}, torch.Tensor{}, true, 0.1, 1e-5}
 	},
 	"Bytes": unary, "Chunk": func(in inputs) []any { return []any{in.x, 2, 0} },
-	"Clamp": func(in inputs) []any { return []any{in.x, 0.0, 1.0} }, "ClampInPlace": func(in inputs) []any { return []any{in.x, 0.0, 1.0} },
+	"Clamp": func(in inputs) []any { return []any{in.x, 0.0, 1.0} },
 	"Clone": unary, "CloneAs": func(in inputs) []any { return []any{in.image, torch.ChannelsLast} }, "Close": func(inputs) []any { return []any{torch.Tensor{}} },
 	"Contiguous": func(in inputs) []any { return []any{in.image, torch.ChannelsLast} },
 	"Conv2d":     func(in inputs) []any { return []any{in.image, in.kernel, in.vector, torch.Conv2dOptions{Padding: 1}} },

@@ -72,7 +72,7 @@ func ParseDevice(s string) (Device, error) {
 			break
 		}
 		if !HasCUDA() {
-			return Device{}, fmt.Errorf("device %s: CUDA is not available: %s; or use --device cpu", s, WhyNoCUDA())
+			return Device{}, fmt.Errorf("device %s: CUDA is not available: %s; or use the device cpu", s, WhyNoCUDA())
 		}
 		if have := CUDADevices(); n >= have {
 			return Device{}, fmt.Errorf("device %s: this machine has %d, cuda:0 to cuda:%d", s, have, have-1)

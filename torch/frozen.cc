@@ -20,10 +20,10 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // The gradient of a convolution in x is a convolution of the gradient g in y. With stride 1 its kernel is
-// the weight, flipped, with its channels swapped. With stride 2, a 4×4 kernel and padding 1, pixel 2p+a of
-// a row hears g[p−1] through tap 3 and g[p] through tap 1 where a = 0, and g[p] through tap 2 and g[p+1]
-// through tap 0 where a = 1: a 2-tap kernel for either parity. adjoint is all of them as one kernel
-// [(a,b,in),out,2,2], so that what it makes has the channels of a pixel side by side.
+// the weight, flipped, with its channels swapped. With stride 2, a 4×4 kernel and padding 1, even and odd
+// pixels of a row need different taps of the kernel. Even pixels 2p use g[p−1] with tap 3 and g[p] with
+// tap 1. Odd pixels 2p+1 use g[p] with tap 2 and g[p+1] with tap 0. adjoint holds the four 2×2 kernels,
+// for even and odd rows a and columns b, as the output channels of one kernel: [(a,b,in),out,2,2].
 Tensor adjoint(const Tensor& w, int64_t stride, int64_t padding) {
   if (stride == 1) return w.flip({2, 3}).transpose(0, 1).contiguous(at::MemoryFormat::ChannelsLast);
   if (stride != 2 || padding != 1 || w.size(2) != 4 || w.size(3) != 4)

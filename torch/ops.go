@@ -23,9 +23,6 @@ func Scalar(v float64) Tensor { return call1("aten::scalar_tensor", v, Float32) 
 // Arange is torch.arange(n): 0 … n−1 as int64, on the CPU.
 func Arange(n int) Tensor { return call1("aten::arange", n, Int64) }
 
-// Linspace is torch.linspace: n float32 values from lo to hi inclusive, on the CPU.
-func Linspace(lo, hi float64, n int) Tensor { return call1("aten::linspace", lo, hi, n, Float32) }
-
 // Eye is torch.eye: the n×n identity, on the CPU.
 func Eye(n int, dtype DType) Tensor { return call1("aten::eye", n, dtype) }
 
@@ -358,9 +355,6 @@ func (t Tensor) MulInPlace(v float64) { call0("aten::mul_.Scalar", t, v) }
 
 // ReLUInPlace is t.relu_().
 func (t Tensor) ReLUInPlace() { call0("aten::relu_", t) }
-
-// ClampInPlace is t.clamp_(lo, hi).
-func (t Tensor) ClampInPlace(lo, hi float64) { call0("aten::clamp_", t, lo, hi) }
 
 // NormalInPlace is t.normal_(0, std).
 func (t Tensor) NormalInPlace(std float64, rng *RNG) { call0("aten::normal_", t, 0.0, std, rng) }

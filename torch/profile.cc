@@ -20,7 +20,7 @@ namespace {
 using at::IValue;
 using Clock = std::chrono::steady_clock;
 
-// One profile of one thread. Operators call each other; the time of the outermost one has them all.
+// One profile of one thread. Operators call each other. The time of the outermost operator includes the others.
 struct Profile {
   at::CallbackHandle callback = 0;
   int64_t part = 0;
@@ -32,7 +32,7 @@ struct Profile {
 };
 thread_local Profile profile;
 
-// Names belong to schemas, of which a new one may be made per call: one copy of each text lives on.
+// A name belongs to its schema, which may be freed after the call. lasting keeps one copy of each name.
 const char* lasting(const char* name) {
   static thread_local std::set<std::string> names; // rows are read on the thread that wrote them
   return names.emplace(name).first->c_str();
@@ -50,8 +50,8 @@ double bytes_of(const IValue& v) {
 // this weight: [out,in,…].
 double products(const at::Tensor& weight) { return 2 * double(weight.numel()) / double(weight.size(0)); }
 
-// The operators that do the arithmetic of those that call them. What a convolution makes is there once
-// it ends, so its products wait.
+// Counts the operations of the operators that do the arithmetic for others. The output size of a
+// convolution is known only when it ends, so its operations are counted then.
 void count_before(const char* name, c10::ArrayRef<const IValue> in) {
   auto numel = [&](size_t i) { return double(in[i].toTensor().numel()); };
   auto is = [&](const char* op) { return !std::strcmp(name, op); };

@@ -187,7 +187,7 @@ func (p *pth) legacy(file []byte) (any, error) {
 		key, _ := k.(string)
 		s := p.storages[key]
 		if s == nil || s.data != nil {
-			return nil, fmt.Errorf("damaged: it lists the storage %.40q, which nothing refers to or was listed before; fetch it again", key)
+			return nil, fmt.Errorf("damaged: the storage %.40q is listed twice, or no tensor uses it; fetch it again", key)
 		}
 		want := s.numel * s.dtype.Size()
 		if len(rest) < 8+want || binary.LittleEndian.Uint64(rest) != uint64(s.numel) {

@@ -243,7 +243,7 @@ func TestParseDevice(t *testing.T) {
 	}
 	if !HasCUDA() {
 		_, err := ParseDevice("cuda")
-		assert.ErrorContains(t, err, "--device cpu")
+		assert.ErrorContains(t, err, "use the device cpu")
 	}
 }
 

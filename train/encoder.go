@@ -14,7 +14,7 @@ import (
 // number of steps the probes are almost as good.
 func EncoderFor(c Config) models.EncoderConfig {
 	first, widths, blocks, head := stem(c.Data.Size), []int{64, 128, 256, 512}, []int{2, 2, 2, 2}, 1024
-	if strings.HasPrefix(c.Preset, "fmnist-") || strings.HasPrefix(c.Preset, "stacked-") || isRung(c.Preset) {
+	if strings.HasPrefix(c.Preset, "fmnist-") || strings.HasPrefix(c.Preset, "stacked-") || isBySize(c.Preset) {
 		first, widths, blocks, head = stem(max(64, c.Data.Size)), []int{16, 64, 128, 256}, []int{1, 1, 1, 1}, 256
 	}
 	return models.EncoderConfig{Channels: c.Energy.Channels, Stem: first, Widths: widths, Blocks: blocks,

@@ -58,7 +58,7 @@ func startOf(settings any, set *data.Set, encoder string, o Options) ([]string, 
 	}
 	slices.Sort(all)
 	all = append(all, "images="+set.Shape.String(), "SHA-256 of the images="+set.SHA256(), "device="+torch.Device{Type: o.Device.Type}.String(),
-		fmt.Sprintf("--resume=%t", o.Resume), fmt.Sprintf("--minutes=%g", o.Minutes))
+		fmt.Sprintf("resume=%t", o.Resume), fmt.Sprintf("minutes=%g", o.Minutes))
 	if encoder != "" {
 		sum, err := data.FileSHA256(encoder)
 		if err != nil {

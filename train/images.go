@@ -21,7 +21,7 @@ func (d DataConfig) Open(split data.Split, channels int) (*data.Set, error) {
 // open is Open with further options.
 func (d DataConfig) open(channels int, o data.Options) (*data.Set, error) {
 	if d.Name == "" {
-		return nil, errors.New("no images are named: use --data FOLDER, or set data.name")
+		return nil, errors.New("no images are named: give a folder or file of images, or set data.name")
 	}
 	o.Path, o.Size, o.Crop, o.Scale, o.RGB, o.HoldOut, o.Seed = d.Path, d.Size, d.Crop, d.Scale, channels == 3, d.HoldOut, d.SplitSeed
 	set, err := data.Open(d.Name, o)

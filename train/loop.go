@@ -168,7 +168,7 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 			return err
 		}
 	}
-	if done%l.log.Checkpoint == 0 || last || every(l.log.Milestones, done) || asked(o.Save) {
+	if done%l.log.Checkpoint == 0 || last || isMultiple(l.log.Milestones, done) || asked(o.Save) {
 		return l.checkpoint(run, r, done)
 	}
 	return nil

@@ -35,15 +35,15 @@ var published = map[string]func() Config{
 	"celebahq256": celebAHQ256,
 }
 
-// literally ends the names of published presets.
-const literally = "-published"
+// publishedSuffix ends the names of published presets.
+const publishedSuffix = "-published"
 
 // Presets lists the names that Preset knows: data set, hyphen, target, as in cifar10-em. Presets whose names end in
 // -published, as in cifar10-em-published, have exactly the settings of a column of Table 12.
 func Presets() []string {
 	names := byTarget(slices.Collect(maps.Keys(presets)), EM, EJM, ERM)
 	for _, name := range byTarget(slices.Collect(maps.Keys(published)), EM, EJM, ERM) {
-		names = append(names, name+literally)
+		names = append(names, name+publishedSuffix)
 	}
 	slices.Sort(names)
 	return names
@@ -66,7 +66,7 @@ func Preset(name string) (Config, error) {
 		return Config{}, unknownPreset(name, Presets(), SSLPresets(), "pretraining")
 	}
 	known := presets
-	base, literal := strings.CutSuffix(name, literally)
+	base, literal := strings.CutSuffix(name, publishedSuffix)
 	if literal {
 		known = published
 	}
@@ -101,7 +101,7 @@ func jointEncoder() OptimConfig {
 	return OptimConfig{LR: 1e-3, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-6}}
 }
 
-// stepsOf is the number of steps of so many epochs: whole batches of the training images of a known data set.
+// stepsOf is epochs times the number of whole batches in the training images of a known data set.
 func stepsOf(epochs, batch int, d DataConfig) int { return epochs * (d.trainingImages() / batch) }
 
 func (d DataConfig) trainingImages() int {
@@ -144,8 +144,9 @@ func CelebAHQ256() Config { return balanced(celebAHQ256()) }
 // an eighth of the width, stability-rgb.md and stability-celeba.md have trials of others.
 //
 // Without biases F = −½‖f‖² has its maximum at the zero image, whatever the weights, so E needs biases, and a range in which
-// 0 is no background. With Table 12's rates G learns faster than E, and E goes flat. A faster E diverged without a margin, and
-// ran away from G without clipped chains. T·δ² is 120 at 32×32, where Table 12 has 375. The rates are those of the trials, divided by
+// 0 is no background. With Table 12's rates G learns faster than E, and the gradients of E become too small. With a faster E
+// a run diverged if it had no margin, and its energy gap grew and grew if its chains were not clipped. T·δ² is 120 at 32×32; Table 12
+// has 375. The rates are those of the trials, divided by
 // eight. A linear F has no upper bound: in a trial negative samples climbed above the data. The loss of G has a weight of 1, as in
 // the trials.
 func balanced(c Config) Config {
@@ -260,12 +261,12 @@ func (c *Config) channels(n int) {
 	c.Energy.Channels, c.Generator.Channels, c.Inference.Channels = n, n, n
 }
 
-// forImages is a rung of the ladder: networks in the proportions of FashionMNIST for RGB images of a size.
+// forImages is a preset that is named after a size: networks in the proportions of FashionMNIST for RGB images of a size.
 func forImages(name string, size int) Config {
 	c := FashionMNIST()
 	c.Preset, c.Data.Name = name+"-em", ""
 	c.inColour()
-	c.ladder(size)
+	c.fit(size)
 	return c
 }
 
@@ -273,8 +274,8 @@ func forImages(name string, size int) Config {
 // number, and δ² grows with it.
 func delta2(at32 float64, size int) float64 { return at32 * float64(size*size) / (32 * 32) }
 
-// ladder makes the networks fit images of a size: a level of E, G and q for each halving down to 2×2 or 4×4 pixels.
-func (c *Config) ladder(size int) {
+// fit makes the networks fit images of a size: a level of E, G and q for each halving down to 2×2 or 4×4 pixels.
+func (c *Config) fit(size int) {
 	c.Data.Size = size
 	c.Energy.Widths, c.Energy.Downs, c.Generator.Widths, c.Inference.Widths = nil, nil, nil, nil
 	for side, i := size, 0; side >= 4; side, i = side/2, i+1 {
@@ -287,13 +288,13 @@ func (c *Config) ladder(size int) {
 	c.Chain.Delta2 = delta2(25, size)
 }
 
-// isRung reports whether a preset is of the ladder.
-func isRung(preset string) bool {
+// isBySize reports whether a preset is named after a size.
+func isBySize(preset string) bool {
 	name, _, _ := strings.Cut(preset, "-")
 	return name == "small" || name == "medium" || name == "large"
 }
 
-// rung is the name of the ladder's networks for a size.
+// rung is the name of the networks for a size.
 func rung(size int) string {
 	switch {
 	case size <= 32:

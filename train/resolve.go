@@ -98,14 +98,14 @@ func (d *DataConfig) use(s Sources) (data.Info, error) {
 	if err != nil {
 		return info, err
 	}
-	ladder := isRung(s.Preset)
+	bySize := isBySize(s.Preset)
 	switch {
-	case s.Size != 0 && s.Size != d.Size && !ladder:
-		return info, fmt.Errorf("size %d: the networks of %s read %d×%d pixels: use --size %d, or no preset", s.Size, s.Preset, d.Size, d.Size, d.Size)
+	case s.Size != 0 && s.Size != d.Size && !bySize:
+		return info, fmt.Errorf("size %d: the networks of %s read %d×%d pixels: give size %d, or no preset", s.Size, s.Preset, d.Size, d.Size, d.Size)
 	case s.Size != 0:
 		d.Size = s.Size
 	case !info.Known && (info.H != d.Size || info.W != d.Size):
-		return info, fmt.Errorf("%s has images of %d×%d pixels, and the networks of %s read %d×%d: use --size %d to resize them, or no preset",
+		return info, fmt.Errorf("%s has images of %d×%d pixels, and the networks of %s read %d×%d: give size %d to resize them, or no preset",
 			s.Data, info.H, info.W, s.Preset, d.Size, d.Size, d.Size)
 	}
 	d.Name, d.Path, d.Crop, d.Scale = info.Name, "", "", !info.Known
@@ -121,9 +121,9 @@ func (d *DataConfig) use(s Sources) (data.Info, error) {
 // take fits the networks, the batch and the views to the images.
 func (c *Config) take(info data.Info) {
 	c.channels(info.C)
-	if isRung(c.Preset) {
+	if isBySize(c.Preset) {
 		if c.Generator.Size() != c.Data.Size {
-			c.ladder(c.Data.Size)
+			c.fit(c.Data.Size)
 		}
 		c.Batch = min(c.Batch, most(info, c.Data))
 	}
@@ -135,7 +135,7 @@ func (c *Config) take(info data.Info) {
 // take fits the encoder, the batch and the views to the images.
 func (c *SSLConfig) take(info data.Info) {
 	c.Encoder.Channels = info.C
-	if isRung(c.Preset) {
+	if isBySize(c.Preset) {
 		c.Encoder.Stem = stem(c.Data.Size)
 		c.Batch = min(c.Batch, most(info, c.Data))
 	}

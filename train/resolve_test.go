@@ -91,9 +91,9 @@ func TestRelativePathsOfDataAreFoundFromOtherFolders(t *testing.T) {
 func TestAPresetTakesDataOfItsShape(t *testing.T) {
 	photos := picturesOf(t, 64, 64, false)
 	_, err := Sources{Preset: "fmnist-em", Data: photos}.Resolve()
-	assert.ErrorContains(t, err, "images of 64×64 pixels, and the networks of fmnist-em read 32×32: use --size 32 to resize them, or no preset")
+	assert.ErrorContains(t, err, "images of 64×64 pixels, and the networks of fmnist-em read 32×32: give size 32 to resize them, or no preset")
 	_, err = Sources{Preset: "fmnist-em", Data: photos, Size: 64}.Resolve()
-	assert.ErrorContains(t, err, "use --size 32, or no preset")
+	assert.ErrorContains(t, err, "give size 32, or no preset")
 	cfg, err := Sources{Preset: "fmnist-em", Data: photos, Size: 32}.Resolve()
 	require.NoError(t, err)
 	assert.Equal(t, []int{3, 3, 3}, []int{cfg.Energy.Channels, cfg.Generator.Channels, cfg.Inference.Channels})

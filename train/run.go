@@ -137,7 +137,7 @@ func seenBy(dir string, cfg Config, set *data.Set) (warnings []string) {
 	}
 	seen := slices.DeleteFunc(slices.Clone(cfg.Data.LeaveOut), func(class int) bool { return slices.Contains(without, class) })
 	if len(seen) > 0 {
-		warnings = append(warnings, fmt.Sprintf("the encoder was trained on images of the classes %v, which this run leaves out: pretrain one with --set 'data.leave_out=%v'",
+		warnings = append(warnings, fmt.Sprintf("the encoder was trained on images of the classes %v, which this run leaves out: pretrain one with data.leave_out=%v",
 			seen, strings.ReplaceAll(fmt.Sprint(cfg.Data.LeaveOut), " ", ",")))
 	}
 	return warnings

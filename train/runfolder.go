@@ -38,7 +38,7 @@ var ErrLocked = errors.New("in use by another training process")
 // A runDir is the folder of one run.
 type runDir struct {
 	Keep       int // SaveCheckpoint keeps this many checkpoints; 0 keeps all
-	Milestones int // it keeps each of so many steps besides; 0: none
+	Milestones int // it never deletes a checkpoint whose step is a multiple of this; 0: there are none
 
 	path    string
 	lock    io.Closer    // nil when opened for reading
@@ -178,7 +178,7 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 	}
 	// Checkpoints of later steps were saved before the run went back; they stay until it reaches their step.
 	older := slices.DeleteFunc(saved, func(c savedCheckpoint) bool {
-		return c.Step >= step || r.damaged[c.Step] || every(r.Milestones, c.Step)
+		return c.Step >= step || r.damaged[c.Step] || isMultiple(r.Milestones, c.Step)
 	})
 	for _, c := range older[:max(0, len(older)-(r.Keep-1))] {
 		if err := os.Remove(c.Path); err != nil {
@@ -194,8 +194,8 @@ func (r *runDir) SaveCheckpoint(step int, write func(io.Writer) error) error {
 
 func checkpointFile(step int) string { return fmt.Sprintf("checkpoint-%08d.safetensors", step) }
 
-// every reports whether step is one of every so many; never for 0.
-func every(n, step int) bool { return n > 0 && step%n == 0 }
+// isMultiple reports whether step is a multiple of n. It is false if n is 0.
+func isMultiple(n, step int) bool { return n > 0 && step%n == 0 }
 
 // The checkpoints that are named by a word: the newest that can be read, and the one with the smallest distance.
 const (
@@ -204,8 +204,8 @@ const (
 	bestFile       = "checkpoint-best.safetensors"
 )
 
-// keepBest saves a state as the best if it has a smaller distance than the one that is kept. The distance of that one is in its
-// metadata, since the line in metrics.jsonl is gone if the run went back before it. Files of earlier versions lack it.
+// keepBest saves a state as the best if it has a smaller distance than the kept one. The distance of the kept one is read from its
+// metadata: metrics.jsonl may lack it, because a run that goes back removes lines. Files of earlier versions have no distance.
 func (r *runDir) keepBest(distance Metric, save func(w io.Writer, notes map[string]string) error) error {
 	if math.IsNaN(distance.Value) {
 		return nil
@@ -272,7 +272,7 @@ func (r *runDir) read(which string, use func(c savedCheckpoint) error) (skipped 
 	return skipped, err
 }
 
-// maxReads is how often read tries. Training would have to save so many checkpoints while one is read.
+// maxReads is how often read tries. It fails only if training deletes a checkpoint during each of these tries.
 const maxReads = 5
 
 var checkpointName = regexp.MustCompile(`^checkpoint-(\d{8,})\.safetensors$`)

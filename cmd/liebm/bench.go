@@ -66,7 +66,7 @@ func benchStep(c *cli.Context) error {
 			return err
 		}
 	}
-	return show(c.Bool("json"), seconds, func(w io.Writer) {
+	return show(seconds, c.Bool("json"), func(w io.Writer) {
 		fmt.Fprintf(w, "%s, batch %d, T %d, %s, %d threads: float32 %.4g s, bfloat16 %.4g s an iteration\n",
 			cfg.Preset, cfg.Batch, cfg.Chain.Steps, device, torch.Threads(), seconds["float32"], seconds["bfloat16"])
 	})

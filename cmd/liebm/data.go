@@ -81,7 +81,7 @@ func listData(c *cli.Context) error {
 		rows = append(rows, r)
 		fmt.Fprintf(&text, "%s\t%s\t%d×%d×%d\t%s\t%s\n", name, known.Title, known.H, known.W, known.C, strings.Join(counts, ", "), where)
 	}
-	return show(c.Bool("json"), rows, func(w io.Writer) { fmt.Fprint(w, &text) })
+	return show(rows, c.Bool("json"), func(w io.Writer) { fmt.Fprint(w, &text) })
 }
 
 func dataInfo(c *cli.Context) error {
@@ -98,7 +98,7 @@ func dataInfo(c *cli.Context) error {
 	info := map[string]any{"name": set.Name, "split": set.Split, "n": set.N, "height": set.H, "width": set.W, "channels": set.C,
 		"labels": set.Labels != nil, "classes": set.Classes, "files": set.Files, "sha256": set.SHA256(), "range": []int{int(low), int(high)},
 		"prepared": set.Prepared()}
-	return show(c.Bool("json"), info, func(w io.Writer) {
+	return show(info, c.Bool("json"), func(w io.Writer) {
 		fmt.Fprintf(w, "%v\npixels %d…%d, %d classes\npixels' SHA-256 %s\n", set, low, high, len(set.Classes), set.SHA256())
 		for _, f := range set.Files {
 			fmt.Fprintln(w, "from", f)

@@ -27,13 +27,13 @@ func doctorCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			if c.Bool("ops") {
 				schemas := torch.Operators()
-				return show(c.Bool("json"), schemas, func(w io.Writer) { fmt.Fprintln(w, strings.Join(schemas, "\n")) })
+				return show(schemas, c.Bool("json"), func(w io.Writer) { fmt.Fprintln(w, strings.Join(schemas, "\n")) })
 			}
 			facts, named := diagnose(), map[string]string{}
 			for _, f := range facts {
 				named[f.name] = f.value
 			}
-			return show(c.Bool("json"), named, func(w io.Writer) {
+			return show(named, c.Bool("json"), func(w io.Writer) {
 				for _, f := range facts {
 					fmt.Fprintf(w, "%s\t%s\n", f.name, f.value)
 				}

@@ -60,7 +60,7 @@ the published Inception weights is a FID. Several processes share samples, featu
 // printSummary prints distances, times and areas.
 func printSummary(s *study.Summary, asJSON bool) error {
 	v := s.Values
-	return show(asJSON, s, func(t io.Writer) {
+	return show(s, asJSON, func(t io.Writer) {
 		for _, l := range s.Lines() {
 			fmt.Fprintf(t, "%s\t%.4g\t%s\n", l.Title, l.Value, l.Note)
 		}
@@ -81,7 +81,7 @@ func featuresCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "out", Required: true, Usage: "safetensors `FILE` to write"},
 			countFlag("epochs", 6, 1, "passes over the training split"),
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of weights and data order"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "seed of weights and data order"},
 		},
 		Action: func(c *cli.Context) error {
 			set, err := data.Open("fmnist", data.Options{})

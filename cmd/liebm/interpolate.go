@@ -14,8 +14,8 @@ import (
 func interpolateCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "interpolate",
-		Usage: "walk between latents m on great circles",
-		Description: `The paths join random latents. With --images they join the latents q(x) of images 0 and 1, 2 and 3, and so
+		Usage: "draw images along paths between latents m",
+		Description: `The paths are great circles between random latents. With --images they join the latents q(x) of images 0 and 1, 2 and 3, and so
 on, and the grid shows these images at both ends of a row. --n is the number of paths. Each path is a row.
 
 	liebm interpolate --run runs/em --n 8 --frames 12 --refine --out walk

@@ -83,9 +83,9 @@ func main() {
 }
 
 // waitBriefly makes OpenMP's threads sleep sooner when they wait for each other. GCC's OpenMP lets them spin for some milliseconds.
-// Beside other programs each of them then keeps a core from the one that it waits for: work on two threads took up to three
-// times as long. On a quiet machine there was no difference. OpenMP reads the setting before main, so the process starts
-// itself again, which takes a second. Commands that may be short go without.
+// If other programs use the cores too, a thread that spins can take the core of the thread that it waits for. Work on two threads
+// then took up to three times as long. On a quiet machine there was no difference. OpenMP reads the setting before main, so the
+// process starts itself again, which takes a second. Commands that may be short do not do this.
 func waitBriefly() {
 	const count = "GOMP_SPINCOUNT"
 	_, counts := os.LookupEnv(count)

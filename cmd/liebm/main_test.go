@@ -210,7 +210,7 @@ func TestMistakesGetOneLineWithARemedy(t *testing.T) {
 		"unknown key":           {"train --preset fmnist-em --out x --set chain.step=3", "did you mean chain.steps"},
 		"wrong type":            {"train --preset fmnist-em --out x --set chain.steps=many", "chain.steps"},
 		"a γ of NaN":            {"train --preset fmnist-em --out x --set energy.gamma=NaN", "energy.gamma"},
-		"a ρ of NaN":            {"train --preset fmnist-erm --out x --set rho=NaN", "rho wants a finite number"},
+		"a ρ of NaN":            {"train --preset fmnist-erm --out x --set rho=NaN", "rho needs a finite number"},
 		"an ω₂ below 0":         {"train --preset fmnist-erm --out x --set omega2=-1", "omega2 is -1: target=erm needs a weight above 0"},
 		"ERM without q":         {"train --preset fmnist-erm --out x --set inference.widths=[]", "inference.widths is empty: give q's channels"},
 		"linear F frozen":       {"train --preset fmnist-em --out x --set energy.linear_f=true --set opt_e.lr=0", "set opt_e.lr=1e-4, or energy.linear_f=false"},

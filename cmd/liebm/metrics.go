@@ -82,7 +82,7 @@ func (to results) finish(r *eval.Record, format string, values ...any) error {
 		}
 	}
 	printWarnings(r)
-	return show(to.json, r, func(w io.Writer) { fmt.Fprintf(w, format, values...) })
+	return show(r, to.json, func(w io.Writer) { fmt.Fprintf(w, format, values...) })
 }
 
 func fidCommand() *cli.Command {
@@ -168,7 +168,7 @@ mode is that of torch-fidelity and ADM.
 func kidCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "kid",
-		Usage:     "kernel Inception distance, unbiased in n",
+		Usage:     "kernel Inception distance; unlike FID, its mean does not depend on the number of images",
 		ArgsUsage: "A B",
 		Description: `MMD² with the kernel (x·y/2048 + 1)³ over subsets drawn without replacement.
 

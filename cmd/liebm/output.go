@@ -146,8 +146,8 @@ func printWarnings(r *eval.Record) {
 	}
 }
 
-// show prints v as JSON, or as write does, with columns aligned at tabs.
-func show(asJSON bool, v any, write func(w io.Writer)) error {
+// show prints v as JSON if asJSON, or else as write does, with columns aligned at tabs.
+func show(v any, asJSON bool, write func(w io.Writer)) error {
 	if asJSON {
 		return printJSON(os.Stdout, v)
 	}

@@ -29,7 +29,7 @@ the run from them.
 			if err != nil {
 				return err
 			}
-			return show(c.Bool("json"), p, func(t io.Writer) {
+			return show(p, c.Bool("json"), func(t io.Writer) {
 				fmt.Fprintf(t, "parameters\tE %d, G %d, q %d, h %d\n", p.Params["E"], p.Params["G"], p.Params["q"], p.Params["h"])
 				fmt.Fprintf(t, "steps\t%d of %d images\n", p.Steps, p.Batch)
 				fmt.Fprintf(t, "per iteration\t%.3g TFLOP, about %.3g s at the %.0f GFLOP/s measured here (%s, %d threads, %s)\n",

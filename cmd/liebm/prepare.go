@@ -69,7 +69,7 @@ func prepareData(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return show(c.Bool("json"), report, func(w io.Writer) { printReport(w, c.String("out"), report) })
+	return show(report, c.Bool("json"), func(w io.Writer) { printReport(w, c.String("out"), report) })
 }
 
 func printReport(w io.Writer, out string, r data.Report) {
@@ -79,7 +79,7 @@ func printReport(w io.Writer, out string, r data.Report) {
 	case r.Resumed > 0:
 		fmt.Fprintf(w, "%s: continued after %d images\n", out, r.Resumed)
 	}
-	fmt.Fprintf(w, "%s: %d images of %d×%d×%d%s\n", out, r.N, r.H, r.W, r.C, describe(r.Record))
+	fmt.Fprintf(w, "%s: %d images of %d×%d×%d%s\n", out, r.N, r.H, r.W, r.C, describe(r.Provenance))
 	fmt.Fprintln(w, "pixels' SHA-256", r.Pixels)
 	for _, s := range r.Skipped {
 		fmt.Fprintln(w, "left out", s)
@@ -87,7 +87,7 @@ func printReport(w io.Writer, out string, r data.Report) {
 }
 
 // describe says how a set was prepared, as in ", crop 148, resize to 64".
-func describe(r data.Record) string {
+func describe(r data.Provenance) string {
 	text := ""
 	if r.Crop != "" {
 		text += ", crop " + r.Crop

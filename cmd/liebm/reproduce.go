@@ -105,7 +105,7 @@ func reproduce(c *cli.Context) error {
 	results, err := plan.Run(ctx, setup)
 	for _, r := range results {
 		path := filepath.Join(c.String("out"), r.Scale, r.Name)
-		if err := show(c.Bool("json"), r, func(w io.Writer) { fmt.Fprintf(w, "\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path) }); err != nil {
+		if err := show(r, c.Bool("json"), func(w io.Writer) { fmt.Fprintf(w, "\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path) }); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/liebm/liebm/internal/config"
 )
 
-// flagHelp is a flag in the help: with two dashes, as in the examples, and with its default once.
+// flagHelp returns the help line of a flag. It has two dashes, as in the examples, and shows the default once.
 func flagHelp(f cli.Flag) string {
 	text := strings.TrimSuffix(plainFlagHelp(f), " (default: false)")
 	if strings.Count(text, "(default: ") > 1 {

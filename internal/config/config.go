@@ -74,7 +74,7 @@ func Set(into any, assignment string) error {
 			return fmt.Errorf("%s is a group: set one of %s", path, keysOf(known, path))
 		case s.value.Kind() == reflect.String:
 			if !utf8.ValidString(text) {
-				return fmt.Errorf("%s wants UTF-8 text, not %s", path, show(text))
+				return fmt.Errorf("%s needs UTF-8 text, not %s", path, show(text))
 			}
 			s.value.SetString(text)
 			return nil
@@ -83,7 +83,7 @@ func Set(into any, assignment string) error {
 		}
 		node, err := parseYAML([]byte(text))
 		if err != nil {
-			return fmt.Errorf("%s wants %s, not %s", path, wanted(s.value.Type()), show(text))
+			return fmt.Errorf("%s needs %s, not %s", path, wanted(s.value.Type()), show(text))
 		}
 		return assign(path, s.value, node)
 	})
@@ -214,7 +214,7 @@ func (o *overlay) group(prefix string, node ast.Node) {
 	mapping, ok := node.(*ast.MappingNode)
 	if !ok {
 		group := strings.TrimSuffix(prefix, ".")
-		o.flaw(node, fmt.Errorf("%s wants keys with values (%s), not %s", cmp.Or(group, "a config"), keysOf(o.known, group), describe(node)))
+		o.flaw(node, fmt.Errorf("%s needs keys with values (%s), not %s", cmp.Or(group, "a config"), keysOf(o.known, group), describe(node)))
 		return
 	}
 	for _, pair := range mapping.Values {
@@ -250,7 +250,7 @@ func (o *overlay) flaw(node ast.Node, err error) {
 // assign sets v from node. The type of v is one that wanted describes.
 func assign(path string, v reflect.Value, node ast.Node) error {
 	bad := func() error {
-		return fmt.Errorf("%s wants %s, not %s", path, wanted(v.Type()), describe(node))
+		return fmt.Errorf("%s needs %s, not %s", path, wanted(v.Type()), describe(node))
 	}
 	if isList(v) {
 		list, ok := node.(*ast.SequenceNode)

@@ -92,31 +92,31 @@ var wrong = map[string][2]string{
 	"nothing near":              {"chain: {temperature: 1}", "line 1: unknown key chain.temperature: known are chain.steps, chain.delta2, chain.sigma"},
 	"nothing near at the root":  {"xyzzyxyzzy: 1", "line 1: unknown key xyzzyxyzzy: known are preset, seed, batch, lr, erm, chain, energy"},
 	"field hidden from configs": {"chain: {graph: true}", "unknown key chain.graph"},
-	"text for a number":         {"chain: {steps: many}", "line 1: chain.steps wants a whole number (int), not many"},
-	"quoted number":             {`batch: "60"`, `line 1: batch wants a whole number (int), not the text "60"`},
-	"fraction for a count":      {"batch: 1.5", "batch wants a whole number (int), not 1.5"},
-	"number out of range":       {"energy: {level: 300}", "energy.level wants a whole number (int8), not 300"},
-	"negative seed":             {"seed: -1", "seed wants a whole number of at least 0 (uint64), not -1"},
-	"yes for true":              {"erm: yes", "erm wants true or false, not yes"},
-	"NaN":                       {"lr: .nan", "lr wants a finite number, not .nan"},
-	"NaN as Go spells it":       {"lr: NaN", "lr wants a finite number, not NaN"},
-	"infinity":                  {"lr: -.inf", "lr wants a finite number, not -.inf"},
-	"infinity by size":          {"lr: 1e400", "lr wants a finite number, not 1e400"},
-	"infinity in single":        {"chain: {sigma: 1e39}", "chain.sigma wants a finite number, not 1e39"},
-	"null":                      {"lr: null", "lr wants a finite number, not nothing"},
-	"null by omission":          {"preset:", "preset wants text, not nothing"},
-	"list for a number":         {"lr: [1]", "lr wants a finite number, not a list of 1"},
-	"number for a list":         {"energy: {channels: 1}", "energy.channels wants a list, each a whole number (int), not 1"},
-	"wrong list element":        {"energy:\n  down:\n  - true\n  - 1\n", "line 3: energy.down[1] wants true or false, not 1"},
-	"wrong list length":         {"energy: {betas: [1]}", "energy.betas wants a list of 2, each a finite number, not a list of 1"},
-	"number for a group":        {"chain: 5", "line 1: chain wants keys with values (chain.steps, chain.delta2, chain.sigma), not 5"},
-	"group for a number":        {"lr: {a: 1}", "lr wants a finite number, not keys with values"},
-	"no keys at all":            {"5", "a config wants keys with values (preset, seed,"},
+	"text for a number":         {"chain: {steps: many}", "line 1: chain.steps needs a whole number (int), not many"},
+	"quoted number":             {`batch: "60"`, `line 1: batch needs a whole number (int), not the text "60"`},
+	"fraction for a count":      {"batch: 1.5", "batch needs a whole number (int), not 1.5"},
+	"number out of range":       {"energy: {level: 300}", "energy.level needs a whole number (int8), not 300"},
+	"negative seed":             {"seed: -1", "seed needs a whole number of at least 0 (uint64), not -1"},
+	"yes for true":              {"erm: yes", "erm needs true or false, not yes"},
+	"NaN":                       {"lr: .nan", "lr needs a finite number, not .nan"},
+	"NaN as Go spells it":       {"lr: NaN", "lr needs a finite number, not NaN"},
+	"infinity":                  {"lr: -.inf", "lr needs a finite number, not -.inf"},
+	"infinity by size":          {"lr: 1e400", "lr needs a finite number, not 1e400"},
+	"infinity in single":        {"chain: {sigma: 1e39}", "chain.sigma needs a finite number, not 1e39"},
+	"null":                      {"lr: null", "lr needs a finite number, not nothing"},
+	"null by omission":          {"preset:", "preset needs text, not nothing"},
+	"list for a number":         {"lr: [1]", "lr needs a finite number, not a list of 1"},
+	"number for a list":         {"energy: {channels: 1}", "energy.channels needs a list, each a whole number (int), not 1"},
+	"wrong list element":        {"energy:\n  down:\n  - true\n  - 1\n", "line 3: energy.down[1] needs true or false, not 1"},
+	"wrong list length":         {"energy: {betas: [1]}", "energy.betas needs a list of 2, each a finite number, not a list of 1"},
+	"number for a group":        {"chain: 5", "line 1: chain needs keys with values (chain.steps, chain.delta2, chain.sigma), not 5"},
+	"group for a number":        {"lr: {a: 1}", "lr needs a finite number, not keys with values"},
+	"no keys at all":            {"5", "a config needs keys with values (preset, seed,"},
 	"key set twice":             {"batch: 1\nbatch: 2", "line 2: batch is set twice"},
 	"key set twice, dotted":     {"chain: {steps: 1}\nchain.steps: 2", "line 2: chain.steps is set twice"},
 	"second document":           {"batch: 1\n---\nbatch: 2", "line 3: a second document starts"},
 	"broken syntax":             {"batch: 1\nenergy: [1,\n", "line 2: "},
-	"anchor":                    {"batch: &a 1", "batch wants a whole number (int), not an anchor, alias or tag"},
+	"anchor":                    {"batch: &a 1", "batch needs a whole number (int), not an anchor, alias or tag"},
 	"alias":                     {"batch: *a", "an anchor, alias or tag"},
 	"tag":                       {"batch: !!int 1", "an anchor, alias or tag"},
 	"merge":                     {"<<: {batch: 1}", `unknown key <<`},
@@ -142,9 +142,9 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestDecodeReportsAllFlawsUpToTen(t *testing.T) {
 	err := Decode([]byte("batch: a\nlrr: 1\nchain: {steps: b}"), &sample{})
-	require.EqualError(t, err, "line 1: batch wants a whole number (int), not a\n"+
+	require.EqualError(t, err, "line 1: batch needs a whole number (int), not a\n"+
 		"line 2: unknown key lrr: did you mean lr?\n"+
-		"line 3: chain.steps wants a whole number (int), not b")
+		"line 3: chain.steps needs a whole number (int), not b")
 
 	var many strings.Builder
 	for i := range 100 {
@@ -214,12 +214,12 @@ func TestSetRefuses(t *testing.T) {
 		"batch_size=60":        "unknown key batch_size: did you mean batch?",
 		"mcmc_steps=60":        "unknown key mcmc_steps: did you mean chain.steps?",
 		"chain=1":              "chain is a group: set one of chain.steps, chain.delta2, chain.sigma",
-		"chain.steps=many":     "chain.steps wants a whole number (int), not many",
-		"chain.steps=":         "chain.steps wants a whole number (int), not nothing",
-		"lr=[":                 "lr wants a finite number, not [",
-		"lr=inf":               "lr wants a finite number, not inf",
-		"energy.betas=1":       "energy.betas wants a list of 2",
-		"preset=\xff":          "preset wants UTF-8 text",
+		"chain.steps=many":     "chain.steps needs a whole number (int), not many",
+		"chain.steps=":         "chain.steps needs a whole number (int), not nothing",
+		"lr=[":                 "lr needs a finite number, not [",
+		"lr=inf":               "lr needs a finite number, not inf",
+		"energy.betas=1":       "energy.betas needs a list of 2",
+		"preset=\xff":          "preset needs UTF-8 text",
 		"energy.down=true,, 1": "energy.down",
 	} {
 		t.Run(assignment, func(t *testing.T) {

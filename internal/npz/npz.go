@@ -77,7 +77,7 @@ func readHeader(b []byte) (h Header, err error) {
 func (h Header) Size(size int) (int, error) {
 	for _, n := range h.Shape {
 		if n < 0 || n > 0 && size > (1<<48)/n || len(h.Shape) > 8 {
-			return 0, fmt.Errorf("its shape is %.80s: want up to 8 lengths of a size that exists; fetch it again", fmt.Sprint(h.Shape))
+			return 0, fmt.Errorf("its shape is %.80s: use at most 8 dimensions, none negative, that fit into memory; fetch it again", fmt.Sprint(h.Shape))
 		}
 		size *= n
 	}
