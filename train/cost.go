@@ -13,7 +13,7 @@ import (
 // Cost is the time, memory and arithmetic that a run needs.
 type Cost struct {
 	Preset            string         `json:"preset"`
-	Params            map[string]int `json:"params"` // of E, G, q and h
+	Params            map[string]int `json:"params"` // of E, G, q and h; pretraining has h alone
 	Steps             int            `json:"steps"`
 	Batch             int            `json:"batch"`
 	FLOPsPerIteration float64        `json:"flops_per_iteration"`
@@ -45,6 +45,35 @@ func CountCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 	}
 	return &Cost{Preset: cfg.Preset, Params: params, Steps: cfg.Steps, Batch: cfg.Batch, FLOPsPerIteration: cfg.flops(h),
 		Precision: cfg.Precision, DiskBytes: 4 * int64(floats) * int64(cfg.Log.Keep)}, nil
+}
+
+// CountInferenceCost is [CountCost] of [TrainInference]: q learns over a frozen G and h (Eq. 26).
+func CountInferenceCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
+	c, err := CountCost(cfg, h)
+	if err != nil {
+		return nil, err
+	}
+	size := cfg.Data.Size
+	g, q, latent := cfg.Generator.Count().FLOPs, cfg.Inference.Count(size).FLOPs, h.Count(size).FLOPs
+	c.FLOPsPerIteration = float64(cfg.Batch) * (latent + 3*q + 2*g + 2*latent) // z; q; the gradient passes through G and h
+	c.DiskBytes = 4 * 3 * int64(c.Params["q"]) * int64(cfg.Log.Keep)           // q and Adam's two moments
+	return c, nil
+}
+
+// CountPretrainingCost is [CountCost] of [Pretrain]. It counts the networks, not the loss, which is small beside them.
+func CountPretrainingCost(cfg SSLConfig) (*Cost, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	h := cfg.Encoder.Count(cfg.Data.Size)
+	perView, floats := 3*h.FLOPs, 3*h.Params // weights and Adam's two moments
+	if cfg.Target == BYOL {                  // the predictor learns, the averaged encoder does not
+		d, hidden := cfg.Encoder.LatentDim, cfg.Encoder.HeadDim
+		perView += 3*2*2*float64(d*hidden) + h.FLOPs
+		floats += 3*(2*d*hidden+3*hidden+d) + h.Params
+	}
+	return &Cost{Preset: cfg.Preset, Params: map[string]int{"h": h.Params}, Steps: cfg.Steps, Batch: cfg.Batch,
+		FLOPsPerIteration: 2 * float64(cfg.Batch) * perView, Precision: "float32", DiskBytes: 4 * int64(floats) * int64(cfg.Log.Keep)}, nil
 }
 
 // MeasureCost returns the cost with times and memory. It runs iterations with two small batches on this machine. It scales the
