@@ -122,9 +122,15 @@ func (c Config) flops(h models.EncoderConfig) float64 {
 	if c.Target == EJM {
 		chains += float64(c.Chain.Steps) * 2 * latent
 	}
-	perImage := latent + chains + 3*g + g + 2*3*e
+	perImage := chains + 3*g + g + 2*3*e
+	if c.NeedsEncoder() {
+		perImage += latent
+	}
 	if c.Target == ERM {
-		perImage += 3*c.Inference.Count(c.Data.Size).FLOPs + 3*g + 2*latent
+		perImage += 3*c.Inference.Count(c.Data.Size).FLOPs + 3*g
+		if c.Rho > 0 {
+			perImage += 2 * latent
+		}
 	}
 	if c.Encoder == Joint {
 		perImage += 2 * 3 * latent

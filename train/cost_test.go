@@ -65,3 +65,18 @@ func TestTheCostOfQIsWhatAStepComputes(t *testing.T) {
 	require.NoError(t, err)
 	assert.InEpsilon(t, operations(t, bars(t).Head(cfg.Batch), trainer.Step), c.FLOPsPerIteration, counted)
 }
+
+func TestAModelThatReadsNoEncoderDoesNotPayForIt(t *testing.T) {
+	small, large := EncoderFor(FashionMNIST()), EncoderFor(CIFAR10())
+	for name, c := range map[string]struct {
+		set   []string
+		reads bool
+	}{
+		"EM": {nil, true}, "ERM": {[]string{"target=erm"}, true}, "no latents, ERM with ρ": {[]string{"energy.posterior=none", "target=erm"}, true},
+		"no latents": {[]string{"energy.posterior=none"}, false}, "a VAE": {[]string{"energy.posterior=none", "target=erm", "rho=0", "omega1=0"}, false},
+	} {
+		cfg, err := Sources{Preset: "fmnist-em", Set: c.set}.Resolve()
+		require.NoError(t, err, name)
+		assert.Equal(t, c.reads, cfg.flops(small) < cfg.flops(large), name)
+	}
+}
