@@ -115,7 +115,8 @@ type cell struct {
 	config   train.Config // resolved, but for the seed
 	err      error        // why the config cannot be resolved
 
-	needs []measurement // of the plan; nil: the plan does not train the cell
+	planned bool          // the plan trains the cell
+	needs   []measurement // that the plan makes of it
 }
 
 func newFolder(path, data string, sc Scale) *folder {

@@ -30,6 +30,14 @@ func (c *cell) encoderName() string {
 	return c.folder.data + "-" + c.encoder
 }
 
+// pretrains reports whether training the cell begins with the training of an encoder.
+func (c *cell) pretrains() bool { return c.hasEncoder() && !c.comesWithLiebm() && c.rival == "" }
+
+// encoderConfig is the config that pretrains the encoder.
+func (c *cell) encoderConfig() (train.SSLConfig, error) {
+	return train.Sources{Preset: c.encoderName(), Set: c.folder.scale.encoderSettings()}.ResolveSSL()
+}
+
 // pretrain makes the encoder of a cell and returns its file; empty where the cell needs none. All seeds
 // share one encoder: the spread over seeds is that of Algorithm 1 given h.
 func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
@@ -59,7 +67,7 @@ func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 		}
 		return file, data.WriteBytes(file, h)
 	}
-	cfg, err := train.Sources{Preset: c.encoderName(), Set: c.folder.scale.encoderSettings()}.ResolveSSL()
+	cfg, err := c.encoderConfig()
 	if err != nil {
 		return "", err
 	}

@@ -16,7 +16,8 @@ import (
 type PlanOptions struct {
 	Out      string   // folder of models and results
 	Seeds    []uint64 // each model is trained once for each of them; nil: 1
-	Variants []string // names of the models to train, as in em and erm; nil: all that the studies compare
+	Variants []string // names of the models to train, as in em and erm; nil: all that the studies compare, and those that they are over
+	TFLOPS   float64  // speed of the machine in TFLOP/s, for estimates of time; 0: 30 for Paper, as of a GPU, and 0.16 for Mini, as of two CPU cores
 }
 
 // A Plan is the models that some studies compare. A model that several of them compare is trained
@@ -27,6 +28,7 @@ type Plan struct {
 	seeds   []uint64
 	folders []*folder
 	out     string
+	tflops  float64 // of PlanOptions
 }
 
 // NewPlan plans studies at a scale. It is an error if the settings of a model contradict each other.
@@ -34,7 +36,7 @@ func NewPlan(sc Scale, studies []Study, o PlanOptions) (*Plan, error) {
 	if err := errors.Join(sc.check(), checkVariants(o.Variants)); err != nil {
 		return nil, err
 	}
-	p := &Plan{scale: sc, studies: studies, seeds: o.Seeds, out: filepath.Join(o.Out, sc.Name())}
+	p := &Plan{scale: sc, studies: studies, seeds: o.Seeds, out: filepath.Join(o.Out, sc.Name()), tflops: o.TFLOPS}
 	if len(p.seeds) == 0 {
 		p.seeds = []uint64{1}
 	}
@@ -48,17 +50,29 @@ func NewPlan(sc Scale, studies []Study, o PlanOptions) (*Plan, error) {
 			if o.Variants != nil && !slices.Contains(o.Variants, name) && !slices.Contains(o.Variants, c.name) {
 				continue
 			}
-			if c.err != nil {
-				return nil, fmt.Errorf("%s on %s: %w", name, f.data, c.err)
-			}
-			for _, q := range s.ours {
-				if !slices.Contains(c.needs, q.from) {
-					c.needs = append(c.needs, q.from)
-				}
+			if err := c.plan(s.ours); err != nil {
+				return nil, err
 			}
 		}
 	}
 	return p, nil
+}
+
+// plan makes the plan train a cell, and the model that it is over. It is an error if the cell's settings contradict each other.
+func (c *cell) plan(needs []quantity) error {
+	if c.err != nil {
+		return fmt.Errorf("%s on %s: %w", c.name, c.folder.data, c.err)
+	}
+	c.planned = true
+	for _, q := range needs {
+		if !slices.Contains(c.needs, q.from) {
+			c.needs = append(c.needs, q.from)
+		}
+	}
+	if c.over == "" {
+		return nil
+	}
+	return c.folder.cell(c.over).plan(nil)
 }
 
 // folder is that of a data set.
@@ -74,34 +88,39 @@ func (p *Plan) folder(data string) *folder {
 // planned are the cells that a plan trains in the folder, in order.
 func (f *folder) planned() (all []*cell) {
 	for _, c := range f.cells {
-		if c.needs != nil {
+		if c.planned {
 			all = append(all, c)
 		}
 	}
 	return all
 }
 
-// PlannedModel is a model that a plan trains once for every seed.
+// PlannedModel is a model that a plan trains once for every seed, or an encoder that it pretrains once for all of them.
 type PlannedModel struct {
 	Data     string      `json:"data"`
-	Name     string      `json:"cell"`
-	Seeds    int         `json:"seeds"`
+	Name     string      `json:"cell"`              // that of an encoder's folder, as in encoder-byol, for an encoder
+	Seeds    int         `json:"seeds"`             // 1 for an encoder
 	Done     int         `json:"done"`              // seeds that are trained
 	Cost     *train.Cost `json:"cost,omitempty"`    // of one seed; nil if the model trains for a fixed time
 	Seconds  float64     `json:"estimated_seconds"` // of training of one seed; exact if Cost is nil
+	TFLOPS   float64     `json:"assumed_tflops"`    // speed in TFLOP/s that Seconds is estimated with; 0 if Cost is nil
 	Settings []string    `json:"settings"`
 }
 
-// Models says what the plan trains, and how much of it is done.
-func (p *Plan) Models() (models []PlannedModel, err error) {
+// Models says what the plan trains, and how much of it is done. The encoders that models of a data set need come before them.
+func (p *Plan) Models() (all []PlannedModel, err error) {
 	for _, f := range p.folders {
+		encoders, err := f.encoders()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, encoders...)
 		for _, c := range f.planned() {
 			m := PlannedModel{Data: f.data, Name: c.name, Seeds: len(p.seeds), Settings: c.settings}
 			if m.Seconds = f.scale.seconds(c); m.Seconds == 0 {
-				if m.Cost, err = train.CountCost(c.config, train.EncoderFor(c.config)); err != nil {
+				if m.Cost, err = c.cost(); err != nil {
 					return nil, err
 				}
-				m.Seconds = m.Cost.FLOPsPerIteration * float64(m.Cost.Steps) / f.scale.speed()
 			}
 			for _, seed := range p.seeds {
 				_, trained, err := c.read(seed)
@@ -112,25 +131,85 @@ func (p *Plan) Models() (models []PlannedModel, err error) {
 					m.Done++
 				}
 			}
-			models = append(models, m)
+			all = append(all, m)
 		}
 	}
-	return models, nil
+	for i, m := range all {
+		if m.Cost != nil {
+			all[i].TFLOPS = p.speed() / 1e12
+			all[i].Seconds = m.Cost.FLOPsPerIteration * float64(m.Cost.Steps) / p.speed()
+		}
+	}
+	return all, nil
 }
 
-// The speeds in FLOP/s that times are estimated for: of a GPU, which is an assumption, since none was measured, and of two
-// AVX-512 cores, as measured for fmnist-em.
+// encoders are those that the planned cells of a folder pretrain, each once.
+func (f *folder) encoders() (all []PlannedModel, err error) {
+	for _, c := range f.planned() {
+		name := filepath.Base(c.encoderDir())
+		if !c.pretrains() || slices.ContainsFunc(all, func(m PlannedModel) bool { return m.Name == name }) {
+			continue
+		}
+		cfg, err := c.encoderConfig()
+		if err != nil {
+			return nil, fmt.Errorf("%s on %s: %w", name, f.data, err)
+		}
+		m := PlannedModel{Data: f.data, Name: name, Seeds: 1, Settings: f.scale.encoderSettings()}
+		if m.Cost, err = train.CountPretrainingCost(cfg); err != nil {
+			return nil, err
+		}
+		if exists(train.EncoderPath(c.encoderDir())) {
+			m.Done = 1
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// cost is that of training the cell once.
+func (c *cell) cost() (*train.Cost, error) {
+	if c.over != "" {
+		return train.CountInferenceCost(c.config, train.EncoderFor(c.config))
+	}
+	return train.CountCost(c.config, train.EncoderFor(c.config))
+}
+
+// The speeds in FLOP/s that times are estimated for by default: of a GPU, which is an assumption, since none was measured, and of
+// two AVX-512 cores, as measured for fmnist-em.
 const (
 	gpuSpeed  = 30e12
 	coreSpeed = 0.16e12
 )
 
-// speed is the speed in FLOP/s that times of models at this scale are estimated with.
-func (sc Scale) speed() float64 {
-	if sc.paper {
+// speed is the speed in FLOP/s that times are estimated with.
+func (p *Plan) speed() float64 {
+	if p.tflops > 0 {
+		return 1e12 * p.tflops
+	}
+	if p.scale.paper {
 		return gpuSpeed
 	}
 	return coreSpeed
+}
+
+// speedNote says which speed times are estimated with.
+func (p *Plan) speedNote() string {
+	given := readable(p.speed()/1e12) + " TFLOP/s"
+	switch {
+	case p.tflops > 0:
+		return "The speed is " + given + "."
+	case p.scale.paper:
+		return "The speed is an assumption, " + given + " of a GPU: --tflops sets another one."
+	}
+	return "The speed is " + given + ", as of two AVX-512 cores: --tflops sets another one."
+}
+
+// readable has three digits, and no exponent for large numbers.
+func readable(x float64) string {
+	if x >= 1000 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.3g", x)
 }
 
 // Print writes a table of the models, with the time and the disk space that they take.
@@ -139,12 +218,12 @@ func (p *Plan) Print(w io.Writer) error {
 	if err != nil || len(models) == 0 {
 		return err
 	}
-	unit, seconds := "minutes on 2 cores", 60.0
+	unit, seconds := "minutes", 60.0
 	if p.scale.paper {
 		unit, seconds = "GPU-hours", 3600
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "model\tdata\tsteps × images\tPFLOP a run\t%s\tdisk a run\tseeds done\n", unit)
+	fmt.Fprintf(t, "model\tdata\tsteps × images\tPFLOP a run\t%s a run\tdisk a run\tseeds done\n", unit)
 	var left float64
 	var disk int64
 	for _, m := range models {
@@ -153,21 +232,16 @@ func (p *Plan) Print(w io.Writer) error {
 		size, flops, bytes := "", "", ""
 		if m.Cost != nil {
 			size = fmt.Sprintf("%d × %d", m.Cost.Steps, m.Cost.Batch)
-			flops = fmt.Sprintf("%.3g", m.Cost.FLOPsPerIteration*float64(m.Cost.Steps)/1e15)
+			flops = readable(m.Cost.FLOPsPerIteration * float64(m.Cost.Steps) / 1e15)
 			bytes = fmt.Sprintf("%.2g GB", float64(m.Cost.DiskBytes)/1e9)
 			disk += m.Cost.DiskBytes * int64(m.Seeds)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.3g\t%s\t%d of %d\n", m.Name, m.Data, size, flops, took, bytes, m.Done, m.Seeds)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d of %d\n", m.Name, m.Data, size, flops, readable(took), bytes, m.Done, m.Seeds)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if !p.scale.paper {
-		_, err = fmt.Fprintf(w, "about %.0f minutes are left, at the %.2g TFLOP/s of two AVX-512 cores; models in %s\n", left, coreSpeed/1e12, p.out)
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%.0f GPU-hours are left if the GPU sustains %.0f TFLOP/s (liebm plan measures a GPU), and %.3g GB of disk; pretraining is not counted\n",
-		left, gpuSpeed/1e12, float64(disk)/1e9)
+	_, err = fmt.Fprintf(w, "about %.0f %s are left, without measurements. %s\ncheckpoints take %.3g GB of disk; models in %s\n", left, unit, p.speedNote(), float64(disk)/1e9, p.out)
 	return err
 }
 

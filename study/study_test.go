@@ -239,12 +239,20 @@ func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
 		}
 		return all
 	}
-	assert.Equal(t, []string{"cifar10 em", "cifar10 erm"}, names(plan(Paper(""), nil, "table1", "table6")), "both tables read EM and ERM")
-	assert.Equal(t, []string{"celebahq256 em", "celebahq256 erm"}, names(plan(Paper(""), nil, "table3", "table8")))
-	assert.Equal(t, []string{"cifar10 em", "cifar10 none", "cifar10 em-gamma-0.1", "cifar10 em-gamma-1"}, names(plan(Paper(""), nil, "gamma")), "the preset has γ = 0.01, so that em-gamma-0.01 is em")
+	assert.Equal(t, []string{"cifar10 encoder-simclr", "cifar10 em", "cifar10 erm"}, names(plan(Paper(""), nil, "table1", "table6")), "both tables read EM and ERM")
+	assert.Equal(t, []string{"celebahq256 encoder-simclr", "celebahq256 em", "celebahq256 erm"}, names(plan(Paper(""), nil, "table3", "table8")))
+	assert.Equal(t, []string{"cifar10 encoder-simclr", "cifar10 em", "cifar10 none", "cifar10 em-gamma-0.1", "cifar10 em-gamma-1"}, names(plan(Paper(""), nil, "gamma")), "the preset has γ = 0.01, so that em-gamma-0.01 is em")
 	assert.Equal(t, []string{"fmnist em", "fmnist none", "fmnist em-gamma-0.01", "fmnist em-gamma-1"}, names(plan(Mini(), nil, "gamma")), "here the preset has 0.1")
 	assert.Equal(t, []string{"fmnist em"}, names(plan(Mini(), []string{"em-gamma-0.1"}, "gamma")), "by either name")
 	assert.Empty(t, names(plan(Mini(), nil, "table12")))
+	assert.Equal(t, []string{"fmnist em", "fmnist erm", "fmnist em-q"}, names(plan(Mini(), nil, "fig9")), "q needs the model that it is over")
+	assert.Equal(t, []string{"fmnist em", "fmnist em-q-1"}, names(plan(Mini(), []string{"em-q-1"}, "rho")), "also if only q is asked for")
+	assert.Equal(t, []string{"fmnist encoder-wmse", "fmnist encoder-byol", "fmnist encoder-simclr", "fmnist em-wmse", "fmnist em-byol", "fmnist em-simclr"}, names(plan(Mini(), nil, "table10")))
+	assert.Equal(t, []string{"stacked encoder-simclr", "stacked em", "stacked none", "stacked erm"}, names(plan(Mini(), nil, "modes")))
+	assert.Equal(t, []string{"stacked none"}, names(plan(Mini(), []string{"none"}, "modes")), "it reads no encoder")
+	rivals, err := plan(Paper(""), []string{"dcgan-100s", "vae-100s"}, "time")
+	require.NoError(t, err)
+	assert.Len(t, rivals, 2, "a rival reads no encoder")
 	timed, err := plan(Mini(), []string{"dcgan-350s", "em-100s"}, "time")
 	require.NoError(t, err)
 	require.Len(t, timed, 2)
@@ -264,6 +272,64 @@ func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
 	}
 	_, err = plan(Mini(), []string{"em", "er"}, "table9")
 	assert.ErrorContains(t, err, `no model is called "er"`)
+}
+
+func TestAPlanEstimatesEachTrainingByItsOwnOperations(t *testing.T) {
+	out := t.TempDir()
+	models := func(tflops float64, studies ...string) map[string]PlannedModel {
+		var named []Study
+		for _, name := range studies {
+			s, err := Named(name)
+			require.NoError(t, err)
+			named = append(named, s)
+		}
+		p, err := NewPlan(Mini(), named, PlanOptions{Out: out, Seeds: []uint64{1, 2, 3}, TFLOPS: tflops})
+		require.NoError(t, err)
+		all, err := p.Models()
+		require.NoError(t, err)
+		byName := map[string]PlannedModel{}
+		for _, m := range all {
+			byName[m.Name] = m
+		}
+		return byName
+	}
+	all := models(0, "fig9", "table10")
+	em, q, byol, simclr := all["em"], all["em-q"], all["encoder-byol"], all["encoder-simclr"]
+	assert.Less(t, q.Seconds, em.Seconds, "q runs no chains")
+	assert.Less(t, q.Cost.DiskBytes, all["erm"].Cost.DiskBytes, "its checkpoints have q alone")
+	assert.Greater(t, byol.Seconds, simclr.Seconds, "BYOL has an averaged encoder too")
+	assert.Equal(t, [][2]int{{3, 0}, {1, 0}}, [][2]int{{em.Seeds, em.Done}, {simclr.Seeds, simclr.Done}}, "all seeds share an encoder")
+	assert.Equal(t, "fmnist-simclr", simclr.Cost.Preset)
+	assert.Equal(t, 0.16, em.TFLOPS)
+	fast := models(0.32, "fig9", "table10")
+	assert.InEpsilon(t, em.Seconds/2, fast["em"].Seconds, 1e-9)
+	assert.InEpsilon(t, simclr.Seconds/2, fast["encoder-simclr"].Seconds, 1e-9)
+
+	f := newFolder(filepath.Join(out, "mini", "fmnist"), "fmnist", Mini())
+	write(t, f.cell("em-simclr"), 1, nil, true, "") // and the file of its encoder
+	all = models(0, "table10")
+	assert.Equal(t, []int{1, 1, 0}, []int{all["em-simclr"].Done, all["encoder-simclr"].Done, all["encoder-byol"].Done})
+}
+
+func TestAPlanSaysWhichSpeedItAssumes(t *testing.T) {
+	fig9, err := Named("fig9")
+	require.NoError(t, err)
+	for want, c := range map[string]struct {
+		scale  Scale
+		tflops float64
+	}{
+		"minutes are left, without measurements. The speed is 0.16 TFLOP/s, as of two AVX-512 cores: --tflops": {Mini(), 0},
+		"GPU-hours are left, without measurements. The speed is an assumption, 30 TFLOP/s of a GPU: --tflops":  {Paper(""), 0},
+		"minutes are left, without measurements. The speed is 0.5 TFLOP/s.\n":                                  {Mini(), 0.5},
+		"about 0 GPU-hours are left, without measurements. The speed is 300000 TFLOP/s.\n":                     {Paper(""), 3e5},
+	} {
+		p, err := NewPlan(c.scale, []Study{fig9}, PlanOptions{Out: t.TempDir(), TFLOPS: c.tflops})
+		require.NoError(t, err)
+		var text strings.Builder
+		require.NoError(t, p.Print(&text))
+		assert.Contains(t, text.String(), want)
+		assert.NotContains(t, text.String(), "e+", "no exponents")
+	}
 }
 
 // write makes the run folder of a cell as training and measuring leave it.

@@ -24,6 +24,7 @@ func TestReproduceRefuses(t *testing.T) {
 		{[]string{"table9", "--weights", "w.pth"}, "--weights is for --scale paper"},
 		{[]string{"table9", "--steps", "0"}, "--steps 0: use 1 to 100000000"},
 		{[]string{"table9", "--minutes", "-1"}, "--minutes -1: use 1e-06 to 1000000000"},
+		{[]string{"table9", "--tflops", "0"}, "--tflops 0: use 1e-06 to 1000000000"},
 		{[]string{"table1", "--scale", "paper", "--device", "cpu"}, "trains on a GPU"},
 	} {
 		_, err := run(t, append([]string{"reproduce", "--out", t.TempDir()}, c.args...)...)
@@ -37,10 +38,11 @@ func TestReproducePrintsThePlan(t *testing.T) {
 	require.NoError(t, err)
 	var models []study.PlannedModel
 	require.NoError(t, json.Unmarshal([]byte(text), &models))
-	assert.Len(t, models, 2, "both tables read EM and ERM")
-	text, err = run(t, append(args, "--seeds", "1,2")...)
+	assert.Len(t, models, 3, "both tables read EM and ERM, which share an encoder")
+	text, err = run(t, append(args, "--seeds", "1,2", "--tflops", "120")...)
 	require.NoError(t, err)
 	assert.Contains(t, text, "GPU-hours are left")
+	assert.Contains(t, text, "The speed is 120 TFLOP/s.")
 	assert.Contains(t, text, "0 of 2")
 }
 
