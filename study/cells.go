@@ -126,7 +126,7 @@ func newFolder(path, data string, sc Scale) *folder {
 		if c.encoder == "" {
 			c.encoder = sc.encoder(data)
 		}
-		c.config, c.err = train.Sources{Preset: data + "-em", Set: c.settings}.Resolve()
+		c.config, c.err = train.Sources{Preset: sc.preset(data), Set: c.settings}.Resolve()
 		same := slices.IndexFunc(f.cells, func(earlier *cell) bool {
 			return c.err == nil && reflect.DeepEqual(c.config, earlier.config) && c.encoder == earlier.encoder && c.over == earlier.over &&
 				c.seconds == earlier.seconds && c.rival == earlier.rival
@@ -252,7 +252,7 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	if err != nil || !found {
 		return r, false, err
 	}
-	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.data + "-em", Settings: c.settings,
+	r = Cell{Name: c.name, Seed: seed, Preset: c.folder.scale.preset(c.folder.data), Settings: c.settings,
 		WentBack: c.over == "" && cfg.OptE.LR != c.config.OptE.LR}
 	if c.hasEncoder() {
 		r.Encoder, r.H = c.encoderName(), encoderSHA256(c.encoderDir())

@@ -29,7 +29,7 @@ func ReadResults(dir string) (all []*Result, err error) {
 			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
 		if len(r.Cells) > 0 {
-			sc := Scale{paper: r.Scale == "paper"}
+			sc := scaleNamed(r.Scale)
 			again := s.lay(sc, s.byVariant(sc, &r))
 			if len(again.Cells) < len(r.Cells) {
 				return nil, fmt.Errorf("%s: %d of its %d models are of no variant of %s: train them again, or write the page with the version that trained them",

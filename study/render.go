@@ -187,7 +187,7 @@ func spread(values []float64) string {
 
 // command is the command line that makes the study again.
 func (p *Plan) command(s Study) string {
-	text := fmt.Sprintf("liebm reproduce %s --scale %s", s.Name, p.scale.Name())
+	text := fmt.Sprintf("liebm reproduce %s %s", s.Name, p.scale.flags())
 	if p.scale.Steps > 0 {
 		text += fmt.Sprintf(" --steps %d", p.scale.Steps)
 	}
@@ -215,6 +215,9 @@ func (sc Scale) setting(timed bool) string {
 		if !strings.HasPrefix(setting, "data.path=") { // a place on this machine
 			changed += ", with " + setting
 		}
+	}
+	if sc.Published {
+		return fmt.Sprintf("The presets with the settings of Table 12, such as cifar10-em-published%s.", changed)
 	}
 	return fmt.Sprintf("The presets of these data sets, which differ from Table 12 (see train.CIFAR10)%s.", changed)
 }

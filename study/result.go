@@ -110,6 +110,7 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 			}
 		}
 	}
+	r.Title, r.Note = sc.title(s), sc.note(s)
 	columns := s.columns(sc)
 	for _, c := range columns {
 		r.Columns = append(r.Columns, c.title)

@@ -2,6 +2,7 @@ package study
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -21,6 +22,8 @@ type Scale struct {
 	Along      int      // images that the distance is measured on in the course of training
 	Restored   int      // images that restoration is measured on
 	Chains     int      // chains from each start: all of them make 100 steps, and the first tenth makes 1,000
+	Outliers   []string // folders, archives or files of images, which become further outliers of the study near
+	Published  bool     // with Paper: train the presets with Table 12's settings, such as cifar10-em-published
 	TimeShare  float64  // in the study of equal time, the share of its seconds for which each model trains; 0: all of them
 
 	paper bool
@@ -30,17 +33,66 @@ type Scale struct {
 // CPU cores. Its figures show which trends appear. Do not compare them with published ones.
 func Mini() Scale { return Scale{Samples: 10_000, Along: 2000, Restored: 100, Chains: 400} }
 
-// Paper trains the presets of the paper's data sets on a GPU. They differ from Table 12 (see [train.CIFAR10]). Weights is pytorch-fid's Inception file.
+// Paper trains the presets of the paper's data sets on a GPU. They differ from Table 12 (see [train.CIFAR10]) unless Published is set. Weights is pytorch-fid's Inception file.
 func Paper(weights string) Scale {
 	return Scale{Weights: weights, Samples: 50_000, Along: 2000, Restored: 100, Chains: 2000, paper: true}
 }
 
-// Name is mini or paper.
+// publishedScale is the name of the scale of Table 12's settings.
+const publishedScale = "paper-published"
+
+// Name is mini, paper or, with Published, paper-published.
 func (sc Scale) Name() string {
-	if sc.paper {
+	switch {
+	case sc.paper && sc.Published:
+		return publishedScale
+	case sc.paper:
 		return "paper"
 	}
 	return "mini"
+}
+
+// scaleNamed is the scale of a result, by its name.
+func scaleNamed(name string) Scale {
+	if name != "paper" && name != publishedScale {
+		return Mini()
+	}
+	sc := Paper("")
+	sc.Published = name == publishedScale
+	return sc
+}
+
+// flags are those of liebm reproduce that choose the scale and its outliers.
+func (sc Scale) flags() string {
+	text := "--scale " + sc.Name()
+	if sc.Published {
+		text = "--scale paper --published"
+	}
+	return text
+}
+
+// title is that of a study's results.
+func (sc Scale) title(s Study) string {
+	if sc.Published {
+		return s.Title + ", with the settings of Table 12"
+	}
+	return s.Title
+}
+
+// note is that of a study's results. noteOfF is about presets whose F is not that of Table 12.
+func (sc Scale) note(s Study) string {
+	if sc.Published && s.Note == noteOfF {
+		return ""
+	}
+	return s.Note
+}
+
+// preset is the one that the models of a data set start from.
+func (sc Scale) preset(data string) string {
+	if sc.Published {
+		return data + "-em-published"
+	}
+	return data + "-em"
 }
 
 // check is an error for a scale that no study can have.
@@ -53,6 +105,9 @@ func (sc Scale) check() error {
 	}
 	if sc.TimeShare < 0 {
 		return fmt.Errorf("scale: the share of time is %v: give a number above 0, or 0 for all of it", sc.TimeShare)
+	}
+	if !sc.paper && sc.Published {
+		return errors.New("the scale mini has no published settings: use the scale paper")
 	}
 	if !sc.paper && sc.Weights != "" {
 		return fmt.Errorf("weights %s: the scale mini measures on features of Fashion-MNIST and has no FID: use the scale paper, or leave the weights out", sc.Weights)

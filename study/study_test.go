@@ -264,6 +264,7 @@ func TestAPlanTrainsAModelOnceForAllStudies(t *testing.T) {
 	for want, sc := range map[string]Scale{
 		"start from Mini or Paper":   {},
 		"steps is -1":                {Samples: 2, Along: 2, Restored: 1, Chains: 2, Steps: -1},
+		"use the scale paper":        {Samples: 2, Along: 2, Restored: 1, Chains: 2, Published: true},
 		"the scale mini measures on": {Samples: 2, Along: 2, Restored: 1, Chains: 2, Weights: "w.pth"},
 		"on fmnist: batch is 1: use": {Samples: 2, Along: 2, Restored: 1, Chains: 2, Set: []string{"batch=1"}},
 	} {
@@ -329,6 +330,46 @@ func TestAPlanSaysWhichSpeedItAssumes(t *testing.T) {
 		require.NoError(t, p.Print(&text))
 		assert.Contains(t, text.String(), want)
 		assert.NotContains(t, text.String(), "e+", "no exponents")
+	}
+}
+
+func TestPublishedSettingsHaveResultsOfTheirOwn(t *testing.T) {
+	sc := Paper("")
+	sc.Published = true
+	for _, s := range studies {
+		p, err := NewPlan(sc, []Study{s}, PlanOptions{Out: "runs"})
+		if s.data == "stacked" {
+			assert.ErrorContains(t, err, `no preset is called "stacked-em-published"`)
+			continue
+		}
+		require.NoError(t, err, s.Name)
+		assert.Equal(t, filepath.Join("runs", "paper-published"), p.out)
+		for _, f := range p.folders {
+			for _, c := range f.planned() {
+				assert.Equal(t, s.data+"-em-published", c.config.Preset, s.Name)
+			}
+		}
+	}
+	sc.Steps = 9
+	table2, err := Named("table2")
+	require.NoError(t, err)
+	out := t.TempDir()
+	p, err := NewPlan(sc, []Study{table2}, PlanOptions{Out: out})
+	require.NoError(t, err)
+	assert.Equal(t, "liebm reproduce table2 --scale paper --published --steps 9", p.command(table2))
+	em := p.folder("celeba64").cell("em")
+	assert.True(t, em.config.Energy.LinearF)
+	write(t, em, 1, nil, true, "", recordOf("FID", map[string]string{studyKey: "samples"}, eval.Values{"fid": 3}))
+	r, err := (&work{plan: p}).result(t.Context(), table2)
+	require.NoError(t, err)
+	require.NoError(t, r.write(p.out))
+	again, err := ReadResults(p.out)
+	require.NoError(t, err)
+	for _, r := range append(again, r) {
+		assert.Equal(t, "Generative performance on CelebA 64 (Table 2), with the settings of Table 12", r.Title)
+		assert.Contains(t, r.Setting, "The presets with the settings of Table 12")
+		assert.NotContains(t, r.Note, "Ours have the quadratic F")
+		assert.Equal(t, "celeba64-em-published", r.Cells[0].Preset)
 	}
 }
 

@@ -44,19 +44,22 @@ waits until all are done.
 	liebm reproduce --pages docs/results                     # write the pages again, without training
 	liebm reproduce table1 --scale paper --dry-run           # steps, GPU-hours, disk
 	liebm reproduce table1 --scale paper                     # train on a GPU, after liebm data fetch inception
+	liebm reproduce table1 --scale paper --published         # the same with the settings of Table 12
 
-The plan lists the models and the encoders that have to be trained, and counts their operations. The minutes are these
-operations at the speed --tflops. liebm plan --preset fmnist-em measures a thousand times this number, in GFLOP/s, on
-your machine; for a GPU, use the preset that you want to train.
+The plan of --dry-run counts the operations of each training. Divided by --tflops, they are the minutes or GPU-hours.
+To measure the speed of your machine, run liebm plan --preset fmnist-em, or on a GPU liebm plan --preset cifar10-em. It
+prints the speed in GFLOP/s: 1,000 GFLOP/s are 1 TFLOP/s.
 
 --scale mini is Fashion-MNIST with small networks. Its results show which trends appear; do not compare
 its numbers with published ones. --scale paper trains the presets of the paper's data sets, which differ from
-Table 12 (liebm train --preset cifar10-em --dry-run shows them).`,
+Table 12 (liebm train --preset cifar10-em --dry-run shows them). With --published it trains the presets with
+Table 12's settings instead.`,
 		Flags: []cli.Flag{
 			choiceFlag("scale", "mini", "mini or paper", "mini", "paper"),
 			&cli.StringFlag{Name: "out", Value: "runs/reproduce", Usage: "`FOLDER` of models and results"},
 			&cli.StringFlag{Name: "seeds", Value: "1", Usage: "seeds, as in 1,2,3: each model is trained once with each seed, and tables show means and standard deviations"},
 			&cli.StringFlag{Name: "cells", Usage: "train only these models, as in em,erm (default: all that NAME compares)"},
+			&cli.BoolFlag{Name: "published", Usage: "with --scale paper: train the presets with Table 12's settings, such as cifar10-em-published, in the folder paper-published of --out"},
 			countFlag("steps", 0, 1, "training steps of each model (default: 2000 for mini, Table 12's for paper)"),
 			numberFlag("minutes", 0, 1e-6, "stop after this time, as Ctrl-C does (default: run to the end)"),
 			&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
@@ -143,7 +146,7 @@ func studyPlan(c *cli.Context) (*study.Plan, error) {
 	} else if c.IsSet("weights") {
 		return nil, errors.New("--weights is for --scale paper: mini measures on features of Fashion-MNIST, and has no FID")
 	}
-	scale.Data, scale.Steps = c.String("data"), c.Int("steps")
+	scale.Data, scale.Steps, scale.Published = c.String("data"), c.Int("steps"), c.Bool("published")
 	seeds, err := seedsOf(c.String("seeds"))
 	if err != nil {
 		return nil, err
