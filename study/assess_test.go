@@ -327,4 +327,5 @@ func TestSetsHaveShortNamesOfTheirOwn(t *testing.T) {
 	t.Chdir(dir)
 	assert.Equal(t, []string{"photos.v2", "photos.v2-2", "inliers-2", "svhn", "noise", "cifar10:test"},
 		SetNames([]string{"a/photos.v2/", filepath.Join(dir, "b/photos.v2"), "inliers", "svhn.npz", "noise", "cifar10:test"}))
+	assert.Equal(t, []string{"svhn-2"}, setNames([]string{"svhn.npz"}, setsOfStudies()), "Table 6 has this name")
 }

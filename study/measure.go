@@ -20,6 +20,7 @@ const (
 	ofRestoration    measurement = "restoration"
 	ofProbes         measurement = "probes"
 	ofNearOutliers   measurement = "near outliers"
+	ofGivenOutliers  measurement = "given outliers"
 	ofModes          measurement = "modes"
 	ofInference      measurement = "inference"
 	ofChains         measurement = "long chains"
@@ -58,7 +59,7 @@ func (w *work) measure(ctx context.Context, c *cell, seed uint64) error {
 	defer m.Close()
 	assess := map[measurement]func(context.Context, *cell, *train.Model) ([]*eval.Record, error){
 		ofSamples: w.assessSamples, ofReconstruction: w.assessReconstruction, ofRestoration: w.assessRestoration, ofProbes: w.assessProbes,
-		ofNearOutliers: w.assessNearOutliers, ofModes: w.assessModes,
+		ofNearOutliers: w.assessNearOutliers, c.folder.scale.needed(ofGivenOutliers): w.assessGivenOutliers, ofModes: w.assessModes,
 		ofInference: w.assessInference, ofChains: w.assessChains, ofEqualTime: w.assessEqualTime,
 	}
 	for _, what := range lacking {
@@ -97,6 +98,12 @@ func (w *work) assessNearOutliers(ctx context.Context, c *cell, m *train.Model) 
 		sets = append(sets, LeftOut)
 	}
 	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: sets, SkipMissing: true, Standardize: true}, w.Setup)
+	return []*eval.Record{r}, err
+}
+
+// assessGivenOutliers measures which images of the scale's outliers a model takes for its own.
+func (w *work) assessGivenOutliers(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
+	r, err := AssessOutliers(ctx, m, OutlierOptions{Sets: c.folder.scale.Outliers, Standardize: true, taken: setsOfStudies()}, w.Setup)
 	return []*eval.Record{r}, err
 }
 

@@ -44,6 +44,7 @@ type OutlierOptions struct {
 	Resamples   int      // of the bootstrap; 0: no intervals
 	Skip        bool     // leave out files that cannot be read
 	SkipMissing bool     // leave out a set that is not on this machine, with a warning; the machines of a group must have the same sets
+	taken       []string // names that other sets have: see setNames
 	Standardize bool     // also score by both terms with equal weight, whatever γ: see [AssessOutliers]
 }
 
@@ -147,7 +148,7 @@ func (s scorer) score(ctx context.Context, name string, input eval.Input, set *d
 
 // scoreOutliers returns the scores of each set of outliers that is on this machine, by its short name.
 func (s scorer) scoreOutliers(ctx context.Context, test *data.Set, o OutlierOptions) (map[string][][]float64, error) {
-	names, out := SetNames(o.Sets), map[string][][]float64{}
+	names, out := setNames(o.Sets, o.taken), map[string][][]float64{}
 	for i, source := range o.Sets {
 		name := names[i]
 		set, err := s.agreed(openOutliers(ctx, s.m, source, test, o, s.record))
@@ -198,7 +199,10 @@ func standardize(ctx context.Context, m *train.Model, o OutlierOptions, s Setup)
 
 // SetNames returns a short and different name for each set: the last part of its path, without the ending of a file. If a name
 // is taken, a number is added.
-func SetNames(sources []string) (names []string) {
+func SetNames(sources []string) []string { return setNames(sources, nil) }
+
+// setNames is SetNames if these names are taken.
+func setNames(sources, taken []string) (names []string) {
 	for _, source := range sources {
 		name := source
 		if info, err := os.Stat(source); err == nil {
@@ -210,12 +214,17 @@ func SetNames(sources []string) (names []string) {
 			}
 		}
 		short := name
-		for n := 2; name == "inliers" || slices.Contains(names, name); n++ {
+		for n := 2; name == "inliers" || slices.Contains(names, name) || slices.Contains(taken, name); n++ {
 			name = fmt.Sprintf("%s-%d", short, n)
 		}
 		names = append(names, name)
 	}
 	return names
+}
+
+// setsOfStudies are the names of the outliers that studies have of their own.
+func setsOfStudies() []string {
+	return slices.Concat(MadeOutliers, NearOutliers, []string{LeftOut}, data.Names())
 }
 
 // A ScoreList is the scores of the images of a set.

@@ -30,6 +30,7 @@ func ReadResults(dir string) (all []*Result, err error) {
 		}
 		if len(r.Cells) > 0 {
 			sc := scaleNamed(r.Scale)
+			sc.Outliers = r.Outliers
 			again := s.lay(sc, s.byVariant(sc, &r))
 			if len(again.Cells) < len(r.Cells) {
 				return nil, fmt.Errorf("%s: %d of its %d models are of no variant of %s: train them again, or write the page with the version that trained them",

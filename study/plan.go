@@ -65,8 +65,8 @@ func (c *cell) plan(needs []quantity) error {
 	}
 	c.planned = true
 	for _, q := range needs {
-		if !slices.Contains(c.needs, q.from) {
-			c.needs = append(c.needs, q.from)
+		if what := c.folder.scale.needed(q.from); what != "" && !slices.Contains(c.needs, what) {
+			c.needs = append(c.needs, what)
 		}
 	}
 	if c.over == "" {

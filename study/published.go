@@ -235,7 +235,7 @@ var studies = []Study{
 			train.ReconstructOptions{}, train.ReconstructOptions{Sample: true}),
 	},
 	// No table of the paper: its outliers are far from the data, or other photographs.
-	{Name: "near", Title: "AUROC against outliers that are close to the data", data: "cifar10", ours: []quantity{nearAreas},
+	{Name: "near", Title: "AUROC against outliers that are close to the data", data: "cifar10", ours: []quantity{nearAreas, givenAreas},
 		rows: []row{
 			{label: "s(x), EM", variant: "em"}, {label: "F(f(x)) alone", variant: "em", variation: "energy"},
 			{label: "cosine alone", variant: "em", variation: "cosine"}, {label: "both terms, standardized", variant: "em", variation: "z"},

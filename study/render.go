@@ -188,6 +188,11 @@ func spread(values []float64) string {
 // command is the command line that makes the study again.
 func (p *Plan) command(s Study) string {
 	text := fmt.Sprintf("liebm reproduce %s %s", s.Name, p.scale.flags())
+	if s.measures(ofGivenOutliers) {
+		for _, source := range p.scale.Outliers {
+			text += " --outliers " + source
+		}
+	}
 	if p.scale.Steps > 0 {
 		text += fmt.Sprintf(" --steps %d", p.scale.Steps)
 	}

@@ -24,9 +24,10 @@ type Result struct {
 	Command   string            `json:"command"` // that makes it again
 	Setting   string            `json:"setting"` // text: how the figures were measured, and which figures they can be compared with
 	Note      string            `json:"note,omitempty"`
-	Published []string          `json:"published"` // the paper's columns
-	Columns   []string          `json:"columns"`   // ours
-	Distance  string            `json:"distance"`  // that the curves show
+	Published []string          `json:"published"`          // the paper's columns
+	Columns   []string          `json:"columns"`            // ours
+	Outliers  []string          `json:"outliers,omitempty"` // names of the sets that were given, among our columns
+	Distance  string            `json:"distance"`           // that the curves show
 	Rows      []Row             `json:"rows"`
 	Trends    []Trend           `json:"trends,omitempty"`
 	Pairs     []Pair            `json:"pairs,omitempty"`
@@ -111,6 +112,9 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 		}
 	}
 	r.Title, r.Note = sc.title(s), sc.note(s)
+	if s.measures(ofGivenOutliers) {
+		r.Outliers = sc.given()
+	}
 	columns := s.columns(sc)
 	for _, c := range columns {
 		r.Columns = append(r.Columns, c.title)

@@ -273,6 +273,48 @@ func TestProcessesWithTheSameFolderShareTheModels(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(string(text), `"metric":"outlier detection"`), "each measurement once")
 }
 
+func TestNearMeasuresGivenOutliersToo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a model")
+	}
+	folder, out, sc := t.TempDir(), t.TempDir(), tiny(Mini(), datatest.FashionMNIST(t, 300, 98))
+	for i, name := range []string{"mnist", "squares"} { // the first has the name of a set of the study
+		set, err := data.New(data.Shape{N: 20, H: 28, W: 28, C: 1}, bytes.Repeat([]byte{byte(50 + i)}, 20*28*28), nil)
+		require.NoError(t, err)
+		require.NoError(t, data.WriteNPZ(filepath.Join(folder, name+".npz"), set))
+		sc.Outliers = append(sc.Outliers, filepath.Join(folder, name+".npz"))
+	}
+	both := sc.Outliers
+	records := func() []string {
+		text, err := os.ReadFile(filepath.Join(out, "mini", "fmnist", "em-seed1", ResultsFile))
+		require.NoError(t, err)
+		return strings.Split(strings.TrimSpace(string(text)), "\n")
+	}
+	for i, given := range [][]string{nil, both[:1], both, both} {
+		sc.Outliers = given
+		results, err := reproduce(t.Context(), t, sc, out, Setup{}, []string{"em"}, nil, "near", "fig6")
+		require.NoError(t, err)
+		near := results["near"]
+		assert.Equal(t, []string{"mnist-2", "squares"}[:len(given)], append([]string{}, near.Outliers...))
+		for _, row := range []string{"s(x), EM", "both terms, standardized"} {
+			for _, name := range near.Outliers {
+				assert.Len(t, near.labelled(t, row).values(name), 1, "%s, %s", row, name)
+			}
+			assert.Len(t, near.labelled(t, row).values("blurred"), 1)
+		}
+		assert.Equal(t, len(given), strings.Count(near.Command, " --outliers "))
+		assert.NotContains(t, results["fig6"].Command, "--outliers")
+		again, err := ReadResults(filepath.Join(out, "mini"))
+		require.NoError(t, err)
+		assert.Equal(t, near.Columns, again[1].Columns, "of a page that is written again")
+		detections := strings.Count(strings.Join(records(), "\n"), `"metric":"outlier detection"`)
+		assert.Equal(t, []int{2, 3, 4, 4}[i], detections, "of samples, near, and each list of given outliers: %v", given)
+	}
+	sc.Outliers = []string{filepath.Join(folder, "none.npz")}
+	_, err := reproduce(t.Context(), t, sc, out, Setup{}, nil, nil, "near")
+	assert.ErrorContains(t, err, "none.npz")
+}
+
 func TestAQOverAModelThatDivergedIsNotTrained(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains a model")

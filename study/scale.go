@@ -62,7 +62,22 @@ func scaleNamed(name string) Scale {
 	return sc
 }
 
-// flags are those of liebm reproduce that choose the scale and its outliers.
+// needed is a measurement that a study needs at the scale. The name of that of given outliers has their paths, since others have to
+// be measured anew; it is empty if there are none.
+func (sc Scale) needed(what measurement) measurement {
+	if what != ofGivenOutliers {
+		return what
+	}
+	if len(sc.Outliers) == 0 {
+		return ""
+	}
+	return what + ": " + measurement(strings.Join(sc.Outliers, ", "))
+}
+
+// given are the names of the scale's outliers.
+func (sc Scale) given() []string { return setNames(sc.Outliers, setsOfStudies()) }
+
+// flags are those of liebm reproduce that choose the scale.
 func (sc Scale) flags() string {
 	text := "--scale " + sc.Name()
 	if sc.Published {
@@ -105,6 +120,9 @@ func (sc Scale) check() error {
 	}
 	if sc.TimeShare < 0 {
 		return fmt.Errorf("scale: the share of time is %v: give a number above 0, or 0 for all of it", sc.TimeShare)
+	}
+	if err := checkSets(sc.Outliers); err != nil {
+		return err
 	}
 	if !sc.paper && sc.Published {
 		return errors.New("the scale mini has no published settings: use the scale paper")

@@ -79,6 +79,11 @@ func (s Study) variants() (names []string) {
 	return names
 }
 
+// measures reports whether the study has numbers of a measurement.
+func (s Study) measures(what measurement) bool {
+	return slices.ContainsFunc(s.ours, func(q quantity) bool { return q.from == what })
+}
+
 // timed reports whether models train for a time, not for a number of steps.
 func (s Study) timed() bool {
 	return slices.ContainsFunc(s.variants(), func(name string) bool { return variantNamed(name).seconds > 0 })
@@ -116,6 +121,7 @@ var (
 	modes            = always(ofModes, column{"modes", "modes"}, column{"reverse KL", "reverse_kl"})
 	hDistance        = always(ofSamples, column{"FD on h", "fd_h"})
 	nearAreas        = always(ofNearOutliers, append(areaColumns(nearSets()), column{"class left out", "auroc/" + LeftOut})...)
+	givenAreas       = quantity{ofGivenOutliers, func(sc Scale, _ string) []column { return areaColumns(sc.given()) }}
 	spreadOfF        = always(ofSamples, column{"sd of F", "energy_std"})
 	madeNearAreas    = always(ofNearOutliers, areaColumns(NearOutliers)...)
 	longChainNumbers = quantity{ofChains, func(sc Scale, data string) (all []column) {

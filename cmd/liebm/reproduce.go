@@ -41,6 +41,7 @@ waits until all are done.
 	liebm reproduce fig6 --scale mini                        # Fashion-MNIST: minutes for each model on two CPU cores
 	liebm reproduce table9 table10 --seeds 1,2,3
 	liebm reproduce fig6 --scale mini --dry-run              # print the plan: encoders, models, steps, minutes
+	liebm reproduce near --outliers photos/cats --outliers digits.npz
 	liebm reproduce --pages docs/results                     # write the pages again, without training
 	liebm reproduce table1 --scale paper --dry-run           # steps, GPU-hours, disk
 	liebm reproduce table1 --scale paper                     # train on a GPU, after liebm data fetch inception
@@ -62,6 +63,7 @@ Table 12's settings instead.`,
 			&cli.BoolFlag{Name: "published", Usage: "with --scale paper: train the presets with Table 12's settings, such as cifar10-em-published, in the folder paper-published of --out"},
 			countFlag("steps", 0, 1, "training steps of each model (default: 2000 for mini, Table 12's for paper)"),
 			numberFlag("minutes", 0, 1e-6, "stop after this time, as Ctrl-C does (default: run to the end)"),
+			&cli.StringSliceFlag{Name: "outliers", Usage: "for near: a folder, archive or file of images, whose AUROC gets a column with its name; repeat the flag for more sets. A name that another set has gets a number, as in mnist-2"},
 			&cli.StringFlag{Name: "data", Usage: "`PATH` of the data set (default: where it is usually installed)"},
 			weightsFlag(", for FID and IS at --scale paper", auto),
 			&cli.StringFlag{Name: "pages", Usage: "train nothing: write the pages of the results in `FOLDER` again, from their JSON"},
@@ -145,6 +147,9 @@ func studyPlan(c *cli.Context) (*study.Plan, error) {
 		scale = study.Paper(weights)
 	} else if c.IsSet("weights") {
 		return nil, errors.New("--weights is for --scale paper: mini measures on features of Fashion-MNIST, and has no FID")
+	}
+	if scale.Outliers = c.StringSlice("outliers"); len(scale.Outliers) > 0 && !slices.Contains(c.Args().Slice(), "near") {
+		return nil, errors.New("--outliers are for the comparison near: name it too")
 	}
 	scale.Data, scale.Steps, scale.Published = c.String("data"), c.Int("steps"), c.Bool("published")
 	seeds, err := seedsOf(c.String("seeds"))

@@ -24,6 +24,8 @@ func TestReproduceRefuses(t *testing.T) {
 		{[]string{"table9", "--weights", "w.pth"}, "--weights is for --scale paper"},
 		{[]string{"table9", "--steps", "0"}, "--steps 0: use 1 to 100000000"},
 		{[]string{"table9", "--minutes", "-1"}, "--minutes -1: use 1e-06 to 1000000000"},
+		{[]string{"table9", "--outliers", "x"}, "--outliers are for the comparison near"},
+		{[]string{"near", "--outliers", "x"}, "no outliers are called x"},
 		{[]string{"table9", "--published"}, "the scale mini has no published settings"},
 		{[]string{"table9", "--tflops", "0"}, "--tflops 0: use 1e-06 to 1000000000"},
 		{[]string{"table1", "--scale", "paper", "--device", "cpu"}, "trains on a GPU"},
