@@ -198,6 +198,7 @@ func TestStandardizedTermsWeighTheSame(t *testing.T) {
 	assert.InDelta(t, 0, stat.Mean(sums, nil), 1e-6)
 	r := stat.Correlation(energies, cosines, nil)
 	assert.InDelta(t, 2+2*r, stat.PopVariance(sums, nil), 1e-6, "two terms of variance 1 and their correlation")
+	assert.Equal(t, [][]float64{{-1, 1}}, standardizedSum([]float64{5, 5}, []float64{2, 4})([]float64{5, 5}, []float64{2, 4}), "a flat E tells nothing apart")
 }
 
 func TestReconstructionAndRestorationAreMeasuredWithoutPadding(t *testing.T) {

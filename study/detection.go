@@ -20,8 +20,14 @@ var DetectionFormats = []string{"text", "csv", "md", "latex"}
 // measures: a row for each score, a column for each of the sets of outliers. Columns of text are separated by tabs.
 func DetectionTable(r *eval.Record, sets []string, format string) string {
 	t := detectionTable{values: r.Values, sets: sets, rows: []scoreRow{{"s(x)", ""}, {"energy alone", "_energy"}, {"cosine alone", "_cosine"}}}
-	if !slices.ContainsFunc(sets, func(set string) bool { _, ofRun := r.Values["auroc_energy/"+set]; return ofRun }) {
+	has := func(score string) bool {
+		return slices.ContainsFunc(sets, func(set string) bool { _, ok := r.Values["auroc"+score+"/"+set]; return ok })
+	}
+	switch {
+	case !has("_energy"):
 		t.rows = []scoreRow{{"scores", ""}}
+	case has("_z"):
+		t.rows = append(t.rows, scoreRow{"both, standardized", "_z"})
 	}
 	switch format {
 	case "csv":

@@ -183,10 +183,18 @@ func standardize(ctx context.Context, m *train.Model, o OutlierOptions, s Setup)
 	if err != nil {
 		return nil, err
 	}
+	return standardizedSum(energies, cosines), nil
+}
+
+// standardizedSum returns a function that computes the sum of both terms of scores, each minus its mean and divided by its standard
+// deviation over these lists.
+func standardizedSum(energies, cosines []float64) func(energy, cosine []float64) [][]float64 {
 	meanE, stdE := stat.PopMeanStdDev(energies, nil)
 	meanC, stdC := stat.PopMeanStdDev(cosines, nil)
-	if stdC == 0 { // without a latent term
-		stdC = 1
+	for _, std := range []*float64{&stdE, &stdC} {
+		if *std == 0 { // E is flat, or there is no latent term
+			*std = 1
+		}
 	}
 	return func(energy, cosine []float64) [][]float64 {
 		sum := make([]float64, len(energy))
@@ -194,7 +202,7 @@ func standardize(ctx context.Context, m *train.Model, o OutlierOptions, s Setup)
 			sum[i] = (energy[i]-meanE)/stdE + (cosine[i]-meanC)/stdC
 		}
 		return [][]float64{sum}
-	}, nil
+	}
 }
 
 // SetNames returns a short and different name for each set: the last part of its path, without the ending of a file. If a name

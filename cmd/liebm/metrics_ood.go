@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,6 +27,7 @@ liebm score. The table has a row for each score and a column for each set, as in
 intervals are 95 % bootstrap intervals.
 
 	liebm metrics ood --run runs/em constant noise cifar100:test
+	liebm metrics ood --run runs/em flipped glyphs --standardize
 	liebm metrics ood --run runs/em photos/cats photos/dogs --format latex
 	liebm metrics ood --scores in.txt svhn.txt celeba.txt`,
 		Flags: []cli.Flag{
@@ -33,6 +35,7 @@ intervals are 95 % bootstrap intervals.
 			&cli.StringFlag{Name: "inliers", Usage: "`IMAGES` to use as inliers (default: the test split of the run's data)"},
 			&cli.StringFlag{Name: "scores", Usage: "`FILE` of the inliers' scores, instead of a run"},
 			gammaFlag(),
+			&cli.BoolFlag{Name: "standardize", Usage: "also score by the sum of both terms of s(x), each standardized over 2,000 training images, which needs no γ; reads the training split of the run's data"},
 			countFlag("resamples", 1000, 0, "number of bootstrap samples; 0: no intervals"),
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of constant and noise images, and of the bootstrap"},
 			choiceFlag("format", "text", "of the table: text, csv, md (Markdown) or latex", study.DetectionFormats...),
@@ -47,7 +50,10 @@ func ood(c *cli.Context) error {
 		return fmt.Errorf("name one or more sets of outliers, and either --run or --scores: see liebm metrics ood --help")
 	}
 	o := study.OutlierOptions{Sets: c.Args().Slice(), Inliers: c.String("inliers"), Gamma: gamma(c), Seed: c.Uint64("seed"),
-		Resamples: c.Int("resamples"), Skip: c.Bool(skipUnreadable)}
+		Resamples: c.Int("resamples"), Skip: c.Bool(skipUnreadable), Standardize: c.Bool("standardize")}
+	if o.Standardize && c.IsSet("scores") {
+		return errors.New("--standardize is for --run: scores in files have no terms")
+	}
 	setup, err := sharedSetup(c)
 	if err != nil {
 		return err

@@ -58,6 +58,10 @@ func TestMetricsOfARun(t *testing.T) {
 		assert.True(t, r.Values[key] >= 0 && r.Values[key] <= 1)
 	}
 	assert.Equal(t, 0.5, r.Values["auroc/x"], "a set against itself")
+	assert.NotContains(t, r.Values, "auroc_z/x")
+	text, err := run(t, "metrics", "ood", "--run", dir, "--inliers", npz, npz, "--resamples", "0", "--standardize")
+	require.NoError(t, err)
+	assert.Regexp(t, `AUROC +x\n(  .* 0\.500\n){3}  both, standardized +0\.500\n`, text)
 	assert.Equal(t, []int{20, 20, 120}, []int{r.Inputs[0].N, r.Inputs[1].N, r.Inputs[2].N})
 
 	gray := grayFolder(t) // pictures are read as the run's channels and size ask
@@ -244,6 +248,8 @@ func TestDetectionOfScoresInFiles(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, text, want)
 	}
+	_, err = run(t, "metrics", "ood", path("out.txt"), "--scores", path("in.txt"), "--standardize")
+	assert.ErrorContains(t, err, "--standardize is for --run")
 	_, err = run(t, "metrics", "ood", path("bad.txt"), "--scores", path("in.txt"))
 	assert.ErrorContains(t, err, `bad.txt:2: "many" is no number`)
 	_, err = run(t, "metrics", "ood", path("none.txt"), "--scores", path("in.txt"))
