@@ -269,6 +269,7 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	if err != nil {
 		return r, false, err
 	}
+	records = slices.DeleteFunc(records, c.folder.scale.others)
 	r.Values = readings(records)
 	for _, record := range records {
 		if record.Metric == divergence {

@@ -98,7 +98,7 @@ func (f *folder) planned() (all []*cell) {
 // PlannedModel is a model that a plan trains once for every seed, or an encoder that it pretrains once for all of them.
 type PlannedModel struct {
 	Data     string      `json:"data"`
-	Name     string      `json:"cell"`              // that of an encoder's folder, as in encoder-byol, for an encoder
+	Name     string      `json:"cell"`              // as in em; for an encoder the name of its folder, as in encoder-byol
 	Seeds    int         `json:"seeds"`             // 1 for an encoder
 	Done     int         `json:"done"`              // seeds that are trained
 	Cost     *train.Cost `json:"cost,omitempty"`    // of one seed; nil if the model trains for a fixed time

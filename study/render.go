@@ -190,7 +190,7 @@ func (p *Plan) command(s Study) string {
 	text := fmt.Sprintf("liebm reproduce %s %s", s.Name, p.scale.flags())
 	if s.measures(ofGivenOutliers) {
 		for _, source := range p.scale.Outliers {
-			text += " --outliers " + source
+			text += fmt.Sprintf(" --outliers %q", source)
 		}
 	}
 	if p.scale.Steps > 0 {

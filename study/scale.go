@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
@@ -72,6 +73,12 @@ func (sc Scale) needed(what measurement) measurement {
 		return ""
 	}
 	return what + ": " + measurement(strings.Join(sc.Outliers, ", "))
+}
+
+// others reports whether a record is of given outliers that are not those of the scale. Two sets may have the same name.
+func (sc Scale) others(r eval.Record) bool {
+	what := measurement(r.Settings[studyKey])
+	return strings.HasPrefix(string(what), string(ofGivenOutliers)) && what != sc.needed(ofGivenOutliers)
 }
 
 // given are the names of the scale's outliers.

@@ -452,6 +452,23 @@ func TestACellIsReadFromItsRunFolder(t *testing.T) {
 	assert.NoError(t, err, "it has no encoder")
 }
 
+func TestGivenOutliersOfTheSameNameAreToldApart(t *testing.T) {
+	for given, want := range map[string]eval.Values{"a/cats": {"auroc/cats": 0.9}, "b/cats": {"auroc/cats": 0.1}, "": {}} {
+		sc := Mini()
+		if given != "" {
+			sc.Outliers = []string{given}
+		}
+		c := newFolder(t.TempDir(), "fmnist", sc).cell("em")
+		of := func(path string, auroc float64) *eval.Record {
+			return recordOf("outlier detection", map[string]string{studyKey: "given outliers: " + path}, eval.Values{"auroc/cats": auroc})
+		}
+		write(t, c, 1, nil, true, "", of("a/cats", 0.9), of("b/cats", 0.1))
+		r, _, err := c.read(1)
+		require.NoError(t, err)
+		assert.Equal(t, want, r.Values, given)
+	}
+}
+
 func TestWhatIsNotShownHasAReason(t *testing.T) {
 	r := &Result{Name: "fig6", Trends: []Trend{
 		{Text: "gained", Verdict: Undecided, Why: "no", Contrast: Contrast{Seeds: 2, Gain: 1}},
