@@ -156,6 +156,22 @@ func (c *cell) seeded(seed uint64) train.Config {
 	return cfg
 }
 
+// likely is the config of a seed, with the settings of cfg that change nothing of a training, or that the cell leaves open.
+func (c *cell) likely(cfg train.Config, seed uint64) train.Config {
+	same := c.seeded(seed)
+	same.ScoreGamma, same.BatchSplit = cfg.ScoreGamma, cfg.BatchSplit // they change nothing of a training
+	if c.over == "" {                                                 // these are for a q over the model
+		same.RhoQ, same.LRQ = cfg.RhoQ, cfg.LRQ
+	}
+	if c.seconds > 0 { // they became a number of steps
+		same.Steps, same.Schedule.Hold = cfg.Steps, cfg.Schedule.Hold
+	}
+	if full, err := filepath.Abs(cfg.Data.Path); err == nil && full == same.Data.Path {
+		same.Data.Path = cfg.Data.Path // earlier versions kept a relative path
+	}
+	return same
+}
+
 // A Cell is one model that a study trained: a variant of the method, from one seed.
 type Cell struct {
 	Name     string      `json:"cell"`
@@ -216,18 +232,8 @@ func (c *cell) begun(seed uint64) (cfg train.Config, found bool, err error) {
 	if cfg, err = train.ReadConfig(dir); err != nil {
 		return cfg, true, err
 	}
-	same := c.seeded(seed)
+	same := c.likely(cfg, seed)
 	same.OptE.LR, same.Chain.Delta2 = cfg.OptE.LR, cfg.Chain.Delta2
-	same.ScoreGamma, same.BatchSplit = cfg.ScoreGamma, cfg.BatchSplit // they change nothing of a training
-	if c.over == "" {                                                 // these are for a q over the model
-		same.RhoQ, same.LRQ = cfg.RhoQ, cfg.LRQ
-	}
-	if c.seconds > 0 { // they became a number of steps
-		same.Steps, same.Schedule.Hold = cfg.Steps, cfg.Schedule.Hold
-	}
-	if full, err := filepath.Abs(cfg.Data.Path); err == nil && full == same.Data.Path {
-		same.Data.Path = cfg.Data.Path // earlier versions kept a relative path
-	}
 	if c.hasEncoder() && c.comesWithLiebm() && !exists(train.EncoderPath(c.encoderDir())) {
 		return cfg, true, fmt.Errorf("%s holds a run with another encoder than %s: choose another folder, or remove this one", dir, c.encoderName())
 	}

@@ -2,6 +2,7 @@ package study
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,8 +13,8 @@ import (
 	"github.com/liebm/liebm/data"
 )
 
-// ReadResults reads the results of studies in dir, in the order of [Names]. Tables, trends and curves are made again from the
-// models in the files.
+// ReadResults reads the results of studies in dir, in the order of [Names]. Texts, tables, trends and curves are made again from
+// the models in the files.
 func ReadResults(dir string) (all []*Result, err error) {
 	for _, s := range studies {
 		path := filepath.Join(dir, s.Name+".json")
@@ -29,19 +30,25 @@ func ReadResults(dir string) (all []*Result, err error) {
 			return nil, fmt.Errorf("read %s: %w", path, err)
 		}
 		if len(r.Cells) > 0 {
-			sc := scaleNamed(r.Scale)
-			sc.Outliers = r.Outliers
+			sc := r.scale()
 			again := s.lay(sc, s.byVariant(sc, &r))
 			if len(again.Cells) < len(r.Cells) {
 				return nil, fmt.Errorf("%s: %d of its %d models are of no variant of %s: train them again, or write the page with the version that trained them",
 					path, len(r.Cells)-len(again.Cells), len(r.Cells), s.Name)
 			}
-			again.Command, again.Setting, again.Pictures, again.Versions = r.Command, r.Setting, r.Pictures, r.Versions
+			again.Command, again.Pictures, again.Versions = r.Command, r.Pictures, r.Versions
 			r = *again
 		}
 		all = append(all, &r)
 	}
 	return all, nil
+}
+
+// scale is the scale that the models of a result were trained and measured at.
+func (r *Result) scale() Scale {
+	sc := scaleNamed(r.Scale)
+	sc.Samples, sc.Set, sc.Outliers = cmp.Or(r.Samples, sc.Samples), recorded(r.Cells), r.Outliers
+	return sc
 }
 
 // byVariant are the models of a study's variants. Two variants that train the same have the same models, under the name of the

@@ -154,7 +154,8 @@ var studies = []Study{
 			{text: "ERM reconstructs better than ERM without latents", better: reading{"erm", "mse"}, worse: reading{"none-erm", "mse"},
 				why: "The term with ρ = 1 is small beside the squared error of the pixels. To test: other ρ."},
 		},
-		Note: "Errors in the training range [−1, 1], and in [0, 1]; on unseen test images, by G(μ(x)) of q, without a chain.",
+		Note: "Errors in the training range [−1, 1], and in [0, 1]; on unseen test images, by G(μ(x)) of q, without a chain. If its learning rate lr_q " +
+			"is high, q over EM stays near the prior: liebm reproduce rho compares two rates.",
 	},
 	{Name: "table12", Title: "Hyper-parameters for each data set (Table 12)", data: "cifar10", text: hyperparameterTable},
 	{Name: "fig6", Title: "Distance during training, by variant (Fig. 6)", data: "cifar10", ours: []quantity{distance},

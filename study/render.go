@@ -201,28 +201,3 @@ func (p *Plan) command(s Study) string {
 	}
 	return text
 }
-
-// setting says what the figures can be compared with.
-func (sc Scale) setting(timed bool) string {
-	if !sc.paper {
-		length := fmt.Sprintf("%d steps of 16 images", sc.steps())
-		if timed {
-			length = "trainings of equal time"
-		}
-		return fmt.Sprintf("A miniature: Fashion-MNIST, small networks (E has 0.96 million parameters, G 0.25, q 1.7), %s, and distances on the features of\n"+
-			"a small classifier (FD; lower is better; %d samples against the test split). Look at the order of rows. Do not compare\n"+
-			"the figures with published ones. The preset differs from the paper's\n"+
-			"settings: γ is 0.1 in place of 0.01, T 5 in place of 15, a batch has 16 images in place of 256, E has no spectral norm, and the\n"+
-			"training of E has a margin and limited steps, which the paper does not have.", length, sc.Samples)
-	}
-	changed := ""
-	for _, setting := range sc.settings() {
-		if !strings.HasPrefix(setting, "data.path=") { // a place on this machine
-			changed += ", with " + setting
-		}
-	}
-	if sc.Published {
-		return fmt.Sprintf("The presets with the settings of Table 12, such as cifar10-em-published%s.", changed)
-	}
-	return fmt.Sprintf("The presets of these data sets, which differ from Table 12 (see train.CIFAR10)%s.", changed)
-}

@@ -21,8 +21,9 @@ type Result struct {
 	Title     string            `json:"title"`
 	Scale     string            `json:"scale"`
 	Data      string            `json:"data"`
-	Command   string            `json:"command"` // that makes it again
-	Setting   string            `json:"setting"` // text: how the figures were measured, and which figures they can be compared with
+	Command   string            `json:"command"`           // that makes it again
+	Setting   string            `json:"setting"`           // text: how the figures were measured, and which figures they can be compared with
+	Samples   int               `json:"samples,omitempty"` // that distances are measured on; 0: the number of the scale, in results of earlier versions
 	Note      string            `json:"note,omitempty"`
 	Published []string          `json:"published"`          // the paper's columns
 	Columns   []string          `json:"columns"`            // ours
@@ -73,7 +74,7 @@ func (w *work) result(ctx context.Context, s Study) (*Result, error) {
 		return nil, err
 	}
 	r := s.lay(w.plan.scale, cells)
-	r.Command, r.Setting, r.Versions = w.plan.command(s), w.plan.scale.setting(s.timed()), versions
+	r.Command, r.Versions = w.plan.command(s), versions
 	if s.pictures != nil {
 		if r.Pictures, err = s.pictures(ctx, w, s, f); err != nil {
 			return nil, err
@@ -101,8 +102,8 @@ func (w *work) cells(f *folder, names []string) (map[string][]Cell, error) {
 
 // lay lays the models of a study, by variant, beside the published figures.
 func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
-	r := &Result{Name: s.Name, Title: s.Title, Scale: sc.Name(), Data: sc.dataOf(s), Note: s.Note, Published: s.published, Distance: sc.distanceTitle()}
-	r.Variants = map[string]string{}
+	r := &Result{Name: s.Name, Title: s.Title, Scale: sc.Name(), Data: sc.dataOf(s), Note: s.Note, Published: s.published, Distance: sc.distanceTitle(), Samples: sc.Samples}
+	r.Setting, r.Variants = s.setting(newFolder("", sc.dataOf(s), sc), cells), map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(cells)) {
 		for _, c := range cells[name] {
 			r.Variants[name] = c.Name

@@ -123,9 +123,17 @@ func ReadConfig(dir string) (Config, error) {
 	return c, err
 }
 
-// readTraining reads the config in a file of dir. Runs of earlier versions lack keys, and had these values.
-func readTraining(dir, file string) (Config, error) {
-	return readConfig(dir, file, Config{BatchSplit: 1, ScoreGamma: 0.1})
+// readTraining reads the config in a file of dir.
+func readTraining(dir, file string) (Config, error) { return readConfig(dir, file, earlier()) }
+
+// earlier has the values of keys that configs of earlier versions lack.
+func earlier() Config { return Config{BatchSplit: 1, ScoreGamma: 0.1} }
+
+// ParseConfig reads the config of a training from YAML or JSON. It may be of an earlier version.
+func ParseConfig(text []byte) (Config, error) {
+	c := earlier()
+	err := config.Decode(text, &c)
+	return c, err
 }
 
 // ReadSSLConfig reads the config of the pretraining run in dir.
