@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/liebm/liebm/train"
 )
 
 // Markdown is the result as a page: the table, the plot, the pictures, the trends, and what the figures
@@ -22,7 +24,7 @@ func (r *Result) Markdown() string {
 		fmt.Fprintf(&b, "Trained with liebm %s.\n", v)
 	}
 	if hs := r.listed(Cell.encoder); hs != "" {
-		fmt.Fprintf(&b, "Encoders, and the SHA-256 of their files: %s.\n", hs)
+		fmt.Fprintf(&b, "Encoders, and the beginning of the SHA-256 of their files: %s.\n", hs)
 	}
 	if r.Note != "" {
 		fmt.Fprintf(&b, "%s\n", r.Note)
@@ -70,12 +72,18 @@ func (r *Result) listed(text func(Cell) string) string {
 	return strings.Join(slices.Compact(all), ", ")
 }
 
-// encoder is the name of the encoder with the first digits of its checksum; empty if that is not known.
+// encoder is the name of the encoder with the first digits of its checksum. Results of earlier versions have no checksum: since
+// then, the encoder that comes with liebm was trained again.
 func (c Cell) encoder() string {
-	if c.H == "" {
+	switch {
+	case c.Encoder == "":
 		return ""
+	case c.H != "":
+		return fmt.Sprintf("%s %.12s", c.Encoder, c.H)
+	case slices.Contains(train.PretrainedRuns(), c.Encoder):
+		return fmt.Sprintf("an earlier encoder of the name %s (no checksum is on record)", c.Encoder)
 	}
-	return fmt.Sprintf("%s %.12s", c.Encoder, c.H)
+	return c.Encoder + " (no checksum is on record)"
 }
 
 // trends writes what the models show of the paper's claims, and after it every number of the models that the claims compare.

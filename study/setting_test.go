@@ -97,3 +97,19 @@ func TestPagesDropATypedSetting(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, string(text), "Typed by hand")
 }
+
+func TestAPageNamesItsEncoders(t *testing.T) {
+	for name, c := range map[string]struct {
+		cell Cell
+		want string
+	}{
+		"with a checksum":              {Cell{Encoder: "pretrained:fmnist", H: "0123456789abcdef"}, "pretrained:fmnist 0123456789ab"},
+		"from before checksums":        {Cell{Encoder: "pretrained:fmnist"}, "an earlier encoder of the name pretrained:fmnist (no checksum is on record)"},
+		"of a study, before checksums": {Cell{Encoder: "stacked-simclr"}, "stacked-simclr (no checksum is on record)"},
+		"without an encoder":           {Cell{}, ""},
+	} {
+		assert.Equal(t, c.want, c.cell.encoder(), name)
+	}
+	r := &Result{Cells: []Cell{{Encoder: "pretrained:fmnist"}}}
+	assert.Contains(t, r.Markdown(), "of their files: an earlier encoder")
+}
