@@ -70,7 +70,8 @@ func (s Study) byVariant(sc Scale, r *Result) map[string][]Cell {
 }
 
 // WritePages writes the pages of the results and comparisons in dir again, from their JSON, and README.md, which lists
-// every claim with its verdict. It also lists the titles of all other pages (*.md) in dir.
+// every claim with its verdict. It also lists the titles of all other pages (*.md) in dir. not-reproduced.md says what could not be
+// reproduced.
 func WritePages(dir string) error {
 	results, err := ReadResults(dir)
 	if err != nil {
@@ -92,7 +93,14 @@ func WritePages(dir string) error {
 	if err != nil {
 		return err
 	}
-	return data.WriteBytes(filepath.Join(dir, "README.md"), []byte(contents(results)+notShown(results)+others))
+	missing, err := notReproducedPage(dir, results)
+	if err != nil {
+		return err
+	}
+	if err := data.WriteBytes(filepath.Join(dir, notReproduced+".md"), []byte(missing)); err != nil {
+		return err
+	}
+	return data.WriteBytes(filepath.Join(dir, "README.md"), []byte(contents(results)+others))
 }
 
 // contents is the page that lists the claims of results.
@@ -105,15 +113,15 @@ func contents(results []*Result) string {
 		if r.Command != "" {
 			fmt.Fprintf(&b, "    %s\n", r.Command)
 		}
-		count := own
-		if strings.HasPrefix(r.Name, "table") || strings.HasPrefix(r.Name, "fig") {
-			count = paper
-		}
 		for _, t := range r.Trends {
-			count[t.Verdict]++
+			if r.published() && !t.Ours {
+				paper[t.Verdict]++
+			} else {
+				own[t.Verdict]++
+			}
 		}
 	}
-	fmt.Fprintf(&b, "\n%s\n\n%s", verdictNote, notHere(results))
+	fmt.Fprintf(&b, "\n%s\n\n[Not reproduced](%s.md) lists the claims that the means do not support, the missed aims, and the studies that have not been run.\n", verdictNote, notReproduced)
 	fmt.Fprintf(&b, "\n| | claims | shows | tie | contradicts | undecided | not measured |\n|%s\n", strings.Repeat("---|", 7))
 	for _, line := range []struct {
 		of    string
@@ -138,35 +146,9 @@ func contents(results []*Result) string {
 	return b.String()
 }
 
-// notHere names the studies that train models and have no page.
-func notHere(results []*Result) string {
-	var missing []string
-	for _, s := range studies {
-		if s.text == nil && !slices.ContainsFunc(results, func(r *Result) bool { return r.Name == s.Name }) {
-			missing = append(missing, s.Name)
-		}
-	}
-	if len(missing) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("Without a page until now: %s. They need the paper's data sets or have not been run.\n", strings.Join(missing, ", "))
-}
-
-// notShown lists the claims that the means do not support, with possible reasons.
-func notShown(results []*Result) string {
-	var b strings.Builder
-	for _, r := range results {
-		for _, t := range r.Trends {
-			if t.Seeds > 0 && t.Gain < -t.Limit && t.Verdict != Shows && t.Verdict != Tie {
-				line := fmt.Sprintf("- **%s** ([%s](%s.md): %s, gain %+.3g, number of seeds %d). %s", t.Text, r.Name, r.Name, t.verdict(), t.Gain, t.Seeds, t.Why)
-				b.WriteString(strings.TrimSpace(line) + "\n")
-			}
-		}
-	}
-	if b.Len() == 0 {
-		return ""
-	}
-	return "\n## What we could not reproduce, and possible reasons\n\nIn these claims the first model is worse on average, or worse than the limit of the claim. Most of the reasons have not been tested.\n\n" + b.String()
+// published reports whether the study is a table or figure of the paper.
+func (r *Result) published() bool {
+	return strings.HasPrefix(r.Name, "table") || strings.HasPrefix(r.Name, "fig")
 }
 
 // rewriteComparisons judges the comparisons in dir again, writes their pages and plots, and returns their number. A comparison is
@@ -203,7 +185,7 @@ func otherPages(dir string, results []*Result) (string, error) {
 	var b strings.Builder
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".md")
-		if name == "README" || slices.ContainsFunc(results, func(r *Result) bool { return r.Name == name }) {
+		if name == "README" || name == notReproduced || slices.ContainsFunc(results, func(r *Result) bool { return r.Name == name }) {
 			continue
 		}
 		text, err := os.ReadFile(path)

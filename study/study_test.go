@@ -145,9 +145,14 @@ func TestPagesAreWrittenFromJSON(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	require.NoError(t, err)
 	for _, want := range []string{"    liebm reproduce table9\n", "| [table9](table9.md) | augmentation of negative samples", "| not measured |", "[Long runs](stability.md)", "[Clips](clips.md)",
-		"| EM, γ = 0.1, generates better than EM, γ = 1 | shows |", "| tables and figures of the paper | 4 | 0 | 0 | 0 | 0 | 4 |", "| comparisons that are not in the paper | 8 | 1 | 0 | 0 | 0 | 7 |", "Without a page until now: table1, "} {
+		"| EM, γ = 0.1, generates better than EM, γ = 1 | shows |", "| tables and figures of the paper | 4 | 0 | 0 | 0 | 0 | 4 |", "| comparisons that are not in the paper | 8 | 1 | 0 | 0 | 0 | 7 |", "[Not reproduced](not-reproduced.md)"} {
 		assert.Contains(t, string(readme), want)
 	}
+	assert.NotContains(t, string(readme), "[Not reproduced](not-reproduced.md)\n", "it is no page of others")
+	missing, err := os.ReadFile(filepath.Join(dir, "not-reproduced.md"))
+	require.NoError(t, err)
+	assert.Contains(t, string(missing), "\n- table1: Generative performance on CIFAR-10 (Table 1)\n")
+	assert.NotContains(t, string(missing), "\n- table9: ")
 }
 
 func TestATableShowsOursBesideThePublished(t *testing.T) {
@@ -467,18 +472,6 @@ func TestGivenOutliersOfTheSameNameAreToldApart(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, r.Values, given)
 	}
-}
-
-func TestWhatIsNotShownHasAReason(t *testing.T) {
-	r := &Result{Name: "fig6", Trends: []Trend{
-		{Text: "gained", Verdict: Undecided, Why: "no", Contrast: Contrast{Seeds: 2, Gain: 1}},
-		{Text: "lost", Verdict: Undecided, Why: "A cause.", Contrast: Contrast{Seeds: 2, Gain: -7.31}},
-		{Text: "lost, and nobody knows why", Verdict: Contradicts, Contrast: Contrast{Seeds: 3, Gain: -7}},
-	}}
-	page := notShown([]*Result{r})
-	assert.Contains(t, page, "- **lost** ([fig6](fig6.md): undecided, gain -7.31, number of seeds 2). A cause.")
-	assert.NotContains(t, page, "gained")
-	assert.Empty(t, notShown(nil))
 }
 
 func TestAStudyOfFashionMNISTTakesTheEncoderThatComesWithLiebm(t *testing.T) {

@@ -18,6 +18,7 @@ type claim struct {
 	better, worse reading
 	slack         float64 // the first model may be worse by this share of the second one's number; 0: it must be better
 	why           string  // what may be the cause where it does not appear, and how to find out; may be empty
+	ours          bool    // in a table or figure of the paper: a comparison that the paper does not make
 }
 
 // A reading is one number of a variant.
@@ -27,9 +28,10 @@ type reading struct{ variant, metric string }
 type Trend struct {
 	Text    string  `json:"text"`
 	Verdict Verdict `json:"verdict"`
-	Why     string  `json:"why,omitempty"` // what may be the cause if the verdict is not "shows"
-	Tie     float64 `json:"tie"`           // gains of this size and below count as equal
-	Limit   float64 `json:"limit"`         // the claim allows that the first model is worse by up to this much; 0: it must be better
+	Why     string  `json:"why,omitempty"`  // what may be the cause if the verdict is not "shows"
+	Ours    bool    `json:"ours,omitempty"` // the paper does not make the comparison, although its table or figure is the study
+	Tie     float64 `json:"tie"`            // gains of this size and below count as equal
+	Limit   float64 `json:"limit"`          // the claim allows that the first model is worse by up to this much; 0: it must be better
 	Contrast
 	Diverged int `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
 }
@@ -88,7 +90,7 @@ func largerIsBetter(metric string) bool {
 // judge compares the two numbers of a claim on pairs of models of one seed.
 func (c claim) judge(sc Scale, cells map[string][]Cell) (t Trend) {
 	pairs, diverged := paired(cells[c.better.variant], cells[c.worse.variant])
-	t = Trend{Text: c.text, Why: c.why, Diverged: diverged, Contrast: contrast(pairs, sc.metric(c.better.metric), sc.metric(c.worse.metric))}
+	t = Trend{Text: c.text, Why: c.why, Ours: c.ours, Diverged: diverged, Contrast: contrast(pairs, sc.metric(c.better.metric), sc.metric(c.worse.metric))}
 	t.Tie = tieBand(t.Name, t.Means["worse"])
 	t.Limit = c.slack * math.Abs(t.Means["worse"])
 	t.Verdict = t.judge()

@@ -30,6 +30,11 @@ func PretrainedRuns() (names []string) {
 	return names
 }
 
+// PretrainedCard returns the model card (README.md) of one of [PretrainedRuns].
+func PretrainedCard(run string) ([]byte, error) {
+	return packed.ReadFile("pretrained/" + strings.TrimPrefix(run, pretrainedPrefix) + "/README.md")
+}
+
 // RunFolder returns the folder of a run. For one of [PretrainedRuns] this is a folder in the user's cache, to which the
 // run is copied at the first use. For any other name it is run itself.
 func RunFolder(run string) (dir string, err error) {
