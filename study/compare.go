@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"math"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +23,7 @@ type Comparison struct {
 	Groups   []RunGroup `json:"groups"`
 	Distance string     `json:"distance"`         // fid, fd or fd_h, the first that all runs have; empty: none
 	Trends   []Trend    `json:"trends,omitempty"` // the distances of every group against the first one's, seed by seed
+	Pairs    []Pair     `json:"pairs,omitempty"`  // every number of every group against the first one's, seed by seed
 }
 
 // A RunGroup is the runs of one config from several seeds.
@@ -35,9 +36,10 @@ type RunGroup struct {
 // A ComparedRun has the figures of one training, from its run folder.
 type ComparedRun struct {
 	Seed        uint64          `json:"seed"`
-	Steps       int             `json:"steps"`       // that were made
-	Divergences []int           `json:"divergences"` // their steps
-	Last        eval.Values     `json:"last"`        // the metrics, and the energy gap, as means over the last fifth of the steps
+	Steps       int             `json:"steps"`             // that were made
+	Divergences []int           `json:"divergences"`       // their steps
+	Last        eval.Values     `json:"last"`              // the metrics, and the energy gap, as means over the last fifth of the steps
+	Results     eval.Values     `json:"results,omitempty"` // the newest of the run's results, as of liebm eval; results of earlier versions lack it
 	Curve       []CurvePoint    `json:"curve"`
 	Config      json.RawMessage `json:"config"`
 	Encoder     string          `json:"encoder,omitempty"` // SHA-256 of the run's encoder
@@ -85,13 +87,13 @@ func CompareRuns(title, command string, dirs []string) (*Comparison, error) {
 // judge compares the distance of every group with the first one's. Distances on different encoders cannot be compared.
 func (c *Comparison) judge() {
 	cells, first := map[string][]Cell{}, c.Groups[0].Name
-	c.Distance, c.Trends = "", nil
+	c.Distance, c.Trends, c.Pairs = "", nil, nil
 	if i := slices.IndexFunc(distanceKeys, c.shares); i >= 0 {
 		c.Distance = distanceKeys[i]
 	}
 	for _, g := range c.Groups {
 		for _, r := range g.Runs {
-			cells[g.Name] = append(cells[g.Name], Cell{Seed: r.Seed, Values: r.Last})
+			cells[g.Name] = append(cells[g.Name], Cell{Seed: r.Seed, Values: r.values()})
 		}
 	}
 	for _, g := range c.Groups[1:] {
@@ -99,7 +101,47 @@ func (c *Comparison) judge() {
 		if t.Seeds > 0 {
 			c.Trends = append(c.Trends, t)
 		}
+		p := Pair{First: g.Name, Second: first}
+		values, _ := paired(cells[g.Name], cells[first])
+		for _, name := range c.numbers() {
+			if n := contrast(values, name, name); n.Seeds > 0 {
+				p.Numbers = append(p.Numbers, n)
+			}
+		}
+		if len(p.Numbers) > 0 {
+			c.Pairs = append(c.Pairs, p)
+		}
 	}
+}
+
+// evaluated begins the names of numbers that are from a run's results.
+const evaluated = "eval/"
+
+// values are all numbers of a run.
+func (r ComparedRun) values() eval.Values {
+	all := maps.Clone(r.Last)
+	for name, v := range r.Results {
+		all[evaluated+name] = v
+	}
+	return all
+}
+
+// numbers are the names of the numbers that runs are compared by: those of the metrics, and those of results that tell how good a
+// model is. Counts and speeds are left out, and distances on different encoders.
+func (c *Comparison) numbers() (names []string) {
+	for _, g := range c.Groups {
+		for _, r := range g.Runs {
+			for name := range r.values() {
+				result, ok := strings.CutPrefix(name, evaluated)
+				count := strings.HasSuffix(name, "_n") || name == "steps_per_second" || ok && !bears(result)
+				if !count && (!strings.HasPrefix(result, onEncoder) || c.shares(onEncoder)) {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // shares reports whether every run that has a distance has the one with this key. For the distance on h, all runs must have the same
@@ -142,6 +184,14 @@ func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
 		run.Steps = max(run.Steps, line.Step)
 	}
 	run.Last = lastMeans(lines, run.Steps*4/5)
+	records, err := eval.ReadRecords(filepath.Join(dir, ResultsFile))
+	if err != nil {
+		return cfg, run, err
+	}
+	run.Results = eval.Values{}
+	for _, r := range records {
+		maps.Copy(run.Results, r.Values) // a later record replaces an earlier one
+	}
 	return cfg, run, nil
 }
 
@@ -207,16 +257,24 @@ func (c *Comparison) Markdown(name string) string {
 	if c.Distance == "" {
 		fmt.Fprintf(&b, "No distance was measured for all runs on the same features. To compare their samples, use liebm metrics fid.\n\n")
 	}
-	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences | move | gap | %s |\n|---|---|---|---|---|---|---|---|\n", cmp.Or(c.Distance, "distance"))
+	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences (at steps) | move | gap | %s |\n|---|---|---|---|---|---|---|---|\n", cmp.Or(c.Distance, "distance"))
 	for _, g := range c.Groups {
-		values, steps, divergences := map[string][]float64{}, math.MaxInt, 0
+		values := map[string][]float64{}
+		var steps, divergences []int
 		for _, r := range g.Runs {
 			for metric, v := range r.Last {
 				values[metric] = append(values[metric], v)
 			}
-			steps, divergences = min(steps, r.Steps), divergences+len(r.Divergences)
+			if !slices.Contains(steps, r.Steps) {
+				steps = append(steps, r.Steps)
+			}
+			divergences = append(divergences, r.Divergences...)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %s | %s | %s |\n", g.Name, strings.Join(g.Settings, ", "), len(g.Runs), steps, divergences,
+		diverged := fmt.Sprint(len(divergences))
+		if len(divergences) > 0 {
+			diverged += " (" + numbersOf(divergences) + ")"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s | %s | %s |\n", g.Name, strings.Join(g.Settings, ", "), len(g.Runs), numbersOf(steps), diverged,
 			spread(values["move_rms"]), spread(values["gap"]), spread(values[c.Distance]))
 	}
 	if len(c.Trends) > 0 {
@@ -225,6 +283,35 @@ func (c *Comparison) Markdown(name string) string {
 	for _, t := range c.Trends {
 		fmt.Fprintf(&b, "| %s | %s | %s | ± %.2g |\n", t.Text, t.verdict(), t.line(), t.Tie)
 	}
+	c.differences(&b)
 	fmt.Fprintf(&b, "\n![Moves of chains](%s-move.svg)\n\n![Energy gaps](%s-gap.svg)\n", name, name)
 	return b.String()
+}
+
+// differences writes every number of the pairs.
+func (c *Comparison) differences(b *strings.Builder) {
+	if len(c.Pairs) == 0 {
+		return
+	}
+	fmt.Fprint(b, "\n## All numbers\n\nMeans over the seeds that both rows have, and the mean difference: these runs less the first row. Names are those of metrics.jsonl.\n")
+	if slices.ContainsFunc(c.numbers(), func(name string) bool { return strings.HasPrefix(name, evaluated) }) {
+		fmt.Fprintf(b, "Names with %s are those of results.jsonl, by liebm eval and liebm metrics: there, a distance is that after the chain.\n", evaluated)
+	}
+	fmt.Fprintf(b, "\n| runs | number | seeds | these runs | %s | difference | 95 %% interval |\n|%s\n", c.Groups[0].Name, strings.Repeat("---|", 7))
+	for _, p := range c.Pairs {
+		for _, n := range p.Numbers {
+			if !largerIsBetter(n.Name) { // then a gain is a fall
+				n.Gain = 0 - n.Gain // and no -0
+				if n.Interval != nil {
+					n.Interval = &[2]float64{0 - n.Interval[1], 0 - n.Interval[0]}
+				}
+			}
+			fmt.Fprintf(b, "| %s | %s | %s |\n", p.First, n.Name, n.line())
+		}
+	}
+}
+
+// numbersOf are numbers with commas between them.
+func numbersOf(numbers []int) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(numbers), "[]"), " ", ", ")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/train"
 )
 
@@ -57,6 +58,7 @@ func TestRunsAreComparedByTheDistanceThatTheyHave(t *testing.T) {
 	for _, c := range []*Comparison{compare([2]string{`"fid"`, `"fd_h"`}, [2]string{"h", "h"}), compare([2]string{`"fd_h"`, `"fd_h"`}, [2]string{"h", "other"}),
 		compare([2]string{`"fd_h"`, `"fd_h"`}, [2]string{"", ""})} {
 		assert.Empty(t, c.Trends)
+		assert.NotContains(t, c.Markdown("x"), "| b | fd_h |", "distances on different encoders")
 		assert.Contains(t, c.Markdown("x"), "No distance was measured for all runs")
 	}
 }
@@ -79,6 +81,12 @@ func TestRunsAreComparedSeedBySeed(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dirs[0], "divergence-00000042.yaml"), []byte(text), 0o666))
 
+	for i, dir := range dirs {
+		for _, fd := range []float64{99, float64(8 - i/3)} {
+			require.NoError(t, recordOf("FD", nil, eval.Values{"fd": fd, "seconds": 1}).Append(filepath.Join(dir, ResultsFile)))
+		}
+	}
+
 	c, err := CompareRuns("Clips", "liebm compare …", dirs)
 	require.NoError(t, err)
 	require.Len(t, c.Groups, 2)
@@ -91,6 +99,13 @@ func TestRunsAreComparedSeedBySeed(t *testing.T) {
 	require.Len(t, c.Trends, 1)
 	assert.Equal(t, Shows, c.Trends[0].Verdict)
 	assert.InDelta(t, 10, c.Trends[0].Gain, 1e-9)
+
+	assert.Equal(t, eval.Values{"fd": 8, "seconds": 1}, run.Results, "a later record replaces an earlier one")
+	for _, line := range []string{"| unclipped |  | 3 | 100 | 1 (42) |", "| clipped | fd | 3 | 11 | 21 | -10 | -10 to -10 |", "| clipped | gap | 3 | 2 | 2 | +0 | +0 to +0 |",
+		"| clipped | eval/fd | 3 | 7 | 8 | -1 | -1 to -1 |"} {
+		assert.Contains(t, c.Markdown("clips"), line)
+	}
+	assert.NotContains(t, c.Markdown("clips"), "eval/seconds", "it does not tell how good a model is")
 
 	out := t.TempDir()
 	require.NoError(t, c.Write(out, "clips"))

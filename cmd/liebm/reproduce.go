@@ -34,9 +34,9 @@ func reproduceCommand() *cli.Command {
 	bfloat16    chains in bfloat16 and in float32
 
 Each NAME writes NAME.md and NAME.json to --out, and plots or pictures if it has any. README.md lists the claims of
-the paper with our results, and not-reproduced.md those that our results do not support. A verdict needs three seeds. If several comparisons need a model, it is trained once, in a
-run folder of its own. Ctrl-C saves, and the same command goes on. Processes with the same --out share the models, and each
-waits until all are done.
+the paper with our results, and not-reproduced.md those that our results do not support. A verdict needs three seeds.
+If several comparisons need a model, it is trained once, in a run folder of its own. Ctrl-C saves, and the same command
+goes on. Processes with the same --out share the models, and each waits until all are done.
 
 	liebm reproduce fig6 --scale mini                        # Fashion-MNIST: minutes for each model on two CPU cores
 	liebm reproduce table9 table10 --seeds 1,2,3
