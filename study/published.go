@@ -108,7 +108,7 @@ var studies = []Study{
 		Note: "A⁺y is the input of the restoration: the degraded image, enlarged by A⁺. Measured on the last 100 unseen images. The settings of the chains were chosen on other images. SSIM uses Wang's Gaussian window. Gray images have no colours, so at the mini scale 4× super-resolution takes the place of colorization. The paper gives neither the number of images nor the settings.",
 	},
 	{Name: "table9", Title: "AUROC under different settings (Table 9)", data: "cifar10",
-		published: []string{"SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{areas},
+		published: []string{"SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{areas, madeNearAreas},
 		rows: []row{
 			{label: "EM w/o pretrain", figures: []string{"0.97", "0.997", "0.75", "0.71"}, variant: "em-no-pretrain"},
 			{label: "EM w/o Aug", figures: []string{"0.95", "0.88", "0.82", "0.76"}, variant: "em-no-aug"},
@@ -126,7 +126,7 @@ var studies = []Study{
 			"that was trained for 8,000 steps, pretrained:fmnist, finds constant images less well (see its card).",
 	},
 	{Name: "table10", Title: "Self-supervised targets of the encoder (Table 10)", data: "cifar10",
-		published: []string{"FID", "SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{distance, areas},
+		published: []string{"FID", "SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{distance, areas, madeNearAreas},
 		rows: []row{
 			{label: "BYOL", figures: []string{"5.23", "0.96", "0.98", "0.85", "0.81"}, variant: "em-byol"},
 			{label: "W-MSE", figures: []string{"5.16", "0.93", "0.99", "0.83", "0.77"}, variant: "em-wmse"},
@@ -161,7 +161,7 @@ var studies = []Study{
 			"a KL term alone. Its samples were compared with data early in training only: see fd_early below.",
 	},
 	{Name: "table12", Title: "Hyper-parameters for each data set (Table 12)", data: "cifar10", text: hyperparameterTable},
-	{Name: "fig6", Title: "Distance during training, by variant (Fig. 6)", data: "cifar10", ours: []quantity{distance},
+	{Name: "fig6", Title: "Distance during training, by variant (Fig. 6)", data: "cifar10", ours: []quantity{distance, madeNearAreas},
 		rows: []row{
 			{label: "EBM without latents", variant: "none"}, {label: "EBM without latents, ERM", variant: "none-erm"}, {label: "EM w/o pretrain", variant: "em-no-pretrain"},
 			{label: "EM w/o Aug", variant: "em-no-aug"}, {label: "EM w/o MCMC", variant: "em", variation: "no_mcmc"}, {label: "EM", variant: "em"},
@@ -200,7 +200,7 @@ var studies = []Study{
 		Note:     "Accuracy of a linear probe and of 5-NN on the test split, as in the W-MSE paper. The features are those before the heads. The paper prints its accuracies only above the pictures.",
 		pictures: fig7Picture,
 	},
-	{Name: "fig8", Title: "Choices of V and forms of the energy (Fig. 8)", data: "cifar10", ours: []quantity{distance, areas},
+	{Name: "fig8", Title: "Choices of V and forms of the energy (Fig. 8)", data: "cifar10", ours: []quantity{distance, areas, madeNearAreas},
 		rows: []row{
 			{label: "cosine, V augments", variant: "em"}, {label: "cosine, V adds noise", variant: "em-noise"},
 			{label: "Gaussian", variant: "em-gaussian"}, {label: "CEBM", variant: "em-cebm"},
@@ -335,7 +335,7 @@ var studies = []Study{
 			"the components of z. The score s(x) has the cosine with γ = 0.1 in all rows (score_gamma). sd of F is the standard deviation of F(f(x)) over the images of the test split.",
 	},
 	// No table of the paper: it measures what chains in bfloat16 cost.
-	{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance},
+	{Name: "bfloat16", Title: "Chains in bfloat16 and in float32", data: "cifar10", ours: []quantity{distance, areas, madeNearAreas},
 		rows:   []row{{label: "EM, float32", variant: "em"}, {label: "EM, bfloat16 chains", variant: "em-bfloat16"}},
 		curves: []string{"em", "em-bfloat16"},
 		claims: []claim{{text: "chains in bfloat16 make FD at most a tenth larger", better: reading{"em-bfloat16", "fd"}, worse: reading{"em", "fd"}, slack: 0.1,
