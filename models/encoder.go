@@ -16,8 +16,8 @@ type EncoderConfig struct {
 	Blocks    []int     `yaml:"blocks" min:"1"`     // blocks of each stage; ResNet-18 has 2, 2, 2, 2
 	HeadDim   int       `yaml:"head_dim" min:"1"`   // hidden width of the head; usually 1024
 	LatentDim int       `yaml:"latent_dim" min:"1"` // d_z, length of z; usually 64
-	Mean      []float64 `yaml:"mean"`               // mean of each channel of images in [0,1]; empty: the mean of the images of pretraining, or 0.5 without pretraining
-	Std       []float64 `yaml:"std" min:"1e-9"`     // standard deviation of each channel; empty: that of the images of pretraining, or 0.25 without pretraining
+	Mean      []float64 `yaml:"mean"`               // mean of each channel of images in [0,1]; empty: the mean of the training images
+	Std       []float64 `yaml:"std" min:"1e-9"`     // standard deviation of each channel; empty: that of the training images
 }
 
 // Encoder is h, a ResNet of basic blocks (He et al. 2016) with the head Linear–BN–ReLU–Linear, as
@@ -47,8 +47,8 @@ type residualBlock struct {
 // stems are the first convolutions of h, by the name in its config.
 var stems = map[string]struct{ k, stride int }{"small": {3, 1}, "medium": {3, 1}, "large": {7, 2}}
 
-// NewEncoder makes h for images in r with weights drawn from the seed. The caller closes it with
-// nn.Close.
+// NewEncoder makes h for images in r with weights drawn from the seed. Without a mean and a deviation in c they are 0.5 and 0.25.
+// The caller closes it with nn.Close.
 func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 	stem, ok := stems[c.Stem]
 	if len(c.Mean) == 0 && len(c.Std) == 0 {

@@ -139,7 +139,7 @@ func fixedEncoder(m *train.Model) (*models.Encoder, func(), error) {
 	if m.Config.NeedsEncoder() && m.Folder == "" {
 		return nil, none, nil
 	}
-	h, err := m.Config.FixedEncoder(train.EncoderPath(m.Folder))
+	h, err := m.Config.FixedEncoder(train.EncoderPath(m.Folder), nil)
 	if err != nil {
 		return nil, none, fmt.Errorf("read the encoder that training began with: %w", err)
 	}

@@ -41,7 +41,7 @@ func Train(ctx context.Context, cfg train.Config, encoder string, o train.Option
 	}
 	defer set.Close()
 	if o.Group.Rank() == 0 && (o.Resume || !IsRun(o.Out)) { // train.Run refuses the folder of another run
-		if along.Encoder = encoder; o.Resume {
+		if along.Encoder, along.Images = encoder, set; o.Resume {
 			along.Encoder = o.Out
 		}
 		monitor, err := NewMonitor(ctx, cfg, along, s)
@@ -68,10 +68,11 @@ type Monitor struct {
 
 // MonitorOptions are the options of [NewMonitor].
 type MonitorOptions struct {
-	Encoder   string // the run's encoder: a file, or a folder that holds one; empty where it has none
-	Inception string // pytorch-fid's file of weights; empty: no FID
-	Reference string // file that keeps Inception's statistics of the training split; empty: none
-	Samples   int    // samples to measure each time; 0: all 2,000 that training draws
+	Encoder   string    // the run's encoder: a file, or a folder that holds one; empty where it has none
+	Images    *data.Set // the training images, for an encoder without a file that learns together with E; may be nil
+	Inception string    // pytorch-fid's file of weights; empty: no FID
+	Reference string    // file that keeps Inception's statistics of the training split; empty: none
+	Samples   int       // samples to measure each time, if training draws more; 0: all
 }
 
 // NewMonitor makes a monitor for a training with cfg. The error is [ErrNoFeatures] if there are no
@@ -82,7 +83,7 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 	m := &Monitor{cfg: cfg, samples: o.Samples, setup: s.patient(10 * time.Second)}
 	var err error
 	if o.Encoder != "" || !cfg.NeedsEncoder() || cfg.Encoder == train.Joint {
-		if m.encoder, err = cfg.FixedEncoder(train.EncoderPath(o.Encoder)); err != nil {
+		if m.encoder, err = cfg.FixedEncoder(train.EncoderPath(o.Encoder), o.Images); err != nil {
 			return nil, fmt.Errorf("read the encoder: %w", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -76,4 +77,45 @@ func TestPretrainingNormalisesByItsImages(t *testing.T) {
 	require.NoError(t, err)
 	assert.InDeltaSlice(t, []float64{0.125}, saved.Encoder.Mean, 1e-12, "8 pixels of 64 are white")
 	assert.InDeltaSlice(t, []float64{0.33071891}, saved.Encoder.Std, 1e-8, "√(⅛·⅞)")
+}
+
+func TestAnEncoderThatLearnsWithEIsNormalisedByTheImages(t *testing.T) {
+	cfg, set, dir := withSettings(t, []string{"encoder=joint"}), bars(t), filepath.Join(t.TempDir(), "run")
+	ctx, watch := stopAfter(t, 5)
+	require.Error(t, Run(ctx, cfg, set, "", Options{Out: dir, Watch: watch}))
+	require.NoError(t, Run(t.Context(), cfg, set, "", Options{Out: dir, Resume: true}))
+	m, err := LoadModel(dir, torch.Device{})
+	require.NoError(t, err)
+	defer m.Close()
+	mean, std := set.Moments()
+	assert.Equal(t, mean, m.H.Config.Mean)
+	assert.Equal(t, std, m.H.Config.Std)
+
+	first, err := cfg.FixedEncoder("", set)
+	require.NoError(t, err)
+	defer nn.Close(first)
+	saved, err := cfg.FixedEncoder(EncoderPath(dir), nil)
+	require.NoError(t, err)
+	defer nn.Close(saved)
+	assert.Equal(t, first.Config, saved.Config, "distances before and after a stop are on the same features")
+}
+
+// The mean of an image's views differs from that of other views, so statistics of both views together give another loss.
+func TestAnEncoderThatLearnsWithESeesEachViewOnItsOwn(t *testing.T) {
+	cfg := withSettings(t, []string{"encoder=joint"})
+	trainer, err := loadTrainer(cfg, "", bars(t), torch.Device{})
+	require.NoError(t, err)
+	defer trainer.Close()
+	torchtest.Scope(t, func() {
+		rng := func() *torch.RNG { return torch.NewRNG(1, 0, "contrast") }
+		unit, extra := bars(t).Head(4).Floats(), torch.NewRNG(2, 0, "extra").Normal(4, 4)
+		var want torch.Tensor
+		torch.NoGrad(func() {
+			view := func(name string) torch.Tensor {
+				return trainer.H.Forward(cfg.view(unit, rng().Fork(name)), nn.BatchStats)
+			}
+			want = NTXentAgainst(torch.Cat([]torch.Tensor{view("first"), view("second")}, 0), extra, cfg.Temperature)
+		})
+		torchtest.InDelta(t, want, trainer.stepH(unit, extra, rng()), 1e-5) // float32: a few ulps of a sum of 11 terms
+	})
 }

@@ -58,7 +58,7 @@ func aPeerIsLostInAStep(t *testing.T, cfg Config) {
 		g, err := torch.JoinGroup(t.Context(), o)
 		require.NoError(t, err)
 		defer g.Close()
-		trainer, err := loadTrainer(cfg, filepath.Join(os.Getenv("LIEBM_TEST_DIR"), encoderFile), torch.Device{})
+		trainer, err := loadTrainer(cfg, filepath.Join(os.Getenv("LIEBM_TEST_DIR"), encoderFile), nil, torch.Device{})
 		require.NoError(t, err)
 		defer trainer.Close()
 		trainer.group = g

@@ -61,7 +61,8 @@ func sharing() Config {
 	cfg.Views.JitterProb, cfg.Views.Jitter = 0.8, [4]float64{0.4, 0.4, 0.4, 0.1}
 	// Adam divides by the root of the mean square: where a gradient is rounding noise, its sign is
 	// the noise's, and the weight moves by the whole rate. A larger eps leaves such weights alone.
-	cfg.OptE.Eps, cfg.OptG.Eps, cfg.OptQ.Eps, cfg.OptH.Eps = 1e-3, 1e-3, 1e-3, 1e-3
+	cfg.OptE.Eps, cfg.OptG.Eps, cfg.OptQ.Eps = 1e-3, 1e-3, 1e-3
+	cfg.OptH.Eps = 1e-2 // batch norm of the few images of one view amplifies the noise in the biases before it, which it cancels
 	return cfg
 }
 
@@ -105,7 +106,7 @@ func twoProcessesAreOne(t *testing.T, cfg Config) {
 	torchtest.Succeeded(t, ended)
 	require.NoError(t, Run(t.Context(), cfg, bars(t), filepath.Join(dir, encoderFile), Options{Out: filepath.Join(dir, "alone")}))
 
-	trainer, err := loadTrainer(cfg, filepath.Join(dir, encoderFile), torch.Device{})
+	trainer, err := loadTrainer(cfg, filepath.Join(dir, encoderFile), nil, torch.Device{})
 	require.NoError(t, err)
 	defer trainer.Close()
 	moved := map[string]float64{}

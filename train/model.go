@@ -94,7 +94,7 @@ func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device to
 	var errs [4]error
 	m.dtype, errs[0] = cfg.dtype()
 	m.E, errs[1] = models.NewEnergy(cfg.Energy, 0)
-	if m.H, errs[2] = cfg.loadEncoder(run.Path(encoderFile)); errs[2] != nil {
+	if m.H, errs[2] = cfg.loadEncoder(run.Path(encoderFile), nil); errs[2] != nil {
 		errs[2] = fmt.Errorf("read the encoder: %w", errs[2])
 	}
 	if generates && cfg.Target == ERM {
@@ -175,23 +175,28 @@ func (c Config) NeedsEncoder() bool {
 
 // FixedEncoder returns an encoder that does not learn in a training with c, so that distances can be measured on its features. It
 // is h or, if h learns together with E, the h that training starts from. path is the file of h that is given to training, or the
-// file in the run's folder. If path is empty, an h that learns together with E is untrained. If the config reads no encoder,
-// FixedEncoder returns an untrained one, which is the same for all runs of an architecture. The caller closes it with nn.Close.
-func (c Config) FixedEncoder(path string) (*models.Encoder, error) {
+// file in the run's folder. If path is empty, an h that learns together with E is untrained, and images, the training images, give
+// its mean and deviation. If the config reads no encoder, FixedEncoder returns an untrained one, which is the same for all runs of
+// an architecture. The caller closes it with nn.Close.
+func (c Config) FixedEncoder(path string, images *data.Set) (*models.Encoder, error) {
 	if !c.NeedsEncoder() {
 		return models.NewEncoder(EncoderFor(c), c.Data.Range, 0)
 	}
-	return c.loadEncoder(path)
+	return c.loadEncoder(path, images)
 }
 
-// loadEncoder reads h. It makes an untrained one if h is trained along and path is empty, and returns nil if
-// the config reads none.
-func (c Config) loadEncoder(path string) (*models.Encoder, error) {
+// loadEncoder reads h. If h learns together with E and path is empty, it makes an untrained one, which is normalised by the moments
+// of images. The file of h keeps them, so that a resumed run has the same. It returns nil if the config reads none.
+func (c Config) loadEncoder(path string, images *data.Set) (*models.Encoder, error) {
 	if !c.NeedsEncoder() {
 		return nil, nil
 	}
 	if c.Encoder == Joint && path == "" {
-		return models.NewEncoder(EncoderFor(c), c.Data.Range, c.Seed)
+		h := EncoderFor(c)
+		if images != nil {
+			h.Mean, h.Std = images.Moments()
+		}
+		return models.NewEncoder(h, c.Data.Range, c.Seed)
 	}
 	if path == "" {
 		return nil, fmt.Errorf("no file is given, and target=%s with energy.posterior=%s needs one: pretrain an encoder: %w", c.Target, c.Energy.Posterior, os.ErrNotExist)

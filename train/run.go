@@ -88,7 +88,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 			o.printf("warning: %s", w)
 		}
 	}
-	t, err := loadTrainer(cfg, encoder, o.Device)
+	t, err := loadTrainer(cfg, encoder, set, o.Device)
 	if t != nil {
 		defer t.Close()
 	}
@@ -143,9 +143,9 @@ func seenBy(dir string, cfg Config, set *data.Set) (warnings []string) {
 	return warnings
 }
 
-// loadTrainer makes a trainer with the encoder in a file.
-func loadTrainer(cfg Config, encoder string, device torch.Device) (*Trainer, error) {
-	h, err := cfg.loadEncoder(encoder)
+// loadTrainer makes a trainer with the encoder in a file. images are those of an h that has no file.
+func loadTrainer(cfg Config, encoder string, images *data.Set, device torch.Device) (*Trainer, error) {
+	h, err := cfg.loadEncoder(encoder, images)
 	if err != nil {
 		return nil, fmt.Errorf("read the encoder: %w", err)
 	}

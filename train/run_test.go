@@ -385,7 +385,7 @@ func TestATrainingStepLeavesItsNetworksMomentsAndNothingElse(t *testing.T) {
 		t.Run(target, func(t *testing.T) {
 			before, cfg := torch.Live(), tiny()
 			cfg.Target = target
-			trainer, err := loadTrainer(cfg, encoder(t), torch.Device{})
+			trainer, err := loadTrainer(cfg, encoder(t), nil, torch.Device{})
 			require.NoError(t, err)
 			batches := newBatches(bars(t), 1, cfg.Batch, false, nil)
 			for step := range 100 {

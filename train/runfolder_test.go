@@ -257,7 +257,7 @@ func TestLastCheckpoint(t *testing.T) {
 
 func TestAReaderTakesANewerCheckpointWhenTrainingDeletesItsOwn(t *testing.T) {
 	r := newRun(t)
-	trainer, err := loadTrainer(tiny(), encoder(t), torch.Device{})
+	trainer, err := loadTrainer(tiny(), encoder(t), nil, torch.Device{})
 	require.NoError(t, err)
 	defer trainer.Close()
 	save := func(step int) {

@@ -219,10 +219,15 @@ func perView(views torch.Tensor, f func(view torch.Tensor) torch.Tensor) torch.T
 	return torch.Cat([]torch.Tensor{f(v[0]), f(v[1])}, 0)
 }
 
+// outputsOfViews are the outputs of an encoder that learns, for two views of each image: [2n,c,h,w] → [2n,d_z].
+func outputsOfViews(h *models.Encoder, views torch.Tensor) torch.Tensor {
+	return perView(views, func(view torch.Tensor) torch.Tensor { return h.Forward(view, nn.Train) })
+}
+
 // loss is the loss of the target on two views of each image: [2n,c,h,w] in the range. SimCLR and W-MSE compare all images of
 // the batch, so in a group every process computes the loss of the whole batch from the outputs of all. They are small.
 func (s *ssl) loss(views torch.Tensor, rng *torch.RNG) torch.Tensor {
-	out := perView(views, func(x torch.Tensor) torch.Tensor { return s.H.Forward(x, nn.Train) })
+	out := outputsOfViews(s.H, views)
 	switch s.cfg.Target {
 	case BYOL:
 		return s.BYOL.loss(views, out)

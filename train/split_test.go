@@ -18,7 +18,7 @@ import (
 func stepSplit(t *testing.T, cfg Config, parts int) (loss Losses, grads, after map[string][]float64) {
 	t.Helper()
 	cfg.Batch, cfg.BatchSplit = 10, parts
-	trainer, err := loadTrainer(cfg, encoder(t), torch.Device{})
+	trainer, err := loadTrainer(cfg, encoder(t), nil, torch.Device{})
 	require.NoError(t, err)
 	defer trainer.Close()
 	grads, after = map[string][]float64{}, map[string][]float64{}

@@ -325,7 +325,7 @@ func (t *Trainer) stepH(unit, extra torch.Tensor, rng *torch.RNG) (loss torch.Te
 		return loss
 	}
 	views := torch.Cat([]torch.Tensor{t.cfg.view(unit, rng.Fork("first")), t.cfg.view(unit, rng.Fork("second"))}, 0)
-	out := gatheredViews(t.group, t.H.Forward(views, nn.Train))
+	out := gatheredViews(t.group, outputsOfViews(t.H, views))
 	loss = NTXentAgainst(out, torch.Cat(t.group.AllGather(extra), 0), t.cfg.Temperature)
 	t.optH.Step(loss, t.rate(t.cfg.OptH))
 	return loss.Detach()
