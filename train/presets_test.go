@@ -71,6 +71,17 @@ func TestPresetsTrainForThePublishedEpochs(t *testing.T) {
 	}
 }
 
+func TestPretrainingHasTheBatchOfTwoViews(t *testing.T) {
+	for name, want := range map[string]struct{ batch, steps int }{
+		"cifar10-wmse": {512, 97_000}, "cifar10-simclr": {512, 97_000}, "cifar10-byol": {512, 97_000}, "fmnist-wmse": {128, 800},
+	} {
+		c, err := SSLPreset(name)
+		require.NoError(t, err)
+		assert.Equal(t, want.batch, c.Batch, name)
+		assert.Equal(t, want.steps, c.Steps, name)
+	}
+}
+
 func TestAPresetOfTheOtherKindIsNamedAsSuch(t *testing.T) {
 	_, err := Preset("fmnist-byol")
 	assert.ErrorContains(t, err, "fmnist-byol is a preset of pretraining, which this command does not use: use one of")

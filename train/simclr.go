@@ -29,7 +29,7 @@ type SSLConfig struct {
 	Temperature float64              `yaml:"temperature"`             // for simclr: τ of NT-Xent; usually 0.5
 	Tau         float64              `yaml:"tau"`                     // for byol: τ, decay of the averaged encoder whose outputs are predicted; τ has this value at the first step and rises to 1; usually 0.99
 	Whiten      int                  `yaml:"whiten"`                  // for wmse: number of images in each sub-batch that is whitened; usually 128
-	Batch       int                  `yaml:"batch" min:"2"`           // pairs of views per step; the code of W-MSE has 512, and 256 for wmse
+	Batch       int                  `yaml:"batch" min:"2"`           // pairs of views per step; the code of W-MSE has 512 for two views of an image, the number that liebm makes. Its 256 are for four views
 	Steps       int                  `yaml:"steps" min:"1" max:"1e9"` // training steps
 	Optim       OptimConfig          `yaml:"optim"`                   // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
 	WarmUp      int                  `yaml:"warm_up" max:"1e9"`       // steps in which the learning rate rises linearly; the code of W-MSE has 500
@@ -79,10 +79,7 @@ func EncoderPreset(c Config, target string) string {
 
 // sslFor is the config of W-MSE's code for a target, on the data of a training config.
 func sslFor(c Config, target string, epochs int) SSLConfig {
-	batch := 512
-	if target == WMSE {
-		batch = 256
-	}
+	const batch = 512
 	perEpoch := stepsOf(1, batch, c.Data)
 	return SSLConfig{
 		Preset: EncoderPreset(c, target), Seed: 1, Data: c.Data, Encoder: EncoderFor(c), Views: c.Views,
@@ -93,7 +90,8 @@ func sslFor(c Config, target string, epochs int) SSLConfig {
 	}
 }
 
-// quickSSL trains in minutes on two CPU cores.
+// quickSSL trains in minutes on two CPU cores. A step has a quarter of the paper's pairs, so that it takes a quarter of the time. For
+// wmse this is one sub-batch.
 func quickSSL(of Config, target string) SSLConfig {
 	c := sslFor(of, target, 1)
 	c.Batch, c.Steps, c.WarmUp, c.Drops = 128, 800, 100, []int{160, 80}
