@@ -36,7 +36,7 @@ func Mini() Scale { return Scale{Samples: 10_000, Along: 2000, Restored: 100, Ch
 
 // Paper trains the presets of the paper's data sets on a GPU. They differ from Table 12 (see [train.CIFAR10]) unless Published is set. Weights is pytorch-fid's Inception file.
 func Paper(weights string) Scale {
-	return Scale{Weights: weights, Samples: 50_000, Along: 2000, Restored: 100, Chains: 2000, paper: true}
+	return Scale{Weights: weights, Samples: 50_000, Along: 10_000, Restored: 100, Chains: 2000, paper: true}
 }
 
 // publishedScale is the name of the scale of Table 12's settings.

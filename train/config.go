@@ -83,10 +83,11 @@ type Config struct {
 	Log        LogConfig `yaml:"log"`
 }
 
-// LogConfig says after how many steps a run records metrics, samples and checkpoints.
+// LogConfig says after how many steps a run records metrics, samples and checkpoints, and how many samples it measures.
 type LogConfig struct {
 	Metrics    int `yaml:"metrics" min:"1" max:"1e9"`    // steps between two lines of metrics.jsonl
 	Samples    int `yaml:"samples" min:"1" max:"1e9"`    // steps between two grids of samples
+	Measured   int `yaml:"measured"`                     // number of samples that the distance in training is measured on, after the steps of each grid; 0: 2000. Pretraining does not use it
 	Checkpoint int `yaml:"checkpoint" min:"1" max:"1e9"` // steps between two checkpoints
 	Keep       int `yaml:"keep" min:"1" max:"1e9"`       // number of checkpoints to keep, besides the milestones and the best one
 	Milestones int `yaml:"milestones" max:"1e9"`         // steps between two checkpoints that are never deleted; 0: no such checkpoints

@@ -172,7 +172,7 @@ func cifar10() Config {
 		ReplaceProb: 0.1, Tau2: 0.5, Omega1: 1, Omega2: 0.1, Rho: 1, RhoQ: 100, ScoreGamma: 0.1, Batch: 256, BatchSplit: 1,
 		OptE: adam(1e-4, 0.999), OptG: adam(2e-4, 0.9), OptQ: adam(2e-4, 0.9), OptH: jointEncoder(), Schedule: Schedule{Hold: 1, Floor: 1},
 		EMA: 0.9999, Precision: "float32",
-		Log: LogConfig{Metrics: 100, Samples: 1000, Checkpoint: 1000, Keep: 3},
+		Log: LogConfig{Metrics: 100, Samples: 1000, Measured: 10_000, Checkpoint: 1000, Keep: 3},
 	}
 	c.Steps = stepsOf(500, c.Batch, c.Data)
 	return c

@@ -68,7 +68,9 @@ func TestPresetsTrainForThePublishedEpochs(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want.steps, cfg.Steps, name)
 		assert.InDelta(t, want.epochs, cfg.Epochs(), 0.005*float64(want.epochs), "%s, in whole batches", name)
+		assert.Equal(t, 10_000, cfg.Log.Measured, "FID-10k in the course of training")
 	}
+	assert.Zero(t, FashionMNIST().Log.Measured)
 }
 
 func TestPretrainingHasTheBatchOfTwoViews(t *testing.T) {

@@ -297,13 +297,16 @@ func (t *Trainer) draw(run *runDir, name string, g *models.Generator, e *models.
 	return buf.Bytes(), img.Bounds().Dx(), run.write(filepath.Join(samplesFolder, name+".png"), buf.Bytes())
 }
 
+// defaultMeasured is the number of samples where log.measured is 0.
+const defaultMeasured = 2000
+
 // quickSamples are images of the averaged G alone, normalised by the batch, for a measurement during
-// training.
+// training. Each batch is whole, so that the first images are the same for any number.
 func (t *Trainer) quickSamples() (*data.Set, error) {
-	const n = 2000
+	n := cmp.Or(t.cfg.Log.Measured, defaultMeasured)
 	images := t.cfg.pictures()
 	err := torch.Do(func() error {
-		for i := range n / sampleBatch {
+		for i := range (n + sampleBatch - 1) / sampleBatch {
 			torch.Tidy(func() torch.Tensor {
 				images.add(drawSamples(t.AvgG, nil, t.cfg, nn.BatchStats, 0, torch.NewRNG(t.cfg.Seed, i, "quick"), sampleBatch))
 				return torch.Tensor{}
@@ -314,5 +317,9 @@ func (t *Trainer) quickSamples() (*data.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return images.set("", nil)
+	set, err := images.set("", nil)
+	if err != nil {
+		return nil, err
+	}
+	return set.Head(n), nil
 }

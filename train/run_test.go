@@ -640,6 +640,25 @@ func TestASignalMakesARunSaveAndGoOn(t *testing.T) {
 	}
 }
 
+func TestTheDistanceInTrainingIsOfAsManySamplesAsTheConfigSays(t *testing.T) {
+	slow(t)
+	drawn := map[int][]byte{}
+	for measured, want := range map[int]int{0: 2000, 260: 260} {
+		cfg := tiny()
+		cfg.Steps, cfg.Log.Samples, cfg.Log.Measured = 2, 2, measured
+		require.NoError(t, Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: filepath.Join(t.TempDir(), "run"),
+			Evaluate: func(_ context.Context, set *data.Set) ([]Metric, error) {
+				assert.Equal(t, want, set.N)
+				drawn[measured] = slices.Clone(set.Pixels())
+				return nil, nil
+			}}))
+	}
+	assert.Equal(t, drawn[0][:len(drawn[260])], drawn[260], "the first images are the same")
+	cfg := tiny()
+	cfg.Log.Measured = 1
+	assert.ErrorContains(t, cfg.Validate(), "log.measured is 1")
+}
+
 func TestTheBestCheckpointAndMilestonesAreKept(t *testing.T) {
 	dir, cfg := filepath.Join(t.TempDir(), "run"), tiny()
 	cfg.Log = LogConfig{Metrics: 4, Samples: 2, Checkpoint: 2, Keep: 1, Milestones: 6}

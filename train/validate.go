@@ -39,6 +39,7 @@ func (c Config) Validate() error {
 	bad(!(c.Schedule.Hold >= 0 && c.Schedule.Hold <= 1) || !(c.Schedule.Floor >= 0) || math.IsInf(c.Schedule.Floor, 0), "schedule.hold is %v and schedule.floor %v: give a hold of 0 to 1, and a floor of 0 or more", c.Schedule.Hold, c.Schedule.Floor)
 	c.variant(bad)
 	bad(c.BatchSplit > max(1, c.Batch), "batch_split is %d, batch %d: use 1 to %d parts", c.BatchSplit, c.Batch, max(1, c.Batch))
+	bad(c.Log.Measured == 1, "log.measured is 1, and the distance needs the covariance of several samples: give at least 2, or 0 for %d", defaultMeasured)
 	_, err := c.dtype()
 	return errors.Join(append(errs, config.Bounds(c), c.Energy.Validate(), c.Views.Validate(), c.Chain.Validate(), err)...)
 }
