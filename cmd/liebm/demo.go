@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
@@ -74,8 +76,7 @@ func demo(c *cli.Context) error {
 	}
 	jobOf(c.Context).busy.Store(false)
 	seconds := map[string]float64{"pretrain": pretrained.Sub(start).Seconds(), "train": time.Since(pretrained).Seconds()}
-	records, err := study.AssessRun(c.Context, out, study.RunOptions{Samples: study.SampleOptions{Seed: c.Uint64("seed"), Seconds: seconds},
-		Outliers: study.OutlierOptions{Seed: c.Uint64("seed")}}, setup)
+	records, err := assessDemo(c.Context, out, c.Uint64("seed"), seconds, setup)
 	if err != nil {
 		return err
 	}
@@ -88,9 +89,32 @@ func demo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := printSummary(study.Summarize(records), false); err != nil {
+	s := study.Summarize(records)
+	if err := printSummary(s, false); err != nil {
 		return err
 	}
-	fmt.Printf("\nlook at %s and %s\n", filepath.Join(out, "samples.png"), page)
+	fmt.Printf("\nthe probes of h learned from %s training images\nlook at %s and %s\n", s.Of("linear_h").Settings["training_images"], filepath.Join(out, "samples.png"), page)
 	return nil
+}
+
+// probed is the number of training images from which the probes of the demo learn. From all of them the linear probe would take six times as long.
+const probed = 10_000
+
+// assessDemo measures the run in dir and its encoder, and adds the records to the run's results. seconds are those of the trainings.
+func assessDemo(ctx context.Context, dir string, seed uint64, seconds map[string]float64, s study.Setup) ([]*eval.Record, error) {
+	records, err := study.AssessRun(ctx, dir, study.RunOptions{Samples: study.SampleOptions{Seed: seed, Seconds: seconds},
+		Outliers: study.OutlierOptions{Seed: seed}}, s)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.LoadScorer(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	probe, err := study.AssessProbe(ctx, m, study.ProbeOptions{On: "h", N: probed, Seed: seed}, s)
+	if err != nil {
+		return nil, err
+	}
+	return append(records, probe), study.Keep(dir, probe)
 }
