@@ -31,6 +31,10 @@ func Check(dir string) (lines []string, err error) {
 		closeAll(tensors)
 		note(encoderFile, wrong)
 	}
+	if _, missing := os.Stat(run.Path(encoderConfig)); missing == nil {
+		_, wrong := readConfig(dir, encoderConfig, SSLConfig{})
+		note(encoderConfig, wrong)
+	}
 	all, wrong := run.Checkpoints()
 	for _, c := range all {
 		err := run.verify(c.Path)

@@ -12,7 +12,8 @@ import (
 
 // Pack writes a small copy of the run in dir to the folder out, for others to use. which names the checkpoint, as in
 // [LoadCheckpoint]. The copy has the networks, with weights of half precision, and no state of
-// training. Every function that opens a run opens it, but training cannot go on from it.
+// training. Every function that opens a run opens it, but training cannot go on from it. It also has the config of the encoder's
+// pretraining, if the run has it.
 func Pack(dir, which, out string) (err error) {
 	m, err := LoadCheckpoint(dir, which, torch.Device{}, true)
 	if err != nil {
@@ -37,6 +38,9 @@ func Pack(dir, which, out string) (err error) {
 	return torch.Do(func() error {
 		if m.H != nil {
 			if err := writeNetwork(run.Path(encoderFile), kindH, halved("", m.H), m.H.Config, nil); err != nil {
+				return err
+			}
+			if err := run.keepPretraining(dir); err != nil {
 				return err
 			}
 		}

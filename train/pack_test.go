@@ -23,6 +23,12 @@ func TestAPackedRunIsSmallAndGivesNearlyTheSame(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, filepath.Base(os.Args[0]), info.Command[0], "others need not know the machine's folders")
 
+		want, err := ReadSSLConfig(filepath.Dir(encoder(t)))
+		require.NoError(t, err)
+		got, err := readConfig(out, encoderConfig, SSLConfig{})
+		require.NoError(t, err)
+		assert.Equal(t, want, got, "the pretraining of its encoder is known")
+
 		from, err := LoadModel(dir, torch.Device{})
 		require.NoError(t, err)
 		defer from.Close()

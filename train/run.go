@@ -98,7 +98,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	}
 	l := t.loop(ctx, run, b, o)
 	if run != nil {
-		err = t.begin(l, run, set, o)
+		err = t.begin(l, run, set, encoder, o)
 	}
 	if err := o.Group.Agree(err); err != nil {
 		return err
@@ -198,9 +198,14 @@ func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *
 }
 
 // begin writes the files that a run folder has before the first step, and loads the state of a resumed run.
-func (t *Trainer) begin(l *loop, run *runDir, set *data.Set, o Options) error {
+func (t *Trainer) begin(l *loop, run *runDir, set *data.Set, encoder string, o Options) error {
 	if !o.Resume && t.H != nil {
 		if err := writeNetwork(run.Path(encoderFile), kindH, nn.Entries("", t.H), t.H.Config, nil); err != nil {
+			return err
+		}
+	}
+	if !o.Resume && encoder != "" {
+		if err := run.keepPretraining(filepath.Dir(encoder)); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,8 @@ const (
 	metricsFile = "metrics.jsonl"
 	lockFile    = ".lock"
 
+	encoderConfig = "encoder.yaml" // config of the pretraining of encoder.safetensors
+
 	samplesFolder = "samples"
 )
 
@@ -101,7 +103,9 @@ func (r *runDir) Path(name ...string) string {
 }
 
 // WriteConfig writes config.yaml. A folder that has it can be resumed.
-func (r *runDir) WriteConfig(cfg any) error {
+func (r *runDir) WriteConfig(cfg any) error { return r.writeConfig(configFile, cfg) }
+
+func (r *runDir) writeConfig(file string, cfg any) error {
 	text, err := config.YAML(cfg)
 	if err != nil {
 		return err
@@ -109,7 +113,7 @@ func (r *runDir) WriteConfig(cfg any) error {
 	if id := r.note()[runKey]; id != "" {
 		text = append(text, runMark+id+"\n"...)
 	}
-	return r.write(configFile, seal(append(text, configMark+unsealed+"\n"...), configMark))
+	return r.write(file, seal(append(text, configMark+unsealed+"\n"...), configMark))
 }
 
 // ReadConfig reads the config of the training run in dir.
@@ -138,6 +142,19 @@ func ParseConfig(text []byte) (Config, error) {
 
 // ReadSSLConfig reads the config of the pretraining run in dir.
 func ReadSSLConfig(dir string) (SSLConfig, error) { return readConfig(dir, configFile, SSLConfig{}) }
+
+// keepPretraining writes the config of the pretraining whose encoder is in dir to encoder.yaml, so that it stays with the encoder. dir
+// is the folder of the pretraining, or of a run that has such a file. An encoder of another origin has no config.
+func (r *runDir) keepPretraining(dir string) error {
+	cfg, err := ReadSSLConfig(dir)
+	if err != nil {
+		cfg, err = readConfig(dir, encoderConfig, SSLConfig{})
+	}
+	if err != nil {
+		return nil
+	}
+	return r.writeConfig(encoderConfig, cfg)
+}
 
 // readConfig reads a config over cfg, which has the values of keys that runs of earlier versions did not write.
 func readConfig[C interface{ Validate() error }](dir, file string, cfg C) (C, error) {
@@ -381,10 +398,12 @@ func fit(path string, resume bool) error {
 
 // beforeConfig names the files that may be written before config.yaml. A folder with nothing else is that of a run that
 // was killed at its start, and a new run may use it.
-func beforeConfig() []string { return []string{encoderFile, infoFile, logFile, checkpointFile(0)} }
+func beforeConfig() []string {
+	return []string{encoderFile, encoderConfig, infoFile, logFile, checkpointFile(0)}
+}
 
-// clean removes the files that a killed process left and that no start writes again: temporaries and, for a new run, the
-// checkpoint of an import.
+// clean removes the files that a killed process left and that a start may not write again: temporaries and, for a new run, the
+// checkpoint of an import and the config of an encoder.
 func clean(path string, resume bool) error {
 	for _, dir := range []string{path, filepath.Join(path, samplesFolder)} {
 		if err := data.RemoveTemporaries(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -394,8 +413,10 @@ func clean(path string, resume bool) error {
 	if resume {
 		return nil
 	}
-	if err := os.Remove(filepath.Join(path, checkpointFile(0))); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, name := range []string{checkpointFile(0), encoderConfig} {
+		if err := os.Remove(filepath.Join(path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func TestCreateRun(t *testing.T) {
 	}{
 		"new, empty folder":         {nil, false, ""},
 		"new, died before config":   {[]string{".lock", ".config.yaml.tmp-1-a"}, false, ""},
-		"new, died after h":         {[]string{".lock", "encoder.safetensors", "log.txt", "run.json"}, false, ""},
+		"new, died after h":         {[]string{".lock", "encoder.safetensors", "encoder.yaml", "log.txt", "run.json"}, false, ""},
 		"new, died while importing": {[]string{".lock", "run.json", "checkpoint-00000000.safetensors"}, false, ""},
 		"new, lost its config":      {[]string{".lock", "run.json", "checkpoint-00000007.safetensors"}, false, "is not empty (it has checkpoint-00000007.safetensors)"},
 		"new, folder with files":    {[]string{"thesis.tex"}, false, "is not empty (it has thesis.tex) and holds no run (no config.yaml): choose another folder"},
@@ -91,6 +91,7 @@ func TestCreateRun(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, r.Close())
 			assert.NotContains(t, contents(t, dir), ".config.yaml.tmp-1-a")
+			assert.NotContains(t, contents(t, dir), "encoder.yaml", "it may be of another encoder")
 		})
 	}
 }

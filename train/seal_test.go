@@ -24,8 +24,8 @@ func TestCheckFindsAnyFlippedBit(t *testing.T) {
 	out := sealedRun(t, 1)
 	lines, err := Check(out)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"config.yaml", "run.json", "encoder.safetensors", "2 checkpoints", "metrics.jsonl"}, lines)
-	for _, name := range []string{configFile, infoFile, encoderFile, checkpointFile(2)} {
+	assert.Equal(t, []string{"config.yaml", "run.json", "encoder.safetensors", "encoder.yaml", "2 checkpoints", "metrics.jsonl"}, lines)
+	for _, name := range []string{configFile, infoFile, encoderFile, encoderConfig, checkpointFile(2)} {
 		path := filepath.Join(out, name)
 		whole, err := os.ReadFile(path)
 		require.NoError(t, err)

@@ -14,9 +14,10 @@ func packCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "pack",
 		Usage: "write a small copy of a run, for others to use",
-		Description: `The copy has the networks of one checkpoint, with weights of half precision, and the run's config. Every
-command that opens a run opens the copy, but training cannot go on from it. README.md is its model card; liebm eval
-adds results to it. The run that comes with liebm, pretrained:fmnist, is such a copy (make pretrained).
+		Description: `The copy has the networks of one checkpoint, with weights of half precision, and the configs of the run and
+of its encoder's pretraining. Every command that opens a run opens the copy, but training cannot go on from it.
+README.md is its model card; liebm eval adds results to it. The run that comes with liebm, pretrained:fmnist, is such
+a copy (make pretrained).
 
 	liebm pack --run runs/em --license apache-2.0 --out small
 	liebm eval --run small`,
