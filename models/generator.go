@@ -119,9 +119,10 @@ func relu(x torch.Tensor) torch.Tensor {
 	return x
 }
 
-// Recalibrate sets the running statistics of every batch norm to their averages over batches of n latents, at the
-// present weights. Averaged weights need this: their true statistics are not the average of the statistics.
-func (g *Generator) Recalibrate(batches, n int, rng *torch.RNG) {
+// Recalibrate sets the running statistics of every batch norm to their averages over batches of latents, at the present
+// weights. Averaged weights need this: their true statistics are not the average of the statistics. latents(i) is batch i:
+// [n,d_m], of the prior or of an inference model.
+func (g *Generator) Recalibrate(batches int, latents func(i int) torch.Tensor) {
 	norms := []*nn.BatchNorm{g.BN}
 	for _, b := range g.Blocks {
 		norms = append(norms, b.BN1, b.BN2)
@@ -131,7 +132,7 @@ func (g *Generator) Recalibrate(batches, n int, rng *torch.RNG) {
 			bn.Momentum = 1 / float64(i+1) // so the running value is the mean so far
 		}
 		torch.Tidy(func() torch.Tensor {
-			g.Forward(rng.Normal(n, g.Config.LatentDim).ToDevice(g.In.Weight.Device()), nn.Train)
+			g.Forward(latents(i).ToDevice(g.In.Weight.Device()), nn.Train)
 			return torch.Tensor{}
 		})
 	}

@@ -147,13 +147,16 @@ func TestRecalibrateAveragesBatchStatistics(t *testing.T) {
 		require.NoError(t, err)
 		defer nn.Close(g)
 		g.BN.RunningMean.CopyFrom(torch.Scalar(1000)) // what was there does not matter
-		g.Recalibrate(batches, n, torch.NewRNG(1, 0, "m"))
+		var latents []torch.Tensor
+		for i := range batches {
+			latents = append(latents, torch.NewRNG(1, i, "m").Normal(n, 3).AddScalar(2))
+		}
+		g.Recalibrate(batches, func(i int) torch.Tensor { return latents[i] })
 
 		// The first norm sees In's output: its statistics are the batches' plain means.
-		rng := torch.NewRNG(1, 0, "m")
 		mean := torch.Zeros([]int{4}, torch.Float32)
-		for range batches {
-			h := g.In.Forward(rng.Normal(n, 3)).Detach().Reshape(n, 4, 4, 4)
+		for _, m := range latents {
+			h := g.In.Forward(m).Detach().Reshape(n, 4, 4, 4)
 			mean = mean.AddScaled(h.MeanDim(0, 2, 3), 1.0/batches)
 		}
 		torchtest.InDelta(t, mean, g.Blocks[0].BN1.RunningMean, 1e-6)

@@ -56,7 +56,7 @@ func ImportDualMCMC(path string, o ImportOptions) (cfg Config, err error) {
 	defer t.Close()
 	err = torch.Do(func() error {
 		if o.Recalibrate {
-			d.G.Recalibrate(recalibration, sampleBatch, torch.NewRNG(cfg.Seed, 0, "recalibrate"))
+			cfg.recalibrate(d.G)
 		}
 		from := map[string]any{kindE: d.E, kindG: d.G, kindQ: d.Q}
 		for _, p := range t.trained() {

@@ -122,9 +122,7 @@ func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device to
 	err = torch.Do(func() error {
 		m.place(device)
 		if fresh {
-			torch.NoGrad(func() {
-				m.G.Recalibrate(recalibration, sampleBatch, torch.NewRNG(cfg.Seed, 0, "recalibrate"))
-			})
+			torch.NoGrad(func() { cfg.recalibrate(m.G) })
 		}
 		return nil
 	})
@@ -208,6 +206,12 @@ func (c Config) loadEncoder(path string, images *data.Set) (*models.Encoder, err
 // sampleBatch each. The average of the statistics lags behind these weights. Before the first step the
 // statistics stay as they are, so those of an imported model do too.
 const recalibration = 40
+
+// recalibrate computes the batch-norm statistics of g from latents of the prior. It needs an open scope.
+func (c Config) recalibrate(g *models.Generator) {
+	rng := torch.NewRNG(c.Seed, 0, "recalibrate")
+	g.Recalibrate(recalibration, func(int) torch.Tensor { return rng.Normal(sampleBatch, g.Config.LatentDim) })
+}
 
 // sampleBatch is how many images G draws, or h encodes, at once during training.
 const sampleBatch = 250

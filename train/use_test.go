@@ -14,6 +14,7 @@ import (
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/torch/torchtest"
 )
 
@@ -65,6 +66,20 @@ func sameImages(t *testing.T, want, got *data.Set) {
 	}
 }
 
+// statistics are those of G's batch norms.
+func statistics(t *testing.T, m *Model) (all [][]float32) {
+	t.Helper()
+	require.NoError(t, torch.Do(func() error {
+		for _, l := range nn.State(m.G) {
+			if l.Buffer {
+				all = append(all, torch.ToSlice[float32](l.Tensor))
+			}
+		}
+		return nil
+	}))
+	return all
+}
+
 func TestReconstruct(t *testing.T) {
 	slow(t)
 	m := tinyModel(t, "target=erm", "steps=200", "log.checkpoint=200")
@@ -90,6 +105,17 @@ func TestReconstruct(t *testing.T) {
 	few, err = m.Reconstruct(t.Context(), bars(t).Head(3), ReconstructOptions{Sample: true, Seed: 3})
 	require.NoError(t, err)
 	sameImages(t, sampled.Images.Head(3), few.Images)
+
+	before := statistics(t, m)
+	posterior, err := m.Reconstruct(t.Context(), bars(t), ReconstructOptions{Statistics: bars(t)})
+	require.NoError(t, err)
+	assert.NotEqual(t, plain.MSE, posterior.MSE, "the statistics are others")
+	assert.Equal(t, before, statistics(t, m), "G keeps its own, bit for bit")
+	again, err := m.Reconstruct(t.Context(), bars(t), ReconstructOptions{})
+	require.NoError(t, err)
+	assert.Equal(t, plain.MSE, again.MSE)
+	_, err = m.Reconstruct(cancelled(t), bars(t), ReconstructOptions{Statistics: bars(t)})
+	assert.ErrorIs(t, err, context.Canceled)
 
 	_, err = m.Reconstruct(cancelled(t), bars(t), o)
 	assert.ErrorIs(t, err, context.Canceled)
