@@ -11,6 +11,7 @@ import (
 
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/internal/config"
+	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/train"
 )
 
@@ -50,6 +51,20 @@ type CurvePoint struct {
 	Step int     `json:"step"`
 	Move float64 `json:"move_rms"` // rms(x^T − x⁰) of G's chains
 	Gap  float64 `json:"gap"`      // mean energy of data minus mean energy of negative samples
+
+	Share float64 `json:"latent_share,omitempty"` // of the latent term, see latentShare; 0: the run has no cosine posterior, or an earlier version read it
+}
+
+// latentShare is the share of the latent term in L_E of Eq. 4: |γ·cos| / (|γ·cos| + |gap|). cos is the mean of cos(g(f(x)), z) over the
+// data, and gap is the mean of F(f(x)) over the data minus the mean over negative samples. Without a margin, −L_E is gap + γ·cos. The
+// share is 0 if the energies of data and negative samples alone make the loss, and 1 if the cosine alone does. It is known for the cosine
+// posterior only: metrics have no log p(z|x) of another one.
+func latentShare(gamma, cosine, gap float64) float64 {
+	latent := math.Abs(gamma * cosine)
+	if latent == 0 {
+		return 0
+	}
+	return latent / (latent + math.Abs(gap))
 }
 
 // CompareRuns reads run folders. Folders that are named NAME-seedN are one group. Settings are those of a group's first
@@ -178,8 +193,13 @@ func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
 	run.Seed, run.Encoder = cfg.Seed, encoderSHA256(dir)
 	for _, line := range lines {
 		if move, ok := line.Values["move_rms"]; ok {
-			line.Values["gap"] = line.Values["energy_real"] - line.Values["energy_fake"]
-			run.Curve = append(run.Curve, CurvePoint{line.Step, move, line.Values["gap"]})
+			at := CurvePoint{Step: line.Step, Move: move, Gap: line.Values["energy_real"] - line.Values["energy_fake"]}
+			line.Values["gap"] = at.Gap
+			if cosine, ok := line.Values["cosine"]; ok && cmp.Or(cfg.Energy.Posterior, models.Cosine) == models.Cosine {
+				at.Share = latentShare(cfg.Energy.Gamma, cosine, at.Gap)
+				line.Values["latent_share"] = at.Share
+			}
+			run.Curve = append(run.Curve, at)
 		}
 		run.Steps = max(run.Steps, line.Step)
 	}
@@ -212,16 +232,27 @@ func lastMeans(lines []train.MetricsLine, after int) eval.Values {
 	return sum
 }
 
-// Write leaves the comparison in a folder, as NAME.json, NAME.md and two plots.
+// hasShare reports whether a run of the group has the share of the latent term.
+func (g RunGroup) hasShare() bool {
+	return slices.ContainsFunc(g.Runs, func(r ComparedRun) bool {
+		return slices.ContainsFunc(r.Curve, func(at CurvePoint) bool { return at.Share > 0 })
+	})
+}
+
+// Write leaves the comparison in a folder, as NAME.json, NAME.md and two plots, or three if runs have the share of the latent term.
 func (c *Comparison) Write(dir, name string) error {
 	move := chart{title: c.Title, x: "step", y: "rms(x^T − x⁰)", log: true, settled: true, legend: topRight, width: 7, height: 4}
 	gap := chart{title: c.Title, x: "step", y: "energy gap", settled: true, legend: topRight, width: 7, height: 4}
+	share := chart{title: c.Title, x: "step", y: "|γ·cos| / (|γ·cos| + |gap|)", legend: topRight, width: 7, height: 4}
 	for _, g := range c.Groups {
 		move.lines = append(move.lines, g.line(func(at CurvePoint) float64 { return at.Move }))
 		gap.lines = append(gap.lines, g.line(func(at CurvePoint) float64 { return at.Gap }))
+		if g.hasShare() {
+			share.lines = append(share.lines, g.line(func(at CurvePoint) float64 { return at.Share }))
+		}
 	}
 	plots := map[string][]byte{}
-	for ending, chart := range map[string]chart{"-move.svg": move, "-gap.svg": gap} {
+	for ending, chart := range map[string]chart{"-move.svg": move, "-gap.svg": gap, "-latent.svg": share} {
 		svg, err := chart.svg()
 		if err != nil {
 			return err
@@ -257,7 +288,13 @@ func (c *Comparison) Markdown(name string) string {
 	if c.Distance == "" {
 		fmt.Fprintf(&b, "No distance was measured for all runs on the same features. To compare their samples, use liebm metrics fid.\n\n")
 	}
-	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences (at steps) | move | gap | %s |\n|---|---|---|---|---|---|---|---|\n", cmp.Or(c.Distance, "distance"))
+	metrics, heads := []string{"move_rms", "gap", c.Distance}, []string{"move", "gap", cmp.Or(c.Distance, "distance")}
+	shares := slices.ContainsFunc(c.Groups, RunGroup.hasShare)
+	if shares {
+		fmt.Fprintf(&b, "The latent share is |γ·cos| / (|γ·cos| + |gap|): the part of E's loss that is of the latent term. Runs without a cosine have none.\n\n")
+		metrics, heads = slices.Insert(metrics, 2, "latent_share"), slices.Insert(heads, 2, "latent share")
+	}
+	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences (at steps) | %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", 5+len(heads)))
 	for _, g := range c.Groups {
 		values := map[string][]float64{}
 		var steps, divergences []int
@@ -274,8 +311,11 @@ func (c *Comparison) Markdown(name string) string {
 		if len(divergences) > 0 {
 			diverged += " (" + numbersOf(divergences) + ")"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s | %s | %s |\n", g.Name, strings.Join(g.Settings, ", "), len(g.Runs), numbersOf(steps), diverged,
-			spread(values["move_rms"]), spread(values["gap"]), spread(values[c.Distance]))
+		var means []string
+		for _, metric := range metrics {
+			means = append(means, spread(values[metric]))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s |\n", g.Name, strings.Join(g.Settings, ", "), len(g.Runs), numbersOf(steps), diverged, strings.Join(means, " | "))
 	}
 	if len(c.Trends) > 0 {
 		fmt.Fprintf(&b, "\n%s\n\n| claim, of the distance | here | seeds | better | worse | gain | 95 %% interval | tie band |\n|%s\n", verdictNote, strings.Repeat("---|", 8))
@@ -285,6 +325,9 @@ func (c *Comparison) Markdown(name string) string {
 	}
 	c.differences(&b)
 	fmt.Fprintf(&b, "\n![Moves of chains](%s-move.svg)\n\n![Energy gaps](%s-gap.svg)\n", name, name)
+	if shares {
+		fmt.Fprintf(&b, "\n![Share of the latent term](%s-latent.svg)\n", name)
+	}
 	return b.String()
 }
 

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/train"
 )
 
@@ -95,7 +97,7 @@ func TestRunsAreComparedSeedBySeed(t *testing.T) {
 	assert.Equal(t, []int{42}, run.Divergences)
 	assert.Equal(t, 100, run.Steps)
 	assert.Equal(t, 2.0, run.Last["gap"], "of the last fifth of the steps alone")
-	assert.Equal(t, []CurvePoint{{10, 0.5, 0}, {100, 0.05, 2}}, run.Curve)
+	assert.Equal(t, []CurvePoint{{Step: 10, Move: 0.5}, {Step: 100, Move: 0.05, Gap: 2}}, run.Curve, "the metrics have no cosine")
 	require.Len(t, c.Trends, 1)
 	assert.Equal(t, Shows, c.Trends[0].Verdict)
 	assert.InDelta(t, 10, c.Trends[0].Gain, 1e-9)
@@ -113,4 +115,42 @@ func TestRunsAreComparedSeedBySeed(t *testing.T) {
 		assert.FileExists(t, filepath.Join(out, file))
 	}
 	assert.Contains(t, c.Markdown("clips"), "| clipped | chain.clip=0.5 | 3 | 100 | 0 | 0.05 ± 0 | 2 ± 0 | 11 ± 1 |")
+	assert.NoFileExists(t, filepath.Join(out, "clips-latent.svg"))
+	assert.NotContains(t, c.Markdown("clips"), "latent")
+}
+
+func TestTheShareOfTheLatentTermIsComparedWhereRunsHaveACosine(t *testing.T) {
+	assert.Equal(t, []float64{0, 1, 0.25, 0.25}, []float64{latentShare(0.1, 0, 0), latentShare(0.1, 0.5, 0), latentShare(1, -1, 3), latentShare(1, 1, -3)})
+	var dirs []string
+	for name, change := range map[string]func(cfg *train.Config){
+		"cosine": func(cfg *train.Config) { cfg.Energy.Gamma = 0.5 }, "gaussian": func(cfg *train.Config) { cfg.Energy.Posterior = models.Gaussian },
+	} {
+		cfg := train.FashionMNIST()
+		change(&cfg)
+		dir := trained(t, cfg, name, 10)
+		lines, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "metrics.jsonl"), bytes.ReplaceAll(lines, []byte(`"energy_real"`), []byte(`"cosine":0.5,"energy_real"`)), 0o666))
+		dirs = append(dirs, dir)
+	}
+	slices.Sort(dirs)
+	c, err := CompareRuns("Shares", "", dirs)
+	require.NoError(t, err)
+	for _, g := range c.Groups {
+		var shares []float64
+		for _, at := range g.Runs[0].Curve {
+			shares = append(shares, at.Share)
+		}
+		assert.Equal(t, map[string][]float64{"cosine": {1, 0.25 / 2.25}, "gaussian": {0, 0}}[g.Name], shares, g.Name)
+	}
+	out := t.TempDir()
+	require.NoError(t, c.Write(out, "shares"))
+	svg, err := os.ReadFile(filepath.Join(out, "shares-latent.svg"))
+	require.NoError(t, err)
+	assert.Contains(t, string(svg), ">cosine<")
+	assert.NotContains(t, string(svg), ">gaussian<", "its latent term is not in the metrics")
+	page := c.Markdown("shares")
+	assert.Contains(t, page, "| move | gap | latent share | fd |\n|---|---|---|---|---|---|---|---|---|\n")
+	assert.Contains(t, page, "| 0.05 | 2 | 0.1111 | 10 |")
+	assert.Contains(t, page, "](shares-latent.svg)")
 }

@@ -131,7 +131,7 @@ func TestPagesAreWrittenFromJSON(t *testing.T) {
 		return all
 	}
 	require.NoError(t, gamma.lay(Mini(), map[string][]Cell{"em-gamma-0.1": trained("em", 10), "em-gamma-1": trained("em-gamma-1", 20)}).write(dir))
-	curve := []CurvePoint{{10, 0.5, 0}, {100, 0.05, 2}}
+	curve := []CurvePoint{{Step: 10, Move: 0.5}, {Step: 100, Move: 0.05, Gap: 2}}
 	compared := Comparison{Title: "Clips", Groups: []RunGroup{{Name: "clipped", Runs: []ComparedRun{{Steps: 100, Curve: curve, Config: []byte("{}")}}}}}
 	require.NoError(t, compared.Write(dir, "clips"))
 	require.NoError(t, os.Remove(filepath.Join(dir, "clips.md")))

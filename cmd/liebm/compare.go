@@ -16,7 +16,7 @@ func compareCommand() *cli.Command {
 		Name:      "compare",
 		Usage:     "compare trainings: moves of chains, energy gaps, divergences, distances",
 		ArgsUsage: "RUN...",
-		Description: `Writes FILE.md, FILE.json and two plots from the metrics and results of run folders. Folders that are named
+		Description: `Writes FILE.md, FILE.json and two or three plots from the metrics and results of run folders. Folders that are named
 NAME-seedN make one row for each NAME. Settings are shown where they differ from those of the first folder. The distance
 is the first of fid, fd and fd_h that all runs have; fd_h compares runs with the same encoder only.
 
