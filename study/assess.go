@@ -307,8 +307,8 @@ type RunOptions struct {
 	Outliers OutlierOptions
 }
 
-// AssessRun measures the samples of the run in dir and its detection of outliers. It adds the records to
-// the run's results and leaves in dir summary.json (a [Summary] of the records), samples.png,
+// AssessRun measures the samples of the run in dir, its detection of outliers and, if it has q, its reconstruction of images that are
+// held out. It adds the records to the run's results and leaves in dir summary.json (a [Summary] of the records), samples.png,
 // samples_no_mcmc.png and data.png. A packed run's card gets the new results. In a group every process calls AssessRun. Rank 0
 // alone writes and returns the records.
 func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.Record, error) {
@@ -353,24 +353,36 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 		}
 		records = append(records, modes)
 	}
-	if s.Group.Rank() > 0 {
-		return nil, nil
-	}
-	for file, set := range map[string]*data.Set{"samples.png": samples.Refined, "samples_no_mcmc.png": samples.Plain, "data.png": test} {
-		if err := WriteGrid(filepath.Join(dir, file), m.Config, 10, set.Head(100)); err != nil {
+	if m.Q != nil {
+		reconstruction, err := reconstruct(ctx, m, test, s)
+		if err != nil {
 			return nil, err
 		}
+		records = append(records, reconstruction)
+	}
+	if s.Group.Rank() > 0 {
+		return nil, nil
 	}
 	for _, r := range records {
 		r.Warn(changed)
 	}
+	return records, leave(dir, m, map[string]*data.Set{"samples.png": samples.Refined, "samples_no_mcmc.png": samples.Plain, "data.png": test}, records)
+}
+
+// leave writes grids of images, the records and what is made of these to the folder of a run.
+func leave(dir string, m *train.Model, grids map[string]*data.Set, records []*eval.Record) error {
+	for file, set := range grids {
+		if err := WriteGrid(filepath.Join(dir, file), m.Config, 10, set.Head(100)); err != nil {
+			return err
+		}
+	}
 	if err := Keep(dir, records...); err != nil {
-		return nil, err
+		return err
 	}
 	if err := renewCard(dir, m); err != nil {
-		return nil, err
+		return err
 	}
-	return records, data.WriteJSON(filepath.Join(dir, "summary.json"), Summarize(records))
+	return data.WriteJSON(filepath.Join(dir, "summary.json"), Summarize(records))
 }
 
 // splitChanged is a warning if the images that the data hold out are not those that training left out.

@@ -146,7 +146,7 @@ func (w *work) assessReconstruction(ctx context.Context, _ *cell, m *train.Model
 		return nil, err
 	}
 	defer unseen.Close()
-	_, r, err := AssessReconstruction(ctx, m, unseen, train.ReconstructOptions{}, w.Setup)
+	r, err := reconstruct(ctx, m, unseen, w.Setup)
 	return []*eval.Record{r}, err
 }
 

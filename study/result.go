@@ -116,7 +116,9 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	if s.measures(ofGivenOutliers) {
 		r.Outliers = sc.given()
 	}
-	columns := s.columns(sc)
+	columns := slices.DeleteFunc(s.columns(sc), func(c column) bool {
+		return slices.Contains(later, c.metric) && !slices.ContainsFunc(r.Cells, func(cell Cell) bool { _, ok := cell.Values[c.metric]; return ok })
+	})
 	for _, c := range columns {
 		r.Columns = append(r.Columns, c.title)
 	}

@@ -98,6 +98,13 @@ type quantity struct {
 // A column of a table has a title and the name of the number that it shows.
 type column struct{ title, metric string }
 
+// classBalance is the title of class_kl.
+const classBalance = "KL of classes"
+
+// later are numbers that earlier versions did not measure. A table without a model that has the number has no column of it, so that
+// pages of earlier versions stay as they are.
+var later = []string{"class_kl", "mse_posterior_stats"}
+
 // always is a quantity with the same columns at every scale.
 func always(from measurement, columns ...column) quantity {
 	return quantity{from, func(Scale, string) []column { return columns }}
@@ -142,7 +149,7 @@ var (
 		return []column{{"seconds of training", "seconds_to_train"}, {"training images a second", "images_per_second"}, {sc.distanceTitle(), sc.distance()},
 			{"precision", "precision"}, {"recall", "recall"}, {"KL of classes", "class_kl"}, {"seconds a sample", "seconds"}}
 	}}
-	reconstruction = always(ofReconstruction, column{"MSE", "mse"}, column{"MSE in [0, 1]", "mse_unit"})
+	reconstruction = always(ofReconstruction, column{"MSE", "mse"}, column{"MSE in [0, 1]", "mse_unit"}, column{"MSE, G's statistics of q", "mse_posterior_stats"})
 	restoration    = quantity{ofRestoration, func(sc Scale, _ string) (all []column) {
 		for _, task := range sc.tasks() {
 			title := map[string]string{Colorize: "colorization", SR4: "4× SR", SR8: "8× SR"}[task]

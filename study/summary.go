@@ -50,8 +50,8 @@ type Line struct {
 	Note  string
 }
 
-// Lines are the Fréchet distances of samples, of G alone and of training images, IS, accuracies of probes, and times, as far as
-// they were measured.
+// Lines are the Fréchet distances of samples, of G alone and of training images, IS, accuracies of probes, errors of
+// reconstructions, and times, as far as they were measured.
 func (s *Summary) Lines() (lines []Line) {
 	values, title := maps.Clone(s.Values), ""
 	for _, end := range []string{"", "_no_mcmc"} {
@@ -87,6 +87,9 @@ func (s *Summary) Lines() (lines []Line) {
 		add("knn5_"+on, "5-NN")
 		add("linear_"+on, "linear probe")
 	}
+	title = "MSE of reconstructions"
+	add("mse", "G's batch-norm statistics are those of the prior's latents")
+	add("mse_posterior_stats", "those of q's latents of training images")
 	title = "images per second"
 	add("speed", "after MCMC")
 	add("speed_no_mcmc", "G alone")

@@ -28,6 +28,32 @@ func AssessReconstruction(ctx context.Context, m *train.Model, set *data.Set, o 
 	return out, r, compare(ctx, r, m.Config, "", out.Images, set)
 }
 
+// normalising is how many training images G's batch-norm statistics of q's latents are from.
+const normalising = 10_000
+
+// reconstruct measures the reconstruction of images that are held out by G(μ(x)). Beside the values of [AssessReconstruction] it
+// records mse_posterior_stats: mse if G has the batch-norm statistics of q's latents of training images. The ELBO of ERM trains G with
+// such statistics. A trained G has those of the prior's latents.
+func reconstruct(ctx context.Context, m *train.Model, unseen *data.Set, s Setup) (*eval.Record, error) {
+	_, r, err := AssessReconstruction(ctx, m, unseen, train.ReconstructOptions{}, s)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := s.agreed(m.Config.Open(data.Train))
+	if err != nil {
+		return nil, err
+	}
+	defer seen.Close()
+	some := seen.Head(normalising)
+	out, err := m.Reconstruct(ctx, unseen, train.ReconstructOptions{Statistics: some, Watch: s.watch("reconstructing, statistics of q", unseen.N)})
+	if err != nil {
+		return nil, err
+	}
+	r.Values["mse_posterior_stats"] = out.MSE
+	r.Of(inputOf(some))
+	return r, nil
+}
+
 // AssessInference measures how well G(m) keeps the semantics of x, for m from q(m|x) (Eq. 26). Pixels do not show this, since q
 // learns to keep h(x) and not x. For the mean of q(m|x) the values are cosine, the mean of cos(h(x), h(G(m))), and for
 // Fashion-MNIST class_agreement, the share of images x that the classifier puts into the class of G(m). The values for samples
