@@ -151,6 +151,34 @@ func TestInferenceIsMeasuredByLatentsAndClasses(t *testing.T) {
 	assert.Equal(t, 1.0, same)
 }
 
+func TestSamplesOfAStudyAreMeasuredByTheirClasses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws samples, 20 seconds")
+	}
+	m, sc := open(t, tinyRun(t)), Mini()
+	sc.Samples = 50
+	records, err := new(work).assessSamples(t.Context(), newFolder(t.TempDir(), "fmnist", sc).cell("erm"), m)
+	require.NoError(t, err)
+	v := Summarize(records).Values
+	for _, end := range []string{"", "_no_mcmc"} {
+		for _, key := range []string{"precision", "recall"} {
+			require.Contains(t, v, key+end)
+			assert.True(t, v[key+end] >= 0 && v[key+end] <= 1, "%s is %v", key+end, v[key+end])
+		}
+		assert.Positive(t, v["class_kl"+end], "G has learned nothing")
+	}
+
+	set := someImages(t, 20)
+	r := eval.NewRecord("x", nil)
+	r.Settings = map[string]string{}
+	f, err := OpenFeatures(m.Config, FeatureOptions{})
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, f.diversity(t.Context(), m.Config, r, map[string]*data.Set{"": set}, set))
+	assert.Equal(t, eval.Values{"precision": 1, "recall": 1, "class_kl": 0}, r.Values, "of the images themselves")
+	assert.Equal(t, "3", r.Settings["k"])
+}
+
 func TestNearOutliersAreMade(t *testing.T) {
 	m := open(t, tinyRun(t))
 	test, err := m.Config.Open(data.HeldOut)

@@ -3,6 +3,7 @@ package study
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
@@ -114,6 +115,37 @@ func (f *Features) embed(ctx context.Context, cfg train.Config, set *data.Set) (
 	}
 	e, _, err := eval.Embed(ctx, f, eval.FromSet(set), nil)
 	return e, err
+}
+
+// neighbours is the k of precision and recall.
+const neighbours = 3
+
+// diversity adds to r how sets of samples of cfg's data cover its unseen images: precision, recall and, for Fashion-MNIST, class_kl
+// of [eval.ClassKL]. The names of a set's values end in its key.
+func (f *Features) diversity(ctx context.Context, cfg train.Config, r *eval.Record, sets map[string]*data.Set, unseen *data.Set) error {
+	real, err := f.embed(ctx, cfg, unseen)
+	if err != nil {
+		return err
+	}
+	defer real.Close()
+	r.Settings["k"] = fmt.Sprint(neighbours)
+	for end, set := range sets {
+		e, err := f.embed(ctx, cfg, set)
+		if err != nil {
+			return err
+		}
+		r.Values["precision"+end], r.Values["recall"+end], err = eval.PrecisionRecall(ctx, e, real, neighbours, nil)
+		e.Close()
+		if err != nil {
+			return err
+		}
+		if net, ok := f.Features.(*eval.Classifier); ok {
+			if r.Values["class_kl"+end], err = eval.ClassKL(ctx, net, set, unseen); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // netFeatures are features of a network of a run.

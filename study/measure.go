@@ -84,11 +84,38 @@ func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*e
 	if err != nil {
 		return nil, err
 	}
+	records := samples.Records
+	if m.Config.Data.Name == "fmnist" {
+		r, err := samples.diversity(ctx, m, w.Setup)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
 	if m.Config.Data.Size != 32 { // the paper detects outliers at 32×32 pixels only
-		return samples.Records, nil
+		return records, nil
 	}
 	outliers, err := AssessOutliers(ctx, m, OutlierOptions{Sets: sc.outliers(c.folder.data), SkipMissing: true}, w.Setup)
-	return append(samples.Records, outliers), err
+	return append(records, outliers), err
+}
+
+// diversity measures how samples cover Fashion-MNIST, on the features of its classifier. Other data have no classes, and with
+// Inception this would take as long as FID.
+func (p *Samples) diversity(ctx context.Context, m *train.Model, s Setup) (*eval.Record, error) {
+	features, err := OpenFeatures(m.Config, FeatureOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer features.Close()
+	unseen, err := m.Config.Open(data.HeldOut)
+	if err != nil {
+		return nil, err
+	}
+	defer unseen.Close()
+	r := p.sampled("precision, recall and classes", m, features, SampleOptions{N: p.Refined.N}, s)
+	unseen = unseen.Head(p.Refined.N)
+	r.Of(inputOf(unseen))
+	return r, features.diversity(ctx, m.Config, r, map[string]*data.Set{"": p.Refined, suffix(true): p.Plain}, unseen)
 }
 
 // assessNearOutliers measures which images close to the data a model takes for its own.

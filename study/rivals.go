@@ -153,12 +153,8 @@ func (w *work) assessEqualTime(ctx context.Context, c *cell, m *train.Model) ([]
 	return []*eval.Record{r}, w.judgeSamples(ctx, c, r, sets)
 }
 
-// neighbours is the k of precision and recall.
-const neighbours = 3
-
 // judgeSamples adds to r how sets of samples of a cell differ from the images that its data hold out: the Fréchet distance
-// and, against as many images, precision, recall and for Fashion-MNIST class_kl of [eval.ClassKL]. The names of a set's values end
-// in its key.
+// and, against as many images, the values of [Features.diversity]. The names of a set's values end in its key.
 func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets map[string]*data.Set) error {
 	features, err := OpenFeatures(c.config, FeatureOptions{Inception: c.folder.scale.Weights, Device: w.Device})
 	if err != nil {
@@ -174,36 +170,15 @@ func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets m
 	if err != nil {
 		return err
 	}
-	unseen = unseen.Head(c.folder.scale.Samples)
-	real, err := features.embed(ctx, c.config, unseen)
-	if err != nil {
-		return err
-	}
-	defer real.Close()
-	r.Network, r.Settings["k"] = features.Name(), fmt.Sprint(neighbours)
+	r.Network = features.Name()
 	r.Of(input)
 	for _, end := range slices.Sorted(maps.Keys(sets)) {
-		set := sets[end]
-		r.Of(eval.InputOf("samples"+end, set))
-		if r.Values[features.Key+end], _, err = features.distance(ctx, c.config, set, reference, "", Setup{}); err != nil {
+		r.Of(eval.InputOf("samples"+end, sets[end]))
+		if r.Values[features.Key+end], _, err = features.distance(ctx, c.config, sets[end], reference, "", Setup{}); err != nil {
 			return err
-		}
-		e, err := features.embed(ctx, c.config, set)
-		if err != nil {
-			return err
-		}
-		r.Values["precision"+end], r.Values["recall"+end], err = eval.PrecisionRecall(ctx, e, real, neighbours, nil)
-		e.Close()
-		if err != nil {
-			return err
-		}
-		if net, ok := features.Features.(*eval.Classifier); ok {
-			if r.Values["class_kl"+end], err = eval.ClassKL(ctx, net, set, unseen); err != nil {
-				return err
-			}
 		}
 	}
-	return nil
+	return features.diversity(ctx, c.config, r, sets, unseen.Head(c.folder.scale.Samples))
 }
 
 // rivalSettings are those of a rival's record that make it another one.

@@ -111,8 +111,12 @@ func always(from measurement, columns ...column) quantity {
 }
 
 var (
-	distance = quantity{ofSamples, func(sc Scale, _ string) []column {
-		return []column{{sc.distanceTitle(), sc.distance()}}
+	distance = quantity{ofSamples, func(sc Scale, data string) []column {
+		columns := []column{{sc.distanceTitle(), sc.distance()}}
+		if !sc.paper && data == "fmnist" {
+			columns = append(columns, column{classBalance, "class_kl"})
+		}
+		return columns
 	}}
 	inceptionScore = quantity{ofSamples, func(sc Scale, _ string) []column {
 		if !sc.paper {

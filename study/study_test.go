@@ -192,10 +192,25 @@ func TestColumnsDependOnTheScale(t *testing.T) {
 		return all
 	}
 	assert.Equal(t, []string{"NFE", "FID", "IS"}, titles("table1", Paper("")))
-	assert.Equal(t, []string{"NFE", "FD"}, titles("table1", Mini()))
+	assert.Equal(t, []string{"NFE", "FD", "KL of classes"}, titles("table1", Mini()))
+	assert.Equal(t, []string{"modes", "reverse KL", "FD on h"}, titles("modes", Mini()), "the classifier knows no classes of the other miniature")
 	assert.Equal(t, []string{"svhn", "constant", "fmnist", "celeba"}, titles("table7", Paper("")))
 	assert.Equal(t, []string{"4× SR PSNR", "4× SR SSIM", "8× SR PSNR", "8× SR SSIM"}, titles("table8", Mini()), "gray images have no colours to restore")
 	assert.Equal(t, []string{"colorization PSNR", "colorization SSIM", "8× SR PSNR", "8× SR SSIM"}, titles("table8", Paper("")))
+}
+
+func TestNumbersThatEarlierVersionsLackHaveNoEmptyColumn(t *testing.T) {
+	for study, metric := range map[string]string{"fig6": "class_kl", "fig9": "mse_posterior_stats"} {
+		s, err := Named(study)
+		require.NoError(t, err)
+		old := Cell{Name: "erm", Seed: 1, Values: eval.Values{"fd": 20, "mse": 0.2, "mse_unit": 0.05, "cosine": 0.3}}
+		newer := Cell{Name: "erm", Seed: 2, Values: eval.Values{"fd": 20, "mse": 0.2, metric: 0.125}}
+		before, after := s.lay(Mini(), map[string][]Cell{"erm": {old}}), s.lay(Mini(), map[string][]Cell{"erm": {old, newer}})
+		assert.Len(t, after.Columns, len(before.Columns)+1, study)
+		assert.NotContains(t, before.Markdown(), "KL of classes")
+		assert.NotContains(t, before.Markdown(), "statistics of q")
+		assert.Contains(t, after.Markdown(), " 0.125 ", study)
+	}
 }
 
 func TestCurvesAreMeansOverSeedsAndDrawn(t *testing.T) {
