@@ -187,7 +187,8 @@ type Cell struct {
 
 	Version string `json:"liebm,omitempty"` // of liebm, at the first start of the training; results of earlier versions lack it
 
-	Config json.RawMessage `json:"config"` // complete, with the keys of config.yaml
+	Config  json.RawMessage `json:"config"`                   // complete, with the keys of config.yaml
+	HConfig json.RawMessage `json:"encoder_config,omitempty"` // of the pretraining of its encoder; an encoder that comes with liebm and results of earlier versions lack it
 }
 
 // A Point of a curve.
@@ -262,6 +263,9 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 		WentBack: c.over == "" && cfg.OptE.LR != c.config.OptE.LR}
 	if c.hasEncoder() {
 		r.Encoder, r.H = c.encoderName(), encoderSHA256(c.encoderDir())
+		if r.HConfig, err = encoderConfig(c.encoderDir()); err != nil {
+			return r, false, err
+		}
 	}
 	if r.Config, err = config.JSON(cfg); err != nil {
 		return r, false, err

@@ -2,12 +2,14 @@ package study
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/train"
 )
 
@@ -78,4 +80,16 @@ func (w *work) pretrain(ctx context.Context, c *cell) (file string, err error) {
 func encoderSHA256(dir string) string {
 	sum, _ := data.FileSHA256(train.EncoderPath(dir))
 	return sum
+}
+
+// encoderConfig is the config of the pretraining run in dir as JSON, or nil if dir has an encoder without a config.
+func encoderConfig(dir string) (json.RawMessage, error) {
+	if !IsRun(dir) {
+		return nil, nil
+	}
+	cfg, err := train.ReadSSLConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	return config.JSON(cfg)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/internal/config"
 	"github.com/liebm/liebm/internal/dcgan"
 	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
@@ -38,7 +39,10 @@ func (w *work) newRival(c *cell, seed uint64) (*rival, error) {
 	return newVAE(c.config, seed, w.Device)
 }
 
-// newVAE is a variational autoencoder (Kingma & Welling 2014) of the networks G and q of a config, with Adam's usual settings.
+// vaeAdam are Adam's usual settings.
+var vaeAdam = train.OptimConfig{LR: 1e-3, AdamOptions: optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}}
+
+// newVAE is a variational autoencoder (Kingma & Welling 2014) of the networks G and q of a config.
 func newVAE(cfg train.Config, seed uint64, device torch.Device) (*rival, error) {
 	g, err := models.NewGenerator(cfg.Generator, models.Range{Low: -1, High: 1}, seed)
 	if err != nil {
@@ -51,14 +55,14 @@ func newVAE(cfg train.Config, seed uint64, device torch.Device) (*rival, error) 
 	}
 	nn.To(g, device, torch.Float32)
 	nn.To(q, device, torch.Float32)
-	adam, steps := optim.NewAdam(append(nn.Params(g), nn.Params(q)...), optim.AdamOptions{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}), 0
+	adam, steps := optim.NewAdam(append(nn.Params(g), nn.Params(q)...), vaeAdam.AdamOptions), 0
 	return &rival{
 		step: func(x torch.Tensor) {
 			mean, logVar := q.Forward(x)
 			m := train.Reparameterize(mean, logVar, torch.NewRNG(seed, steps, "vae").NormalLike(mean))
 			none := torch.Tensor{}
 			likelihood := train.JointLogLikelihood(x, g.Forward(m, nn.Train), none, none, cfg.Tau2, 0)
-			adam.Step(train.ELBOLoss(likelihood, mean, logVar), 1e-3)
+			adam.Step(train.ELBOLoss(likelihood, mean, logVar), vaeAdam.LR)
 			steps++
 		},
 		generate: func(n int, rng *torch.RNG) (x torch.Tensor) {
@@ -201,6 +205,27 @@ func (c *cell) readRival(seed uint64) (r Cell, trained bool, err error) {
 		}
 	}
 	r = Cell{Name: c.name, Seed: seed, Values: readings(records)}
-	r.Config, err = json.Marshal(map[string]any{"method": c.rival, "seconds": c.folder.scale.seconds(c), "batch": dcgan.Batch, "seed": seed, "data": c.config.Data})
+	r.Config, err = c.rivalConfig(seed)
 	return r, len(records) > 0, err
+}
+
+// rivalConfig is the complete config of a rival. Its data, networks and optimisers have the keys of config.yaml.
+func (c *cell) rivalConfig(seed uint64) ([]byte, error) {
+	all := map[string]any{"method": c.rival, "seconds": c.folder.scale.seconds(c), "batch": dcgan.Batch, "seed": seed}
+	groups := map[string]any{"data": c.config.Data}
+	if c.rival == "dcgan" {
+		all["width"], all["latent_dim"] = dcgan.Width, dcgan.Latents
+		groups["opt"] = train.OptimConfig{LR: dcgan.Rate, AdamOptions: dcgan.Adam}
+	} else {
+		all["tau2"] = c.config.Tau2
+		groups["generator"], groups["inference"], groups["opt"] = c.config.Generator, c.config.Inference, vaeAdam
+	}
+	for name, group := range groups {
+		text, err := config.JSON(group)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = json.RawMessage(text)
+	}
+	return json.Marshal(all)
 }

@@ -451,6 +451,19 @@ func TestACellIsReadFromItsRunFolder(t *testing.T) {
 	assert.Equal(t, []Point{{250, 90}, {1000, 40}, {2000, 30}}, r.Curve)
 	assert.False(t, r.WentBack)
 
+	assert.Nil(t, r.HConfig, "the config of the encoder that comes with liebm is not known")
+
+	byol := f.cell("em-byol")
+	write(t, byol, 1, nil, true, "")
+	ssl, err := train.Sources{Preset: byol.encoderName()}.ResolveSSL()
+	require.NoError(t, err)
+	text, err := train.YAML(ssl)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(byol.encoderDir(), configFile), []byte(text), 0o666))
+	r, _, err = byol.read(1)
+	require.NoError(t, err)
+	assert.Contains(t, string(r.HConfig), `"target":"byol"`)
+
 	write(t, none, 1, nil, false, "", recordOf(divergence, map[string]string{"measurement": "loss_e"}, eval.Values{"step": 7, "value": math.NaN()}))
 	r, trained, err = none.read(1)
 	require.NoError(t, err)
@@ -486,6 +499,24 @@ func TestGivenOutliersOfTheSameNameAreToldApart(t *testing.T) {
 		r, _, err := c.read(1)
 		require.NoError(t, err)
 		assert.Equal(t, want, r.Values, given)
+	}
+}
+
+func TestTheConfigOfARivalIsComplete(t *testing.T) {
+	f := newFolder(t.TempDir(), "fmnist", Mini())
+	for name, want := range map[string][]string{
+		"dcgan-100s": {`"method":"dcgan"`, `"seconds":100`, `"batch":64`, `"width":32`, `"latent_dim":64`, `"lr":0.0002`, `"beta1":0.5`, `"name":"fmnist"`},
+		"vae-350s":   {`"method":"vae"`, `"seconds":350`, `"seed":7`, `"generator":{`, `"inference":{`, `"widths":[`, `"tau2":`, `"lr":0.001`, `"beta1":0.9`},
+	} {
+		c := f.cell(name)
+		require.NoError(t, os.MkdirAll(c.dir(7), 0o777))
+		require.NoError(t, Keep(c.dir(7), recordOf(equalTimeMetric, c.rivalSettings(), eval.Values{"fd": 9})))
+		r, trained, err := c.read(7)
+		require.NoError(t, err)
+		assert.True(t, trained)
+		for _, text := range want {
+			assert.Contains(t, string(r.Config), text, name)
+		}
 	}
 }
 

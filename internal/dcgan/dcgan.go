@@ -13,9 +13,12 @@ import (
 const (
 	Batch   = 64   // images of a step
 	Latents = 64   // dimensions of m
-	width   = 32   // channels at 16×16; twice as many at 8×8, four times at 4×4
-	rate    = 2e-4 // of both networks
+	Width   = 32   // channels at 16×16; twice as many at 8×8, four times at 4×4
+	Rate    = 2e-4 // learning rate of both networks
 )
+
+// Adam are the settings of both optimisers.
+var Adam = optim.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8}
 
 // generator maps m: [n,64] to images [n,c,32,32] in [−1,1].
 type generator struct {
@@ -25,9 +28,9 @@ type generator struct {
 }
 
 func newGenerator(channels int) *generator {
-	g := &generator{In: nn.NewLinear(Latents, 4*width*4*4, nn.LinearOptions{NoBias: true})}
-	in := 4 * width
-	for _, out := range []int{2 * width, width, channels} {
+	g := &generator{In: nn.NewLinear(Latents, 4*Width*4*4, nn.LinearOptions{NoBias: true})}
+	in := 4 * Width
+	for _, out := range []int{2 * Width, Width, channels} {
 		g.Norms = append(g.Norms, nn.NewBatchNorm(in))
 		g.Ups = append(g.Ups, nn.NewConv2d(out, in, 4, nn.Conv2dOptions{NoBias: true})) // the weight of the convolution that it transposes
 		in = out
@@ -36,7 +39,7 @@ func newGenerator(channels int) *generator {
 }
 
 func (g *generator) Forward(m torch.Tensor, mode nn.Mode) torch.Tensor {
-	h := g.In.Forward(m).Reshape(-1, 4*width, 4, 4).Contiguous(torch.ChannelsLast)
+	h := g.In.Forward(m).Reshape(-1, 4*Width, 4, 4).Contiguous(torch.ChannelsLast)
 	for i, up := range g.Ups {
 		const stride, padding = 2, 1
 		h = torch.Call("aten::conv_transpose2d.input", g.Norms[i].Forward(h, mode).ReLU(), up.Weight, torch.Tensor{}, stride, padding).Tensor(0)
@@ -52,9 +55,9 @@ type discriminator struct {
 }
 
 func newDiscriminator(channels int) *discriminator {
-	d := &discriminator{Out: nn.NewLinear(4*width*4*4, 1, nn.LinearOptions{})}
+	d := &discriminator{Out: nn.NewLinear(4*Width*4*4, 1, nn.LinearOptions{})}
 	in := channels
-	for i, out := range []int{width, 2 * width, 4 * width} {
+	for i, out := range []int{Width, 2 * Width, 4 * Width} {
 		d.Downs = append(d.Downs, nn.NewConv2d(in, out, 4, nn.Conv2dOptions{Stride: 2, Padding: 1, NoBias: true}))
 		if i > 0 {
 			d.Norms = append(d.Norms, nn.NewBatchNorm(out))
@@ -99,8 +102,7 @@ func New(channels int, seed uint64, device torch.Device) *GAN {
 		})
 		nn.To(net, device, torch.Float32)
 	}
-	o := optim.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8}
-	g.adamG, g.adamD = optim.NewAdam(nn.Params(g.G), o), optim.NewAdam(nn.Params(g.D), o)
+	g.adamG, g.adamD = optim.NewAdam(nn.Params(g.G), Adam), optim.NewAdam(nn.Params(g.D), Adam)
 	return g
 }
 
@@ -116,9 +118,9 @@ func (g *GAN) Close() {
 func (g *GAN) Step(x torch.Tensor) (lossD, lossG float64) {
 	fake := g.generate(x.Size(0), torch.NewRNG(g.seed, g.steps, "dcgan"), nn.Train)
 	d := real(g.D.Forward(x)).Add(real(g.D.Forward(fake.Detach()).Neg()))
-	g.adamD.Step(d, rate)
+	g.adamD.Step(d, Rate)
 	l := real(g.D.Forward(fake))
-	g.adamG.Step(l, rate)
+	g.adamG.Step(l, Rate)
 	g.steps++
 	return d.Item(), l.Item()
 }
