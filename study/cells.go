@@ -69,6 +69,7 @@ func timedVariants() (all []variant) {
 	for _, seconds := range budgets {
 		for _, v := range []variant{
 			{name: "dcgan", label: "DCGAN", rival: "dcgan"}, {name: "vae", label: "VAE", rival: "vae"},
+			{name: "none", label: "EBM without latents", set: []string{"energy.posterior=none"}},
 			{name: "em", label: "EM"}, {name: "erm", label: "ERM", set: []string{"target=erm"}},
 		} {
 			v.name, v.label = fmt.Sprintf("%s-%vs", v.name, seconds), fmt.Sprintf("%s, %v s", v.label, seconds)

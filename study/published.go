@@ -292,9 +292,9 @@ var studies = []Study{
 	{Name: "time", Title: "Samples after equal time of training", data: "cifar10", ours: []quantity{equalTime}, rows: timeRows(), claims: timeClaims(),
 		Note: "One model after the other, on one machine and with the same threads. The DCGAN has G and D of width 32 with batch norm, 64 latents, batches of 64 " +
 			"and Adam (2e-4; .5, .999), as examples/dcgan. The VAE has G and q of ERM, batches of 64 and Adam (1e-3; .9, .999). Nobody tuned these two. EM and ERM " +
-			"take h from pretrained:fmnist. The half hour on two threads that h was pretrained for is not counted. Precision and recall with k = 3 against as many unseen images, on the features of FD. KL of " +
+			"take h from pretrained:fmnist. The half hour on two threads that h was pretrained for is not counted; the EBM without latents needs no h. Precision and recall with k = 3 against as many unseen images, on the features of FD. KL of " +
 			"classes: KL(p‖u) = Σ p·log(p/u) in nats. p are the shares of the classes among the samples, u those among the unseen images. The classifier names the " +
-			"classes of both. 0 is perfect.",
+			"classes of both. 0 is perfect. The peak memory is that of the process in the steps of training. It includes libtorch and the training images.",
 	},
 	// No table of the paper: it asks how many augmented negative samples are enough.
 	{Name: "augment", Title: "Share p of augmented negative samples", data: "cifar10", ours: []quantity{distance, areas, madeNearAreas},

@@ -112,9 +112,10 @@ func (w *work) trainRival(ctx context.Context, c *cell, seed uint64) error {
 	return Keep(c.dir(seed), r)
 }
 
-// spend trains a rival until its seconds are over. It records how long that took, and how many images a second it read.
+// spend trains a rival until its seconds are over. It records how long that took, how many images a second it read, and its memory.
 func (w *work) spend(ctx context.Context, c *cell, seed uint64, method *rival, set *data.Set, r *eval.Record) error {
 	seconds, order := c.folder.scale.seconds(c), data.NewSampler(seed, set.N)
+	memory := train.PeakMemory(w.Device)
 	report, start, steps := w.progress("training, in seconds"), time.Now(), 0
 	for ; time.Since(start).Seconds() < seconds; steps++ {
 		if err := ctx.Err(); err != nil {
@@ -129,6 +130,7 @@ func (w *work) spend(ctx context.Context, c *cell, seed uint64, method *rival, s
 	}
 	took := time.Since(start).Seconds()
 	r.Values["seconds_to_train"], r.Values["images_per_second"] = took, float64(steps*dcgan.Batch)/took
+	recordMemory(r, memory())
 	return nil
 }
 

@@ -15,11 +15,11 @@ func TestMethodsAreComparedAfterEqualTime(t *testing.T) {
 	out, before := t.TempDir(), torch.Live()
 	sc := tiny(Mini(), "fmnist")
 	sc.TimeShare = 0.002 // 0.2 s
-	methods := []string{"dcgan-100s", "vae-100s", "em-100s"}
+	methods := []string{"dcgan-100s", "vae-100s", "none-100s", "em-100s"}
 	results, err := reproduce(t.Context(), t, sc, out, Setup{}, methods, nil, "time")
 	require.NoError(t, err)
 	r := results["time"]
-	for _, label := range []string{"DCGAN, 100 s", "VAE, 100 s", "EM, 100 s"} {
+	for _, label := range []string{"DCGAN, 100 s", "VAE, 100 s", "EBM without latents, 100 s", "EM, 100 s"} {
 		for _, column := range r.Columns {
 			require.Len(t, r.labelled(t, label).values(column), 1, "%s, %s", label, column)
 		}
@@ -35,7 +35,7 @@ func TestMethodsAreComparedAfterEqualTime(t *testing.T) {
 	assert.Less(t, alone.values("seconds a sample")[0], r.labelled(t, "EM, 100 s").values("seconds a sample")[0])
 	assert.Empty(t, r.labelled(t, "ERM, 100 s").Ours, "it was not trained")
 	assert.Contains(t, r.Setting, "trainings of equal time")
-	require.Len(t, r.Cells, 3)
+	require.Len(t, r.Cells, 4)
 	for _, c := range r.Cells {
 		assert.Contains(t, string(c.Config), `"fmnist"`, c.Name)
 	}

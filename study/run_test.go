@@ -114,6 +114,7 @@ func TestAPlanStopsGoesOnAndTrainsEveryModelOnce(t *testing.T) {
 	assert.Equal(t, 3, info.Resumed[len(info.Resumed)-1].Step, "it went on where it stopped")
 
 	assert.Len(t, results["fig6"].Cells, 2)
+	assert.Positive(t, results["fig6"].Cells[1].Values["memory_mb"])
 	assert.Len(t, results["table5"].labelled(t, "LIEBM w/o MCMC").values("seconds"), 2)
 	assert.Empty(t, results["fig6"].labelled(t, "EJM").Ours, "it was not trained")
 	lines, err := train.ReadMetrics(filepath.Join(em, metricsFile))

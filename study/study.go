@@ -151,7 +151,8 @@ var (
 	}}
 	equalTime = quantity{ofEqualTime, func(sc Scale, _ string) []column {
 		return []column{{"seconds of training", "seconds_to_train"}, {"training images a second", "images_per_second"}, {sc.distanceTitle(), sc.distance()},
-			{"precision", "precision"}, {"recall", "recall"}, {"KL of classes", "class_kl"}, {"seconds a sample", "seconds"}}
+			{"precision", "precision"}, {"recall", "recall"}, {classBalance, "class_kl"}, {"seconds a sample", "seconds"},
+			{"peak memory of training in MB", "memory_mb"}}
 	}}
 	reconstruction = always(ofReconstruction, column{"MSE", "mse"}, column{"MSE in [0, 1]", "mse_unit"}, column{"MSE, G's statistics of q", "mse_posterior_stats"})
 	restoration    = quantity{ofRestoration, func(sc Scale, _ string) (all []column) {

@@ -520,6 +520,26 @@ func TestTheConfigOfARivalIsComplete(t *testing.T) {
 	}
 }
 
+func TestTheMemoryOfATrainingIsKeptBesideItsMeasurements(t *testing.T) {
+	w, c := new(work), newFolder(t.TempDir(), "fmnist", Mini()).cell("none-100s")
+	var told []int
+	o := train.Options{Watch: func(now train.Progress) { told = append(told, now.Step) }}
+	memory := w.watchMemory(&o)
+	o.Watch(train.Progress{Step: 1})
+	assert.Zero(t, memory(), "the first step may still have memory of what came before")
+	o.Watch(train.Progress{Step: 2})
+	assert.Greater(t, memory(), 1e6)
+	assert.Equal(t, []int{1, 2}, told)
+
+	write(t, c, 1, nil, true, "")
+	require.NoError(t, w.keepMemory(c, 1, 3e6))
+	require.NoError(t, w.keepMemory(c, 1, 0), "it is not known")
+	r, _, err := c.read(1)
+	require.NoError(t, err)
+	assert.Equal(t, eval.Values{"memory_mb": 3}, r.Values)
+	assert.Empty(t, r.Encoder, "it needs no encoder")
+}
+
 func TestAStudyOfFashionMNISTTakesTheEncoderThatComesWithLiebm(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	c := newFolder(filepath.Join(t.TempDir(), "a folder that does not exist yet"), "fmnist", Mini()).cell("em")

@@ -142,12 +142,12 @@ func (c Cell) comparable(name string, other Cell) bool {
 	return !strings.HasPrefix(name, onEncoder) || c.Encoder != "" && c.Encoder == other.Encoder
 }
 
-// bears reports whether a number tells how good a model is. Ends of intervals, counts and energies do not. Of outlier detection,
+// bears reports whether a number tells how good a model is. Ends of intervals, counts, memory and energies do not. Of outlier detection,
 // the areas of s(x) and of F(f(x)) are enough: the others would repeat them.
 func bears(name string) bool {
 	last := name[strings.LastIndex(name, "/")+1:]
 	return last != "low" && last != "high" && name != "is_std" && name != "n" && !strings.HasSuffix(name, "_floor") &&
-		!slices.ContainsFunc([]string{"seconds", "nfe", "energy", "move", "aupr", "fpr95", "auroc_cosine", "auroc_z"}, func(kind string) bool { return strings.HasPrefix(name, kind) })
+		!slices.ContainsFunc([]string{"seconds", "memory", "nfe", "energy", "move", "aupr", "fpr95", "auroc_cosine", "auroc_z"}, func(kind string) bool { return strings.HasPrefix(name, kind) })
 }
 
 // contrast compares a number of the first of each pair with one of the second.

@@ -138,7 +138,11 @@ func (w *work) train(ctx context.Context, c *cell, seed uint64) error {
 	if !found { // a run that goes on has the rest of its minutes
 		o.Minutes = sc.seconds(c) / 60
 	}
+	memory := w.watchMemory(&o)
 	err = Train(ctx, cfg, encoder, o, MonitorOptions{Inception: sc.Weights, Reference: c.reference(), Samples: sc.Along}, w.Setup)
+	if err == nil {
+		return w.keepMemory(c, seed, memory())
+	}
 	var diverged *train.Diverged
 	if !errors.As(err, &diverged) {
 		return err

@@ -88,7 +88,7 @@ func MeasureCost(ctx context.Context, cfg Config, h models.EncoderConfig, device
 	small.Batch, small.Chain.Steps = min(cfg.Batch, 4*cfg.BatchSplit), min(cfg.Chain.Steps, 2)
 	var seconds float64
 	err = withTrainer(small, h, device, func(t *Trainer) (err error) {
-		peak := peakMemory(device)
+		peak := PeakMemory(device)
 		if seconds, err = t.measure(ctx, 2); err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func MeasureCost(ctx context.Context, cfg Config, h models.EncoderConfig, device
 			return nil
 		}
 		t.cfg.Batch = min(cfg.Batch, 2*small.Batch)
-		peak = peakMemory(device)
+		peak = PeakMemory(device)
 		if _, err = t.measure(ctx, 1); err != nil {
 			return err
 		}

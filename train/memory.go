@@ -8,10 +8,10 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// peakMemory returns a function that reads the most memory in bytes that the process has had since the call. On the CPU that
+// PeakMemory returns a function that reads the most memory in bytes that the process has had since the call. On the CPU that
 // is its resident memory, and 0 where the system is not Linux. On a GPU it is the memory in use there, also by other
 // processes: libtorch keeps what it once took.
-func peakMemory(d torch.Device) (read func() float64) {
+func PeakMemory(d torch.Device) (read func() float64) {
 	if d.Type == torch.CUDA {
 		return func() float64 {
 			m, _ := torch.MemoryStats(d)

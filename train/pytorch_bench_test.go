@@ -170,7 +170,7 @@ func pytorch(b *testing.B, j job) (contestant, error) {
 func ours(b *testing.B, j job) contestant {
 	step, size := iteration(b, j), j.Config.Data.Size
 	return func(n int) (t turn, err error) {
-		peak := peakMemory(torch.Device{})
+		peak := PeakMemory(torch.Device{})
 		seconds := make([]float64, n+1)
 		for i := range seconds {
 			err = errors.Join(err, torch.Do(func() error {
