@@ -18,7 +18,8 @@ func evalCommand() *cli.Command {
 		Usage: "measure a trained run: Fréchet distance and outlier detection",
 		Description: `Writes summary.json, samples.png, samples_no_mcmc.png and data.png to the run folder, and adds the
 results to its results.jsonl. The table names the features of the Fréchet distance. Only a distance on
-the published Inception weights is a FID. Several processes share samples, features and scores (docs/parallel.md).
+the published Inception weights is a FID. A run with target=erm also has the error of reconstructions, with G's batch-norm
+statistics of the prior's latents and with those of q's. Several processes share samples, features and scores (docs/parallel.md).
 
 	liebm eval --run runs/em
 	liebm eval --run runs/em --n 5000 --json`,
