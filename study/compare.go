@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 

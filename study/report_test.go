@@ -36,8 +36,8 @@ func TestReportIsOnePageThatNothingCanBreak(t *testing.T) {
 		"records": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"Fréchet distance","network":"cnn","nfe":6,"values":{"fd":9.5}}` + "\n" +
 			`{"values":{"auroc/noise":0.75,"auroc_energy/noise":0.5},"settings":{"gamma":"0.1"},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"noise":[0,0]}}}` + "\n"},
 			[]string{"9.5", "after MCMC, NFE 6", "features cnn", "0.75", "s(x) of Eq. 15, γ = 0.1", "share of the set"}},
-		"reconstructions": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"reconstruction","values":{"mse":0.21,"mse_posterior_stats":0.17}}` + "\n"},
-			[]string{"MSE of reconstructions", `<td class="n">0.17</td><td class="soft">those of q`}},
+		"reconstructions": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"reconstruction","values":{"mse":0.17,"mse_prior_stats":0.21}}` + "\n"},
+			[]string{"MSE of reconstructions", `<td class="n">0.21</td><td class="soft">if G has`}},
 		"a record that replaces another": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"FID","values":{"fid":7.25}}` + "\n" + `{"metric":"FID","values":{"fid":4.125}}` + "\n"},
 			[]string{`<td class="n">4.125</td><td class="soft">after MCMC`}},
 	} {

@@ -103,7 +103,7 @@ const classBalance = "KL of classes"
 
 // later are numbers that earlier versions did not measure. A table without a model that has the number has no column of it, so that
 // pages of earlier versions stay as they are.
-var later = []string{"class_kl", "mse_posterior_stats"}
+var later = []string{"class_kl", "mse_prior_stats"}
 
 // always is a quantity with the same columns at every scale.
 func always(from measurement, columns ...column) quantity {
@@ -154,7 +154,7 @@ var (
 			{"precision", "precision"}, {"recall", "recall"}, {classBalance, "class_kl"}, {"seconds a sample", "seconds"},
 			{"peak memory of training in MB", "memory_mb"}}
 	}}
-	reconstruction = always(ofReconstruction, column{"MSE", "mse"}, column{"MSE in [0, 1]", "mse_unit"}, column{"MSE, G's statistics of q", "mse_posterior_stats"})
+	reconstruction = always(ofReconstruction, column{"MSE", "mse"}, column{"MSE in [0, 1]", "mse_unit"}, column{"MSE, G's statistics of the prior", "mse_prior_stats"})
 	restoration    = quantity{ofRestoration, func(sc Scale, _ string) (all []column) {
 		for _, task := range sc.tasks() {
 			title := map[string]string{Colorize: "colorization", SR4: "4× SR", SR8: "8× SR"}[task]

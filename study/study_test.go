@@ -200,7 +200,7 @@ func TestColumnsDependOnTheScale(t *testing.T) {
 }
 
 func TestNumbersThatEarlierVersionsLackHaveNoEmptyColumn(t *testing.T) {
-	for study, metric := range map[string]string{"fig6": "class_kl", "fig9": "mse_posterior_stats"} {
+	for study, metric := range map[string]string{"fig6": "class_kl", "fig9": "mse_prior_stats"} {
 		s, err := Named(study)
 		require.NoError(t, err)
 		old := Cell{Name: "erm", Seed: 1, Values: eval.Values{"fd": 20, "mse": 0.2, "mse_unit": 0.05, "cosine": 0.3}}
@@ -208,7 +208,7 @@ func TestNumbersThatEarlierVersionsLackHaveNoEmptyColumn(t *testing.T) {
 		before, after := s.lay(Mini(), map[string][]Cell{"erm": {old}}), s.lay(Mini(), map[string][]Cell{"erm": {old, newer}})
 		assert.Len(t, after.Columns, len(before.Columns)+1, study)
 		assert.NotContains(t, before.Markdown(), "KL of classes")
-		assert.NotContains(t, before.Markdown(), "statistics of q")
+		assert.NotContains(t, before.Markdown(), "statistics of the prior")
 		assert.Contains(t, after.Markdown(), " 0.125 ", study)
 	}
 }

@@ -88,8 +88,8 @@ func (s *Summary) Lines() (lines []Line) {
 		add("linear_"+on, "linear probe")
 	}
 	title = "MSE of reconstructions"
-	add("mse", "G's batch-norm statistics are those of the prior's latents")
-	add("mse_posterior_stats", "those of q's latents of training images")
+	add("mse", "of pixels in the training range")
+	add("mse_prior_stats", "if G has the batch-norm statistics of the prior's latents")
 	title = "images per second"
 	add("speed", "after MCMC")
 	add("speed_no_mcmc", "G alone")

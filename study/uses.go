@@ -28,29 +28,18 @@ func AssessReconstruction(ctx context.Context, m *train.Model, set *data.Set, o 
 	return out, r, compare(ctx, r, m.Config, "", out.Images, set)
 }
 
-// normalising is how many training images G's batch-norm statistics of q's latents are from.
-const normalising = 10_000
-
-// reconstruct measures the reconstruction of images that are held out by G(μ(x)). Beside the values of [AssessReconstruction] it
-// records mse_posterior_stats: mse if G has the batch-norm statistics of q's latents of training images. The ELBO of ERM trains G with
-// such statistics. A trained G has those of the prior's latents.
+// reconstruct measures the reconstruction of images that are held out by G(μ(x)). For the q of ERM it also records mse_prior_stats:
+// the mse if G has the batch-norm statistics of the prior's latents, as for samples, in place of those of q's latents.
 func reconstruct(ctx context.Context, m *train.Model, unseen *data.Set, s Setup) (*eval.Record, error) {
 	_, r, err := AssessReconstruction(ctx, m, unseen, train.ReconstructOptions{}, s)
+	if err != nil || m.QSHA256 != "" || m.NoPosterior != nil {
+		return r, err
+	}
+	out, err := m.Reconstruct(ctx, unseen, train.ReconstructOptions{Prior: true, Watch: s.watch("reconstructing, statistics of the prior", unseen.N)})
 	if err != nil {
 		return nil, err
 	}
-	seen, err := s.agreed(m.Config.Open(data.Train))
-	if err != nil {
-		return nil, err
-	}
-	defer seen.Close()
-	some := seen.Head(normalising)
-	out, err := m.Reconstruct(ctx, unseen, train.ReconstructOptions{Statistics: some, Watch: s.watch("reconstructing, statistics of q", unseen.N)})
-	if err != nil {
-		return nil, err
-	}
-	r.Values["mse_posterior_stats"] = out.MSE
-	r.Of(inputOf(some))
+	r.Values["mse_prior_stats"] = out.MSE
 	return r, nil
 }
 
@@ -123,6 +112,9 @@ func (s Setup) use(name string, m *train.Model, set *data.Set, seed uint64) *eva
 	r := s.record(name, m, seed)
 	if m.QSHA256 != "" {
 		r.Settings["q_sha256"] = m.QSHA256
+	}
+	if m.NoPosterior != nil {
+		r.Warn(fmt.Sprintf("G has the batch-norm statistics of the prior's latents, not those of q's, so its images are further from the originals: %v", m.NoPosterior))
 	}
 	r.Of(inputOf(set))
 	return r

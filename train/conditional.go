@@ -58,6 +58,9 @@ func (m *Model) Conditional(ctx context.Context, set *data.Set, o ConditionalOpt
 	if err != nil {
 		return nil, err
 	}
+	if m, err = m.posterior(ctx); err != nil {
+		return nil, fmt.Errorf("conditional sampling: %w", err)
+	}
 	w := &conditioning{m: m, o: o, means: m.Config.pictures(), images: m.Config.pictures()}
 	for range o.Rounds {
 		w.rounds = append(w.rounds, m.Config.pictures())

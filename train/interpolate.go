@@ -39,6 +39,10 @@ func (m *Model) InterpolateImages(ctx context.Context, from, to *data.Set, o Int
 	if from.N != to.N {
 		return nil, fmt.Errorf("interpolation from %d images to %d: give as many ends as starts", from.N, to.N)
 	}
+	m, err := m.posterior(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("interpolation between images: %w", err)
+	}
 	var ends [2][]float32
 	for i, set := range []*data.Set{from, to} {
 		err := m.each(ctx, set, pass{}, func(x torch.Tensor, _ *torch.RNG) error {

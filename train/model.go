@@ -25,11 +25,14 @@ type Model struct {
 	Step   int
 	SHA256 string // of the checkpoint, followed by the decay of a further average, as in @0.999; empty for a model that does not come from one
 
-	QSHA256  string   // of the checkpoint that LoadInference read; empty for the q of ERM
-	Warnings []string // of LoadModel: the newer checkpoints that it could not read
+	QSHA256     string   // of the checkpoint that LoadInference read; empty for the q of ERM
+	Warnings    []string // of LoadModel: the newer checkpoints that it could not read
+	NoPosterior error    // why G keeps the batch-norm statistics of the prior for latents of ERM's q; nil: it has those of q, or was not used so
 
-	dtype torch.DType
-	group *torch.Group
+	dtype      torch.DType
+	group      *torch.Group
+	average    string            // decay of a further average, as in @0.999; empty for that of ema
+	posteriorG *models.Generator // G with the statistics of q's latents; nil before its first use
 }
 
 // LoadModel reads the newest checkpoint of the run in dir that can be read. The caller closes the model. The
@@ -90,7 +93,7 @@ func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device to
 	if err != nil {
 		return err
 	}
-	m.SHA256 = fmt.Sprintf("%x%s", sha256.Sum256(file), average)
+	m.average, m.SHA256 = average, fmt.Sprintf("%x%s", sha256.Sum256(file), average)
 	var errs [4]error
 	m.dtype, errs[0] = cfg.dtype()
 	m.E, errs[1] = models.NewEnergy(cfg.Energy, 0)
@@ -112,7 +115,7 @@ func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device to
 		if m.G, err = models.NewGenerator(cfg.Generator, cfg.Data.Range, 0); err != nil {
 			return err
 		}
-		if !m.readGenerator(kept) {
+		if !m.readGenerator(m.G, kept) {
 			parts, fresh = append(parts, part{name: "generator_ema" + average, net: m.G}), from.Step > 0
 		}
 	}
@@ -128,16 +131,21 @@ func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device to
 	})
 	if err == nil && fresh {
 		// The folder may be read-only. Then the next call computes them again.
-		_ = writeNetwork(kept, kindG, nn.Entries("", m.G), m.G.Config, map[string]string{checkpointKey: m.SHA256})
+		_ = m.keepGenerator(m.G, kept)
 	}
 	return err
 }
 
-// readGenerator reads the G that an earlier call kept, and reports whether it belongs to the checkpoint.
-func (m *Model) readGenerator(path string) bool {
+// readGenerator reads the g that keepGenerator wrote, and reports whether it belongs to the checkpoint.
+func (m *Model) readGenerator(g *models.Generator, path string) bool {
 	tensors, meta, err := readSealed(path)
 	defer closeAll(tensors)
-	return err == nil && meta[checkpointKey] == m.SHA256 && nn.Load(m.G, "", tensors) == nil
+	return err == nil && meta[checkpointKey] == m.SHA256 && nn.Load(g, "", tensors) == nil
+}
+
+// keepGenerator writes g, so that later calls need not compute its batch-norm statistics again.
+func (m *Model) keepGenerator(g *models.Generator, path string) error {
+	return writeNetwork(path, kindG, nn.Entries("", g), g.Config, map[string]string{checkpointKey: m.SHA256})
 }
 
 // LoadPretrained reads the encoder of the pretraining run in dir, as a model without E and G. The caller closes it.
@@ -238,7 +246,7 @@ func (m *Model) Share(g *torch.Group) error {
 
 // Close frees the model.
 func (m *Model) Close() {
-	for _, net := range m.networks() {
+	for _, net := range append(m.networks(), m.posteriorG) {
 		nn.Close(net)
 	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"io"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // [LoadCheckpoint]. The copy has the networks, with weights of half precision, and no state of
 // training. Every function that opens a run opens it, but training cannot go on from it. It also has the config of the encoder's
 // pretraining, if the run has it.
-func Pack(dir, which, out string) (err error) {
+func Pack(ctx context.Context, dir, which, out string) (err error) {
 	m, err := LoadCheckpoint(dir, which, torch.Device{}, true)
 	if err != nil {
 		return err
@@ -56,8 +57,20 @@ func Pack(dir, which, out string) (err error) {
 		if err := writeNetwork(run.Path(generatorFile(m.Step, "")), kindG, halved("", m.G), m.G.Config, notes); err != nil {
 			return err
 		}
+		if err := m.packPosterior(ctx, run, notes); err != nil {
+			return err
+		}
 		return run.WriteConfig(m.Config)
 	})
+}
+
+// packPosterior writes the G for latents of ERM's q, since others may not have the training images that its statistics come from.
+func (m *Model) packPosterior(ctx context.Context, run *runDir, notes map[string]string) error {
+	of, err := m.posterior(ctx)
+	if err != nil || m.posteriorG == nil {
+		return err
+	}
+	return writeNetwork(run.Path(posteriorFile(m.Step, "")), kindG, halved("", of.G), of.G.Config, notes)
 }
 
 // withoutFolders cuts absolute paths in a command to their last parts, since others need not know the folders of a machine.

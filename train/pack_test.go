@@ -15,7 +15,7 @@ import (
 func TestAPackedRunIsSmallAndGivesNearlyTheSame(t *testing.T) {
 	for _, settings := range [][]string{{"target=erm"}, {"target=erm", "encoder=joint"}} {
 		dir, out := runOf(t, bars(t), settings...), filepath.Join(t.TempDir(), "packed")
-		require.NoError(t, Pack(dir, "last", out))
+		require.NoError(t, Pack(t.Context(), dir, "last", out))
 		assert.Less(t, size(t, out), size(t, dir)/3)
 		_, err := Check(out)
 		assert.NoError(t, err, "its files belong together")
@@ -59,7 +59,7 @@ func TestAPackedCommandHasNoFolders(t *testing.T) {
 
 func TestAPackIsNotWrittenOverARun(t *testing.T) {
 	dir := runOf(t, bars(t), "target=erm")
-	assert.ErrorContains(t, Pack(dir, "last", dir), "already holds a run")
+	assert.ErrorContains(t, Pack(t.Context(), dir, "last", dir), "already holds a run")
 }
 
 // size of the files that a folder needs to be opened, in bytes.

@@ -6,21 +6,19 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/mcmc"
-	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
-	"github.com/liebm/liebm/torch/nn"
 )
 
 // ReconstructOptions are the options of [Model.Reconstruct]. The zero value is "Inf" of Table 11, and L = 10 alone is
 // "Inf+L=10".
 type ReconstructOptions struct {
-	Seed       uint64         // of the refinement's noise, and of sampled latents
-	Sample     bool           // begin at m̃ ~ q(m|x), not at its mean
-	L          int            // Langevin steps on m after q
-	Delta2     float64        // δ² of those steps; 0 means 10·τ²/(h·w·c), 0.005 for 32×32 gray images
-	Sigma      float64        // σ, their noise; 0: they end at the likeliest m
-	Statistics *data.Set      // training images: G has the batch-norm statistics of m̃ ~ q(m|x) of these, as in the ELBO; nil: those of the prior
-	Watch      func(done int) // called after every batch; may be nil
+	Seed   uint64         // of the refinement's noise, and of sampled latents
+	Sample bool           // begin at m̃ ~ q(m|x), not at its mean
+	L      int            // Langevin steps on m after q
+	Delta2 float64        // δ² of those steps; 0 means 10·τ²/(h·w·c), 0.005 for 32×32 gray images
+	Sigma  float64        // σ, their noise; 0: they end at the likeliest m
+	Prior  bool           // G has the batch-norm statistics of the prior's latents, also for the q of ERM
+	Watch  func(done int) // called after every batch; may be nil
 }
 
 // Reconstruction is the result of [Model.Reconstruct].
@@ -31,8 +29,8 @@ type Reconstruction struct {
 }
 
 // Reconstruct computes G(q_μ(x)) for every image of set (Table 11, App. A.7). With o.L, a chain on
-// log p(m) + log p_g(x|m) refines the latents first, with the config's τ². The images must have the training
-// size. The errors are those of pixels before they are rounded to bytes, without the padding of
+// log p(m) + log p_g(x|m) refines the latents first, with the config's τ². For the q of ERM, G has the batch-norm statistics of q's
+// latents of training images. The images must have the training size. The errors are those of pixels before they are rounded to bytes, without the padding of
 // training.
 func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOptions) (*Reconstruction, error) {
 	if err := m.needQ("reconstruction"); err != nil {
@@ -45,14 +43,11 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 	if err := checkChain("m", chain); err != nil {
 		return nil, fmt.Errorf("reconstruction: %w", err)
 	}
-	if o.Statistics != nil {
-		g, err := m.onPosterior(ctx, o.Statistics, o.Seed)
-		if err != nil {
+	if !o.Prior {
+		var err error
+		if m, err = m.posterior(ctx); err != nil {
 			return nil, fmt.Errorf("reconstruction: %w", err)
 		}
-		defer nn.Close(g)
-		other := *m
-		other.G, m = g, &other
 	}
 	images, squares := m.Config.pictures(), 0.0
 	err := m.each(ctx, set, pass{o.Seed, "reconstruct", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
@@ -79,42 +74,6 @@ func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOpt
 	r.MSEUnit = r.MSE / (width * width)
 	r.Images, err = images.set("reconstructions", set.Labels)
 	return r, err
-}
-
-// onPosterior is a copy of G with the batch-norm statistics of m̃ ~ q(m|x) for images of set. The caller closes it. G itself keeps its
-// statistics.
-func (m *Model) onPosterior(ctx context.Context, set *data.Set, seed uint64) (*models.Generator, error) {
-	if set.N > m.Batch() {
-		set = set.Slice(0, set.N-set.N%m.Batch()) // every batch has the same weight, so a last one with fewer images would count too much
-	}
-	var latents []torch.Tensor
-	defer func() {
-		for _, batch := range latents {
-			batch.Close()
-		}
-	}()
-	err := m.each(ctx, set, pass{seed, "statistics", nil}, func(x torch.Tensor, rng *torch.RNG) error {
-		latents = append(latents, m.draw(x, rng).Keep())
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	g, err := models.NewGenerator(m.Config.Generator, m.Config.Data.Range, 0)
-	if err != nil {
-		return nil, err
-	}
-	err = torch.Do(func() error {
-		nn.To(g, m.Device, torch.Float32)
-		nn.Copy(g, m.G)
-		torch.NoGrad(func() { g.Recalibrate(len(latents), func(i int) torch.Tensor { return latents[i] }) })
-		return nil
-	})
-	if err != nil {
-		nn.Close(g)
-		return nil, err
-	}
-	return g, nil
 }
 
 // infer is q_μ(x), the mean of q(m|x), without a graph: [n,c,h,w] → [n,d_m].

@@ -65,9 +65,13 @@ func (m *Model) Restore(ctx context.Context, set *data.Set, a mcmc.Operator, o R
 	if err := errors.Join(a.Check(set.C, set.H, set.W), o.validate()); err != nil {
 		return nil, fmt.Errorf("restoration: %w", err)
 	}
+	m, err := m.posterior(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("restoration: %w", err)
+	}
 	o.Image.Low, o.Image.High = m.Config.Data.Range.Low, m.Config.Data.Range.High
 	w := &restoring{m: m, o: o, a: a, stages: map[string]*pictures{}}
-	err := torch.Do(func() error {
+	err = torch.Do(func() error {
 		w.energy = m.joint()
 		return m.each(ctx, set, pass{o.Seed, "restore", o.Watch}, func(x torch.Tensor, rng *torch.RNG) error {
 			return w.batch(ctx, x, rng)

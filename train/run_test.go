@@ -589,7 +589,7 @@ func TestAnotherAverageIsThatOfARunWithItsDecay(t *testing.T) {
 	assert.NoError(t, chosen.Config.Validate())
 
 	packed := filepath.Join(folder, "packed")
-	require.NoError(t, Pack(both, "last@0.5", packed))
+	require.NoError(t, Pack(t.Context(), both, "last@0.5", packed))
 	m, err := LoadModel(packed, torch.Device{})
 	require.NoError(t, err)
 	defer m.Close()

@@ -54,6 +54,9 @@ func generatorFile(step int, average string) string {
 	return fmt.Sprintf("generator-%08d%s.safetensors", step, average)
 }
 
+// posteriorFile is generatorFile of a G with the batch-norm statistics of q's latents.
+func posteriorFile(step int, average string) string { return generatorFile(step, average+"-posterior") }
+
 // A savedCheckpoint is one saved state of a run.
 type savedCheckpoint struct {
 	Step int

@@ -106,17 +106,6 @@ func TestReconstruct(t *testing.T) {
 	require.NoError(t, err)
 	sameImages(t, sampled.Images.Head(3), few.Images)
 
-	before := statistics(t, m)
-	posterior, err := m.Reconstruct(t.Context(), bars(t), ReconstructOptions{Statistics: bars(t)})
-	require.NoError(t, err)
-	assert.NotEqual(t, plain.MSE, posterior.MSE, "the statistics are others")
-	assert.Equal(t, before, statistics(t, m), "G keeps its own, bit for bit")
-	again, err := m.Reconstruct(t.Context(), bars(t), ReconstructOptions{})
-	require.NoError(t, err)
-	assert.Equal(t, plain.MSE, again.MSE)
-	_, err = m.Reconstruct(cancelled(t), bars(t), ReconstructOptions{Statistics: bars(t)})
-	assert.ErrorIs(t, err, context.Canceled)
-
 	_, err = m.Reconstruct(cancelled(t), bars(t), o)
 	assert.ErrorIs(t, err, context.Canceled)
 	wide, err := bars(t).Pad(16)

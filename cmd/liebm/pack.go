@@ -32,7 +32,7 @@ a copy (make pretrained).
 
 func pack(c *cli.Context) error {
 	run, out := c.String("run"), c.String("out")
-	if err := train.Pack(run, c.String("checkpoint"), out); err != nil {
+	if err := train.Pack(c.Context, run, c.String("checkpoint"), out); err != nil {
 		return err
 	}
 	m, err := train.LoadModel(out, torch.Device{})

@@ -1,0 +1,99 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/liebm/liebm/data"
+	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/torch/nn"
+)
+
+// posteriorImages is the number of training images from whose latents posterior computes the statistics of G.
+const posteriorImages = 10_000
+
+// posterior returns the model for images that G makes from latents of q. In it, G has the batch-norm statistics of m̃ ~ q(m|x) for
+// training images x. The ELBO of ERM trains G with such statistics, and those of the prior's latents differ from them: over models of
+// Fashion-MNIST, G(q(x)) with the prior's had almost three times the squared error (docs/results/table11.md).
+//
+// A q of [TrainInference] learns over a finished G with the prior's statistics. So posterior returns m itself if q is of this kind.
+// The first call computes the statistics, and keeps this G in the run's folder if it can write there. If the training images
+// cannot be opened, G keeps the statistics of the prior, and m.NoPosterior says why.
+func (m *Model) posterior(ctx context.Context) (*Model, error) {
+	if m.Config.Target != ERM || m.QSHA256 != "" || m.NoPosterior != nil {
+		return m, nil
+	}
+	if m.posteriorG == nil {
+		if err := m.openPosterior(ctx); err != nil || m.posteriorG == nil {
+			return m, err
+		}
+	}
+	of := *m
+	of.G = m.posteriorG
+	return &of, nil
+}
+
+// openPosterior reads or makes m.posteriorG.
+func (m *Model) openPosterior(ctx context.Context) error {
+	kept := ""
+	if m.Folder != "" {
+		run, err := openRun(m.Folder)
+		if err != nil {
+			return err
+		}
+		kept = run.Path(posteriorFile(m.Step, m.average))
+	}
+	g, err := models.NewGenerator(m.Config.Generator, m.Config.Data.Range, 0)
+	if err != nil {
+		return err
+	}
+	err = torch.Do(func() error {
+		nn.To(g, m.Device, torch.Float32)
+		nn.Freeze(g)
+		nn.Copy(g, m.G)
+		return nil
+	})
+	if err == nil && !m.readGenerator(g, kept) {
+		if err = m.normalize(ctx, g); err == nil && m.NoPosterior == nil && kept != "" {
+			_ = m.keepGenerator(g, kept) // the folder may be read-only
+		}
+	}
+	if err != nil || m.NoPosterior != nil {
+		nn.Close(g)
+		return err
+	}
+	m.posteriorG = g
+	return nil
+}
+
+// normalize gives g the batch-norm statistics of m̃ ~ q(m|x) for training images.
+func (m *Model) normalize(ctx context.Context, g *models.Generator) error {
+	images, err := m.Config.Open(data.Train)
+	if err != nil {
+		m.NoPosterior = fmt.Errorf("open the training images: %w", err)
+		return nil
+	}
+	defer images.Close()
+	set := images.Head(posteriorImages)
+	if set.N > m.Batch() {
+		set = set.Slice(0, set.N-set.N%m.Batch()) // every batch has the same weight, so a last one with fewer images would count too much
+	}
+	var latents []torch.Tensor
+	defer func() {
+		for _, batch := range latents {
+			batch.Close()
+		}
+	}()
+	err = m.each(ctx, set, pass{m.Config.Seed, "posterior", nil}, func(x torch.Tensor, rng *torch.RNG) error {
+		latents = append(latents, m.draw(x, rng).Keep())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("batch-norm statistics of G for latents of q: %w", err)
+	}
+	return torch.Do(func() error {
+		torch.NoGrad(func() { g.Recalibrate(len(latents), func(i int) torch.Tensor { return latents[i] }) })
+		return nil
+	})
+}
