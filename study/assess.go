@@ -346,7 +346,7 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 		return nil, err
 	}
 	records := append(samples.Records, outliers)
-	if m.Config.Data.Name == "stacked-fmnist" {
+	if m.Config.Data.Name == stacked {
 		modes, err := AssessModes(ctx, m, o.Samples.Seed, s)
 		if err != nil {
 			return nil, err

@@ -15,8 +15,8 @@ import (
 // chainSteps are the numbers of steps after which [AssessChains] looks at chains. Few chains make all of them, many the others.
 var chainSteps = []int{0, 5, 15, 100, 1000}
 
-// fewer is how many times fewer chains make 1,000 steps than 100.
-const fewer = 10
+// longShare: one chain in longShare makes 1,000 steps. The others make 100.
+const longShare = 10
 
 // The starts of long chains, as the ends of names of values.
 const (
@@ -85,13 +85,13 @@ func AssessChains(ctx context.Context, m *train.Model, o ChainOptions, s Setup) 
 }
 
 // few is the number of chains of 1,000 steps from each start.
-func (o ChainOptions) few() int { return max(1, o.N/fewer) }
+func (o ChainOptions) few() int { return max(1, o.N/longShare) }
 
 // addChains adds energy, move and class agreement of a state to r.
 func addChains(ctx context.Context, r *eval.Record, cfg train.Config, start string, first, state train.ChainState) (err error) {
 	end := fmt.Sprintf("/%d/%s", state.Steps, start)
 	r.Values["energy"+end], r.Values["move"+end] = state.Energy, state.Move
-	if cfg.Data.Name == "fmnist" {
+	if Classified(cfg.Data.Name) {
 		r.Values["class_agreement"+end], err = classAgreement(ctx, first.Images, state.Images)
 	}
 	return err

@@ -172,8 +172,8 @@ func (c *chart) settle(y *plot.Axis, curves []plotter.XYs) {
 	}
 }
 
-// logTicks are decades or, where these are few, also twice and five times as much, all with labels. On a range of less
-// they are those of a linear axis.
+// logTicks returns the powers of ten between lo and hi, with labels. If these are few, it adds twice and five times as much. If the
+// range is smaller still, it returns the ticks of a linear axis.
 func logTicks(lo, hi float64) (ticks []plot.Tick) {
 	for _, factors := range [][]float64{{1}, {1, 2, 5}} {
 		ticks = nil

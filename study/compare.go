@@ -149,7 +149,7 @@ func (c *Comparison) numbers() (names []string) {
 		for _, r := range g.Runs {
 			for name := range r.values() {
 				result, ok := strings.CutPrefix(name, evaluated)
-				count := strings.HasSuffix(name, "_n") || name == "steps_per_second" || ok && !bears(result)
+				count := strings.HasSuffix(name, "_n") || name == "steps_per_second" || ok && !tellsQuality(result)
 				if !count && (!strings.HasPrefix(result, onEncoder) || c.shares(onEncoder)) {
 					names = append(names, name)
 				}
@@ -160,8 +160,8 @@ func (c *Comparison) numbers() (names []string) {
 	return slices.Compact(names)
 }
 
-// shares reports whether every run that has a distance has the one with this key. For the distance on h, all runs must have the same
-// h: without an h it is measured on an untrained network, and says nothing.
+// shares reports whether all runs that have a distance have the one with this key. For the distance on h they must also have the
+// same h. Without an h it is measured on an untrained network and cannot be compared.
 func (c *Comparison) shares(key string) bool {
 	found, h := false, c.Groups[0].Runs[0].Encoder
 	for _, g := range c.Groups {

@@ -23,6 +23,9 @@ const onEncoder = "fd_h"
 // neither Inception's weights nor an encoder is given.
 var ErrNoFeatures = errors.New("no features to measure distances on: the data are not Fashion-MNIST, and neither Inception's weights nor an encoder is given")
 
+// Classified reports whether the classifier that comes with liebm knows the classes of a data set. It was trained on Fashion-MNIST.
+func Classified(dataset string) bool { return dataset == "fmnist" }
+
 // Features are the features on which a Fréchet distance is measured, and the name of that distance. See
 // [OpenFeatures].
 type Features struct {
@@ -60,7 +63,7 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 			f.Metric = "Fréchet distance"
 		}
 		return f, nil
-	case cfg.Data.Name == "fmnist":
+	case Classified(cfg.Data.Name):
 		net, err := eval.FashionFeatures()
 		if err != nil {
 			return nil, err

@@ -85,7 +85,7 @@ func (w *work) assessSamples(ctx context.Context, c *cell, m *train.Model) ([]*e
 		return nil, err
 	}
 	records := samples.Records
-	if m.Config.Data.Name == "fmnist" {
+	if Classified(m.Config.Data.Name) {
 		r, err := samples.diversity(ctx, m, w.Setup)
 		if err != nil {
 			return nil, err

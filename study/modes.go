@@ -8,14 +8,17 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
+// stacked is the data set whose modes are counted.
+const stacked = "stacked-fmnist"
+
 // stackedModes is how many samples the benchmark of modes draws.
 const stackedModes = 26_000
 
 // AssessModes draws 26,000 samples of a run on Stacked Fashion-MNIST, and counts how many of the 1,000 classes they
 // cover. The values are modes and reverse_kl, see [eval.Modes].
 func AssessModes(ctx context.Context, m *train.Model, seed uint64, s Setup) (*eval.Record, error) {
-	if m.Config.Data.Name != "stacked-fmnist" {
-		return nil, fmt.Errorf("modes are counted on stacked-fmnist only, and the run's data are %s", m.Config.Data.Name)
+	if m.Config.Data.Name != stacked {
+		return nil, fmt.Errorf("modes are counted on %s only, and the run's data are %s", stacked, m.Config.Data.Name)
 	}
 	net, err := eval.FashionFeatures()
 	if err != nil {

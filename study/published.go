@@ -105,7 +105,7 @@ var studies = []Study{
 			{text: "refining Y improves 8× super-resolution further", better: reading{"erm", "psnr/sr8/restored"}, worse: reading{"erm", "psnr/sr8/refined"}},
 			{text: "in 8× super-resolution, G(m) + Y is closer to the image than the input A⁺y", better: reading{"erm", "psnr/sr8/restored"}, worse: reading{"erm", "psnr/sr8/degraded"}},
 		},
-		Note: "A⁺y is the input of the restoration: the degraded image, enlarged by A⁺. Measured on the last 100 unseen images. The settings of the chains were chosen on other images. SSIM uses Wang's Gaussian window. Gray images have no colours, so at the mini scale 4× super-resolution takes the place of colorization. The paper gives neither the number of images nor the settings.",
+		Note: noteOfQ + "A⁺y is the input of the restoration: the degraded image, enlarged by A⁺. Measured on the last 100 unseen images. The settings of the chains were chosen on other images. SSIM uses Wang's Gaussian window. Gray images have no colours, so at the mini scale 4× super-resolution takes the place of colorization. The paper gives neither the number of images nor the settings.",
 	},
 	{Name: "table9", Title: "AUROC under different settings (Table 9)", data: "cifar10",
 		published: []string{"SVHN", "Constant", "CIFAR-100", "CelebA"}, ours: []quantity{areas, madeNearAreas},
@@ -156,7 +156,7 @@ var studies = []Study{
 			{text: "ERM reconstructs better than ERM without latents", better: reading{"erm", "mse"}, worse: reading{"none-erm", "mse"},
 				why: "The term with ρ = 1 is small beside the squared error of the pixels. To test: other ρ."},
 		},
-		Note: "Errors in the training range [−1, 1], and in [0, 1]; on unseen test images, by G(μ(x)) of q, without a chain. If its learning rate lr_q " +
+		Note: noteOfQ + "Errors in the training range [−1, 1], and in [0, 1]; on unseen test images, by G(μ(x)) of q, without a chain. If its learning rate lr_q " +
 			"is high, q over EM stays near the prior: liebm reproduce rho compares two rates. Our VAE is no row of the paper's table. It is trained for this error and " +
 			"a KL term alone. Its samples were compared with data early in training only: see fd_early below.",
 	},
@@ -223,7 +223,7 @@ var studies = []Study{
 		},
 		claims: []claim{{text: "q trained by Eq. 26 keeps more classes than q trained by the ELBO", better: reading{"em-q", "class_agreement"}, worse: reading{"erm", "class_agreement"},
 			why: "The q of ERM was trained together with G, for as many steps and on real images. The q of Eq. 26 learns over a finished G, which may not draw all garments. Its loss compares h(x) with h(G(m)), and h was trained without labels. To test: more steps, other lr_q and rho_q, a G that was trained for longer."}},
-		Note: "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO. The ELBO is trained for the pixel error and Eq. 26 is not, so the errors decide " +
+		Note: noteOfQ + "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO. The ELBO is trained for the pixel error and Eq. 26 is not, so the errors decide " +
 			"nothing about Eq. 26. The paper says that Eq. 26 keeps class and style. A class is kept if the classifier gives G(μ) the class of x.",
 		pictures: reconstructions(Picture{"fig9.png", "images, Eq. 26, ELBO"}, train.ReconstructOptions{}),
 	},
@@ -237,7 +237,7 @@ var studies = []Study{
 			{text: "ρ = 100 keeps more classes than ρ = 1", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-1", "class_agreement"}},
 			{text: "a learning rate of 1e-4 keeps more classes than one of 1e-3", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-fast", "class_agreement"}},
 		},
-		Note: "At the optimum KL(q(m|x) ‖ N(0,I)) is at most 2ρ nats. To tell ten classes apart, m needs ln 10 = 2.3 nats. So ρ = 1 is too small. Measured on 2,000 unseen images. A class is " +
+		Note: noteOfQ + "At the optimum KL(q(m|x) ‖ N(0,I)) is at most 2ρ nats. To tell ten classes apart, m needs ln 10 = 2.3 nats. So ρ = 1 is too small. Measured on 2,000 unseen images. A class is " +
 			"kept if the classifier gives G(m) the class of x. The grid's rows: images, then for each row of the table G(μ) of the mean and G(m̃) of a sample.",
 		pictures: reconstructions(Picture{"rho.png", "images; for each row of the table G(μ) and G(m̃)"},
 			train.ReconstructOptions{}, train.ReconstructOptions{Sample: true}),
@@ -360,6 +360,14 @@ func nearClaims() (all []claim) {
 	add("em-left-out", LeftOut, "a class that E and G have not seen")
 	return all
 }
+
+// noteOfQ says how images from latents of q are measured.
+const noteOfQ = "Measured without the padding of training. In images from latents of a q that ERM or the VAE trained, G has the batch-norm statistics of " +
+	"q's latents, with which the ELBO trains it. "
+
+// noteOfPrior stands in its place if an earlier version measured the models.
+const noteOfPrior = "Measured without the padding of training. In these images G had the batch-norm statistics of the prior's latents. ERM and the VAE trained it with " +
+	"those of q's latents. Today's version uses these, and their errors are smaller. "
 
 // fewerAugmented is why fewer augmented negative samples may cost some detection.
 const fewerAugmented = "With a small p, many batches of 16 have no augmented negative sample, so E learns less about images far from the data. The areas differ much between " +

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -116,9 +117,10 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	if s.measures(ofGivenOutliers) {
 		r.Outliers = sc.given()
 	}
-	columns := slices.DeleteFunc(s.columns(sc), func(c column) bool {
-		return slices.Contains(later, c.metric) && !slices.ContainsFunc(r.Cells, func(cell Cell) bool { _, ok := cell.Values[c.metric]; return ok })
-	})
+	if len(r.Cells) > 0 && s.measures(ofReconstruction) && !r.has("mse_prior_stats") {
+		r.Note = strings.Replace(r.Note, noteOfQ, noteOfPrior, 1)
+	}
+	columns := slices.DeleteFunc(s.columns(sc), func(c column) bool { return slices.Contains(later, c.metric) && !r.has(c.metric) })
 	for _, c := range columns {
 		r.Columns = append(r.Columns, c.title)
 	}
@@ -130,6 +132,11 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	}
 	r.Pairs, r.Curves = s.pairs(cells), s.meanCurves(cells)
 	return r
+}
+
+// has reports whether a number of any model was measured.
+func (r *Result) has(metric string) bool {
+	return slices.ContainsFunc(r.Cells, func(c Cell) bool { _, ok := c.Values[metric]; return ok })
 }
 
 // meanCurves are the curves of the study's variants.

@@ -179,7 +179,7 @@ func (sc Scale) settings() (set []string) {
 // encoder names the source of h for variants that do not name one. For Fashion-MNIST at the mini scale it is the run that comes
 // with liebm, whose h was pretrained for longer than a study can afford. Otherwise the study pretrains h by SimCLR.
 func (sc Scale) encoder(data string) string {
-	if !sc.paper && data == "fmnist" && len(sc.SetEncoder) == 0 {
+	if !sc.paper && Classified(data) && len(sc.SetEncoder) == 0 {
 		return "pretrained:fmnist"
 	}
 	return train.SimCLR

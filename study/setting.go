@@ -42,7 +42,7 @@ func (s Study) setting(f *folder, cells map[string][]Cell) string {
 		length = fmt.Sprintf("%d steps", cfg.Steps)
 	}
 	features := "a small classifier (FD; lower is better"
-	if f.data != "fmnist" {
+	if !Classified(f.data) {
 		features = "the encoder h (FD on h; lower is better"
 	}
 	text := fmt.Sprintf("A miniature: %s, %s, %s, and distances on the features of %s; %d samples against the test split).\n"+

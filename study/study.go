@@ -113,7 +113,7 @@ func always(from measurement, columns ...column) quantity {
 var (
 	distance = quantity{ofSamples, func(sc Scale, data string) []column {
 		columns := []column{{sc.distanceTitle(), sc.distance()}}
-		if !sc.paper && data == "fmnist" {
+		if !sc.paper && Classified(data) {
 			columns = append(columns, column{classBalance, "class_kl"})
 		}
 		return columns
@@ -143,7 +143,7 @@ var (
 		}
 		add("E", "energy", chainSteps)
 		add(sc.distanceTitle(), sc.distance(), chainSteps[:len(chainSteps)-1])
-		if data == "fmnist" {
+		if Classified(data) {
 			add("class kept", "class_agreement", chainSteps[1:])
 		}
 		add("move", "move", chainSteps[1:])

@@ -208,8 +208,12 @@ func TestNumbersThatEarlierVersionsLackHaveNoEmptyColumn(t *testing.T) {
 		before, after := s.lay(Mini(), map[string][]Cell{"erm": {old}}), s.lay(Mini(), map[string][]Cell{"erm": {old, newer}})
 		assert.Len(t, after.Columns, len(before.Columns)+1, study)
 		assert.NotContains(t, before.Markdown(), "KL of classes")
-		assert.NotContains(t, before.Markdown(), "statistics of the prior")
+		assert.NotContains(t, before.Markdown(), "MSE, G's statistics")
 		assert.Contains(t, after.Markdown(), " 0.125 ", study)
+		if metric == "mse_prior_stats" {
+			assert.Contains(t, before.Markdown(), "their errors are smaller")
+			assert.Contains(t, after.Markdown(), noteOfQ)
+		}
 	}
 }
 

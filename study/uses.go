@@ -64,7 +64,7 @@ func AssessInference(ctx context.Context, m *train.Model, set *data.Set, seed ui
 		if r.Values["cosine"+suffix], err = meanCosine(ctx, latents(m), set, drawn.Images); err != nil {
 			return nil, err
 		}
-		if m.Config.Data.Name != "fmnist" {
+		if !Classified(m.Config.Data.Name) {
 			continue
 		}
 		if r.Values["class_agreement"+suffix], err = classAgreement(ctx, set, drawn.Images); err != nil {

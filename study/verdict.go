@@ -127,7 +127,7 @@ func (s Study) pairs(cells map[string][]Cell) (all []Pair) {
 		}
 		a, b := cells[c.better.variant][0], cells[c.worse.variant][0]
 		for _, name := range slices.Sorted(maps.Keys(values[0][0])) {
-			if n := contrast(values, name, name); bears(name) && n.Seeds > 0 && a.comparable(name, b) {
+			if n := contrast(values, name, name); tellsQuality(name) && n.Seeds > 0 && a.comparable(name, b) {
 				p.Numbers = append(p.Numbers, n)
 			}
 		}
@@ -142,9 +142,9 @@ func (c Cell) comparable(name string, other Cell) bool {
 	return !strings.HasPrefix(name, onEncoder) || c.Encoder != "" && c.Encoder == other.Encoder
 }
 
-// bears reports whether a number tells how good a model is. Ends of intervals, counts, memory and energies do not. Of outlier detection,
-// the areas of s(x) and of F(f(x)) are enough: the others would repeat them.
-func bears(name string) bool {
+// tellsQuality reports whether a larger or smaller number means a better model. It is false for ends of intervals, counts, memory and
+// energies. Of outlier detection only the areas of s(x) and of F(f(x)) count, since the other numbers would repeat them.
+func tellsQuality(name string) bool {
 	last := name[strings.LastIndex(name, "/")+1:]
 	return last != "low" && last != "high" && name != "is_std" && name != "n" && !strings.HasSuffix(name, "_floor") &&
 		!slices.ContainsFunc([]string{"seconds", "memory", "nfe", "energy", "move", "aupr", "fpr95", "auroc_cosine", "auroc_z"}, func(kind string) bool { return strings.HasPrefix(name, kind) })

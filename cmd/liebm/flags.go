@@ -101,7 +101,7 @@ func inceptionWeights(c *cli.Context, s study.Setup, dataset string) (string, er
 		return "", nil
 	case "":
 		found, err := eval.FindInception()
-		if err != nil || dataset == "fmnist" {
+		if err != nil || study.Classified(dataset) {
 			return "", nil
 		}
 		if s.Device.Type == torch.CUDA {
