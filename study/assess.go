@@ -353,15 +353,15 @@ func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.
 		}
 		records = append(records, modes)
 	}
+	if s.Group.Rank() > 0 {
+		return nil, nil
+	}
 	if m.Q != nil {
 		reconstruction, err := reconstruct(ctx, m, test, s)
 		if err != nil {
 			return nil, err
 		}
 		records = append(records, reconstruction)
-	}
-	if s.Group.Rank() > 0 {
-		return nil, nil
 	}
 	for _, r := range records {
 		r.Warn(changed)

@@ -160,8 +160,8 @@ func (c *cell) seeded(seed uint64) train.Config {
 // likely is the config of a seed, with the settings of cfg that change nothing of a training, or that the cell leaves open.
 func (c *cell) likely(cfg train.Config, seed uint64) train.Config {
 	same := c.seeded(seed)
-	same.ScoreGamma, same.BatchSplit = cfg.ScoreGamma, cfg.BatchSplit // they change nothing of a training
-	if c.over == "" {                                                 // these are for a q over the model
+	same.ScoreGamma, same.BatchSplit, same.Log.Measured = cfg.ScoreGamma, cfg.BatchSplit, cfg.Log.Measured // they change nothing of a training
+	if c.over == "" {                                                                                      // these are for a q over the model
 		same.RhoQ, same.LRQ = cfg.RhoQ, cfg.LRQ
 	}
 	if c.seconds > 0 { // they became a number of steps
@@ -175,10 +175,13 @@ func (c *cell) likely(cfg train.Config, seed uint64) train.Config {
 
 // A Cell is one model that a study trained: a variant of the method, from one seed.
 type Cell struct {
-	Name     string      `json:"cell"`
-	Seed     uint64      `json:"seed"`
-	Preset   string      `json:"preset"`
-	Settings []string    `json:"settings"`                 // over the preset
+	Name     string   `json:"cell"`
+	Seed     uint64   `json:"seed"`
+	Preset   string   `json:"preset"`
+	Settings []string `json:"settings"` // over the preset
+	// Statistics is "q" if G has the batch-norm statistics of q's latents in images from these. Earlier versions used those of the prior's.
+	Statistics string `json:"g_statistics,omitempty"`
+
 	Encoder  string      `json:"encoder"`                  // the preset that pretrained its encoder, or the run that it is from; empty if it reads no pretrained one
 	H        string      `json:"encoder_sha256,omitempty"` // SHA-256 of the file of that encoder; results of earlier versions lack it
 	Diverged string      `json:"diverged,omitempty"`       // the step and the metric at which training diverged for good; empty: it did not
@@ -283,6 +286,9 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 	records = slices.DeleteFunc(records, c.folder.scale.others)
 	r.Values = readings(records)
 	for _, record := range records {
+		if slices.Contains(ofLatents, measurement(record.Settings[studyKey])) {
+			r.Statistics = "q"
+		}
 		if record.Metric == divergence {
 			r.Diverged = fmt.Sprintf("step %.0f: %s is %.3g", record.Values["step"], record.Settings["measurement"], record.Values["value"])
 		}

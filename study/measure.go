@@ -16,16 +16,20 @@ type measurement string
 
 const (
 	ofSamples        measurement = "samples" // distances, areas, seconds
-	ofReconstruction measurement = "reconstruction"
-	ofRestoration    measurement = "restoration"
+	ofReconstruction measurement = "reconstruction, statistics of q"
+	ofRestoration    measurement = "restoration, statistics of q"
 	ofProbes         measurement = "probes"
 	ofNearOutliers   measurement = "near outliers"
 	ofGivenOutliers  measurement = "given outliers"
 	ofModes          measurement = "modes"
-	ofInference      measurement = "inference"
+	ofInference      measurement = "inference, statistics of q"
 	ofChains         measurement = "long chains"
 	ofEqualTime      measurement = "equal time"
 )
+
+// ofLatents are the measurements of images that G makes from latents of q. Earlier versions gave them other names, and measured them
+// with other batch-norm statistics of G.
+var ofLatents = []measurement{ofReconstruction, ofRestoration, ofInference}
 
 // studyKey is the setting of a record that names the measurement of a study that the record belongs to. The
 // results of a run may hold other records too.

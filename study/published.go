@@ -183,7 +183,7 @@ var studies = []Study{
 			{text: "at the end, EM has a smaller distance than ERM", better: reading{"em", "fd"}, worse: reading{"erm", "fd"},
 				why: "The paper compares after hundreds of epochs. Our runs last half an epoch. ERM also trains G by the data, which helps at the start. To test: 8,000 steps and more."},
 		},
-		Note: "The paper prints the curves without numbers. Ours show G alone, 2,000 samples; the table's figures are of 10,000 samples at the end. Sec. 4.5 says that " +
+		Note: "The paper prints the curves without numbers. Ours show G alone in the course of training, on fewer samples than the table's figures have. Sec. 4.5 says that " +
 			"without latents training cannot converge, however G is trained. At the mini scale it does: see the rows of the EBM without latents. In docs/results, some rows have " +
 			"seeds 4 and 5. They were added after three seeds had left it undecided whether the latent term helps EM. The interval of this claim does not take that into account.",
 	},

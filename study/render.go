@@ -8,6 +8,8 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/liebm/liebm/internal/shell"
+
 	"github.com/liebm/liebm/train"
 )
 
@@ -198,7 +200,7 @@ func (p *Plan) command(s Study) string {
 	text := fmt.Sprintf("liebm reproduce %s %s", s.Name, p.scale.flags())
 	if s.measures(ofGivenOutliers) {
 		for _, source := range p.scale.Outliers {
-			text += fmt.Sprintf(" --outliers %q", source)
+			text += " --outliers " + shell.Word(source)
 		}
 	}
 	if p.scale.Steps > 0 {

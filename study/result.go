@@ -14,6 +14,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
+	"github.com/liebm/liebm/train"
 )
 
 // A Result is a study beside the published figures.
@@ -103,8 +104,9 @@ func (w *work) cells(f *folder, names []string) (map[string][]Cell, error) {
 
 // lay lays the models of a study, by variant, beside the published figures.
 func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
-	r := &Result{Name: s.Name, Title: s.Title, Scale: sc.Name(), Data: sc.dataOf(s), Note: s.Note, Published: s.published, Distance: sc.distanceTitle(), Samples: sc.Samples}
-	r.Setting, r.Variants = s.setting(newFolder("", sc.dataOf(s), sc), cells), map[string]string{}
+	f := newFolder("", sc.dataOf(s), sc)
+	r := &Result{Name: s.Name, Title: sc.title(s), Scale: sc.Name(), Data: sc.dataOf(s), Note: sc.note(s), Published: s.published, Distance: sc.distanceTitle(), Samples: sc.Samples}
+	r.Setting, r.Variants = s.setting(f, cells), map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(cells)) {
 		for _, c := range cells[name] {
 			r.Variants[name] = c.Name
@@ -113,19 +115,20 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 			}
 		}
 	}
-	r.Title, r.Note = sc.title(s), sc.note(s)
 	if s.measures(ofGivenOutliers) {
 		r.Outliers = sc.given()
 	}
-	if len(r.Cells) > 0 && s.measures(ofReconstruction) && !r.has("mse_prior_stats") {
+	if slices.ContainsFunc(r.Cells, f.ofPrior) {
 		r.Note = strings.Replace(r.Note, noteOfQ, noteOfPrior, 1)
 	}
-	columns := slices.DeleteFunc(s.columns(sc), func(c column) bool { return slices.Contains(later, c.metric) && !r.has(c.metric) })
-	for _, c := range columns {
-		r.Columns = append(r.Columns, c.title)
-	}
+	columns := s.columns(sc)
 	for _, row := range s.rows {
 		r.Rows = append(r.Rows, s.row(row, columns, cells[row.variant]))
+	}
+	for _, c := range columns {
+		if len(r.Cells) == 0 || r.has(c.title) { // a column that no model fills is left out
+			r.Columns = append(r.Columns, c.title)
+		}
 	}
 	for _, c := range s.claims {
 		r.Trends = append(r.Trends, c.judge(sc, cells))
@@ -134,9 +137,20 @@ func (s Study) lay(sc Scale, cells map[string][]Cell) *Result {
 	return r
 }
 
-// has reports whether a number of any model was measured.
-func (r *Result) has(metric string) bool {
-	return slices.ContainsFunc(r.Cells, func(c Cell) bool { _, ok := c.Values[metric]; return ok })
+// ofPrior reports whether a model's q learned with G by the ELBO, and its images from latents of q were measured with G's statistics of
+// the prior.
+func (f *folder) ofPrior(c Cell) bool {
+	if !slices.ContainsFunc(f.cells, func(of *cell) bool { return of.name == c.Name && of.over == "" && of.config.Target == train.ERM }) {
+		return false
+	}
+	_, reconstructed := c.Values["mse"]
+	_, restored := c.Values["psnr/"+SR8+"/start"]
+	return (reconstructed || restored) && c.Statistics == ""
+}
+
+// has reports whether a row has a number of ours in a column.
+func (r *Result) has(column string) bool {
+	return slices.ContainsFunc(r.Rows, func(row Row) bool { return len(row.values(column)) > 0 })
 }
 
 // meanCurves are the curves of the study's variants.

@@ -101,10 +101,6 @@ type column struct{ title, metric string }
 // classBalance is the title of class_kl.
 const classBalance = "KL of classes"
 
-// later are numbers that earlier versions did not measure. A table without a model that has the number has no column of it, so that
-// pages of earlier versions stay as they are.
-var later = []string{"class_kl", "mse_prior_stats"}
-
 // always is a quantity with the same columns at every scale.
 func always(from measurement, columns ...column) quantity {
 	return quantity{from, func(Scale, string) []column { return columns }}

@@ -25,6 +25,7 @@ func AssessReconstruction(ctx context.Context, m *train.Model, set *data.Set, o 
 	r := s.use("reconstruction", m, set, o.Seed)
 	r.Settings["l"], r.Settings["range"] = fmt.Sprint(o.L), fmt.Sprint(m.Config.Data.Range)
 	r.Values["mse"], r.Values["mse_unit"] = out.MSE, out.MSEUnit
+	WarnOfStatistics(r, m)
 	return out, r, compare(ctx, r, m.Config, "", out.Images, set)
 }
 
@@ -32,7 +33,7 @@ func AssessReconstruction(ctx context.Context, m *train.Model, set *data.Set, o 
 // the mse if G has the batch-norm statistics of the prior's latents, as for samples, in place of those of q's latents.
 func reconstruct(ctx context.Context, m *train.Model, unseen *data.Set, s Setup) (*eval.Record, error) {
 	_, r, err := AssessReconstruction(ctx, m, unseen, train.ReconstructOptions{}, s)
-	if err != nil || m.QSHA256 != "" || m.NoPosterior != nil {
+	if err != nil || !m.HasPosterior() {
 		return r, err
 	}
 	out, err := m.Reconstruct(ctx, unseen, train.ReconstructOptions{Prior: true, Watch: s.watch("reconstructing, statistics of the prior", unseen.N)})
@@ -41,6 +42,13 @@ func reconstruct(ctx context.Context, m *train.Model, unseen *data.Set, s Setup)
 	}
 	r.Values["mse_prior_stats"] = out.MSE
 	return r, nil
+}
+
+// WarnOfStatistics warns if images were made from latents of ERM's q with the batch-norm statistics of the prior's latents.
+func WarnOfStatistics(r *eval.Record, m *train.Model) {
+	if m.NoPosterior != nil {
+		r.Warn(fmt.Sprintf("G has the batch-norm statistics of the prior's latents, not those of q's, so its images are further from the originals: %v", m.NoPosterior))
+	}
 }
 
 // AssessInference measures how well G(m) keeps the semantics of x, for m from q(m|x) (Eq. 26). Pixels do not show this, since q
@@ -71,6 +79,7 @@ func AssessInference(ctx context.Context, m *train.Model, set *data.Set, seed ui
 			return nil, err
 		}
 	}
+	WarnOfStatistics(r, m)
 	return r, nil
 }
 
@@ -112,9 +121,6 @@ func (s Setup) use(name string, m *train.Model, set *data.Set, seed uint64) *eva
 	r := s.record(name, m, seed)
 	if m.QSHA256 != "" {
 		r.Settings["q_sha256"] = m.QSHA256
-	}
-	if m.NoPosterior != nil {
-		r.Warn(fmt.Sprintf("G has the batch-norm statistics of the prior's latents, not those of q's, so its images are further from the originals: %v", m.NoPosterior))
 	}
 	r.Of(inputOf(set))
 	return r

@@ -83,6 +83,7 @@ func tieBand(metric string, mean float64) float64 {
 }
 
 func largerIsBetter(metric string) bool {
+	metric = strings.TrimPrefix(metric, evaluated)
 	return slices.ContainsFunc([]string{"auroc", "aupr", "is", "psnr", "ssim", "linear", "knn5", "precision", "recall", "images_per_second", "modes", "cosine", "class_agreement"},
 		func(kind string) bool { return strings.HasPrefix(metric, kind) })
 }

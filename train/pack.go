@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -14,29 +15,29 @@ import (
 // Pack writes a small copy of the run in dir to the folder out, for others to use. which names the checkpoint, as in
 // [LoadCheckpoint]. The copy has the networks, with weights of half precision, and no state of
 // training. Every function that opens a run opens it, but training cannot go on from it. It also has the config of the encoder's
-// pretraining, if the run has it.
-func Pack(ctx context.Context, dir, which, out string) (err error) {
+// pretraining, if the run has it. The warnings say what could not be packed.
+func Pack(ctx context.Context, dir, which, out string) (warnings []string, err error) {
 	m, err := LoadCheckpoint(dir, which, torch.Device{}, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer m.Close()
 	m.Config.EMAs = nil // the copy has one average
 	info, err := ReadInfo(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	run, err := createRun(out, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer closing(run, &err)
 	info.Host, info.Resumed = "", nil
 	info.Command = withoutFolders(info.Command)
 	if err := run.WriteInfo(info); err != nil {
-		return err
+		return nil, err
 	}
-	return torch.Do(func() error {
+	err = torch.Do(func() error {
 		if m.H != nil {
 			if err := writeNetwork(run.Path(encoderFile), kindH, halved("", m.H), m.H.Config, nil); err != nil {
 				return err
@@ -62,6 +63,10 @@ func Pack(ctx context.Context, dir, which, out string) (err error) {
 		}
 		return run.WriteConfig(m.Config)
 	})
+	if m.NoPosterior != nil {
+		warnings = append(warnings, fmt.Sprintf("the copy has no batch-norm statistics of G for latents of q, so its reconstructions will be worse: %v", m.NoPosterior))
+	}
+	return warnings, err
 }
 
 // packPosterior writes the G for latents of ERM's q, since others may not have the training images that its statistics come from.

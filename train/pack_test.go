@@ -15,9 +15,10 @@ import (
 func TestAPackedRunIsSmallAndGivesNearlyTheSame(t *testing.T) {
 	for _, settings := range [][]string{{"target=erm"}, {"target=erm", "encoder=joint"}} {
 		dir, out := runOf(t, bars(t), settings...), filepath.Join(t.TempDir(), "packed")
-		require.NoError(t, Pack(t.Context(), dir, "last", out))
+		_, err := Pack(t.Context(), dir, "last", out)
+		require.NoError(t, err)
 		assert.Less(t, size(t, out), size(t, dir)/3)
-		_, err := Check(out)
+		_, err = Check(out)
 		assert.NoError(t, err, "its files belong together")
 		info, err := ReadInfo(out)
 		require.NoError(t, err)
@@ -59,7 +60,8 @@ func TestAPackedCommandHasNoFolders(t *testing.T) {
 
 func TestAPackIsNotWrittenOverARun(t *testing.T) {
 	dir := runOf(t, bars(t), "target=erm")
-	assert.ErrorContains(t, Pack(t.Context(), dir, "last", dir), "already holds a run")
+	_, err := Pack(t.Context(), dir, "last", dir)
+	assert.ErrorContains(t, err, "already holds a run")
 }
 
 // size of the files that a folder needs to be opened, in bytes.

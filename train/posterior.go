@@ -14,14 +14,14 @@ import (
 const posteriorImages = 10_000
 
 // posterior returns the model for images that G makes from latents of q. In it, G has the batch-norm statistics of m̃ ~ q(m|x) for
-// training images x. The ELBO of ERM trains G with such statistics, and those of the prior's latents differ from them: over models of
-// Fashion-MNIST, G(q(x)) with the prior's had almost three times the squared error (docs/results/table11.md).
+// training images x. The ELBO of ERM trains G with such statistics, and those of the prior's latents differ from them:
+// docs/results/fig9.md has the errors of G(q(x)) with both.
 //
-// A q of [TrainInference] learns over a finished G with the prior's statistics. So posterior returns m itself if q is of this kind.
-// The first call computes the statistics, and keeps this G in the run's folder if it can write there. If the training images
+// A q of [TrainInference] learns over a finished G with the prior's statistics, and the G of an imported run has the statistics of
+// its file. There, posterior returns m itself. The first call computes the statistics, and keeps this G in the run's folder if it can write there. If the training images
 // cannot be opened, G keeps the statistics of the prior, and m.NoPosterior says why.
 func (m *Model) posterior(ctx context.Context) (*Model, error) {
-	if m.Config.Target != ERM || m.QSHA256 != "" || m.NoPosterior != nil {
+	if !m.HasPosterior() {
 		return m, nil
 	}
 	if m.posteriorG == nil {
@@ -32,6 +32,12 @@ func (m *Model) posterior(ctx context.Context) (*Model, error) {
 	of := *m
 	of.G = m.posteriorG
 	return &of, nil
+}
+
+// HasPosterior reports whether the model has a q that the ELBO trained together with G, so that G has other batch-norm statistics for
+// latents of q. It is false if the training images were needed for them and could not be opened.
+func (m *Model) HasPosterior() bool {
+	return m.Q != nil && m.Config.Target == ERM && m.QSHA256 == "" && m.Step > 0 && m.NoPosterior == nil
 }
 
 // openPosterior reads or makes m.posteriorG.
@@ -75,25 +81,23 @@ func (m *Model) normalize(ctx context.Context, g *models.Generator) error {
 		return nil
 	}
 	defer images.Close()
-	set := images.Head(posteriorImages)
-	if set.N > m.Batch() {
-		set = set.Slice(0, set.N-set.N%m.Batch()) // every batch has the same weight, so a last one with fewer images would count too much
-	}
-	var latents []torch.Tensor
-	defer func() {
-		for _, batch := range latents {
-			batch.Close()
-		}
-	}()
-	err = m.each(ctx, set, pass{m.Config.Seed, "posterior", nil}, func(x torch.Tensor, rng *torch.RNG) error {
-		latents = append(latents, m.draw(x, rng).Keep())
+	var latents []float32
+	err = m.each(ctx, images.Head(posteriorImages), pass{m.Config.Seed, "posterior", nil}, func(x torch.Tensor, rng *torch.RNG) error {
+		latents = append(latents, torch.ToSlice[float32](m.draw(x, rng))...)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("batch-norm statistics of G for latents of q: %w", err)
 	}
+	// All batches are of one size, since each counts as much as another. Images that fill no batch are left out.
+	d := m.Config.Generator.LatentDim
+	batch := min(sampleBatch, len(latents)/d)
 	return torch.Do(func() error {
-		torch.NoGrad(func() { g.Recalibrate(len(latents), func(i int) torch.Tensor { return latents[i] }) })
+		torch.NoGrad(func() {
+			g.Recalibrate(len(latents)/d/batch, func(i int) torch.Tensor {
+				return torch.FromSlice(latents[i*batch*d:(i+1)*batch*d], batch, d)
+			})
+		})
 		return nil
 	})
 }

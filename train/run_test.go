@@ -589,7 +589,8 @@ func TestAnotherAverageIsThatOfARunWithItsDecay(t *testing.T) {
 	assert.NoError(t, chosen.Config.Validate())
 
 	packed := filepath.Join(folder, "packed")
-	require.NoError(t, Pack(t.Context(), both, "last@0.5", packed))
+	_, err = Pack(t.Context(), both, "last@0.5", packed)
+	require.NoError(t, err)
 	m, err := LoadModel(packed, torch.Device{})
 	require.NoError(t, err)
 	defer m.Close()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -32,8 +33,12 @@ a copy (make pretrained).
 
 func pack(c *cli.Context) error {
 	run, out := c.String("run"), c.String("out")
-	if err := train.Pack(c.Context, run, c.String("checkpoint"), out); err != nil {
+	warnings, err := train.Pack(c.Context, run, c.String("checkpoint"), out)
+	if err != nil {
 		return err
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(cleaned{os.Stderr}, "warning:", w)
 	}
 	m, err := train.LoadModel(out, torch.Device{})
 	if err != nil {

@@ -86,8 +86,9 @@ func pretrain(ctx context.Context, set *data.Set, dir string) (string, error) {
 	return train.EncoderPath(dir), err
 }
 
+// isRun reports whether a training was begun in dir, so that it can go on.
 func isRun(dir string) bool {
-	_, err := train.ReadInfo(dir)
+	_, err := os.Stat(filepath.Join(dir, "config.yaml"))
 	return err == nil
 }
 
@@ -98,6 +99,15 @@ func isFinished(dir string) bool {
 
 // run trains one model, or goes on with its training, and reads its course.
 func run(ctx context.Context, c train.Config, set *data.Set, encoder, dir string) (t training, err error) {
+	if isRun(dir) {
+		begun, err := train.ReadConfig(dir)
+		if err != nil {
+			return t, err
+		}
+		if begun.Steps != c.Steps {
+			return t, fmt.Errorf("%s holds a training of %d steps, not %d: choose another folder with -out", dir, begun.Steps, c.Steps)
+		}
+	}
 	if !isFinished(dir) {
 		err = train.Run(ctx, c, set, encoder, train.Options{Out: dir, Resume: isRun(dir), Log: os.Stdout, Evaluate: evaluate})
 		if err != nil {

@@ -17,6 +17,8 @@ func TestTheCourseOfEveryTrainingIsWritten(t *testing.T) {
 	again, err := runAll(t.Context(), out, 2, 4)
 	require.NoError(t, err)
 	assert.Equal(t, r, again, "trainings that are finished are only read")
+	_, err = runAll(t.Context(), out, 2, 8)
+	assert.ErrorContains(t, err, "a training of 4 steps, not 8")
 
 	text, err := os.ReadFile(filepath.Join(out, "two-modes.json"))
 	require.NoError(t, err)
