@@ -126,7 +126,7 @@ func (w *work) assessChains(ctx context.Context, c *cell, m *train.Model) ([]*ev
 
 // chainsPicture draws the first chains of each model from each start: a row for each chain, and a column for each of chainSteps. They
 // are the first ones measured.
-func chainsPicture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
+func chainsPicture(ctx context.Context, w *work, s Study, f *folder) ([]Figure, error) {
 	var rows []GridRow
 	for _, name := range s.variants() {
 		more, err := chainRows(ctx, w, f.cell(name))
@@ -141,8 +141,8 @@ func chainsPicture(ctx context.Context, w *work, s Study, f *folder) ([]Picture,
 	if rows == nil {
 		return nil, nil
 	}
-	p := Picture{"chains.png", fmt.Sprintf("chains from samples of G and from data, after %v steps", chainSteps)}
-	return []Picture{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("em").config, rows)
+	p := Figure{"chains.png", fmt.Sprintf("chains from samples of G and from data, after %v steps", chainSteps)}
+	return []Figure{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("em").config, rows)
 }
 
 // chainRows returns the picture rows of one model, for the first seed. There are none if the model is not trained.

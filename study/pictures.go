@@ -24,7 +24,7 @@ func (w *work) first(c *cell) (m *train.Model, r Cell, err error) {
 }
 
 // fig7Picture is t-SNE of the rows of fig7 side by side, for the first seed.
-func fig7Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
+func fig7Picture(ctx context.Context, w *work, s Study, f *folder) ([]Figure, error) {
 	var panels []Panel
 	for _, row := range s.rows {
 		on := row.variation
@@ -47,13 +47,13 @@ func fig7Picture(ctx context.Context, w *work, s Study, f *folder) ([]Picture, e
 		return nil, nil
 	}
 	caption := fmt.Sprintf("t-SNE of %d images that training did not read", len(panels[0].Points))
-	return []Picture{{"fig7.png", caption}}, WritePanels(filepath.Join(w.plan.out, "fig7.png"), panels)
+	return []Figure{{"fig7.png", caption}}, WritePanels(filepath.Join(w.plan.out, "fig7.png"), panels)
 }
 
 // reconstructions draws a grid of unseen images above their reconstructions by each row of a study and in each of the ways,
 // for the first seed. There is none unless all models are trained.
-func reconstructions(p Picture, ways ...train.ReconstructOptions) drawing {
-	return func(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error) {
+func reconstructions(p Figure, ways ...train.ReconstructOptions) drawing {
+	return func(ctx context.Context, w *work, s Study, f *folder) ([]Figure, error) {
 		const n = 16
 		var rows []GridRow
 		for _, row := range s.rows {
@@ -82,7 +82,7 @@ func reconstructions(p Picture, ways ...train.ReconstructOptions) drawing {
 				rows = append(rows, GridRow{label, drawn.Images})
 			}
 		}
-		return []Picture{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("erm").config, rows)
+		return []Figure{p}, WriteRows(filepath.Join(w.plan.out, p.File), f.cell("erm").config, rows)
 	}
 }
 

@@ -35,18 +35,18 @@ func AssessProbe(ctx context.Context, m *train.Model, o ProbeOptions, s Setup) (
 	return r, probe(ctx, x[0], x[1], o, r, s)
 }
 
-// A part is the first n images of a split. If n is 0, it is the whole split.
-type part struct {
+// A portion is the first n images of a split. If n is 0, it is the whole split.
+type portion struct {
 	split data.Split
 	n     int
 }
 
 // partsOfProbe are the images that a probe learns from, and those that it is tested on.
-func partsOfProbe(o ProbeOptions) []part { return []part{{data.Train, o.N}, {data.HeldOut, 0}} }
+func partsOfProbe(o ProbeOptions) []portion { return []portion{{data.Train, o.N}, {data.HeldOut, 0}} }
 
 // embed returns the features of f or h for parts of a run's data. It tells r of the network and of the images. The caller closes the
 // features, also after an error.
-func (s Setup) embed(ctx context.Context, m *train.Model, on string, r *eval.Record, parts ...part) (all []eval.Labelled, err error) {
+func (s Setup) embed(ctx context.Context, m *train.Model, on string, r *eval.Record, parts ...portion) (all []eval.Labelled, err error) {
 	if on != "f" && on != "h" {
 		return nil, fmt.Errorf("there are no features of %q: use f or h", on)
 	}
@@ -80,7 +80,7 @@ func closeAll(all []eval.Labelled) {
 }
 
 // embedPart returns features of one part.
-func (s Setup) embedPart(ctx context.Context, m *train.Model, features eval.Features, r *eval.Record, p part) (eval.Labelled, error) {
+func (s Setup) embedPart(ctx context.Context, m *train.Model, features eval.Features, r *eval.Record, p portion) (eval.Labelled, error) {
 	set, err := s.agreed(m.Config.Open(p.split))
 	if err != nil {
 		return eval.Labelled{}, err

@@ -225,7 +225,7 @@ var studies = []Study{
 			why: "The q of ERM was trained together with G, for as many steps and on real images. The q of Eq. 26 learns over a finished G, which may not draw all garments. Its loss compares h(x) with h(G(m)), and h was trained without labels. To test: more steps, other lr_q and rho_q, a G that was trained for longer."}},
 		Note: noteOfQ + "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO. The ELBO is trained for the pixel error and Eq. 26 is not, so the errors decide " +
 			"nothing about Eq. 26. The paper says that Eq. 26 keeps class and style. A class is kept if the classifier gives G(μ) the class of x.",
-		pictures: reconstructions(Picture{"fig9.png", "images, Eq. 26, ELBO"}, train.ReconstructOptions{}),
+		pictures: reconstructions(Figure{"fig9.png", "images, Eq. 26, ELBO"}, train.ReconstructOptions{}),
 	},
 	// No table of the paper, which prints no ρ for Eq. 26.
 	{Name: "rho", Title: "q by Eq. 26 with different ρ", data: "cifar10", ours: []quantity{inference, reconstruction},
@@ -239,7 +239,7 @@ var studies = []Study{
 		},
 		Note: noteOfQ + "At the optimum KL(q(m|x) ‖ N(0,I)) is at most 2ρ nats. To tell ten classes apart, m needs ln 10 = 2.3 nats. So ρ = 1 is too small. Measured on 2,000 unseen images. A class is " +
 			"kept if the classifier gives G(m) the class of x. The grid's rows: images, then for each row of the table G(μ) of the mean and G(m̃) of a sample.",
-		pictures: reconstructions(Picture{"rho.png", "images; for each row of the table G(μ) and G(m̃)"},
+		pictures: reconstructions(Figure{"rho.png", "images; for each row of the table G(μ) and G(m̃)"},
 			train.ReconstructOptions{}, train.ReconstructOptions{Sample: true}),
 	},
 	// No table of the paper: its outliers are far from the data, or other photographs.

@@ -34,7 +34,7 @@ func (r *Result) Markdown() string {
 	r.table(&b)
 	pictures := r.Pictures
 	if len(r.Curves) > 0 {
-		pictures = append([]Picture{{r.Name + ".svg", r.Title}}, pictures...)
+		pictures = append([]Figure{{r.Name + ".svg", r.Title}}, pictures...)
 	}
 	for _, p := range pictures {
 		fmt.Fprintf(&b, "\n![%s](%s)\n", p.Caption, p.File)

@@ -35,7 +35,7 @@ type Result struct {
 	Trends    []Trend           `json:"trends,omitempty"`
 	Pairs     []Pair            `json:"pairs,omitempty"`
 	Curves    []Curve           `json:"curves,omitempty"`
-	Pictures  []Picture         `json:"pictures,omitempty"`
+	Pictures  []Figure          `json:"pictures,omitempty"`
 	Text      string            `json:"text,omitempty"` // the whole page of a study that trains nothing
 	Versions  map[string]string `json:"versions"`
 	Cells     []Cell            `json:"cells"`
@@ -57,8 +57,8 @@ type Curve struct {
 	Spread []float64 `json:"spread,omitempty"` // standard deviation over seeds, at each point; nil: one seed
 }
 
-// A Picture is a picture file in the folder of the results.
-type Picture struct {
+// A Figure is a picture file in the folder of the results.
+type Figure struct {
 	File    string `json:"file"`
 	Caption string `json:"caption"`
 }

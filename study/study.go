@@ -31,7 +31,7 @@ type Study struct {
 }
 
 // A drawing draws pictures of a study whose models are in a folder.
-type drawing func(ctx context.Context, w *work, s Study, f *folder) ([]Picture, error)
+type drawing func(ctx context.Context, w *work, s Study, f *folder) ([]Figure, error)
 
 // A row has one published figure for each of the study's columns, and the variant that is ours. A row
 // without a variant shows another method's figures.

@@ -48,7 +48,7 @@ func TSNE(ctx context.Context, m *train.Model, o TSNEOptions, s Setup) ([]Panel,
 	}
 	r := s.record("t-SNE", m, o.Seed)
 	r.Settings["perplexity"] = fmt.Sprint(o.Perplexity)
-	parts := []part{{data.HeldOut, o.N}}
+	parts := []portion{{data.HeldOut, o.N}}
 	if o.Probe != nil {
 		parts = append(parts, partsOfProbe(*o.Probe)...)
 	}

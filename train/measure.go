@@ -27,17 +27,17 @@ func (l *Losses) values() [len(lossNames)]*float64 {
 	return [...]*float64{&l.Generator, &l.Energy, &l.Real, &l.RealStd, &l.Fake, &l.Cosine, &l.Move, &l.ELBO, &l.Contrast}
 }
 
-// reading is a scalar on the device and the field it goes to.
-type reading struct {
+// scalar is a number on the device and the field it goes to.
+type scalar struct {
 	to   *float64
 	from torch.Tensor // none: the field stays 0
 }
 
 // read copies scalars from the device in one transfer.
-func (l *Losses) read(readings ...reading) {
+func (l *Losses) read(scalars ...scalar) {
 	var to []*float64
 	var from []torch.Tensor
-	for _, r := range readings {
+	for _, r := range scalars {
 		if r.from.Defined() {
 			to, from = append(to, r.to), append(from, r.from)
 		}

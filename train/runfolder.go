@@ -69,7 +69,7 @@ func createRun(path string, resume bool) (*runDir, error) {
 	if err := fit(path, resume); err != nil {
 		return nil, err
 	}
-	lock, err := LockFolder(path)
+	lock, err := lockFolder(path)
 	if err != nil {
 		return nil, err
 	}
@@ -424,10 +424,10 @@ func clean(path string, resume bool) error {
 	return nil
 }
 
-// LockFolder locks the folder at path for this process until the lock is closed, and makes the folder if it is missing. The
+// lockFolder locks the folder at path for this process until the lock is closed, and makes the folder if it is missing. The
 // error is [ErrLocked], with the name of the holder, if another process has it. The lock file stays in the folder, with the
 // name of its last holder.
-func LockFolder(path string) (lock io.Closer, err error) {
+func lockFolder(path string) (lock io.Closer, err error) {
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return nil, fmt.Errorf("make the run folder: %w", err)
 	}

@@ -178,10 +178,10 @@ func (t *Trainer) update(unit torch.Tensor) (loss Losses, err error) {
 		lossE, e := t.energyLoss(x, neg, z)                      // line 15, Eq. 4
 		contrast := t.stepH(unit, e.extra, rng.Fork("contrast")) // none with a frozen encoder
 
-		loss.read(reading{&loss.Generator, lossG.MulScalar(t.cfg.Omega1)}, reading{&loss.Energy, lossE},
-			reading{&loss.Real, e.real.Mean()}, reading{&loss.RealStd, std(e.real)}, reading{&loss.Fake, e.fake.Mean()},
-			reading{&loss.Cosine, e.cosine.Mean()}, reading{&loss.Move, rms(xT.Sub(gm))},
-			reading{&loss.ELBO, elbo}, reading{&loss.Contrast, contrast})
+		loss.read(scalar{&loss.Generator, lossG.MulScalar(t.cfg.Omega1)}, scalar{&loss.Energy, lossE},
+			scalar{&loss.Real, e.real.Mean()}, scalar{&loss.RealStd, std(e.real)}, scalar{&loss.Fake, e.fake.Mean()},
+			scalar{&loss.Cosine, e.cosine.Mean()}, scalar{&loss.Move, rms(xT.Sub(gm))},
+			scalar{&loss.ELBO, elbo}, scalar{&loss.Contrast, contrast})
 		loss = loss.mean(t.group)
 		t.optE.Step(lossE, t.rate(t.cfg.OptE)) // line 16; the last operation that a lost peer can stop
 

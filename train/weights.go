@@ -50,17 +50,17 @@ func (m *Model) Export(folder string, gamma float64, versions map[string]string)
 	if err := data.WriteJSON(file("config.json"), json.RawMessage(notes["run"])); err != nil {
 		return nil, err
 	}
-	type part struct {
+	type exported struct {
 		kind           string
 		module, config any
 		script         func() (string, []torch.Entry, string) // nil: none
 	}
-	parts := []part{{kindE, m.E, m.E.Config, m.E.TorchScript}, {kindG, m.G, m.G.Config, m.G.TorchScript}}
+	parts := []exported{{kindE, m.E, m.E.Config, m.E.TorchScript}, {kindG, m.G, m.G.Config, m.G.TorchScript}}
 	if m.Q != nil {
-		parts = append(parts, part{kindQ, m.Q, m.Q.Config, nil})
+		parts = append(parts, exported{kindQ, m.Q, m.Q.Config, nil})
 	}
 	if m.H != nil {
-		parts = append(parts, part{kindH, m.H, m.H.Config, m.H.TorchScript})
+		parts = append(parts, exported{kindH, m.H, m.H.Config, m.H.TorchScript})
 	}
 	for _, p := range parts {
 		if err := writeNetwork(file(p.kind+".safetensors"), p.kind, nn.Entries("", p.module), p.config, notes); err != nil {
