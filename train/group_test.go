@@ -185,7 +185,7 @@ func TestProcessesThatWereStartedDifferentlyAreRefused(t *testing.T) {
 				require.NoError(t, os.WriteFile(s.encoder, nil, 0o666))
 			}},
 			{"version of liebm is none and v0", func(s *start) { s.Version = map[string]string{"liebm": "v0"} }},
-			{"--minutes is 0 and 1", func(s *start) { s.Minutes = 1 }},
+			{"minutes is 0 and 1", func(s *start) { s.Minutes = 1 }},
 		} {
 			s := start{tiny(), bars(t), filepath.Join(dir, encoderFile), Options{Out: filepath.Join(dir, "shared"), Group: g}}
 			if o.Rank == 1 {
