@@ -2,8 +2,10 @@ package study
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -268,6 +270,11 @@ func TestReconstructionAndRestorationAreMeasuredWithoutPadding(t *testing.T) {
 		assert.InDelta(t, mean, r.Values["psnr/sr8/"+stage.Name], 1e-9)
 		assert.Contains(t, r.Values, "ssim/sr8/"+stage.Name)
 	}
+	assert.Empty(t, r.Warnings)
+	m.NoPosterior = errors.New("the images are gone")
+	_, r, err = AssessRestoration(t.Context(), m, set, SR8, a, o, Setup{})
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(r.Warnings, "\n"), "statistics of the prior's latents, not those of q's, so its images are further from the originals: the images are gone")
 	_, err = Task("sr3", m.Config, nil)
 	assert.ErrorContains(t, err, "use colorize, sr8, sr4 or inpaint")
 }

@@ -267,7 +267,7 @@ func (c *cell) read(seed uint64) (r Cell, trained bool, err error) {
 		WentBack: c.over == "" && cfg.OptE.LR != c.config.OptE.LR}
 	if c.hasEncoder() {
 		r.Encoder, r.H = c.encoderName(), encoderSHA256(c.encoderDir())
-		if r.HConfig, err = encoderConfig(c.encoderDir()); err != nil {
+		if r.HConfig, err = pretrainingConfig(c.encoderDir()); err != nil {
 			return r, false, err
 		}
 	}

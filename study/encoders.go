@@ -82,8 +82,8 @@ func encoderSHA256(dir string) string {
 	return sum
 }
 
-// encoderConfig is the config of the pretraining run in dir as JSON, or nil if dir has an encoder without a config.
-func encoderConfig(dir string) (json.RawMessage, error) {
+// pretrainingConfig is the config of the pretraining run in dir as JSON, or nil if dir has an encoder without a config.
+func pretrainingConfig(dir string) (json.RawMessage, error) {
 	if !IsRun(dir) {
 		return nil, nil
 	}

@@ -362,12 +362,12 @@ func nearClaims() (all []claim) {
 }
 
 // noteOfQ says how images from latents of q are measured.
-const noteOfQ = "Measured without the padding of training. In images from latents of a q that ERM or the VAE trained, G has the batch-norm statistics of " +
-	"q's latents, with which the ELBO trains it. "
+const noteOfQ = "Measured without the padding of training. The ELBO of ERM and of the VAE trains G on latents of q. So for images " +
+	"from these latents, G has their batch-norm statistics. "
 
 // noteOfPrior stands in its place if an earlier version measured the models.
-const noteOfPrior = "Measured without the padding of training. In these images G had the batch-norm statistics of the prior's latents. ERM and the VAE trained it with " +
-	"those of q's latents. Today's version uses these, and their errors are smaller. "
+const noteOfPrior = "Measured without the padding of training. ERM and the VAE train G on latents of q. When these models were measured, G had the batch-norm " +
+	"statistics of the prior's latents instead. Today's version uses those of q's latents, and the errors are smaller. "
 
 // fewerAugmented is why fewer augmented negative samples may cost some detection.
 const fewerAugmented = "With a small p, many batches of 16 have no augmented negative sample, so E learns less about images far from the data. The areas differ much between " +

@@ -26,7 +26,7 @@ func (r *Result) Markdown() string {
 		fmt.Fprintf(&b, "Trained with liebm %s.\n", v)
 	}
 	if hs := r.listed(Cell.encoder); hs != "" {
-		fmt.Fprintf(&b, "Encoders, and the beginning of the SHA-256 of their files: %s.\n", hs)
+		fmt.Fprintf(&b, "Encoders, with the first digits of the SHA-256 of their files: %s.\n", hs)
 	}
 	if r.Note != "" {
 		fmt.Fprintf(&b, "%s\n", r.Note)
@@ -83,7 +83,7 @@ func (c Cell) encoder() string {
 	case c.H != "":
 		return fmt.Sprintf("%s %.12s", c.Encoder, c.H)
 	case slices.Contains(train.PretrainedRuns(), c.Encoder):
-		return fmt.Sprintf("an earlier encoder of the name %s (no checksum is on record)", c.Encoder)
+		return fmt.Sprintf("an earlier version of %s (no checksum is on record)", c.Encoder)
 	}
 	return c.Encoder + " (no checksum is on record)"
 }

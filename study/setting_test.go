@@ -104,12 +104,12 @@ func TestAPageNamesItsEncoders(t *testing.T) {
 		want string
 	}{
 		"with a checksum":              {Cell{Encoder: "pretrained:fmnist", H: "0123456789abcdef"}, "pretrained:fmnist 0123456789ab"},
-		"from before checksums":        {Cell{Encoder: "pretrained:fmnist"}, "an earlier encoder of the name pretrained:fmnist (no checksum is on record)"},
+		"from before checksums":        {Cell{Encoder: "pretrained:fmnist"}, "an earlier version of pretrained:fmnist (no checksum is on record)"},
 		"of a study, before checksums": {Cell{Encoder: "stacked-simclr"}, "stacked-simclr (no checksum is on record)"},
 		"without an encoder":           {Cell{}, ""},
 	} {
 		assert.Equal(t, c.want, c.cell.encoder(), name)
 	}
 	r := &Result{Cells: []Cell{{Encoder: "pretrained:fmnist"}}}
-	assert.Contains(t, r.Markdown(), "of their files: an earlier encoder")
+	assert.Contains(t, r.Markdown(), "of their files: an earlier version")
 }

@@ -216,5 +216,6 @@ func AssessRestoration(ctx context.Context, m *train.Model, set *data.Set, task 
 			return nil, nil, err
 		}
 	}
+	WarnOfStatistics(r, m)
 	return out, r, nil
 }

@@ -18,8 +18,8 @@ const posteriorImages = 10_000
 // docs/results/fig9.md has the errors of G(q(x)) with both.
 //
 // A q of [TrainInference] learns over a finished G with the prior's statistics, and the G of an imported run has the statistics of
-// its file. There, posterior returns m itself. The first call computes the statistics, and keeps this G in the run's folder if it can write there. If the training images
-// cannot be opened, G keeps the statistics of the prior, and m.NoPosterior says why.
+// its file. There, posterior returns m itself. The first call computes the statistics, and keeps this G in the run's folder if it can
+// write there. If the training images cannot be opened, G keeps the statistics of the prior, and m.NoPosterior says why.
 func (m *Model) posterior(ctx context.Context) (*Model, error) {
 	if !m.HasPosterior() {
 		return m, nil

@@ -261,7 +261,7 @@ func (c *Config) channels(n int) {
 	c.Energy.Channels, c.Generator.Channels, c.Inference.Channels = n, n, n
 }
 
-// forImages is a preset that is named after a size: networks in the proportions of FashionMNIST for RGB images of a size.
+// forImages returns the preset for RGB images of a size. Its networks have the proportions of FashionMNIST.
 func forImages(name string, size int) Config {
 	c := FashionMNIST()
 	c.Preset, c.Data.Name = name+"-em", ""

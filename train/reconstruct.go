@@ -28,10 +28,10 @@ type Reconstruction struct {
 	MSEUnit float64   // the same with pixels in [0,1]
 }
 
-// Reconstruct computes G(q_μ(x)) for every image of set (Table 11, App. A.7). With o.L, a chain on
-// log p(m) + log p_g(x|m) refines the latents first, with the config's τ². For the q of ERM, G has the batch-norm statistics of q's
-// latents of training images. The images must have the training size. The errors are those of pixels before they are rounded to bytes, without the padding of
-// training.
+// Reconstruct computes G(q_μ(x)) for every image of set (Table 11, App. A.7). With o.L, a chain on log p(m) + log p_g(x|m)
+// refines the latents first, with the config's τ². For the q of ERM, G has the batch-norm statistics of q's latents of training
+// images. The images must have the training size. The errors are those of pixels before they are rounded to bytes, without the
+// padding of training.
 func (m *Model) Reconstruct(ctx context.Context, set *data.Set, o ReconstructOptions) (*Reconstruction, error) {
 	if err := m.needQ("reconstruction"); err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ func conditional(c *cli.Context, o *output) error {
 		return err
 	}
 	o.begin("conditional sampling")
+	study.WarnOfStatistics(o.record, o.model)
 	o.record.Of(eval.InputOf(set.Name+":"+string(data.Train), over))
 	o.record.Settings["rounds"], o.record.Settings["weight"] = fmt.Sprint(options.Rounds), fmt.Sprint(options.Weight)
 	o.record.Values["classes"], o.record.Values["n"] = float64(r.Means.N), float64(o.n)

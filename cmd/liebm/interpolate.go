@@ -54,6 +54,7 @@ func interpolate(c *cli.Context, o *output) (err error) {
 	}
 	o.record.Settings["frames"], o.record.Settings["refine"] = fmt.Sprint(options.Frames), fmt.Sprint(options.Refine)
 	o.record.Values["paths"] = float64(n)
+	study.WarnOfStatistics(o.record, o.model)
 	return o.write("%d paths of %d images; %s\n", n, options.Frames, o.folder)
 }
 
