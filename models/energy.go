@@ -137,22 +137,25 @@ type boundBlock struct {
 
 // Bind returns E at its present weights, differentiable in them.
 func (e *Energy) Bind() *Bound {
-	return e.bind(torch.Float32, func(w torch.Tensor) torch.Tensor { return w })
+	return e.bind(torch.Float32, false)
 }
 
 // Frozen returns E at its present weights as constants, with convolutions in dtype. It is for chains, which move
 // x only: the weights are normalised and fused once per chain.
 func (e *Energy) Frozen(dtype torch.DType) *Bound {
 	var b *Bound
-	torch.NoGrad(func() { b = e.bind(dtype, torch.Tensor.Detach) })
+	torch.NoGrad(func() { b = e.bind(dtype, true) })
 	return b
 }
 
-func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *Bound {
+func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
 	plain := func(w, bias torch.Tensor) affine {
-		a := affine{w: use(w)}
-		if bias.Defined() {
-			a.b = use(bias)
+		a := affine{w, bias}
+		if constant {
+			a.w = w.Detach()
+			if bias.Defined() {
+				a.b = bias.Detach()
+			}
 		}
 		return a
 	}
@@ -164,14 +167,12 @@ func (e *Energy) bind(dtype torch.DType, use func(torch.Tensor) torch.Tensor) *B
 		if o.Stride == 2 {
 			a.w = fusePool(a.w)
 		}
-		if dtype == torch.Float32 {
-			return boundConv{a, o}
-		}
 		a.w = a.w.To(dtype)
 		if a.b.Defined() {
 			a.b = a.b.To(dtype)
 		}
-		if a.w.Device().Type == torch.CPU {
+		image := a.w.Size(0) >= 16*a.w.Size(1) // the gradient is a convolution to few channels
+		if constant && (dtype != torch.Float32 || image) && a.w.Device().Type == torch.CPU {
 			return torch.NewFrozenConv2d(a.w, a.b, o)
 		}
 		return boundConv{a, o}

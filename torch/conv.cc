@@ -1,7 +1,8 @@
 #include "guard.h"
 
-#include "frozen.h"
+#include "conv.h"
 
+#include <ATen/ops/col2im.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
@@ -18,6 +19,18 @@ namespace {
 using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+// conv2d with stride 1, where bias may be none. For an output of few channels it is computed in two parts. A 1×1 convolution
+// has a channel for each output channel and each tap of the kernel. col2im shifts each of them by its tap and adds them up.
+Tensor conv2d_to_few(const Tensor& x, const Tensor& w, const Tensor& bias, int64_t padding) {
+  int64_t out = w.size(0), in = w.size(1), k = w.size(2);
+  bool few = in >= 16 * out && k > 1 && w.size(3) == k && padding < k; // the measured limit
+  if (!few || !x.is_cpu() || x.scalar_type() == at::kBFloat16) return at::conv2d(x, w, bias, 1, padding);
+  auto taps = at::conv2d(x, w.flip({2, 3}).permute({0, 2, 3, 1}).reshape({out * k * k, in, 1, 1}));
+  int64_t grow = 2 * padding - k + 1, crop = k - 1 - padding;
+  auto y = at::col2im(taps.flatten(2), {x.size(2) + grow, x.size(3) + grow}, {k, k}, {1, 1}, {crop, crop}, {1, 1});
+  return bias.defined() ? y.add(bias.view({1, out, 1, 1})) : y;
+}
 
 // The gradient of a convolution in x is a convolution of the gradient g in y. With stride 1 its kernel is
 // the weight, flipped, with its channels swapped. With stride 2, a 4×4 kernel and padding 1, even and odd
@@ -65,13 +78,19 @@ struct FrozenConv2d : torch::autograd::Function<FrozenConv2d> {
     auto saved = ctx->get_saved_variables();
     auto g = grads[0];
     if (saved[1].defined()) g = at::threshold_backward(g, saved[1], 0);
-    if (ctx->saved_data["stride"].toInt() == 1) g = at::conv2d(g, saved[0], {}, 1, ctx->saved_data["padding"].toInt());
+    if (ctx->saved_data["stride"].toInt() == 1) g = conv2d_to_few(g, saved[0], {}, ctx->saved_data["padding"].toInt());
     else g = interleave(at::conv2d(g, saved[0], {}, 1, 1));
     return {g, Tensor()};
   }
 };
 
 } // namespace
+
+char* lt_conv2d_to_few(uint64_t x, uint64_t weight, uint64_t bias, int64_t padding, uint64_t* out) {
+  return liebm::guard([=] {
+    *out = liebm::make_handle(conv2d_to_few(liebm::get(x), liebm::get(weight), bias ? liebm::get(bias) : Tensor(), padding));
+  });
+}
 
 char* lt_frozen_adjoint(uint64_t weight, int64_t stride, int64_t padding, uint64_t* out) {
   return liebm::guard([=] { *out = liebm::make_handle(adjoint(liebm::get(weight), stride, padding)); });

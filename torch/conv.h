@@ -1,12 +1,15 @@
-// Convolution by a constant weight. Errors are texts as in shim.h.
-#ifndef LIEBM_TORCH_FROZEN_H
-#define LIEBM_TORCH_FROZEN_H
+// Convolutions for which libtorch has slow kernels. Errors are texts as in shim.h.
+#ifndef LIEBM_TORCH_CONV_H
+#define LIEBM_TORCH_CONV_H
 
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// conv2d with stride 1, fast if it has few output channels. bias may be 0.
+char* lt_conv2d_to_few(uint64_t x, uint64_t weight, uint64_t bias, int64_t padding, uint64_t* out);
 
 // The kernel for the gradient of a convolution by weight, to be made once.
 char* lt_frozen_adjoint(uint64_t weight, int64_t stride, int64_t padding, uint64_t* out);
