@@ -16,10 +16,14 @@ import (
 // number. The second input has zeros and large values, where code that looks at numbers would take another branch.
 func TestATransitionCanBeRecordedAndReplayed(t *testing.T) {
 	readers := []string{"aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::equal", "aten::is_nonzero", "aten::normal_", "aten::uniform_"}
-	for name, l := range map[string]Langevin{
-		"drift and noise": {Delta2: 25, Sigma: 1e-3},
-		"clipped":         {Delta2: 25, Sigma: 1e-3, Clip: 0.02},
-		"clamped":         {Delta2: 25, Sigma: 1e-3, Clamp: ClampStep, Low: -1, High: 1},
+	for name, c := range map[string]struct {
+		Langevin
+		joint bool
+	}{
+		"drift and noise": {Langevin{Delta2: 25, Sigma: 1e-3}, false},
+		"clipped":         {Langevin{Delta2: 25, Sigma: 1e-3, Clip: 0.02}, false},
+		"clamped":         {Langevin{Delta2: 25, Sigma: 1e-3, Clamp: ClampStep, Low: -1, High: 1}, false},
+		"joint":           {Langevin{Delta2: 25, Sigma: 1e-3}, true},
 	} {
 		torchtest.Run(t, name, func(t *testing.T) {
 			e, err := models.NewEnergy(models.EnergyConfig{Channels: 1, Widths: []int{4, 4}, Downs: []bool{true, false}, FeatureDim: 8, HeadDim: 8, LatentDim: 4,
@@ -27,6 +31,14 @@ func TestATransitionCanBeRecordedAndReplayed(t *testing.T) {
 			require.NoError(t, err)
 			defer nn.Close(e)
 			bound, noise := e.Frozen(torch.Float32), torch.NewRNG(1, 0, "noise")
+			energy := Energy(bound.Marginal)
+			if c.joint {
+				h, err := models.NewEncoder(models.EncoderConfig{Channels: 1, Stem: "medium", Widths: []int{4, 8}, Blocks: []int{1, 1}, HeadDim: 8, LatentDim: 4},
+					models.Range{Low: -1, High: 1}, 1)
+				require.NoError(t, err)
+				defer nn.Close(h)
+				energy = Joint(bound, h.Frozen())
+			}
 			var results []torch.Tensor
 			ops, err := torch.Profile(func(part func(name string)) error {
 				for _, step := range []struct {
@@ -36,7 +48,7 @@ func TestATransitionCanBeRecordedAndReplayed(t *testing.T) {
 					x := torch.NewRNG(2, 0, step.name).Normal(3, 1, 8, 8).MulScalar(step.scale).Leaf()
 					eps := noise.NormalLike(x)
 					part(step.name)
-					results = append(results, l.transition(bound.Marginal, x, eps))
+					results = append(results, c.transition(energy, x, eps))
 					part("between")
 				}
 				return nil
@@ -63,7 +75,7 @@ func TestATransitionCanBeRecordedAndReplayed(t *testing.T) {
 				assert.Equal(t, steps["first"], step, name)
 			}
 			x := torch.NewRNG(2, 0, "first").Normal(3, 1, 8, 8).Leaf()
-			torchtest.InDelta(t, results[0], l.Step(bound.Marginal, x, torch.NewRNG(1, 0, "noise")), 0)
+			torchtest.InDelta(t, results[0], c.Step(energy, x, torch.NewRNG(1, 0, "noise")), 0)
 		})
 	}
 }

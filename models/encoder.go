@@ -90,43 +90,131 @@ func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 	})
 }
 
-func (b *residualBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
-	h := relu(b.BN1.Forward(b.Conv1.Forward(x), mode))
-	h = b.BN2.Forward(b.Conv2.Forward(h), mode)
-	if b.Skip != nil {
+// boundLayer is a convolution or a linear layer with its batch norm, and ReLU after it if andReLU is set.
+type boundLayer func(x torch.Tensor, andReLU bool) torch.Tensor
+
+// boundEncoder is h in a mode, or with constant weights.
+type boundEncoder struct {
+	scale, shift torch.Tensor // of the pixels: [1,c,1,1]
+	stem         boundLayer
+	pool         bool
+	blocks       []boundResidual
+	head1        boundLayer
+	head2        affine
+}
+
+type boundResidual struct {
+	conv1, conv2, skip boundLayer // skip: nil if the shape does not change
+	stride             int        // of skip
+}
+
+// bind returns h with layers by conv and linear.
+func (h *Encoder) bind(conv func(*nn.Conv2d, *nn.BatchNorm) boundLayer, linear func(*nn.Linear, *nn.BatchNorm) boundLayer) boundEncoder {
+	b := boundEncoder{stem: conv(h.Stem, h.BN), pool: h.Config.Stem != "small", head1: linear(h.Head1, h.HeadBN), head2: affine{h.Head2.Weight, h.Head2.Bias}}
+	scale, shift := h.affine()
+	device := h.Stem.Weight.Device()
+	b.scale, b.shift = scale.ToDevice(device), shift.ToDevice(device)
+	for _, stage := range h.Stages {
+		for _, block := range stage {
+			r := boundResidual{conv1: conv(block.Conv1, block.BN1), conv2: conv(block.Conv2, block.BN2), stride: block.stride}
+			if block.Skip != nil {
+				r.skip = conv(block.Skip, block.SkipBN)
+			}
+			b.blocks = append(b.blocks, r)
+		}
+	}
+	return b
+}
+
+// in returns h with batch norms in mode.
+func (h *Encoder) in(mode nn.Mode) boundEncoder {
+	normed := func(forward func(torch.Tensor) torch.Tensor, bn *nn.BatchNorm) boundLayer {
+		return func(x torch.Tensor, andReLU bool) torch.Tensor {
+			y := bn.Forward(forward(x), mode)
+			if andReLU {
+				relu(y) // a batch norm's gradient needs its input, not its output
+			}
+			return y
+		}
+	}
+	return h.bind(func(c *nn.Conv2d, bn *nn.BatchNorm) boundLayer { return normed(c.Forward, bn) },
+		func(l *nn.Linear, bn *nn.BatchNorm) boundLayer { return normed(l.Forward, bn) })
+}
+
+// Frozen returns [Encoder.Latent] with the present weights and statistics as constants. It is for many calls, as in a chain: batch norms
+// become part of the weights once. It belongs to the open scope.
+func (h *Encoder) Frozen() func(x torch.Tensor) torch.Tensor {
+	fold := func(w *nn.Weighted, bn *nn.BatchNorm) affine {
+		scale, shift := bn.Affine()
+		if w.Bias.Defined() {
+			shift = shift.Add(scale.Mul(w.Bias))
+		}
+		perRow := []int{-1, 1, 1, 1}[:w.Weight.Dim()]
+		return affine{w.Weight.Mul(scale.Reshape(perRow...)).Detach(), shift.Detach()}
+	}
+	var b boundEncoder
+	torch.NoGrad(func() {
+		b = h.bind(func(c *nn.Conv2d, bn *nn.BatchNorm) boundLayer {
+			return freeze(fold(&c.Weighted, bn), c.Options()).Forward
+		},
+			func(l *nn.Linear, bn *nn.BatchNorm) boundLayer {
+				a := fold(&l.Weighted, bn)
+				return func(x torch.Tensor, andReLU bool) torch.Tensor {
+					y := a.linear(x)
+					if andReLU {
+						relu(y)
+					}
+					return y
+				}
+			})
+		b.head2 = affine{b.head2.w.Detach(), b.head2.b.Detach()}
+	})
+	return func(x torch.Tensor) torch.Tensor { return b.latent(x).Normalize() }
+}
+
+func (b boundResidual) forward(x torch.Tensor) torch.Tensor {
+	h := b.conv2(b.conv1(x, true), false)
+	if b.skip != nil {
 		if b.stride > 1 {
 			// A 1×1 max-pool takes the pixels that a 1×1 conv with this stride reads. oneDNN's conv
 			// writes past its buffer in the weight's gradient when the input is NHWC and narrower
 			// than 16 channels: uxlfoundation/oneDNN#6035.
 			x = x.MaxPool2d(1, b.stride, 0)
 		}
-		x = b.SkipBN.Forward(b.Skip.Forward(x), mode)
+		x = b.skip(x, false)
 	}
-	h.AddInPlace(x, 1) // a batch norm's gradient needs its input, not its output
+	h.AddInPlace(x, 1)
 	return relu(h)
 }
 
-// Features is the pooled output of the backbone, for probes: [n,c,h,w] → [n,last width].
-func (h *Encoder) Features(x torch.Tensor, mode nn.Mode) torch.Tensor {
+// features is the pooled output of the backbone: [n,c,h,w] → [n,last width].
+func (b boundEncoder) features(x torch.Tensor) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor { // the graph keeps the tensors that the gradient needs
-		y := h.BN.Forward(h.Stem.Forward(h.normalize(x)), mode)
-		if h.Config.Stem != "small" {
+		y := b.stem(x.Mul(b.scale).Add(b.shift).Contiguous(torch.ChannelsLast), false)
+		if b.pool {
 			y = y.MaxPool2d(3, 2, 1) // pooling commutes with the ReLU, and is cheaper first
 		}
 		y = relu(y)
-		for _, stage := range h.Stages {
-			for _, b := range stage {
-				y = b.forward(y, mode)
-			}
+		for _, block := range b.blocks {
+			y = block.forward(y)
 		}
 		return y.AvgPool2d(y.Size(2)).Flatten(1)
 	})
 }
 
+// latent is h(x): [n,c,h,w] → [n,d_z].
+func (b boundEncoder) latent(x torch.Tensor) torch.Tensor {
+	return b.head2.linear(b.head1(b.features(x), true))
+}
+
+// Features is the pooled output of the backbone, for probes: [n,c,h,w] → [n,last width].
+func (h *Encoder) Features(x torch.Tensor, mode nn.Mode) torch.Tensor {
+	return torch.Tidy(func() torch.Tensor { return h.in(mode).features(x) })
+}
+
 // Forward is h(x) before normalisation to the sphere: [n,c,h,w] → [n,d_z].
 func (h *Encoder) Forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
-	y := h.Head1.Forward(h.Features(x, mode))
-	return h.Head2.Forward(relu(h.HeadBN.Forward(y, mode)))
+	return torch.Tidy(func() torch.Tensor { return h.in(mode).latent(x) })
 }
 
 // Latent is z = h(x)/‖h(x)‖ with h frozen (Sec. 3.1; eval mode): [n,c,h,w] → [n,d_z].
@@ -145,13 +233,7 @@ func (h *Encoder) Compose(a, c torch.Tensor) {
 	})
 }
 
-// normalize maps pixels to zero mean and unit variance per channel, in one multiplication.
-func (h *Encoder) normalize(x torch.Tensor) torch.Tensor {
-	scale, shift := h.affine()
-	return x.Mul(scale.ToDevice(x.Device())).Add(shift.ToDevice(x.Device())).Contiguous(torch.ChannelsLast)
-}
-
-// affine is the scale and the shift of normalize: [1,c,1,1].
+// affine is the scale and the shift that map pixels to mean 0 and variance 1 in each channel: [1,c,1,1].
 func (h *Encoder) affine() (scale, shift torch.Tensor) {
 	c := h.Config.Channels
 	a, b := make([]float32, c), make([]float32, c)

@@ -174,6 +174,9 @@ func TestEncoderMatchesItsPlainForm(t *testing.T) {
 			z := h.Latent(x)
 			torchtest.InDelta(t, golden.Tensor(eval+"z"), z, deepSums)
 			checkGrads(t, golden, eval, "dx", z.Mul(golden.Tensor(eval+"probe")).Sum(), x, h)
+			frozen := h.Frozen()(x)
+			torchtest.InDelta(t, golden.Tensor(eval+"z"), frozen, deepSums)
+			torchtest.InDelta(t, golden.Tensor(eval+"dx"), torch.Grad(frozen.Mul(golden.Tensor(eval+"probe")).Sum(), x, false), deepSums)
 
 			for _, mode := range []nn.Mode{nn.BatchStats, nn.Train} {
 				y := h.Forward(x, mode)

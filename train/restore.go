@@ -154,12 +154,19 @@ func (w *restoring) result(set *data.Set) (*Restoration, error) {
 	return r, err
 }
 
-// joint is E(x, h(x)) of the frozen energy, or E(x) if the model has no latent term. It belongs to the open
-// scope.
+// joint is E(x, h(x)) with constant weights, or E(x) if the model has no latent term. It belongs to the open scope.
 func (m *Model) joint() mcmc.Energy {
-	energy := m.E.Frozen(m.dtype)
-	if m.H == nil || m.E.Head1 == nil {
+	energy, latent := m.E.Frozen(m.dtype), m.latent()
+	if latent == nil {
 		return energy.Marginal
 	}
-	return mcmc.Joint(energy, m.H.Latent)
+	return mcmc.Joint(energy, latent)
+}
+
+// latent is z = h(x)/‖h(x)‖ with constant weights, or nil if the model has no latent term. It belongs to the open scope.
+func (m *Model) latent() func(x torch.Tensor) torch.Tensor {
+	if m.H == nil || m.E.Head1 == nil {
+		return nil
+	}
+	return m.H.Frozen()
 }

@@ -24,9 +24,9 @@ func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint
 		energy, cosine = append(energy, terms[:n]...), append(cosine, terms[n:]...)
 	})
 	err = torch.Do(func() (err error) {
-		bound := m.E.Frozen(torch.Float32)
+		bound, latent := m.E.Frozen(torch.Float32), m.latent()
 		for _, batch := range set.Batches(m.Batch()) {
-			if err = shared.Do(ctx, func() []float64 { return m.terms(bound, m.read(batch)) }); err != nil {
+			if err = shared.Do(ctx, func() []float64 { return terms(bound, latent, m.read(batch)) }); err != nil {
 				break
 			}
 		}
@@ -39,11 +39,11 @@ func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint
 }
 
 // terms returns F(f(x)) of all images, then the cosine of all.
-func (m *Model) terms(bound *models.Bound, x torch.Tensor) (both []float64) {
+func terms(bound *models.Bound, latent func(x torch.Tensor) torch.Tensor, x torch.Tensor) (both []float64) {
 	torch.NoGrad(func() {
 		f, z := bound.Features(x), torch.Tensor{}
-		if m.E.Head1 != nil {
-			z = m.H.Latent(x)
+		if latent != nil {
+			z = latent(x)
 		}
 		both = append(bound.Score(f).Float64s(), bound.Cosine(f, z).Float64s()...)
 	})

@@ -241,7 +241,7 @@ func (t *Trainer) chain(of string, e mcmc.Energy, x0 torch.Tensor, rng *torch.RN
 // target is the energy that G's chains climb.
 func (t *Trainer) target(energy *models.Bound) mcmc.Energy {
 	if t.cfg.Target == EJM && (t.cfg.EMAfter == 0 || t.step < t.cfg.EMAfter) {
-		return mcmc.Joint(energy, t.H.Latent) // Eq. 10
+		return mcmc.Joint(energy, t.H.Frozen()) // Eq. 10
 	}
 	return energy.Marginal // Eq. 9
 }

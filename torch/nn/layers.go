@@ -96,6 +96,9 @@ func NewConv2d(in, out, k int, o Conv2dOptions) *Conv2d {
 	return &Conv2d{newWeighted(LinearOptions{o.NoBias, o.SpectralNorm, o.Weights}, out, in, k, k), torch.Conv2dOptions{Stride: o.Stride, Padding: o.Padding}}
 }
 
+// Options are the stride and the padding.
+func (c *Conv2d) Options() torch.Conv2dOptions { return c.opt }
+
 // Forward maps [n,in,h,w] to [n,out,h',w'].
 func (c *Conv2d) Forward(x torch.Tensor) torch.Tensor {
 	return x.Conv2d(c.Normalized(), c.Bias, c.opt)
