@@ -118,6 +118,20 @@ func TestFrozenEqualsBound(t *testing.T) {
 	})
 }
 
+// E of grey images has the fast gradient of convolutions that read one channel.
+func TestFrozenHasTheGradientInGreyImages(t *testing.T) {
+	torchtest.Scope(t, func() {
+		e, err := NewEnergy(EnergyConfig{Channels: 1, Widths: []int{16, 32}, Downs: []bool{true, true}, FeatureDim: 32, Bias: true, Posterior: NoLatent}, 3)
+		require.NoError(t, err)
+		defer nn.Close(e)
+		x := torch.NewRNG(5, 0, "images").Uniform(0, 1, 4, 1, 16, 16)
+		score, grad := scoreAndGradient(e.Bind(), x)
+		frozen, frozenGrad := scoreAndGradient(e.Frozen(torch.Float32), x)
+		torchtest.InDelta(t, score, frozen, 0)
+		torchtest.InDelta(t, grad, frozenGrad, 1e-5*grad.Abs().Max().Item())
+	})
+}
+
 func TestFrozenKeepsTheWeightsOfItsMoment(t *testing.T) {
 	torchtest.Scope(t, func() {
 		e := wide(t)

@@ -90,9 +90,6 @@ func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 	})
 }
 
-// boundLayer is a convolution or a linear layer with its batch norm, and ReLU after it if andReLU is set.
-type boundLayer func(x torch.Tensor, andReLU bool) torch.Tensor
-
 // boundEncoder is h in a mode, or with constant weights.
 type boundEncoder struct {
 	scale, shift torch.Tensor // of the pixels: [1,c,1,1]
@@ -108,17 +105,22 @@ type boundResidual struct {
 	stride             int        // of skip
 }
 
-// bind returns h with layers by conv and linear.
-func (h *Encoder) bind(conv func(*nn.Conv2d, *nn.BatchNorm) boundLayer, linear func(*nn.Linear, *nn.BatchNorm) boundLayer) boundEncoder {
-	b := boundEncoder{stem: conv(h.Stem, h.BN), pool: h.Config.Stem != "small", head1: linear(h.Head1, h.HeadBN), head2: affine{h.Head2.Weight, h.Head2.Bias}}
+// layerBeforeNorm is a layer of h with a batch norm after it: an *nn.Conv2d without a bias, or an *nn.Linear.
+type layerBeforeNorm interface {
+	Forward(x torch.Tensor) torch.Tensor
+}
+
+// bind returns h. with makes one layer of a layer and its batch norm.
+func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm) boundLayer) boundEncoder {
+	b := boundEncoder{stem: with(h.Stem, h.BN), pool: h.Config.Stem != "small", head1: with(h.Head1, h.HeadBN), head2: affine{h.Head2.Weight, h.Head2.Bias}}
 	scale, shift := h.affine()
 	device := h.Stem.Weight.Device()
 	b.scale, b.shift = scale.ToDevice(device), shift.ToDevice(device)
 	for _, stage := range h.Stages {
 		for _, block := range stage {
-			r := boundResidual{conv1: conv(block.Conv1, block.BN1), conv2: conv(block.Conv2, block.BN2), stride: block.stride}
+			r := boundResidual{conv1: with(block.Conv1, block.BN1), conv2: with(block.Conv2, block.BN2), stride: block.stride}
 			if block.Skip != nil {
-				r.skip = conv(block.Skip, block.SkipBN)
+				r.skip = with(block.Skip, block.SkipBN)
 			}
 			b.blocks = append(b.blocks, r)
 		}
@@ -126,54 +128,60 @@ func (h *Encoder) bind(conv func(*nn.Conv2d, *nn.BatchNorm) boundLayer, linear f
 	return b
 }
 
-// in returns h with batch norms in mode.
+// in returns h with its batch norms in mode.
 func (h *Encoder) in(mode nn.Mode) boundEncoder {
-	normed := func(forward func(torch.Tensor) torch.Tensor, bn *nn.BatchNorm) boundLayer {
-		return func(x torch.Tensor, andReLU bool) torch.Tensor {
-			y := bn.Forward(forward(x), mode)
-			if andReLU {
-				relu(y) // a batch norm's gradient needs its input, not its output
-			}
-			return y
-		}
-	}
-	return h.bind(func(c *nn.Conv2d, bn *nn.BatchNorm) boundLayer { return normed(c.Forward, bn) },
-		func(l *nn.Linear, bn *nn.BatchNorm) boundLayer { return normed(l.Forward, bn) })
+	return h.bind(func(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer { return normed{l, bn, mode} })
 }
 
-// Frozen returns [Encoder.Latent] with the present weights and statistics as constants. It is for many calls, as in a chain: batch norms
-// become part of the weights once. It belongs to the open scope.
-func (h *Encoder) Frozen() func(x torch.Tensor) torch.Tensor {
-	fold := func(w *nn.Weighted, bn *nn.BatchNorm) affine {
-		scale, shift := bn.Affine()
-		if w.Bias.Defined() {
-			shift = shift.Add(scale.Mul(w.Bias))
-		}
-		perRow := []int{-1, 1, 1, 1}[:w.Weight.Dim()]
-		return affine{w.Weight.Mul(scale.Reshape(perRow...)).Detach(), shift.Detach()}
+// normed is a layer and its batch norm.
+type normed struct {
+	layerBeforeNorm
+	bn   *nn.BatchNorm
+	mode nn.Mode
+}
+
+func (l normed) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
+	y := l.bn.Forward(l.layerBeforeNorm.Forward(x), l.mode)
+	if andReLU {
+		y.ReLUInPlace() // a batch norm's gradient needs its input, not its output
 	}
+	return y
+}
+
+// Frozen returns [Encoder.Latent] with the present weights and statistics as constants. Use it for many calls, as in a chain: it makes
+// batch norms part of the weights once. The function belongs to the open scope.
+func (h *Encoder) Frozen() func(x torch.Tensor) torch.Tensor {
 	var b boundEncoder
 	torch.NoGrad(func() {
-		b = h.bind(func(c *nn.Conv2d, bn *nn.BatchNorm) boundLayer {
-			return freeze(fold(&c.Weighted, bn), c.Options()).Forward
-		},
-			func(l *nn.Linear, bn *nn.BatchNorm) boundLayer {
-				a := fold(&l.Weighted, bn)
-				return func(x torch.Tensor, andReLU bool) torch.Tensor {
-					y := a.linear(x)
-					if andReLU {
-						relu(y)
-					}
-					return y
-				}
-			})
+		b = h.bind(fold)
 		b.head2 = affine{b.head2.w.Detach(), b.head2.b.Detach()}
 	})
 	return func(x torch.Tensor) torch.Tensor { return b.latent(x).Normalize() }
 }
 
+// fold returns a layer with constant weights, which have its batch norm in eval mode in them.
+func fold(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer {
+	scale, shift := bn.Affine()
+	if l, ok := l.(*nn.Conv2d); ok {
+		return freeze(affine{l.Normalized().Mul(scale.Reshape(-1, 1, 1, 1)), shift}, l.Options())
+	}
+	linear := l.(*nn.Linear)
+	return boundLinear{affine{linear.Normalized().Mul(scale.Reshape(-1, 1)), shift.Add(scale.Mul(linear.Bias))}}
+}
+
+// boundLinear is a linear layer.
+type boundLinear struct{ affine }
+
+func (l boundLinear) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
+	y := l.linear(x)
+	if andReLU {
+		y.ReLUInPlace() // a linear layer's gradient needs its input, not its output
+	}
+	return y
+}
+
 func (b boundResidual) forward(x torch.Tensor) torch.Tensor {
-	h := b.conv2(b.conv1(x, true), false)
+	h := b.conv2.Forward(b.conv1.Forward(x, true), false)
 	if b.skip != nil {
 		if b.stride > 1 {
 			// A 1×1 max-pool takes the pixels that a 1×1 conv with this stride reads. oneDNN's conv
@@ -181,16 +189,16 @@ func (b boundResidual) forward(x torch.Tensor) torch.Tensor {
 			// than 16 channels: uxlfoundation/oneDNN#6035.
 			x = x.MaxPool2d(1, b.stride, 0)
 		}
-		x = b.skip(x, false)
+		x = b.skip.Forward(x, false)
 	}
-	h.AddInPlace(x, 1)
+	h.AddInPlace(x, 1) // a layer without ReLU does not keep its output for the gradient
 	return relu(h)
 }
 
 // features is the pooled output of the backbone: [n,c,h,w] → [n,last width].
 func (b boundEncoder) features(x torch.Tensor) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor { // the graph keeps the tensors that the gradient needs
-		y := b.stem(x.Mul(b.scale).Add(b.shift).Contiguous(torch.ChannelsLast), false)
+		y := b.stem.Forward(x.Mul(b.scale).Add(b.shift).Contiguous(torch.ChannelsLast), false)
 		if b.pool {
 			y = y.MaxPool2d(3, 2, 1) // pooling commutes with the ReLU, and is cheaper first
 		}
@@ -204,7 +212,7 @@ func (b boundEncoder) features(x torch.Tensor) torch.Tensor {
 
 // latent is h(x): [n,c,h,w] → [n,d_z].
 func (b boundEncoder) latent(x torch.Tensor) torch.Tensor {
-	return b.head2.linear(b.head1(b.features(x), true))
+	return b.head2.linear(b.head1.Forward(b.features(x), true))
 }
 
 // Features is the pooled output of the backbone, for probes: [n,c,h,w] → [n,last width].

@@ -111,10 +111,9 @@ type affine struct{ w, b torch.Tensor }
 
 func (a affine) linear(x torch.Tensor) torch.Tensor { return x.Linear(a.w, a.b) }
 
-// convolution maps [n,in,h,w] to [n,out,h',w'], and applies ReLU if relu is set. It is a boundConv or a
-// torch.FrozenConv2d.
-type convolution interface {
-	Forward(x torch.Tensor, relu bool) torch.Tensor
+// boundLayer is a layer, and ReLU after it if andReLU is set.
+type boundLayer interface {
+	Forward(x torch.Tensor, andReLU bool) torch.Tensor
 }
 
 type boundConv struct {
@@ -122,26 +121,26 @@ type boundConv struct {
 	options torch.Conv2dOptions
 }
 
-func (c boundConv) Forward(x torch.Tensor, relu bool) torch.Tensor {
+func (c boundConv) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
 	y := x.Conv2d(c.w, c.b, c.options)
-	if relu {
+	if andReLU {
 		y.ReLUInPlace() // a convolution's gradient needs its input and weight, not its output
 	}
 	return y
 }
 
-// freeze returns a convolution with constant weights. On the CPU it is a FrozenConv2d where that is faster: in bfloat16, and where an
-// image is read, so that the gradient is a convolution to few channels.
-func freeze(a affine, o torch.Conv2dOptions) convolution {
-	bfloat16, image := a.w.DType() != torch.Float32, a.w.Size(0) >= 16*a.w.Size(1)
-	if (bfloat16 || image) && a.w.Device().Type == torch.CPU {
+// freeze returns a convolution with constant weights. On the CPU it is a FrozenConv2d where that is faster: in bfloat16, and if it reads
+// an image with stride 1, so that its gradient is a convolution to few channels.
+func freeze(a affine, o torch.Conv2dOptions) boundLayer {
+	image := torch.FewChannels(a.w.Size(1), a.w.Size(0)) && o.Stride <= 1
+	if (a.w.DType() == torch.BFloat16 || image) && a.w.Device().Type == torch.CPU {
 		return torch.NewFrozenConv2d(a.w, a.b, o)
 	}
 	return boundConv{a, o}
 }
 
 type boundBlock struct {
-	conv1, conv2, skip convolution // skip: nil if the shape does not change
+	conv1, conv2, skip boundLayer // skip: nil if the shape does not change
 	first, down        bool
 }
 
@@ -169,7 +168,7 @@ func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
 		}
 		return a
 	}
-	conv := func(c *nn.Conv2d, o torch.Conv2dOptions) convolution {
+	conv := func(c *nn.Conv2d, o torch.Conv2dOptions) boundLayer {
 		if c == nil {
 			return nil
 		}

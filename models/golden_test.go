@@ -149,6 +149,30 @@ func TestInferenceMatchesItsPlainForm(t *testing.T) {
 	}
 }
 
+// At widths that the golden file does not have, where convolutions that read images are computed in another way.
+func TestFrozenEncoderIsTheEncoder(t *testing.T) {
+	for stem, c := range map[string]EncoderConfig{
+		"small":  {Channels: 3, Widths: []int{48, 8}, Blocks: []int{1, 1}},
+		"medium": {Channels: 1, Widths: []int{16, 32}, Blocks: []int{1, 2}},
+		"large":  {Channels: 1, Widths: []int{16, 256}, Blocks: []int{1, 1}}, // a stride before 16 times the channels too
+	} {
+		torchtest.Run(t, stem, func(t *testing.T) {
+			c.Stem, c.HeadDim, c.LatentDim = stem, 16, 8
+			h, err := NewEncoder(c, Range{-1, 1}, 1)
+			require.NoError(t, err)
+			defer nn.Close(h)
+			x := torch.NewRNG(2, 0, "x").Uniform(-1, 1, 3, c.Channels, 32, 32).Leaf()
+			torch.NoGrad(func() { h.Forward(x.MulScalar(0.5), nn.Train) }) // statistics that are not 0 and 1
+			probe := torch.NewRNG(2, 0, "probe").Normal(3, c.LatentDim)
+			want, got := h.Latent(x), h.Frozen()(x)
+			torchtest.InDelta(t, want, got, 1e-5)
+			gradient := func(z torch.Tensor) torch.Tensor { return torch.Grad(z.Mul(probe).Sum(), x, false) }
+			dx := gradient(want)
+			torchtest.InDelta(t, dx, gradient(got), 1e-5*(1+dx.Abs().Max().Item()))
+		})
+	}
+}
+
 func TestEncoderMatchesItsPlainForm(t *testing.T) {
 	golden := torchtest.Load(t, "testdata/encoder.npz")
 	for name, c := range map[string]struct {

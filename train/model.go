@@ -1,7 +1,6 @@
 package train
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -103,7 +102,7 @@ func (m *Model) load(run *runDir, from savedCheckpoint, decay float64, device to
 	if generates && cfg.Target == ERM {
 		m.Q, errs[3] = models.NewInference(cfg.Inference, 0)
 	}
-	if err := cmp.Or(errors.Join(errs[:]...), cfg.checkEncoder(m.H)); err != nil {
+	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
 	parts := []part{{name: "energy_ema" + average, net: m.E}, {name: "inference", net: m.Q}}
@@ -207,7 +206,15 @@ func (c Config) loadEncoder(path string, images *data.Set) (*models.Encoder, err
 	if path == "" {
 		return nil, fmt.Errorf("no file is given, and target=%s with energy.posterior=%s needs one: pretrain an encoder: %w", c.Target, c.Energy.Posterior, os.ErrNotExist)
 	}
-	return LoadEncoder(path, c.Data.Range)
+	h, err := LoadEncoder(path, c.Data.Range)
+	if err == nil {
+		err = c.checkEncoder(h)
+	}
+	if err != nil {
+		nn.Close(h)
+		return nil, err
+	}
+	return h, nil
 }
 
 // G's batch-norm statistics of the averaged weights are computed from this many batches of latents, of

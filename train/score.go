@@ -19,9 +19,9 @@ func (m *Model) Scores(ctx context.Context, set *data.Set, gamma float64) (joint
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	shared := torch.Share(m.group, func(terms []float64) {
-		n := len(terms) / 2
-		energy, cosine = append(energy, terms[:n]...), append(cosine, terms[n:]...)
+	shared := torch.Share(m.group, func(both []float64) {
+		n := len(both) / 2
+		energy, cosine = append(energy, both[:n]...), append(cosine, both[n:]...)
 	})
 	err = torch.Do(func() (err error) {
 		bound, latent := m.E.Frozen(torch.Float32), m.latent()
