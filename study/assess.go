@@ -12,9 +12,7 @@ import (
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
-	"github.com/liebm/liebm/models"
 	"github.com/liebm/liebm/torch"
-	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/train"
 )
 
@@ -82,10 +80,10 @@ func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup
 	for stage, seconds := range o.Seconds {
 		times.Values["seconds_to_"+stage] = seconds
 	}
-	if out.Refined, err = drawSamples(ctx, m, times, o, false, s); err != nil {
+	if out.Refined, err = drawSamples(ctx, m, times, o.N, train.SampleOptions{Seed: o.Seed}, s); err != nil {
 		return nil, err
 	}
-	if out.Plain, err = drawSamples(ctx, m, times, o, true, s); err != nil {
+	if out.Plain, err = drawSamples(ctx, m, times, o.N, train.SampleOptions{Seed: o.Seed, NoMCMC: true}, s); err != nil {
 		return nil, err
 	}
 	out.Records = append(out.Records, times)
@@ -108,43 +106,32 @@ func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup
 
 // featuresOf opens the features that samples of m are measured on, in every process of the group or in none. The caller closes
 // them. The error is [ErrNoFeatures] if nothing fits.
-func (s Setup) featuresOf(m *train.Model, inception string) (f *Features, err error) {
-	fixed, done, err := fixedEncoder(m)
-	if err == nil {
-		f, err = OpenFeatures(m.Config, FeatureOptions{Inception: inception, Encoder: fixed, Device: m.Device})
-	}
+func (s Setup) featuresOf(m *train.Model, inception string) (*Features, error) {
+	f, err := localFeatures(m, FeatureOptions{Inception: inception, Device: m.Device})
 	if err = s.Group.Agree(err); err == nil {
 		err = s.Group.Alike([]string{"network=" + f.Name()})
 	}
-	if f == nil {
-		done()
-		return nil, err
-	}
-	closeNetwork := f.close
-	f.close = func() { closeNetwork(); done() }
-	if err != nil {
+	if err != nil && f != nil {
 		f.Close()
-		return nil, err
+		f = nil
 	}
-	return f, nil
+	return f, err
 }
 
-// fixedEncoder is that of [train.Config.FixedEncoder] for a model, nil if its run is not known, and a function that closes
-// it unless it is the model's.
-func fixedEncoder(m *train.Model) (*models.Encoder, func(), error) {
-	none := func() {}
-	if m.H != nil && m.Config.Encoder == train.Pretrained {
-		return m.H, none, nil
+// localFeatures are those of featuresOf in this process. Their encoder is that of [train.Config.FixedEncoder]. There is none if the
+// model's run is not known.
+func localFeatures(m *train.Model, o FeatureOptions) (f *Features, err error) {
+	switch {
+	case m.H != nil && m.Config.Encoder == train.Pretrained:
+		o.Encoder = m.H // the model closes it
+		return OpenFeatures(m.Config, o)
+	case m.Config.NeedsEncoder() && m.Folder == "":
+		return OpenFeatures(m.Config, o)
 	}
-	if m.Config.NeedsEncoder() && m.Folder == "" {
-		return nil, none, nil
+	if o.Encoder, err = m.Config.FixedEncoder(train.EncoderPath(m.Folder), nil); err != nil {
+		return nil, fmt.Errorf("read the encoder that training began with: %w", err)
 	}
-	h, err := m.Config.FixedEncoder(train.EncoderPath(m.Folder), nil)
-	if err != nil {
-		return nil, none, fmt.Errorf("read the encoder that training began with: %w", err)
-	}
-	err = torch.Do(func() error { nn.To(h, m.Device, torch.Float32); return nil })
-	return h, func() { nn.Close(h) }, err
+	return openFixed(m.Config, o)
 }
 
 // AssessTime measures the number of network evaluations and the time of a sample (Table 5). The values are
@@ -156,8 +143,8 @@ func AssessTime(ctx context.Context, m *train.Model, n int, seed uint64, s Setup
 		return nil, fmt.Errorf("%d samples: give at least 1", n)
 	}
 	r := s.times(m, n, seed)
-	for _, noMCMC := range []bool{false, true} {
-		if _, err := drawSamples(ctx, m, r, SampleOptions{N: n, Seed: seed}, noMCMC, s); err != nil {
+	for _, o := range []train.SampleOptions{{Seed: seed}, {Seed: seed, NoMCMC: true}} {
+		if _, err := drawSamples(ctx, m, r, n, o, s); err != nil {
 			return nil, err
 		}
 	}
@@ -174,32 +161,26 @@ func (s Setup) times(m *train.Model, n int, seed uint64) *eval.Record {
 	return r
 }
 
-// suffix of the values of G alone.
-func suffix(noMCMC bool) string {
-	if noMCMC {
-		return "_no_mcmc"
-	}
-	return ""
-}
+// alone is the suffix of the values of G alone.
+const alone = "_no_mcmc"
 
-// drawSamples draws samples and records their time.
-func drawSamples(ctx context.Context, m *train.Model, times *eval.Record, o SampleOptions, noMCMC bool, s Setup) (*data.Set, error) {
-	sampling := train.SampleOptions{Seed: o.Seed, NoMCMC: noMCMC}
-	if _, err := m.Sample(ctx, min(o.N, m.Batch()*s.Group.World()), sampling); err != nil { // libtorch prepares its kernels
+// drawSamples draws n samples and records their time.
+func drawSamples(ctx context.Context, m *train.Model, times *eval.Record, n int, o train.SampleOptions, s Setup) (*data.Set, error) {
+	if _, err := m.Sample(ctx, min(n, m.Batch()*s.Group.World()), o); err != nil { // libtorch prepares its kernels
 		return nil, err
 	}
-	task := "sampling"
-	if noMCMC {
-		task = "sampling by G alone"
+	task, end := "sampling", ""
+	if o.NoMCMC {
+		task, end = "sampling by G alone", alone
 	}
-	sampling.Watch = s.watch(task, o.N)
+	o.Watch = s.watch(task, n)
 	start := time.Now()
-	set, err := m.Sample(ctx, o.N, sampling)
+	set, err := m.Sample(ctx, n, o)
 	if err != nil {
 		return nil, err
 	}
-	times.Values["seconds"+suffix(noMCMC)] = time.Since(start).Seconds() / float64(o.N)
-	times.Values["nfe"+suffix(noMCMC)] = float64(m.NFE(train.SampleOptions{NoMCMC: noMCMC}))
+	times.Values["seconds"+end] = time.Since(start).Seconds() / float64(n)
+	times.Values["nfe"+end] = float64(m.NFE(o))
 	return set, nil
 }
 
@@ -233,7 +214,7 @@ func (p *Samples) distances(ctx context.Context, m *train.Model, f *Features, o 
 		r.Values[key] = d
 		return nil
 	}
-	if err := errors.Join(distance(p.Refined, f.Key), distance(p.Plain, f.Key+suffix(true))); err != nil {
+	if err := errors.Join(distance(p.Refined, f.Key), distance(p.Plain, f.Key+alone)); err != nil {
 		return nil, err
 	}
 	if f.Split == data.Train || strings.HasSuffix(input.Name, ":"+string(data.Train)) { // then training images are no floor
@@ -287,16 +268,16 @@ func (p *Samples) inceptionScore(ctx context.Context, m *train.Model, f *Feature
 	r := p.sampled("IS", m, f, o, s)
 	r.Settings = map[string]string{"splits": "10", "logits": "1008, without bias"}
 	for i, set := range []*data.Set{p.Refined, p.Plain} {
-		noMCMC := i == 1
+		end := []string{"", alone}[i]
 		set, err := f.crop(m.Config, set)
 		if err != nil {
 			return nil, err
 		}
-		mean, std, _, err := eval.InceptionScore(ctx, f.inception, s.shared(set), eval.ISOptions{Splits: 10}, s.watch("IS"+suffix(noMCMC), set.N))
+		mean, std, _, err := eval.InceptionScore(ctx, f.inception, s.shared(set), eval.ISOptions{Splits: 10}, s.watch("IS"+end, set.N))
 		if err != nil {
 			return nil, err
 		}
-		r.Values["is"+suffix(noMCMC)], r.Values["is_std"+suffix(noMCMC)] = mean, std
+		r.Values["is"+end], r.Values["is_std"+end] = mean, std
 	}
 	return r, nil
 }

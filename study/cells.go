@@ -85,12 +85,18 @@ func variantNamed(name string) variant {
 	return variants[slices.IndexFunc(variants, func(v variant) bool { return v.name == name })]
 }
 
+// Variants returns the names for [PlanOptions]: em, erm and others.
+func Variants() []string {
+	var names []string
+	for _, v := range variants {
+		names = append(names, v.name)
+	}
+	return names
+}
+
 // checkVariants is an error for a name that no variant has.
 func checkVariants(names []string) error {
-	var known []string
-	for _, v := range variants {
-		known = append(known, v.name)
-	}
+	known := Variants()
 	for _, name := range names {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("no model is called %q: %sthere are %s", name, config.Guess(name, known), strings.Join(known, ", "))

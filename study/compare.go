@@ -295,7 +295,7 @@ func (c *Comparison) Markdown(name string) string {
 		fmt.Fprintf(&b, "The latent share is |γ·cos| / (|γ·cos| + |gap|): the part of E's loss that is of the latent term. Runs without a cosine have none.\n\n")
 		metrics, heads = slices.Insert(metrics, 2, "latent_share"), slices.Insert(heads, 2, "latent share")
 	}
-	fmt.Fprintf(&b, "| runs | settings | seeds | steps | divergences (at steps) | %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", 5+len(heads)))
+	tableHead(&b, "| runs | settings | seeds | steps | divergences (at steps) | "+strings.Join(heads, " | ")+" |")
 	for _, g := range c.Groups {
 		values := map[string][]float64{}
 		var steps, divergences []int
@@ -319,7 +319,8 @@ func (c *Comparison) Markdown(name string) string {
 		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s |\n", g.Name, strings.Join(g.Settings, ", "), len(g.Runs), numbersOf(steps), diverged, strings.Join(means, " | "))
 	}
 	if len(c.Trends) > 0 {
-		fmt.Fprintf(&b, "\n%s\n\n| claim, of the distance | here | seeds | better | worse | gain | 95 %% interval | tie band |\n|%s\n", verdictNote, strings.Repeat("---|", 8))
+		fmt.Fprintf(&b, "\n%s\n\n", verdictNote)
+		tableHead(&b, "| claim, of the distance | here | seeds | better | worse | gain | 95 % interval | tie band |")
 	}
 	for _, t := range c.Trends {
 		fmt.Fprintf(&b, "| %s | %s | %s | ± %.2g |\n", t.Text, t.verdict(), t.line(), t.Tie)
@@ -341,7 +342,7 @@ func (c *Comparison) differences(b *strings.Builder) {
 	if slices.ContainsFunc(c.numbers(), func(name string) bool { return strings.HasPrefix(name, evaluated) }) {
 		fmt.Fprintf(b, "Names with %s are those of results.jsonl, by liebm eval and liebm metrics: there, a distance is that after the chain.\n", evaluated)
 	}
-	fmt.Fprintf(b, "\n| runs | number | seeds | these runs | %s | difference | 95 %% interval |\n|%s\n", c.Groups[0].Name, strings.Repeat("---|", 7))
+	tableHead(b, "\n| runs | number | seeds | these runs | "+c.Groups[0].Name+" | difference | 95 % interval |")
 	for _, p := range c.Pairs {
 		for _, n := range p.Numbers {
 			if !largerIsBetter(n.Name) { // then a gain is a fall

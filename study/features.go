@@ -84,7 +84,24 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 	return nil, ErrNoFeatures
 }
 
-// Close frees the network, unless it is the encoder.
+// openFixed is [OpenFeatures] with an encoder that the features own; nil: none. It moves the encoder to the device. Close frees the
+// encoder, and so does an error here.
+func openFixed(cfg train.Config, o FeatureOptions) (*Features, error) {
+	f, err := OpenFeatures(cfg, o)
+	if err != nil {
+		nn.Close(o.Encoder)
+		return nil, err
+	}
+	closeNetwork := f.close
+	f.close = func() { closeNetwork(); nn.Close(o.Encoder) }
+	if err := torch.Do(func() error { nn.To(o.Encoder, o.Device, torch.Float32); return nil }); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Close frees the network, and the encoder if the features own it.
 func (f *Features) Close() { f.close() }
 
 // crop removes the padding of training, unless the network reads it.

@@ -119,7 +119,7 @@ func (p *Samples) diversity(ctx context.Context, m *train.Model, s Setup) (*eval
 	r := p.sampled("precision, recall and classes", m, features, SampleOptions{N: p.Refined.N}, s)
 	unseen = unseen.Head(p.Refined.N)
 	r.Of(inputOf(unseen))
-	return r, features.diversity(ctx, m.Config, r, map[string]*data.Set{"": p.Refined, suffix(true): p.Plain}, unseen)
+	return r, features.diversity(ctx, m.Config, r, map[string]*data.Set{"": p.Refined, alone: p.Plain}, unseen)
 }
 
 // assessNearOutliers measures which images close to the data a model takes for its own.

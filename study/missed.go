@@ -19,10 +19,10 @@ const notReproduced = "not-reproduced"
 
 // An aim is a figure that our models should reach. It is no claim of the paper.
 type aim struct {
-	text   string  // the figure
-	from   string  // a study, a file of records, or one of train.PretrainedRuns
-	figure reading // of a study: a variant's number; of records: the number; of a run: the name that its card has for it
-	least  float64
+	text  string  // the figure
+	from  string  // a study, a file of records, or one of train.PretrainedRuns
+	value reading // of a study: a variant's number; of records: the number; of a run: the name that its card has for it
+	least float64
 }
 
 var aims = []aim{
@@ -104,13 +104,13 @@ func (a aim) source(n int) string {
 // values are the figures that an aim is judged by; none if it was not measured.
 func (a aim) values(dir string, results []*Result) (all []float64, err error) {
 	add := func(values eval.Values) {
-		if v, ok := values[a.figure.metric]; ok {
+		if v, ok := values[a.value.metric]; ok {
 			all = append(all, v)
 		}
 	}
 	for _, r := range results {
 		for _, c := range r.Cells {
-			if r.Name == a.from && c.Name == r.Variants[a.figure.variant] && c.Diverged == "" {
+			if r.Name == a.from && c.Name == r.Variants[a.value.variant] && c.Diverged == "" {
 				add(c.Values)
 			}
 		}

@@ -122,7 +122,7 @@ func contents(results []*Result) string {
 		}
 	}
 	fmt.Fprintf(&b, "\n%s\n\n[Not reproduced](%s.md) lists the claims that the means do not support, the missed aims, and the studies that have not been run.\n", verdictNote, notReproduced)
-	fmt.Fprintf(&b, "\n| | claims | shows | tie | contradicts | undecided | not measured |\n|%s\n", strings.Repeat("---|", 7))
+	tableHead(&b, "\n| | claims | shows | tie | contradicts | undecided | not measured |")
 	for _, line := range []struct {
 		of    string
 		count map[Verdict]int
@@ -133,7 +133,7 @@ func contents(results []*Result) string {
 		}
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %d |\n", line.of, all, n[Shows], n[Tie], n[Contradicts], n[Undecided], n[NotMeasured])
 	}
-	fmt.Fprintf(&b, "\n| page | claim | here | number | seeds | better | worse | gain | 95 %% interval |\n|%s\n", strings.Repeat("---|", 9))
+	tableHead(&b, "\n| page | claim | here | number | seeds | better | worse | gain | 95 % interval |")
 	for _, r := range results {
 		link := fmt.Sprintf("[%s](%s.md)", r.Name, r.Name)
 		if len(r.Trends) == 0 {

@@ -16,7 +16,7 @@ import (
 type PlanOptions struct {
 	Out      string   // folder of models and results
 	Seeds    []uint64 // each model is trained once for each of them; nil: 1
-	Variants []string // names of the models to train, as in em and erm; nil: all that the studies compare, and those that they are over
+	Variants []string // names of the models to train, of [Variants]; nil: all that the studies compare, and those that they are over
 	TFLOPS   float64  // speed of the machine in TFLOP/s, for estimates of time; 0: 30 for Paper, as of a GPU, and 0.16 for Mini, as of two CPU cores
 }
 

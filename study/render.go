@@ -93,7 +93,8 @@ func (r *Result) trends(b *strings.Builder) {
 	if len(r.Trends) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n%s\n\n| claim | here | number | seeds | better | worse | gain | 95 %% interval | tie band or limit |\n%s\n", verdictNote, "|"+strings.Repeat("---|", 9))
+	fmt.Fprintf(b, "\n%s\n\n", verdictNote)
+	tableHead(b, "| claim | here | number | seeds | better | worse | gain | 95 % interval | tie band or limit |")
 	for _, t := range r.Trends {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", t.Text, t.verdict(), t.Name, t.line(), t.band())
 	}
@@ -104,7 +105,8 @@ func (r *Result) trends(b *strings.Builder) {
 		"F(f(x)) alone. A distance (fd, fd_h or fid) is that after the chain, with _no_mcmc that of G alone, and with _early that of G alone after a\n"+
 		"quarter of the steps.\n")
 	for _, p := range r.Pairs {
-		fmt.Fprintf(b, "\n### %s, against %s\n\n| number | seeds | %[1]s | %s | gain | 95 %% interval |\n|%s\n", p.First, p.Second, strings.Repeat("---|", 6))
+		fmt.Fprintf(b, "\n### %s, against %s\n\n", p.First, p.Second)
+		tableHead(b, "| number | seeds | "+p.First+" | "+p.Second+" | gain | 95 % interval |")
 		for _, n := range p.Numbers {
 			fmt.Fprintf(b, "| %s | %s |\n", n.Name, n.line())
 		}
@@ -148,6 +150,11 @@ func (c Contrast) line() string {
 	return fmt.Sprintf("%d | %.4g | %.4g | %+.3g | %s", c.Seeds, c.Means["better"], c.Means["worse"], c.Gain, interval)
 }
 
+// tableHead writes the line of a table's column titles, and below it the rule with as many columns.
+func tableHead(b *strings.Builder, titles string) {
+	fmt.Fprintf(b, "%s\n|%s\n", titles, strings.Repeat("---|", strings.Count(titles, "|")-1))
+}
+
 // table writes the rows: the published figures, and ours after them.
 func (r *Result) table(b *strings.Builder) {
 	heads := []string{""}
@@ -158,7 +165,7 @@ func (r *Result) table(b *strings.Builder) {
 		heads = append(heads, "ours "+title)
 	}
 	heads = append(heads, "seeds")
-	fmt.Fprintf(b, "\n| %s |\n|%s\n", strings.Join(heads, " | "), strings.Repeat("---|", len(heads)))
+	tableHead(b, "\n| "+strings.Join(heads, " | ")+" |")
 	var notes []string
 	for _, row := range r.Rows {
 		line := []string{row.Label}

@@ -171,8 +171,8 @@ func (s Study) meanCurves(cells map[string][]Cell) (all []Curve) {
 func (s Study) row(of row, columns []column, cells []Cell) Row {
 	out := Row{Label: of.label, Published: map[string]string{}, Ours: map[uint64]eval.Values{}}
 	for i, title := range s.published {
-		if i < len(of.figures) {
-			out.Published[title] = of.figures[i]
+		if i < len(of.published) {
+			out.Published[title] = of.published[i]
 		}
 	}
 	for _, cell := range cells {

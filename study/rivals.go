@@ -136,15 +136,16 @@ func (w *work) spend(ctx context.Context, c *cell, seed uint64, method *rival, s
 
 // assessEqualTime measures samples of a model that Algorithm 1 trained for some seconds, as trainRival does of others.
 func (w *work) assessEqualTime(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
-	n, sets := c.folder.scale.Samples, map[string]*data.Set{}
+	n := c.folder.scale.Samples
 	r := w.times(m, n, 0)
 	r.Metric = equalTimeMetric
-	for _, noMCMC := range []bool{false, true} {
-		set, err := drawSamples(ctx, m, r, SampleOptions{N: n}, noMCMC, w.Setup)
-		if err != nil {
-			return nil, err
-		}
-		sets[suffix(noMCMC)] = set
+	refined, err := drawSamples(ctx, m, r, n, train.SampleOptions{}, w.Setup)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := drawSamples(ctx, m, r, n, train.SampleOptions{NoMCMC: true}, w.Setup)
+	if err != nil {
+		return nil, err
 	}
 	lines, err := train.ReadMetrics(filepath.Join(m.Folder, metricsFile))
 	if err != nil {
@@ -156,7 +157,7 @@ func (w *work) assessEqualTime(ctx context.Context, c *cell, m *train.Model) ([]
 			r.Values["images_per_second"] = rate * float64(m.Config.Batch)
 		}
 	}
-	return []*eval.Record{r}, w.judgeSamples(ctx, c, r, sets)
+	return []*eval.Record{r}, w.judgeSamples(ctx, c, r, map[string]*data.Set{"": refined, alone: plain})
 }
 
 // judgeSamples adds to r how sets of samples of a cell differ from the images that its data hold out: the Fréchet distance

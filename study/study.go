@@ -36,9 +36,9 @@ type drawing func(ctx context.Context, w *work, s Study, f *folder) ([]Figure, e
 // A row has one published figure for each of the study's columns, and the variant that is ours. A row
 // without a variant shows another method's figures.
 type row struct {
-	label   string
-	figures []string
-	variant string
+	label     string
+	published []string
+	variant   string
 
 	// variation selects among the numbers of one model. "energy" scores by F(f(x)) alone, "no_mcmc" is G
 	// without the chain, and "/refined" is a stage of restoration.

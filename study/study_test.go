@@ -22,8 +22,8 @@ func TestNamedKnowsEveryStudyAndGuesses(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, name, s.Name)
 		for _, r := range s.rows {
-			if r.figures != nil {
-				assert.Len(t, r.figures, len(s.published), "%s, %s", name, r.label)
+			if r.published != nil {
+				assert.Len(t, r.published, len(s.published), "%s, %s", name, r.label)
 			}
 		}
 	}

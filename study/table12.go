@@ -50,8 +50,7 @@ func millions(n int) string { return fmt.Sprintf("%.1fM", float64(n)/1e6) }
 // hyperparameterTable is the page of Table 12: the presets beside the published hyper-parameters.
 func hyperparameterTable() (string, error) {
 	presets := []string{"cifar10-em-published", "imagenet32-em-published", "celeba64-em-published", "celebahq256-em-published"}
-	var b strings.Builder
-	fmt.Fprintf(&b, "| |")
+	titles := "| |"
 	var configs []train.Config
 	var costs []*train.Cost
 	for _, name := range presets {
@@ -64,9 +63,10 @@ func hyperparameterTable() (string, error) {
 			return "", err
 		}
 		configs, costs = append(configs, c), append(costs, p)
-		fmt.Fprintf(&b, " published | %s |", name)
+		titles += " published | " + name + " |"
 	}
-	fmt.Fprintf(&b, "\n|%s\n", strings.Repeat("---|", 1+2*len(presets)))
+	var b strings.Builder
+	tableHead(&b, titles)
 	for _, h := range hyperparameters {
 		fmt.Fprintf(&b, "| %s |", h.name)
 		for i := range presets {

@@ -9,8 +9,6 @@ import (
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/models"
-	"github.com/liebm/liebm/torch"
-	"github.com/liebm/liebm/torch/nn"
 	"github.com/liebm/liebm/train"
 )
 
@@ -59,7 +57,6 @@ func Train(ctx context.Context, cfg train.Config, encoder string, o train.Option
 // on the features of [OpenFeatures], as the metric fid, fd or fd_h. Its Evaluate is for [train.Options].
 type Monitor struct {
 	features *Features
-	encoder  *models.Encoder // nil if the features are others
 	cfg      train.Config
 	real     *eval.Stats
 	samples  int
@@ -80,45 +77,38 @@ type MonitorOptions struct {
 // monitor.
 func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup) (*Monitor, error) {
 	s.Group = nil // rank 0 alone measures
-	m := &Monitor{cfg: cfg, samples: o.Samples, setup: s.patient(10 * time.Second)}
-	var err error
+	var h *models.Encoder
 	if o.Encoder != "" || !cfg.NeedsEncoder() || cfg.Encoder == train.Joint {
-		if m.encoder, err = cfg.FixedEncoder(train.EncoderPath(o.Encoder), o.Images); err != nil {
+		var err error
+		if h, err = cfg.FixedEncoder(train.EncoderPath(o.Encoder), o.Images); err != nil {
 			return nil, fmt.Errorf("read the encoder: %w", err)
 		}
 	}
-	if m.features, err = OpenFeatures(cfg, FeatureOptions{Inception: o.Inception, Encoder: m.encoder, Device: s.Device}); err != nil {
-		m.Close()
+	features, err := openFixed(cfg, FeatureOptions{Inception: o.Inception, Encoder: h, Device: s.Device})
+	if err != nil {
 		return nil, err
 	}
-	if err = torch.Do(func() error { nn.To(m.encoder, s.Device, torch.Float32); return nil }); err == nil {
-		m.real, _, err = m.features.reference(ctx, cfg, o.Reference, s)
-	}
+	real, _, err := features.reference(ctx, cfg, o.Reference, s)
 	if err != nil {
-		m.Close()
+		features.Close()
 		if errors.Is(err, errNoReference) { // one can learn from a data set without a test split
 			s.logf("warning: no distance in the course of training: %v", err)
 			err = ErrNoFeatures
 		}
 		return nil, err
 	}
-	if m.features.Key == onEncoder && (o.Encoder == "" || !cfg.NeedsEncoder()) {
+	if features.Key == onEncoder && (o.Encoder == "" || !cfg.NeedsEncoder()) {
 		remedy := "for a FID run liebm data fetch inception, and give --weights auto"
 		if cfg.NeedsEncoder() {
 			remedy += "; or start with a pretrained encoder: --encoder FOLDER"
 		}
 		s.logf("warning: the distance in training uses an untrained network, so it can only compare checkpoints of this run: %s", remedy)
 	}
-	return m, nil
+	return &Monitor{features: features, cfg: cfg, real: real, samples: o.Samples, setup: s.patient(10 * time.Second)}, nil
 }
 
 // Close frees the features' network.
-func (m *Monitor) Close() {
-	if m.features != nil {
-		m.features.Close()
-	}
-	nn.Close(m.encoder)
-}
+func (m *Monitor) Close() { m.features.Close() }
 
 // Evaluate returns the distance, and the number of samples under its name with _n.
 func (m *Monitor) Evaluate(ctx context.Context, samples *data.Set) ([]train.Metric, error) {

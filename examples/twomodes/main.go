@@ -25,6 +25,7 @@ import (
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/internal/twomodes"
 	"github.com/liebm/liebm/models"
+	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
 )
@@ -81,15 +82,9 @@ func pretrain(ctx context.Context, set *data.Set, dir string) (string, error) {
 	c.Encoder = train.EncoderFor(of)
 	c.Encoder.Widths, c.Encoder.Blocks, c.Encoder.HeadDim = []int{4, 8}, []int{1, 1}, 8
 	if !isFinished(dir) {
-		err = train.Pretrain(ctx, c, set, train.Options{Out: dir, Resume: isRun(dir), Log: os.Stdout})
+		err = train.Pretrain(ctx, c, set, train.Options{Out: dir, Resume: study.IsRun(dir), Log: os.Stdout})
 	}
 	return train.EncoderPath(dir), err
-}
-
-// isRun reports whether a training was begun in dir, so that it can go on.
-func isRun(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "config.yaml"))
-	return err == nil
 }
 
 func isFinished(dir string) bool {
@@ -99,7 +94,7 @@ func isFinished(dir string) bool {
 
 // run trains one model, or goes on with its training, and reads its course.
 func run(ctx context.Context, c train.Config, set *data.Set, encoder, dir string) (t training, err error) {
-	if isRun(dir) {
+	if study.IsRun(dir) {
 		begun, err := train.ReadConfig(dir)
 		if err != nil {
 			return t, err
@@ -109,7 +104,7 @@ func run(ctx context.Context, c train.Config, set *data.Set, encoder, dir string
 		}
 	}
 	if !isFinished(dir) {
-		err = train.Run(ctx, c, set, encoder, train.Options{Out: dir, Resume: isRun(dir), Log: os.Stdout, Evaluate: evaluate})
+		err = train.Run(ctx, c, set, encoder, train.Options{Out: dir, Resume: study.IsRun(dir), Log: os.Stdout, Evaluate: evaluate})
 		if err != nil {
 			return t, err
 		}
@@ -197,19 +192,19 @@ func (r *result) markdown() string {
 	fmt.Fprintf(&b, "Two kinds of images of %d×%d pixels, with noise; spectral norm, δ² %v, clip %v, rates %v of E and %v of G. Each row is one\n"+
 		"training. Each count is of %d samples: in the course of training of G alone, at the end also after MCMC. A sample shows a mode\n"+
 		"if its distance from it is below 32 grey levels (root of the mean square). The modes are 128 grey levels apart.\n", twomodes.Size, twomodes.Size, c.Chain.Delta2, c.Chain.Clip, c.OptE.LR, c.OptG.LR, r.Samples)
-	r.table(&b, "Share of samples in the mode with a bright left half", true, func(p point) float64 { return p.Left })
-	r.table(&b, "Share of samples in the mode with a bright right half", true, func(p point) float64 { return p.Right })
-	r.table(&b, "Move of G's chains, rms(x^T − x⁰), mean of the last 50 steps", false, func(p point) float64 { return p.Move })
+	r.table(&b, "Share of samples in the mode with a bright left half", func(p point) float64 { return p.Left }, func(c twomodes.Counts) float64 { return c.Left })
+	r.table(&b, "Share of samples in the mode with a bright right half", func(p point) float64 { return p.Right }, func(c twomodes.Counts) float64 { return c.Right })
+	r.table(&b, "Move of G's chains, rms(x^T − x⁰), mean of the last 50 steps", func(p point) float64 { return p.Move }, nil)
 	return b.String()
 }
 
-// table has a number of every training in the course of its steps and, for a share, at the end after MCMC.
-func (r *result) table(b *strings.Builder, title string, share bool, of func(point) float64) {
+// table has a number of every training in the course of its steps and, unless end is nil, at the end after MCMC.
+func (r *result) table(b *strings.Builder, title string, of func(point) float64, end func(twomodes.Counts) float64) {
 	steps, rule := "", ""
 	for _, p := range r.Runs[0].Course {
 		steps, rule = steps+fmt.Sprintf(" step %d |", p.Step), rule+"---|"
 	}
-	if share {
+	if end != nil {
 		steps, rule = steps+" after MCMC |", rule+"---|"
 	}
 	fmt.Fprintf(b, "\n%s:\n\n| seed |%s\n|---|%s\n", title, steps, rule)
@@ -218,8 +213,8 @@ func (r *result) table(b *strings.Builder, title string, share bool, of func(poi
 		for _, p := range t.Course {
 			fmt.Fprintf(b, " %.3f |", of(p))
 		}
-		if share {
-			fmt.Fprintf(b, " %.3f |", of(point{Counts: t.MCMC}))
+		if end != nil {
+			fmt.Fprintf(b, " %.3f |", end(t.MCMC))
 		}
 		fmt.Fprintln(b)
 	}
