@@ -41,16 +41,39 @@ func sharedSetup(c *cli.Context) (study.Setup, error) {
 	}
 	jobOf(c.Context).busy.Store(g != nil) // all processes stop together
 	s, err := newSetup(c)
-	if s.Group = g; g.Rank() > 0 {
-		s.Log, s.Progress = nil, func(string) func(int, int) { return func(int, int) {} }
-	}
-	if g != nil && s.Device.Type == torch.CUDA && !strings.Contains(c.String("device"), ":") {
-		s.Device.Index = g.LocalRank()
+	if s.Group = g; g != nil {
+		place(c, &s, g.Rank(), g.LocalRank())
 	}
 	if err = g.Agree(err); err != nil {
 		g.Close()
 	}
 	return s, err
+}
+
+// ownSetup is newSetup for a command whose processes share work by files and need no group. Each process takes its part of the cores and
+// its GPU. prints is true in the process that prints the results.
+func ownSetup(c *cli.Context) (s study.Setup, prints bool, err error) {
+	o, err := torch.GroupFromEnv(os.Getenv)
+	if err == nil && o.World > 1 && !c.IsSet("threads") {
+		err = torch.SetThreads(o.ThreadsFor(os.Getenv))
+	}
+	if err != nil {
+		return s, false, err
+	}
+	if s, err = newSetup(c); o.World > 1 {
+		place(c, &s, o.Rank, o.LocalRank)
+	}
+	return s, o.Rank == 0, err
+}
+
+// place chooses a process's GPU, and silences all processes but rank 0.
+func place(c *cli.Context, s *study.Setup, rank, localRank int) {
+	if rank > 0 {
+		s.Log, s.Progress = nil, func(string) func(int, int) { return func(int, int) {} }
+	}
+	if s.Device.Type == torch.CUDA && !strings.Contains(c.String("device"), ":") {
+		s.Device.Index = localRank
+	}
 }
 
 // alone prepares for work that one process does: follower is true in the other ones, which have no work.

@@ -81,3 +81,15 @@ func TestProcessesOfDifferentWidthsAreRefused(t *testing.T) {
 	}
 	assert.NoDirExists(t, out)
 }
+
+func TestReproduceReportsOnceUnderALauncher(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	out := t.TempDir()
+	for rank, p := range launch(t, byHand(t), "reproduce", "table12", "--out", out) {
+		assert.NoError(t, p.Wait(), "rank %d: %s", rank, &p.output)
+		assert.Equal(t, 1-rank, strings.Count(p.output.String(), "| MCMC steps | 15 | 15 |"), "rank %d", rank)
+	}
+	assert.FileExists(t, out+"/mini/table12.json")
+}

@@ -93,17 +93,17 @@ func reproduce(c *cli.Context) error {
 			return err
 		}
 		return printJSON(os.Stdout, models)
-	case !c.Bool("json"):
+	case c.Bool("dry-run"):
+		return plan.Print(os.Stdout)
+	}
+	setup, prints, err := ownSetup(c)
+	if err != nil {
+		return err
+	}
+	if prints && !c.Bool("json") {
 		if err := plan.Print(os.Stdout); err != nil {
 			return err
 		}
-	}
-	if c.Bool("dry-run") {
-		return nil
-	}
-	setup, err := newSetup(c)
-	if err != nil {
-		return err
 	}
 	ctx := c.Context
 	minutes := c.Float64("minutes")
@@ -113,6 +113,9 @@ func reproduce(c *cli.Context) error {
 		ctx = timed
 	}
 	results, err := plan.Run(ctx, setup)
+	if !prints {
+		results = nil
+	}
 	for _, r := range results {
 		path := filepath.Join(c.String("out"), r.Scale, r.Name)
 		if err := show(r, c.Bool("json"), func(w io.Writer) { fmt.Fprintf(w, "\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path) }); err != nil {
