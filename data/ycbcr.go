@@ -23,7 +23,8 @@ var libjpeg = conversion{
 	},
 }
 
-// libwebp has the colours of ITU-R 601 video, with luma from 16 to 235.
+// libwebp has the colours of ITU-R 601 video, with luma from 16 to 235. golang.org/x/image decodes the same luma and chroma, so no
+// binding of libwebp is needed.
 var libwebp = conversion{
 	rgb: func(y, cb, cr int32) (r, g, b byte) {
 		y = y * 19077 >> 8

@@ -4,8 +4,8 @@
 // p(x,z) ∝ exp(E(x,z)), so a high energy means likely. Images are [n,c,h,w], NHWC in memory, in the range that
 // the config names.
 //
-// The weights of E do not change during a Langevin chain. A [Bound] is E at its present weights: with spectral
-// norms applied, and with convolution and average pool as one kernel.
+// The weights of E do not change during a Langevin chain. A [Bound] is E with its present weights. Each weight
+// is divided by its spectral norm, and a convolution and the average pool after it are one kernel.
 //
 //	e, err := models.NewEnergy(cfg.Energy, seed) // a job
 //	defer nn.Close(e)

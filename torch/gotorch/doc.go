@@ -13,8 +13,8 @@
 //
 // # Lifetimes
 //
-// A gotorch tensor is freed by a finalizer, ours by its scope. [From] and [To] give each side a
-// reference of its own, so that neither needs to know when the other lets go.
+// A gotorch tensor is freed by a finalizer, ours by its scope. [From] and [To] give each side its
+// own reference, so each side can free its tensor at any time.
 //
 // gotorch itself frees too early: a finalizer may run while an operator still reads a temporary, and
 // relu(mul(a, b)) then crashes. This package prevents that inside [Run], [Module.Forward] and
