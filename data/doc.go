@@ -3,9 +3,9 @@
 //
 // A [Set] is n images of h×w×c bytes, one after the other (NHWC). It is read once and not changed afterwards. An IDX
 // file or .npy that is not compressed is mapped, not copied. [Open] takes a known name ("fmnist", "celeba", …), a file, a
-// folder, a zip or a .tar.gz. It recognises formats by content. The name of a file is used for three things. It gives the
-// split, if the content does not. It decides whether a file that cannot be read is an error. It decides whether a file in a folder is
-// an image.
+// folder, a zip or a .tar.gz. It recognises formats by content. The name of a file gives the split, if the content
+// does not. It decides whether a file that cannot be read is an error, and whether a file in a folder is an image. It can tell the binary
+// files of CIFAR, which have no magic number.
 //
 // [Prepare] decodes a set once into one file, which Open maps. A prepared set needs memory for its labels and the names
 // of its files only. Use it for photographs, and for all sets above 2 GiB.

@@ -110,7 +110,7 @@ type layerBeforeNorm interface {
 	Forward(x torch.Tensor) torch.Tensor
 }
 
-// bind returns h. with makes one layer of a layer and its batch norm.
+// bind returns h as a boundEncoder. with joins a layer and the batch norm after it.
 func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm) boundLayer) boundEncoder {
 	b := boundEncoder{stem: with(h.Stem, h.BN), pool: h.Config.Stem != "small", head1: with(h.Head1, h.HeadBN), head2: affine{h.Head2.Weight, h.Head2.Bias}}
 	scale, shift := h.affine()
@@ -149,7 +149,7 @@ func (l normed) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
 }
 
 // Frozen returns [Encoder.Latent] with the present weights and statistics as constants. Use it for many calls, as in a chain: it makes
-// batch norms part of the weights once. The function belongs to the open scope.
+// batch norms part of the weights once. The function belongs to the open scope. Do not use it after h's weights have changed.
 func (h *Encoder) Frozen() func(x torch.Tensor) torch.Tensor {
 	var b boundEncoder
 	torch.NoGrad(func() {
@@ -159,7 +159,7 @@ func (h *Encoder) Frozen() func(x torch.Tensor) torch.Tensor {
 	return func(x torch.Tensor) torch.Tensor { return b.latent(x).Normalize() }
 }
 
-// fold returns a layer with constant weights, which have its batch norm in eval mode in them.
+// fold returns a layer and its batch norm in eval mode as one layer with constant weights.
 func fold(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer {
 	scale, shift := bn.Affine()
 	if l, ok := l.(*nn.Conv2d); ok {

@@ -129,11 +129,11 @@ func (c boundConv) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
 	return y
 }
 
-// freeze returns a convolution with constant weights. On the CPU it is a FrozenConv2d where that is faster: in bfloat16, and if it reads
-// an image with stride 1, so that its gradient is a convolution to few channels.
+// freeze returns a convolution with constant weights. On the CPU it is a FrozenConv2d where that is faster: in bfloat16, and if its
+// gradient is a convolution to few channels, as those of an image.
 func freeze(a affine, o torch.Conv2dOptions) boundLayer {
-	image := torch.FewChannels(a.w.Size(1), a.w.Size(0)) && o.Stride <= 1
-	if (a.w.DType() == torch.BFloat16 || image) && a.w.Device().Type == torch.CPU {
+	toFew := torch.FewChannels(a.w.Size(1), a.w.Size(0)) && o.Stride <= 1
+	if (a.w.DType() == torch.BFloat16 || toFew) && a.w.Device().Type == torch.CPU {
 		return torch.NewFrozenConv2d(a.w, a.b, o)
 	}
 	return boundConv{a, o}

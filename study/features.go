@@ -43,7 +43,7 @@ type Features struct {
 type FeatureOptions struct {
 	Inception string          // pytorch-fid's file of weights; empty: no FID
 	Encoder   *models.Encoder // of [train.Config.FixedEncoder]; nil: no distance on an encoder
-	Device    torch.Device    // for Inception
+	Device    torch.Device    // for Inception, and for an encoder that the features take over
 }
 
 // OpenFeatures chooses the features on which distances of cfg's images are measured. If Inception's weights are given, it uses
@@ -84,8 +84,8 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 	return nil, ErrNoFeatures
 }
 
-// openFixed is [OpenFeatures] with an encoder that the features own; nil: none. It moves the encoder to the device. Close frees the
-// encoder, and so does an error here.
+// openFixed is [OpenFeatures] for an encoder that the features take over; it may be nil. It moves the encoder to the device. Close
+// frees the encoder. If openFixed returns an error, it has freed the encoder.
 func openFixed(cfg train.Config, o FeatureOptions) (*Features, error) {
 	f, err := OpenFeatures(cfg, o)
 	if err != nil {

@@ -48,7 +48,7 @@ func notReproducedPage(dir string, results []*Result) (string, error) {
 		title, text string
 		lines       []string
 	}{
-		{"Claims that the means do not support", "In these claims the first model is worse on average, or worse than the limit of the claim. The reasons are hypotheses. A reason with \"To test\" has not been tested.", notShown(results)},
+		{"Claims that the means do not support", "In these claims the first model is worse on average, or worse than the limit of the claim. Claims with the verdict tie are not listed. The reasons are hypotheses. A reason with \"To test\" has not been tested.", notShown(results)},
 		{"Missed aims", "We set ourselves these aims. They are no figures of the paper.", missed},
 		{"Not run or not measured", "This folder has no results of these. Tables 1 to 7 need the paper's data sets.", append(unknown, notRun(dir, results)...)},
 	} {

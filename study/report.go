@@ -40,15 +40,15 @@ type report struct {
 	Config    string
 	Info      *train.RunInfo
 	Summary   *Summary
-	Grids     []embedded // after MCMC, G alone, data
-	Progress  []embedded // some grids of the course of training
-	Charts    []embedded
+	Grids     []inset // after MCMC, G alone, data
+	Progress  []inset // some grids of the course of training
+	Charts    []inset
 	Scores    template.HTML // histogram of the scores of outliers
 	Records   []eval.Record
 }
 
-// An embedded is a picture or a drawing inside the page.
-type embedded struct {
+// An inset is a picture or a drawing inside the page.
+type inset struct {
 	Caption string
 	Src     template.URL
 	SVG     template.HTML
@@ -130,7 +130,7 @@ func (p *report) readPictures(dir string) error {
 }
 
 // add embeds a PNG, if it is there.
-func (p *report) add(to *[]embedded, file, caption string) error {
+func (p *report) add(to *[]inset, file, caption string) error {
 	bytes, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -138,7 +138,7 @@ func (p *report) add(to *[]embedded, file, caption string) error {
 	if err != nil {
 		return err
 	}
-	*to = append(*to, embedded{Caption: caption, Src: template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(bytes))})
+	*to = append(*to, inset{Caption: caption, Src: template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(bytes))})
 	return nil
 }
 
@@ -185,7 +185,7 @@ func (p *report) readMetrics(dir string) error {
 			return err
 		}
 		if svg != "" {
-			p.Charts = append(p.Charts, embedded{Caption: c.caption, SVG: svg})
+			p.Charts = append(p.Charts, inset{Caption: c.caption, SVG: svg})
 		}
 	}
 	return nil

@@ -24,12 +24,13 @@ using torch::autograd::variable_list;
 // has a channel for each output channel and each tap of the kernel. col2im shifts each of them by its tap and adds them up.
 Tensor conv2d_to_few(const Tensor& x, const Tensor& w, const Tensor& bias, int64_t padding) {
   int64_t out = w.size(0), in = w.size(1), k = w.size(2);
-  bool possible = k > 1 && w.size(3) == k && padding < k, faster = in >= 16 * out;
+  bool possible = k > 1 && w.size(3) == k && padding < k, faster = out < 8 && in >= 16 * out;
   if (!possible || !faster || !x.is_cpu() || x.scalar_type() == at::kBFloat16) return at::conv2d(x, w, bias, 1, padding);
   auto taps = at::conv2d(x, w.flip({2, 3}).permute({0, 2, 3, 1}).reshape({out * k * k, in, 1, 1}));
   int64_t grow = 2 * padding - k + 1, crop = k - 1 - padding;
   auto y = at::col2im(taps.flatten(2), {x.size(2) + grow, x.size(3) + grow}, {k, k}, {1, 1}, {crop, crop}, {1, 1});
-  return bias.defined() ? y.add(bias.view({1, out, 1, 1})) : y;
+  if (bias.defined()) y = y.add(bias.view({1, out, 1, 1}));
+  return y.contiguous(x.suggest_memory_format());
 }
 
 // The gradient of a convolution in x is a convolution of the gradient g in y. With stride 1 its kernel is

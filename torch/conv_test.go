@@ -82,6 +82,9 @@ func TestConv2dToFewIsConv2dWithItsGradients(t *testing.T) {
 			}
 			want, got := x.Conv2d(weight, bias, torch.Conv2dOptions{Padding: c.padding}), x.Conv2dToFew(weight, bias, c.padding)
 			torchtest.InDelta(t, want, got, 1e-12)
+			nhwc := x.Contiguous(torch.ChannelsLast).Conv2dToFew(weight, bias, c.padding)
+			assert.True(t, nhwc.IsChannelsLast(), "the result has the memory format of x")
+			torchtest.InDelta(t, want, nhwc, 1e-12)
 			first, second := gradients(want), gradients(got)
 			for i := range first {
 				torchtest.InDelta(t, first[i], second[i], 1e-10)

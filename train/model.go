@@ -191,7 +191,8 @@ func (c Config) FixedEncoder(path string, images *data.Set) (*models.Encoder, er
 }
 
 // loadEncoder reads h. If h learns together with E and path is empty, it makes an untrained one, which is normalised by the moments
-// of images. The file of h keeps them, so that a resumed run has the same. It returns nil if the config reads none.
+// of images. The file of h keeps them, so that a resumed run has the same. It returns nil if the config reads none. An h that does not
+// fit the config is an error.
 func (c Config) loadEncoder(path string, images *data.Set) (*models.Encoder, error) {
 	if !c.NeedsEncoder() {
 		return nil, nil

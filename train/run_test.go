@@ -350,6 +350,15 @@ func TestADamagedCheckpointFallsBack(t *testing.T) {
 	assert.True(t, bytes.Equal(whole, checkpointBytes(t, dir, 12)), "the lost steps are made again, bit for bit")
 }
 
+// A study measures the data on the features of the encoder before training starts.
+func TestAnEncoderThatDoesNotFitIsNotOpened(t *testing.T) {
+	wide, before := tiny(), torch.Live()
+	wide.Energy.LatentDim = 5
+	_, err := wide.FixedEncoder(encoder(t), nil)
+	assert.ErrorContains(t, err, "latent has 4 dimensions, and energy.latent_dim is 5")
+	assert.Equal(t, before, torch.Live())
+}
+
 func TestRunRefuses(t *testing.T) {
 	h := encoder(t)
 	wide := tiny()

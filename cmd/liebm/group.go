@@ -42,7 +42,10 @@ func sharedSetup(c *cli.Context) (study.Setup, error) {
 	jobOf(c.Context).busy.Store(g != nil) // all processes stop together
 	s, err := newSetup(c)
 	if s.Group = g; g != nil {
-		place(c, &s, g.Rank(), g.LocalRank())
+		placeOn(&s, c.String("device"), g.LocalRank())
+	}
+	if g.Rank() > 0 {
+		s.Log, s.Progress = nil, func(string) func(int, int) { return func(int, int) {} }
 	}
 	if err = g.Agree(err); err != nil {
 		g.Close()
@@ -51,7 +54,7 @@ func sharedSetup(c *cli.Context) (study.Setup, error) {
 }
 
 // ownSetup is newSetup for a command whose processes share work by files and need no group. Each process takes its part of the cores and
-// its GPU. prints is true in the process that prints the results.
+// its GPU. Only rank 0 shows progress, and prints is true in it alone. All processes write log lines, since their work differs.
 func ownSetup(c *cli.Context) (s study.Setup, prints bool, err error) {
 	o, err := torch.GroupFromEnv(os.Getenv)
 	if err == nil && o.World > 1 && !c.IsSet("threads") {
@@ -60,18 +63,19 @@ func ownSetup(c *cli.Context) (s study.Setup, prints bool, err error) {
 	if err != nil {
 		return s, false, err
 	}
-	if s, err = newSetup(c); o.World > 1 {
-		place(c, &s, o.Rank, o.LocalRank)
+	s, err = newSetup(c)
+	if o.World > 1 {
+		placeOn(&s, c.String("device"), o.LocalRank)
+	}
+	if o.Rank > 0 {
+		s.Training, s.Progress = nil, nil
 	}
 	return s, o.Rank == 0, err
 }
 
-// place chooses a process's GPU, and silences all processes but rank 0.
-func place(c *cli.Context, s *study.Setup, rank, localRank int) {
-	if rank > 0 {
-		s.Log, s.Progress = nil, func(string) func(int, int) { return func(int, int) {} }
-	}
-	if s.Device.Type == torch.CUDA && !strings.Contains(c.String("device"), ":") {
+// placeOn gives each process of a machine its own GPU, unless the flag --device names one.
+func placeOn(s *study.Setup, flag string, localRank int) {
+	if s.Device.Type == torch.CUDA && !strings.Contains(flag, ":") {
 		s.Device.Index = localRank
 	}
 }
