@@ -90,7 +90,7 @@ func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 	})
 }
 
-// boundEncoder is h in a mode, or with constant weights.
+// boundEncoder is h with its batch norms in one mode, or h with constant weights.
 type boundEncoder struct {
 	scale, shift torch.Tensor // of the pixels: [1,c,1,1]
 	stem         boundLayer

@@ -121,11 +121,10 @@ func (s Setup) featuresOf(m *train.Model, inception string) (*Features, error) {
 // localFeatures are those of featuresOf in this process. Their encoder is that of [train.Config.FixedEncoder]. There is none if the
 // model's run is not known.
 func localFeatures(m *train.Model, o FeatureOptions) (f *Features, err error) {
-	switch {
-	case m.H != nil && m.Config.Encoder == train.Pretrained:
+	if m.H != nil && m.Config.Encoder == train.Pretrained {
 		o.Encoder = m.H // the model closes it
-		return OpenFeatures(m.Config, o)
-	case m.Config.NeedsEncoder() && m.Folder == "":
+	}
+	if o.Encoder != nil || m.Config.NeedsEncoder() && m.Folder == "" {
 		return OpenFeatures(m.Config, o)
 	}
 	if o.Encoder, err = m.Config.FixedEncoder(train.EncoderPath(m.Folder), nil); err != nil {

@@ -20,12 +20,15 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// conv2d with stride 1; bias may be none. An output of few channels (FewChannels of conv.go) is computed in two parts. A 1×1 convolution
-// has a channel for each output channel and each tap of the kernel. col2im shifts each of them by its tap and adds them up.
+// Whether conv2d_to_few is faster in two parts. The limits are measured.
+bool few(int64_t out, int64_t in) { return out < 8 && in >= 16 * out; }
+
+// conv2d with stride 1; bias may be none. An output of few channels is computed in two parts. A 1×1 convolution has a channel
+// for each output channel and each tap of the kernel. col2im shifts each of them by its tap and adds them up.
 Tensor conv2d_to_few(const Tensor& x, const Tensor& w, const Tensor& bias, int64_t padding) {
   int64_t out = w.size(0), in = w.size(1), k = w.size(2);
-  bool possible = k > 1 && w.size(3) == k && padding < k, faster = out < 8 && in >= 16 * out;
-  if (!possible || !faster || !x.is_cpu() || x.scalar_type() == at::kBFloat16) return at::conv2d(x, w, bias, 1, padding);
+  bool possible = k > 1 && w.size(3) == k && padding < k;
+  if (!possible || !few(out, in) || !x.is_cpu() || x.scalar_type() == at::kBFloat16) return at::conv2d(x, w, bias, 1, padding);
   auto taps = at::conv2d(x, w.flip({2, 3}).permute({0, 2, 3, 1}).reshape({out * k * k, in, 1, 1}));
   int64_t grow = 2 * padding - k + 1, crop = k - 1 - padding;
   auto y = at::col2im(taps.flatten(2), {x.size(2) + grow, x.size(3) + grow}, {k, k}, {1, 1}, {crop, crop}, {1, 1});
@@ -86,6 +89,8 @@ struct FrozenConv2d : torch::autograd::Function<FrozenConv2d> {
 };
 
 } // namespace
+
+int lt_few_channels(int64_t out, int64_t in) { return few(out, in); }
 
 char* lt_conv2d_to_few(uint64_t x, uint64_t weight, uint64_t bias, int64_t padding, uint64_t* out) {
   return liebm::guard([=] {

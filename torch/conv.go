@@ -5,7 +5,9 @@ import "C"
 
 // FewChannels reports whether a convolution from many channels to few is faster by [Tensor.Conv2dToFew]. oneDNN computes one with less
 // than 8 output channels as if it had 8 or 16.
-func FewChannels(few, many int) bool { return few < 8 && many >= 16*few }
+func FewChannels(few, many int) bool {
+	return C.lt_few_channels(C.int64_t(few), C.int64_t(many)) != 0
+}
 
 // Conv2dToFew is Conv2d with stride 1: [n,in,h,w] → [n,out,h',w']. weight: [out,in,k,k], bias: [out] or none. It is faster on the CPU if
 // FewChannels(out, in) is true. On one core with AVX2, 16 images of 32×32 pixels from 32 channels to 1 took 3.2 ms by Conv2d and

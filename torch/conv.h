@@ -8,6 +8,9 @@
 extern "C" {
 #endif
 
+// Whether lt_conv2d_to_few is faster than conv2d, by the numbers of output and input channels.
+int lt_few_channels(int64_t out, int64_t in);
+
 // conv2d with stride 1, fast if it has few output channels. bias may be 0.
 char* lt_conv2d_to_few(uint64_t x, uint64_t weight, uint64_t bias, int64_t padding, uint64_t* out);
 

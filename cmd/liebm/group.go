@@ -20,10 +20,8 @@ func joinGroup(ctx context.Context, threadsSet bool) (*torch.Group, error) {
 	if err != nil || o.World <= 1 {
 		return nil, err
 	}
-	if !threadsSet {
-		if err := torch.SetThreads(o.ThreadsFor(os.Getenv)); err != nil {
-			return nil, err
-		}
+	if err := shareCores(o, threadsSet); err != nil {
+		return nil, err
 	}
 	waiting := time.AfterFunc(5*time.Second, func() {
 		fmt.Fprintf(os.Stderr, "rank %d of %d waits at %s:%d for the others\n", o.Rank, o.World, o.Host, o.Port)
@@ -57,8 +55,8 @@ func sharedSetup(c *cli.Context) (study.Setup, error) {
 // its GPU. Only rank 0 shows progress, and prints is true in it alone. All processes write log lines, since their work differs.
 func ownSetup(c *cli.Context) (s study.Setup, prints bool, err error) {
 	o, err := torch.GroupFromEnv(os.Getenv)
-	if err == nil && o.World > 1 && !c.IsSet("threads") {
-		err = torch.SetThreads(o.ThreadsFor(os.Getenv))
+	if err == nil && o.World > 1 {
+		err = shareCores(o, c.IsSet("threads"))
 	}
 	if err != nil {
 		return s, false, err
@@ -86,9 +84,14 @@ func alone(threadsSet bool) (follower bool, err error) {
 	if err != nil || o.World <= 1 || o.Rank > 0 {
 		return o.Rank > 0, err
 	}
-	if !threadsSet {
-		o.LocalWorld = 1
-		err = torch.SetThreads(o.ThreadsFor(os.Getenv))
+	o.LocalWorld = 1
+	return false, shareCores(o, threadsSet)
+}
+
+// shareCores sets the number of threads to this process's part of the machine's cores, unless --threads is set.
+func shareCores(o torch.GroupOptions, threadsSet bool) error {
+	if threadsSet {
+		return nil
 	}
-	return false, err
+	return torch.SetThreads(o.ThreadsFor(os.Getenv))
 }
