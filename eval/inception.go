@@ -48,7 +48,7 @@ func FindInception() (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("no weights of Inception in %s: fetch them by liebm data fetch inception, or name the file %s by --weights: %w",
+	return "", fmt.Errorf("no weights of Inception in %s: fetch them by liebm data fetch inception, or name the file %s: %w",
 		strings.Join(InceptionFolders(), " or "), name, fs.ErrNotExist)
 }
 

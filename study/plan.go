@@ -199,9 +199,9 @@ func (p *Plan) speedNote() string {
 	case p.tflops > 0:
 		return "The speed is " + given + "."
 	case p.scale.paper:
-		return "The speed is an assumption, " + given + " of a GPU: --tflops sets another one."
+		return "The speed is an assumption, " + given + " of a GPU."
 	}
-	return "The speed is " + given + ", as of two AVX-512 cores: --tflops sets another one."
+	return "The speed is " + given + ", as of two AVX-512 cores."
 }
 
 // readable has three digits, and no exponent for large numbers.

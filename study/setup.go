@@ -1,6 +1,7 @@
 package study
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -118,6 +119,16 @@ func (s Setup) load(open func() (*train.Model, error)) (*train.Model, error) {
 		s.logf("warning: %s", w)
 	}
 	return m, nil
+}
+
+// Sample draws n images from m, without the padding of training, and reports the work as task. In a group every process calls it.
+func (s Setup) Sample(ctx context.Context, m *train.Model, n int, o train.SampleOptions, task string) (*data.Set, error) {
+	o.Watch = s.watch(task, n)
+	set, err := m.Sample(ctx, n, o)
+	if err != nil {
+		return nil, err
+	}
+	return m.Config.Crop(set)
 }
 
 // agreed returns a set that this process opened with err, or the error of another process of the group.

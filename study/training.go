@@ -98,9 +98,9 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 		return nil, err
 	}
 	if features.Key == onEncoder && (o.Encoder == "" || !cfg.NeedsEncoder()) {
-		remedy := "for a FID run liebm data fetch inception, and give --weights auto"
+		remedy := "for a FID, fetch Inception's weights by liebm data fetch inception, and name them"
 		if cfg.NeedsEncoder() {
-			remedy += "; or start with a pretrained encoder: --encoder FOLDER"
+			remedy += "; or start with a pretrained encoder"
 		}
 		s.logf("warning: the distance in training uses an untrained network, so it can only compare checkpoints of this run: %s", remedy)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/liebm/liebm/eval"
 	"github.com/liebm/liebm/study"
+	"github.com/liebm/liebm/train"
 )
 
 func metricsCommand() *cli.Command {
@@ -52,6 +52,38 @@ func inceptionFlags(mode eval.Mode, more ...cli.Flag) []cli.Flag {
 }
 
 func newRecord(metric string) *eval.Record { return eval.NewRecord(metric, versions()) }
+
+// An imageMetric measures the sets of images that the arguments name. It returns no record in processes that are not rank 0.
+type imageMetric func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error)
+
+// onImages is the Action of a metric of n sets of images, whose work processes share. line is what it prints of a record.
+func onImages(n int, measure imageMetric, line func(r *eval.Record) string) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.NArg() != n {
+			return fmt.Errorf("%d arguments are given, %d are needed: %s %s", c.NArg(), n, c.Command.HelpName, c.Command.ArgsUsage)
+		}
+		o := study.ImageOptions{Skip: c.Bool(skipUnreadable), N: c.Int("n"), Samples: train.SampleOptions{Seed: c.Uint64("seed"), NoMCMC: c.Bool("no-mcmc")}}
+		if weights := c.String("weights"); weights != auto {
+			o.Inception = weights
+		}
+		if mode := c.String("mode"); mode != "" {
+			var err error
+			if o.Mode, err = eval.ParseMode(mode); err != nil {
+				return err
+			}
+		}
+		setup, err := sharedSetup(c)
+		if err != nil {
+			return err
+		}
+		defer setup.Group.Close()
+		r, err := measure(c, c.Args().Slice(), o, setup)
+		if err != nil || r == nil {
+			return err
+		}
+		return readResults(c).finish(r, "%s\n", line(r))
+	}
+}
 
 // results says what becomes of a record.
 type results struct {
@@ -102,35 +134,24 @@ and A alone, the command writes such a file. Use more than 2,048 images, the num
 			if out != "" && c.NArg() == 1 {
 				n = 1
 			}
-			return measureImages(c, fid, n, func(m *imageMetric, r *eval.Record) (string, error) {
-				stats, err := m.statistics(r)
-				if err != nil {
-					return "", err
-				}
-				if out != "" {
-					if err := eval.WriteStats(out, stats[0], r.Inputs[0]); err != nil {
-						return "", err
-					}
-				}
-				r.Network = cmp.Or(r.Network, stats[0].Features, stats[n-1].Features, "unnamed features")
+			return onImages(n, func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error) {
+				return study.AssessFID(c.Context, names[0], append(names, "")[1], study.FIDOptions{StatsOut: out}, o, s)
+			}, func(r *eval.Record) string {
 				if n == 1 {
-					r.Metric = "statistics"
-					return fmt.Sprintf("statistics of %s images in %s (%s)\n", orUnstated(stats[0].N), out, r.Network), nil
+					return fmt.Sprintf("statistics of %s images in %s (%s)", imagesOf(r, 0), out, r.Network)
 				}
-				r.Metric = eval.DistanceName(stats[0], stats[1])
-				d, err := eval.Frechet(stats[0], stats[1])
-				r.Values["value"] = d
-				return fmt.Sprintf("%s %.4f (%s, n %s and %s)\n", r.Metric, d, r.Network, orUnstated(stats[0].N), orUnstated(stats[1].N)), err
-			})
+				return fmt.Sprintf("%s %.4f (%s, n %s and %s)", r.Metric, r.Values["value"], r.Network, imagesOf(r, 0), imagesOf(r, 1))
+			})(c)
 		},
 	}
 }
 
-func orUnstated(n int) string {
-	if n == 0 {
-		return "unstated"
+// imagesOf is the number of images of an input. Files of statistics need not state it.
+func imagesOf(r *eval.Record, input int) string {
+	if n := r.Inputs[input].N; n > 0 {
+		return fmt.Sprint(n)
 	}
-	return fmt.Sprint(n)
+	return "unstated"
 }
 
 func isCommand() *cli.Command {
@@ -143,25 +164,12 @@ mode is that of torch-fidelity and ADM.
 
 	liebm metrics is samples.npz`,
 		Flags: inceptionFlags(eval.TF, countFlag("splits", 10, 1, "number of parts"), &cli.BoolFlag{Name: "shuffle", Usage: "assign images to splits at random, by --seed"}),
-		Action: func(c *cli.Context) error {
-			return measureImages(c, "IS", 1, func(m *imageMetric, r *eval.Record) (string, error) {
-				o := eval.ISOptions{Splits: c.Int("splits"), Shuffle: c.Bool("shuffle"), Seed: c.Uint64("seed")}
-				r.Settings = map[string]string{"splits": fmt.Sprint(o.Splits), "shuffle": fmt.Sprint(o.Shuffle), "logits": "1008, without bias"}
-				if o.Shuffle {
-					r.Seed = &o.Seed
-				}
-				images := m.sources[0].Images
-				mean, std, input, err := eval.InceptionScore(c.Context, m.net, images, o, m.progress(images))
-				if err == nil {
-					err = m.gathered(r, input)
-				}
-				if err != nil {
-					return "", err
-				}
-				r.Values["mean"], r.Values["std"] = mean, std
-				return fmt.Sprintf("IS %.4f ± %.4f (%d splits, shuffle %v, %s, n %d)\n", mean, std, o.Splits, o.Shuffle, r.Network, input.N), nil
-			})
-		},
+		Action: onImages(1, func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error) {
+			is := eval.ISOptions{Splits: c.Int("splits"), Shuffle: c.Bool("shuffle"), Seed: c.Uint64("seed")}
+			return study.AssessIS(c.Context, names[0], is, o, s)
+		}, func(r *eval.Record) string {
+			return fmt.Sprintf("IS %.4f ± %.4f (%s splits, shuffle %s, %s, n %d)", r.Values["mean"], r.Values["std"], r.Settings["splits"], r.Settings["shuffle"], r.Network, r.Inputs[0].N)
+		}),
 	}
 }
 
@@ -174,22 +182,12 @@ func kidCommand() *cli.Command {
 
 	liebm metrics kid samples.npz cifar10`,
 		Flags: inceptionFlags(eval.TF, countFlag("subsets", 100, 1, "number of subsets"), countFlag("subset-size", 1000, 2, "images of a subset")),
-		Action: func(c *cli.Context) error {
-			return measureImages(c, "KID", 2, func(m *imageMetric, r *eval.Record) (string, error) {
-				e, err := m.embed(r)
-				if err != nil {
-					return "", err
-				}
-				o := eval.KIDOptions{Subsets: c.Int("subsets"), Size: c.Int("subset-size"), Seed: c.Uint64("seed"), Watch: newProgress("subsets").count}
-				mean, std, size, err := eval.KID(c.Context, e[0], e[1], o)
-				if size < o.Size {
-					r.Warn(fmt.Sprintf("subsets have %d images, since one set has no more", size))
-				}
-				r.Seed, r.Settings = &o.Seed, map[string]string{"subsets": fmt.Sprint(o.Subsets), "subset_size": fmt.Sprint(size), "kernel": "(x·y/d+1)^3"}
-				r.Values["mean"], r.Values["std"] = mean, std
-				return fmt.Sprintf("KID %.6f ± %.6f (%d subsets of %d, %s, n %d and %d)\n", mean, std, o.Subsets, size, r.Network, e[0].Len(), e[1].Len()), err
-			})
-		},
+		Action: onImages(2, func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error) {
+			kid := eval.KIDOptions{Subsets: c.Int("subsets"), Size: c.Int("subset-size"), Seed: c.Uint64("seed")}
+			return study.AssessKID(c.Context, names[0], names[1], kid, o, s)
+		}, func(r *eval.Record) string {
+			return fmt.Sprintf("KID %.6f ± %.6f (%s subsets of %s, %s, n %d and %d)", r.Values["mean"], r.Values["std"], r.Settings["subsets"], r.Settings["subset_size"], r.Network, r.Inputs[0].N, r.Inputs[1].N)
+		}),
 	}
 }
 
@@ -204,18 +202,47 @@ a ball of a generated image.
 
 	liebm metrics pr samples.npz cifar10`,
 		Flags: inceptionFlags(eval.TF, countFlag("k", 3, 1, "a ball reaches to the k-th nearest neighbour of its centre")),
-		Action: func(c *cli.Context) error {
-			return measureImages(c, "precision and recall", 2, func(m *imageMetric, r *eval.Record) (string, error) {
-				e, err := m.embed(r)
-				if err != nil {
-					return "", err
-				}
-				k := c.Int("k")
-				precision, recall, err := eval.PrecisionRecall(c.Context, e[0], e[1], k, newProgress("neighbours").count)
-				r.Settings = map[string]string{"k": fmt.Sprint(k)}
-				r.Values["precision"], r.Values["recall"] = precision, recall
-				return fmt.Sprintf("precision %.4f  recall %.4f (k %d, %s, n %d and %d)\n", precision, recall, k, r.Network, e[0].Len(), e[1].Len()), err
-			})
-		},
+		Action: onImages(2, func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error) {
+			return study.AssessPrecisionRecall(c.Context, names[0], names[1], c.Int("k"), o, s)
+		}, func(r *eval.Record) string {
+			return fmt.Sprintf("precision %.4f  recall %.4f (k %s, %s, n %d and %d)", r.Values["precision"], r.Values["recall"], r.Settings["k"], r.Network, r.Inputs[0].N, r.Inputs[1].N)
+		}),
+	}
+}
+
+func psnrCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "psnr",
+		Usage:     "PSNR and MSE between images in pairs",
+		ArgsUsage: "A B",
+		Description: `Image i of A belongs to image i of B, in the order of an .npz or of the files' paths. Pixels are scaled
+to [0,1]. The result is the mean of the pairs' PSNR.
+
+	liebm metrics psnr restored.npz originals.npz`,
+		Flags: metricFlags(),
+		Action: onImages(2, func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error) {
+			return study.AssessPSNR(c.Context, names[0], names[1], o, s)
+		}, func(r *eval.Record) string {
+			return fmt.Sprintf("PSNR %.4f dB  MSE %.6g (data range 1, n %d)", r.Values["psnr"], r.Values["mse"], r.Inputs[0].N)
+		}),
+	}
+}
+
+func ssimCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "ssim",
+		Usage:     "structural similarity between images in pairs",
+		ArgsUsage: "A B",
+		Description: `Computed for each channel, then averaged over channels and images. Pairs are as in liebm metrics psnr.
+The default window is Wang's Gaussian; box is scikit-image's default.
+
+	liebm metrics ssim restored.npz originals.npz
+	liebm metrics ssim restored/ originals/ --window box`,
+		Flags: metricFlags(&cli.StringFlag{Name: "window", Value: string(eval.Gauss), Usage: "gauss or box"}),
+		Action: onImages(2, func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error) {
+			return study.AssessSSIM(c.Context, names[0], names[1], eval.Window(c.String("window")), o, s)
+		}, func(r *eval.Record) string {
+			return fmt.Sprintf("SSIM %.6f (%s, data range 1, n %d)", r.Values["ssim"], r.Settings["window"], r.Inputs[0].N)
+		}),
 	}
 }

@@ -182,9 +182,9 @@ func TestBadImagesGetOneLineEach(t *testing.T) {
 func TestOnlyFIDReadsStatistics(t *testing.T) {
 	stats := filepath.Join(t.TempDir(), "stats.npz")
 	require.NoError(t, eval.WriteStats(stats, &eval.Stats{Mean: []float64{0}, Cov: [][]float64{{1}}}, eval.Input{}))
-	for _, metric := range []string{"kid", "pr", "psnr"} {
+	for metric, name := range map[string]string{"kid": "KID", "pr": "precision and recall", "psnr": "PSNR"} {
 		_, err := run(t, "metrics", metric, stats, stats)
-		assert.EqualError(t, err, stats+" holds statistics: liebm metrics "+metric+" needs the images themselves")
+		assert.EqualError(t, err, stats+" holds statistics: "+name+" needs the images themselves")
 	}
 }
 
@@ -206,7 +206,7 @@ func TestStatisticsAreCheckedBeforeImagesAreMeasured(t *testing.T) {
 	t.Setenv("LIEBM_DATA", "")
 	_, err = run(t, "metrics", "fid", good, other)
 	assert.ErrorContains(t, err, home+"/.cache/torch/hub/checkpoints: fetch them by liebm data fetch inception, or name the file "+
-		"pt_inception-2015-12-05-6726825d.pth by --weights")
+		"pt_inception-2015-12-05-6726825d.pth: file does not exist")
 	t.Setenv("TORCH_HOME", cache)
 	put := filepath.Join(cache, "hub/checkpoints/pt_inception-2015-12-05-6726825d.pth")
 	require.NoError(t, os.MkdirAll(filepath.Dir(put), 0o777))

@@ -94,7 +94,11 @@ func reproduce(c *cli.Context) error {
 		}
 		return printJSON(os.Stdout, models)
 	case c.Bool("dry-run"):
-		return plan.Print(os.Stdout)
+		if err := plan.Print(os.Stdout); err != nil || c.IsSet("tflops") {
+			return err
+		}
+		fmt.Println("--tflops sets another speed.")
+		return nil
 	}
 	setup, prints, err := ownSetup(c)
 	if err != nil {

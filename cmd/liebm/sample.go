@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/liebm/liebm/data"
-	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/train"
 )
 
@@ -53,7 +51,7 @@ func sample(c *cli.Context) error {
 	}
 	defer m.Close()
 	out, n, o := c.String("out"), c.Int("n"), train.SampleOptions{Seed: c.Uint64("seed"), Batch: c.Int("batch"), NoMCMC: c.Bool("no-mcmc")}
-	set, err := drawSamples(c.Context, m, n, o, setup, "sampling")
+	set, err := setup.Sample(c.Context, m, n, o, "sampling")
 	jobOf(c.Context).busy.Store(false)
 	if err != nil || setup.Group.Rank() > 0 {
 		return err
@@ -68,15 +66,4 @@ func sample(c *cli.Context) error {
 	}
 	fmt.Printf("%d images of %d×%d×%d in %s (step %d, NFE %d)\n", n, set.H, set.W, set.C, out, m.Step, m.NFE(o))
 	return nil
-}
-
-// drawSamples draws n images without the padding of training.
-func drawSamples(ctx context.Context, m *train.Model, n int, o train.SampleOptions, s study.Setup, task string) (*data.Set, error) {
-	report := s.Progress(task)
-	o.Watch = func(done int) { report(done, n) }
-	set, err := m.Sample(ctx, n, o)
-	if err != nil {
-		return nil, err
-	}
-	return m.Config.Crop(set)
 }
