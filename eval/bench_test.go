@@ -70,7 +70,7 @@ func BenchmarkStatistics(b *testing.B) {
 
 // apart is the largest difference of any feature of any image from those in a .npy, over their
 // root mean square; more than 1e-4 fails.
-func apart(b *testing.B, net *Inception, images *Images, npy string) (most float64) {
+func apart(b *testing.B, net *InceptionFeatures, images *Images, npy string) (most float64) {
 	ours, _, err := Embed(b.Context(), net, images, nil)
 	require.NoError(b, err)
 	defer ours.Close()

@@ -55,9 +55,9 @@ func FindInception() (string, error) {
 // fidFeatures is the start of the name of features of the published weights, and of no others.
 const fidFeatures = "inception-v3 6726825d "
 
-// Inception is the network of FID, KID and IS, and the way images are resized for it.
-type Inception struct {
-	Mode      Mode
+// InceptionFeatures is the network of FID, KID and IS, and the way images are resized for it.
+type InceptionFeatures struct {
+	Mode      Resizing
 	SHA256    string // of the file of weights
 	Published bool   // the file is the one that defines FID
 
@@ -67,7 +67,7 @@ type Inception struct {
 // OpenInception reads the weights from pytorch-fid's .pth, or from a .safetensors with the same names. Weights with
 // another SHA-256 are accepted, but their features have another name, and no distance on them is called FID. The caller
 // closes the network.
-func OpenInception(path string, mode Mode, device torch.Device) (*Inception, error) {
+func OpenInception(path string, mode Resizing, device torch.Device) (*InceptionFeatures, error) {
 	sum, err := data.FileSHA256(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of Inception: %w; fetch them from %s", err, InceptionURL)
@@ -84,7 +84,7 @@ func OpenInception(path string, mode Mode, device torch.Device) (*Inception, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; fetch %s", path, err, InceptionURL)
 	}
-	n := &Inception{Mode: mode, SHA256: sum, Published: sum == InceptionSHA256, net: net}
+	n := &InceptionFeatures{Mode: mode, SHA256: sum, Published: sum == InceptionSHA256, net: net}
 	err = torch.Do(func() error { nn.To(net, device, torch.Float32); return nil })
 	if err != nil {
 		n.Close()
@@ -130,13 +130,15 @@ func closeAll(entries []torch.Entry) {
 }
 
 // Close frees the weights.
-func (n *Inception) Close() { nn.Close(n.net) }
+func (n *InceptionFeatures) Close() { nn.Close(n.net) }
 
 // Name names network, weights and mode. Statistics with different names cannot be compared.
-func (n *Inception) Name() string { return fmt.Sprintf("inception-v3 %s %s", n.SHA256[:8], n.Mode) }
+func (n *InceptionFeatures) Name() string {
+	return fmt.Sprintf("inception-v3 %s %s", n.SHA256[:8], n.Mode)
+}
 
 // Warning is a warning if the weights are not the published ones, else "".
-func (n *Inception) Warning() string {
+func (n *InceptionFeatures) Warning() string {
 	if n.Published {
 		return ""
 	}
@@ -144,10 +146,10 @@ func (n *Inception) Warning() string {
 }
 
 // Dim is 2048, the width of the last average pool.
-func (n *Inception) Dim() int { return models.InceptionFeatures }
+func (n *InceptionFeatures) Dim() int { return models.InceptionFeatures }
 
 // Batch is small on a CPU, where an image takes 11 MB and larger batches are not faster.
-func (n *Inception) Batch() int {
+func (n *InceptionFeatures) Batch() int {
 	if n.net.Device().Type == torch.CPU {
 		return 16
 	}
@@ -155,7 +157,7 @@ func (n *Inception) Batch() int {
 }
 
 // Forward returns the features of images [n,1 or 3,h,w] in [0,1]: [n,2048]. Gray is repeated.
-func (n *Inception) Forward(x torch.Tensor) torch.Tensor {
+func (n *InceptionFeatures) Forward(x torch.Tensor) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor {
 		if x.Size(1) == 1 {
 			x = x.Expand(-1, 3, -1, -1)
@@ -165,4 +167,6 @@ func (n *Inception) Forward(x torch.Tensor) torch.Tensor {
 }
 
 // logits are the scores that define IS, of the classes without bias: [n,1 or 3,h,w] → [n,1008].
-func (n *Inception) logits(x torch.Tensor) torch.Tensor { return n.net.Logits(n.Forward(x), false) }
+func (n *InceptionFeatures) logits(x torch.Tensor) torch.Tensor {
+	return n.net.Logits(n.Forward(x), false)
+}

@@ -17,13 +17,13 @@ func TestInceptionRunsOnItsDevice(t *testing.T) {
 	torchtest.OnGPU(t, func(gpu torch.Device) {
 		golden := torchtest.Load(t, "testdata/inception.npz")
 		weights := modelstest.InceptionFile(t)
-		means := map[Mode][][]float64{}
+		means := map[Resizing][][]float64{}
 		for _, device := range []torch.Device{{}, gpu} {
 			net, err := OpenInception(weights, PyTorch, device)
 			require.NoError(t, err)
 			torchtest.Scope(t, func() {
 				images := FromSet(goldenImages(t, golden, "a").Head(2))
-				for _, net.Mode = range []Mode{PyTorch, TF, Clean} {
+				for _, net.Mode = range []Resizing{PyTorch, TF, Clean} {
 					stats, _, err := MeasureImages(t.Context(), net, images, nil)
 					require.NoError(t, err)
 					means[net.Mode] = append(means[net.Mode], stats.Mean)

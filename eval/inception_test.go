@@ -68,7 +68,7 @@ func TestInceptionMetricsAreTheReferences(t *testing.T) {
 
 func TestResizesAreTheReferences(t *testing.T) {
 	golden := torchtest.Load(t, "testdata/inception.npz")
-	for _, mode := range []Mode{PyTorch, TF, Clean} {
+	for _, mode := range []Resizing{PyTorch, TF, Clean} {
 		torchtest.Run(t, string(mode), func(t *testing.T) {
 			for _, size := range []string{"small", "large"} {
 				set := goldenImages(t, golden, size)

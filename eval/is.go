@@ -23,7 +23,7 @@ type ISOptions struct {
 // InceptionScore returns the mean and the standard deviation, with divisor n, of the inception scores of splits:
 // exp(mean KL(p(y|x) ‖ p(y))) (Salimans et al. 2016). p is the softmax of the logits without bias, as in torch-fidelity
 // and ADM, in float64. Memory does not grow with the number of images.
-func InceptionScore(ctx context.Context, net *Inception, images *Images, o ISOptions, watch func(done int)) (mean, std float64, input Input, err error) {
+func InceptionScore(ctx context.Context, net *InceptionFeatures, images *Images, o ISOptions, watch func(done int)) (mean, std float64, input Input, err error) {
 	if o.Splits == 0 {
 		o.Splits = 10
 	}

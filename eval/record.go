@@ -44,7 +44,7 @@ func NewRecord(metric string, versions map[string]string) *Record {
 }
 
 // On adds the network that features came from.
-func (r *Record) On(net *Inception) {
+func (r *Record) On(net *InceptionFeatures) {
 	r.Network, r.WeightsSHA256, r.Mode = net.Name(), net.SHA256, string(net.Mode)
 	r.Warn(net.Warning())
 }

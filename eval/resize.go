@@ -6,20 +6,20 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// Mode says how images are resized to Inception's 299×299. A 32×32 image grows ninefold, so FID depends on
+// Resizing says how images are resized to Inception's 299×299. A 32×32 image grows ninefold, so FID depends on
 // the mode as much as on the network.
-type Mode string
+type Resizing string
 
 // The modes of published results.
 const (
-	PyTorch Mode = "pytorch" // pytorch-fid: bilinear of half-pixel centres without antialias, then 2x−1
-	TF      Mode = "tf"      // TTUR, torch-fidelity, ADM: TensorFlow 1's bilinear, then (x−128)/128
-	Clean   Mode = "clean"   // clean-fid: Pillow's antialiased bicubic in float, clipped to 0…255, then (x−128)/128
+	PyTorch Resizing = "pytorch" // pytorch-fid: bilinear of half-pixel centres without antialias, then 2x−1
+	TF      Resizing = "tf"      // TTUR, torch-fidelity, ADM: TensorFlow 1's bilinear, then (x−128)/128
+	Clean   Resizing = "clean"   // clean-fid: Pillow's antialiased bicubic in float, clipped to 0…255, then (x−128)/128
 )
 
-// ParseMode reads a mode's name.
-func ParseMode(s string) (Mode, error) {
-	switch m := Mode(s); m {
+// ParseMode reads the name of a way to resize.
+func ParseMode(s string) (Resizing, error) {
+	switch m := Resizing(s); m {
 	case PyTorch, TF, Clean:
 		return m, nil
 	}
@@ -27,7 +27,7 @@ func ParseMode(s string) (Mode, error) {
 }
 
 // resize returns x: [n,3,h,w] in [0,1] as [n,3,size,size] in the network's range.
-func (m Mode) resize(x torch.Tensor, size int) torch.Tensor {
+func (m Resizing) resize(x torch.Tensor, size int) torch.Tensor {
 	switch m {
 	case TF:
 		x = gather(gather(x.MulScalar(255), 2, size), 3, size)

@@ -106,7 +106,7 @@ func AssessSamples(ctx context.Context, m *train.Model, o SampleOptions, s Setup
 
 // featuresOf opens the features that samples of m are measured on, in every process of the group or in none. The caller closes
 // them. The error is [ErrNoFeatures] if nothing fits.
-func (s Setup) featuresOf(m *train.Model, inception string) (*Features, error) {
+func (s Setup) featuresOf(m *train.Model, inception string) (*DistanceFeatures, error) {
 	f, err := localFeatures(m, FeatureOptions{Inception: inception, Device: m.Device})
 	if err = s.Group.Agree(err); err == nil {
 		err = s.Group.Alike([]string{"network=" + f.Name()})
@@ -120,7 +120,7 @@ func (s Setup) featuresOf(m *train.Model, inception string) (*Features, error) {
 
 // localFeatures are those of featuresOf in this process. Their encoder is that of [train.Config.FixedEncoder]. There is none if the
 // model's run is not known.
-func localFeatures(m *train.Model, o FeatureOptions) (f *Features, err error) {
+func localFeatures(m *train.Model, o FeatureOptions) (f *DistanceFeatures, err error) {
 	if m.H != nil && m.Config.Encoder == train.Pretrained {
 		o.Encoder = m.H // the model closes it
 	}
@@ -184,7 +184,7 @@ func drawSamples(ctx context.Context, m *train.Model, times *eval.Record, n int,
 }
 
 // sampled begins a record on features of refined samples.
-func (p *Samples) sampled(metric string, m *train.Model, f *Features, o SampleOptions, s Setup) *eval.Record {
+func (p *Samples) sampled(metric string, m *train.Model, f *DistanceFeatures, o SampleOptions, s Setup) *eval.Record {
 	r := s.record(metric, m, o.Seed)
 	if f.inception != nil {
 		r.On(f.inception)
@@ -197,7 +197,7 @@ func (p *Samples) sampled(metric string, m *train.Model, f *Features, o SampleOp
 }
 
 // distances are the Fréchet distances of the samples.
-func (p *Samples) distances(ctx context.Context, m *train.Model, f *Features, o SampleOptions, s Setup) (*eval.Record, error) {
+func (p *Samples) distances(ctx context.Context, m *train.Model, f *DistanceFeatures, o SampleOptions, s Setup) (*eval.Record, error) {
 	r := p.sampled(f.Metric, m, f, o, s)
 	real, input, err := f.reference(ctx, m.Config, o.Reference, s)
 	if err != nil {
@@ -231,7 +231,7 @@ var errNoReference = errors.New("no images to compare samples with")
 
 // reference measures the real images that samples are compared with. Statistics of Inception are read from
 // the file where they are kept, or written there.
-func (f *Features) reference(ctx context.Context, cfg train.Config, file string, s Setup) (*eval.Stats, eval.Input, error) {
+func (f *DistanceFeatures) reference(ctx context.Context, cfg train.Config, file string, s Setup) (*eval.Stats, eval.Input, error) {
 	keep := file != "" && f.inception != nil
 	if keep {
 		stats, input, err := eval.ReadStats(file)
@@ -263,7 +263,7 @@ func (f *Features) reference(ctx context.Context, cfg train.Config, file string,
 }
 
 // inceptionScore is the IS of the samples.
-func (p *Samples) inceptionScore(ctx context.Context, m *train.Model, f *Features, o SampleOptions, s Setup) (*eval.Record, error) {
+func (p *Samples) inceptionScore(ctx context.Context, m *train.Model, f *DistanceFeatures, o SampleOptions, s Setup) (*eval.Record, error) {
 	r := p.sampled("IS", m, f, o, s)
 	r.Settings = map[string]string{"splits": "10", "logits": "1008, without bias"}
 	for i, set := range []*data.Set{p.Refined, p.Plain} {

@@ -26,16 +26,16 @@ var ErrNoFeatures = errors.New("no features to measure distances on: the data ar
 // Classified reports whether the classifier that comes with liebm knows the classes of a data set. It was trained on Fashion-MNIST.
 func Classified(dataset string) bool { return dataset == "fmnist" }
 
-// Features are the features on which a Fréchet distance is measured, and the name of that distance. See
+// DistanceFeatures are the features on which a Fréchet distance is measured, and the name of that distance. See
 // [OpenFeatures].
-type Features struct {
+type DistanceFeatures struct {
 	eval.Features
 	Metric string     // "FID", "Fréchet distance" or "Fréchet distance on h"
 	Key    string     // of the distance in a record's values: fid, fd or fd_h
 	Split  data.Split // of the data that samples are compared with
 
-	inception *eval.Inception // nil for other features
-	padded    bool            // the network reads images with the padding of training
+	inception *eval.InceptionFeatures // nil for other features
+	padded    bool                    // the network reads images with the padding of training
 	close     func()
 }
 
@@ -51,14 +51,14 @@ type FeatureOptions struct {
 // encoder that does not learn, before its head. FID compares samples with the training split, by custom. The others compare with the
 // images that are held out. Distances on an encoder can only be compared between runs with the same encoder. The caller closes
 // the features; the encoder stays open. The error is [ErrNoFeatures] if nothing fits.
-func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
+func OpenFeatures(cfg train.Config, o FeatureOptions) (*DistanceFeatures, error) {
 	switch {
 	case o.Inception != "":
 		net, err := eval.OpenInception(o.Inception, eval.PyTorch, o.Device)
 		if err != nil {
 			return nil, err
 		}
-		f := &Features{Features: net, Metric: "FID", Key: "fid", Split: data.Train, inception: net, close: net.Close}
+		f := &DistanceFeatures{Features: net, Metric: "FID", Key: "fid", Split: data.Train, inception: net, close: net.Close}
 		if !net.Published {
 			f.Metric = "Fréchet distance"
 		}
@@ -68,9 +68,9 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Features{Features: net, Metric: "Fréchet distance", Key: "fd", Split: data.HeldOut, close: net.Close}, nil
+		return &DistanceFeatures{Features: net, Metric: "Fréchet distance", Key: "fd", Split: data.HeldOut, close: net.Close}, nil
 	case o.Encoder != nil:
-		f := &Features{Metric: "Fréchet distance on h", Key: onEncoder, Split: data.HeldOut, padded: true, close: func() {}}
+		f := &DistanceFeatures{Metric: "Fréchet distance on h", Key: onEncoder, Split: data.HeldOut, padded: true, close: func() {}}
 		name := nameOfH
 		switch {
 		case !cfg.NeedsEncoder():
@@ -86,7 +86,7 @@ func OpenFeatures(cfg train.Config, o FeatureOptions) (*Features, error) {
 
 // openFixed is [OpenFeatures] for an encoder that the features take over; it may be nil. It moves the encoder to the device. Close
 // frees the encoder. If openFixed returns an error, it has freed the encoder.
-func openFixed(cfg train.Config, o FeatureOptions) (*Features, error) {
+func openFixed(cfg train.Config, o FeatureOptions) (*DistanceFeatures, error) {
 	f, err := OpenFeatures(cfg, o)
 	if err != nil {
 		nn.Close(o.Encoder)
@@ -102,10 +102,10 @@ func openFixed(cfg train.Config, o FeatureOptions) (*Features, error) {
 }
 
 // Close frees the network, and the encoder if the features own it.
-func (f *Features) Close() { f.close() }
+func (f *DistanceFeatures) Close() { f.close() }
 
 // crop removes the padding of training, unless the network reads it.
-func (f *Features) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
+func (f *DistanceFeatures) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
 	if f.padded {
 		return set, nil
 	}
@@ -114,7 +114,7 @@ func (f *Features) crop(cfg train.Config, set *data.Set) (*data.Set, error) {
 
 // distance is the Fréchet distance of images of cfg from the images that the reference describes, and the statistics of the
 // images' features. task is the name of the work for s.Progress.
-func (f *Features) distance(ctx context.Context, cfg train.Config, set *data.Set, reference *eval.Stats, task string, s Setup) (float64, *eval.Stats, error) {
+func (f *DistanceFeatures) distance(ctx context.Context, cfg train.Config, set *data.Set, reference *eval.Stats, task string, s Setup) (float64, *eval.Stats, error) {
 	set, err := f.crop(cfg, set)
 	if err != nil {
 		return 0, nil, err
@@ -128,7 +128,7 @@ func (f *Features) distance(ctx context.Context, cfg train.Config, set *data.Set
 }
 
 // embed returns the features of images of cfg. The caller closes them.
-func (f *Features) embed(ctx context.Context, cfg train.Config, set *data.Set) (*eval.Embedding, error) {
+func (f *DistanceFeatures) embed(ctx context.Context, cfg train.Config, set *data.Set) (*eval.Embedding, error) {
 	set, err := f.crop(cfg, set)
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ const neighbours = 3
 
 // diversity adds to r how sets of samples of cfg's data cover its unseen images: precision, recall and, for Fashion-MNIST, class_kl
 // of [eval.ClassKL]. The names of a set's values end in its key.
-func (f *Features) diversity(ctx context.Context, cfg train.Config, r *eval.Record, sets map[string]*data.Set, unseen *data.Set) error {
+func (f *DistanceFeatures) diversity(ctx context.Context, cfg train.Config, r *eval.Record, sets map[string]*data.Set, unseen *data.Set) error {
 	real, err := f.embed(ctx, cfg, unseen)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ type ImageOptions struct {
 	N         int                 // samples to draw from a run; 0 means 50,000
 	Samples   train.SampleOptions // how they are drawn
 	Inception string              // file of Inception's weights; empty: that of [eval.FindInception]
-	Mode      eval.Mode           // how images are resized for Inception; empty: the default of the metric
+	Mode      eval.Resizing       // how images are resized for Inception; empty: the default of the metric
 }
 
 // FIDOptions are the options of [AssessFID].
@@ -172,7 +172,7 @@ type imageMetric struct {
 	Setup
 	ImageOptions
 	metric  string
-	net     *eval.Inception // nil until some images need it; nil for a metric without Mode, which compares pixels
+	net     *eval.InceptionFeatures // nil until some images need it; nil for a metric without Mode, which compares pixels
 	sources []*eval.Source
 	closers []func()
 }

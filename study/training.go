@@ -56,7 +56,7 @@ func Train(ctx context.Context, cfg train.Config, encoder string, o train.Option
 // A Monitor measures G in the course of training: the Fréchet distance between its samples and real images
 // on the features of [OpenFeatures], as the metric fid, fd or fd_h. Its Evaluate is for [train.Options].
 type Monitor struct {
-	features *Features
+	features *DistanceFeatures
 	cfg      train.Config
 	real     *eval.Stats
 	samples  int

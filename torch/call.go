@@ -27,14 +27,14 @@ type Named struct {
 	Value any
 }
 
-// Values are an operator's results in the order of its schema. Each is a Tensor, []Tensor, int64,
-// float64, bool, string, complex128, Device, nil, or a nested Values.
-type Values []any
+// Results are an operator's results in the order of its schema. Each is a Tensor, []Tensor, int64,
+// float64, bool, string, complex128, Device, nil, or a nested Results.
+type Results []any
 
 // Tensor returns result i, which must be a tensor.
-func (v Values) Tensor(i int) Tensor { return valueAs[Tensor](v, i) }
+func (v Results) Tensor(i int) Tensor { return valueAs[Tensor](v, i) }
 
-func valueAs[T any](v Values, i int) T {
+func valueAs[T any](v Results, i int) T {
 	if i < 0 || i >= len(v) {
 		panic(&Error{Op: "values", Msg: fmt.Sprintf("no result %d: there are %d", i, len(v))})
 	}
@@ -46,8 +46,8 @@ func valueAs[T any](v Values, i int) T {
 }
 
 // Tensors returns result i, which must be a list of tensors.
-func (v Values) Tensors(i int) []Tensor {
-	list := valueAs[Values](v, i)
+func (v Results) Tensors(i int) []Tensor {
+	list := valueAs[Results](v, i)
 	out := make([]Tensor, len(list))
 	for j := range list {
 		out[j] = list.Tensor(j)
@@ -60,12 +60,12 @@ func (v Values) Tensors(i int) []Tensor {
 // string, []string, complex128, DType, Layout, MemoryFormat, Device, *RNG (for a Generator), nil
 // and [Named]. Arguments that are left out have the schema's defaults. The results belong to the open
 // scope. Like every operator, Call panics with *[Error]; see [Do].
-func Call(op string, args ...any) Values {
+func Call(op string, args ...any) Results {
 	var in, out [64]uint64
 	buf := encodeAll(in[:0], op, args)
 	cross(op, buf, out[:])
 	words := results(&out)
-	var vals Values
+	var vals Results
 	for len(words) > 0 {
 		var v any
 		v, words = decode(words)
@@ -313,7 +313,7 @@ func decode(w []uint64) (any, []uint64) {
 		}
 		return string(unsafe.Slice((*byte)(unsafe.Pointer(&w[0])), n)), w[size:]
 	case C.LT_LIST:
-		list := make(Values, n)
+		list := make(Results, n)
 		for i := range list {
 			list[i], w = decode(w)
 		}

@@ -160,8 +160,8 @@ var calls = map[string]func(in inputs) any{
 	"Group.Grads":     func(in inputs) any { return alone.Grads(in.loss, []torch.Tensor{in.leaf}) },
 	"Group.Sum":       func(in inputs) any { return alone.Sum(in.x) },
 
-	"Values.Tensor":  func(in inputs) any { return torch.Call("aten::neg", in.x).Tensor(0) },
-	"Values.Tensors": func(in inputs) any { return torch.Call("aten::unbind.int", in.x).Tensors(0) },
+	"Results.Tensor":  func(in inputs) any { return torch.Call("aten::neg", in.x).Tensor(0) },
+	"Results.Tensors": func(in inputs) any { return torch.Call("aten::unbind.int", in.x).Tensors(0) },
 }
 
 var alone *torch.Group
@@ -239,7 +239,7 @@ func tensorsIn(result any) (out []torch.Tensor) {
 		return []torch.Tensor{r}
 	case []torch.Tensor:
 		return r
-	case torch.Values:
+	case torch.Results:
 		for _, v := range r {
 			out = append(out, tensorsIn(v)...)
 		}
@@ -323,7 +323,7 @@ func TestEveryOperatorIsCounted(t *testing.T) {
 		name := tensor.Method(i).Name
 		assert.True(t, name == "Pin" || methods[name] != nil, "no call of Tensor.%s", name) // Pin needs a GPU
 	}
-	takesTensors := regexp.MustCompile(`\b(Tensor|Entry|Values)\b`)
+	takesTensors := regexp.MustCompile(`\b(Tensor|Entry|Results)\b`)
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	for _, file := range files {

@@ -119,7 +119,7 @@ func (v value) differs(got any) string {
 			return fmt.Sprintf("element %d is %g, want %g", i, g, want)
 		}
 		return ""
-	case Values:
+	case Results:
 		if v.List == nil || len(*v.List) != len(got) {
 			return fmt.Sprintf("a list of %d", len(got))
 		}

@@ -44,7 +44,7 @@ func metricFlags(more ...cli.Flag) []cli.Flag {
 }
 
 // inceptionFlags are metricFlags, and those of Inception.
-func inceptionFlags(mode eval.Mode, more ...cli.Flag) []cli.Flag {
+func inceptionFlags(mode eval.Resizing, more ...cli.Flag) []cli.Flag {
 	return metricFlags(append([]cli.Flag{
 		weightsFlag("", auto),
 		&cli.StringFlag{Name: "mode", Value: string(mode), Usage: "how images are resized: pytorch (pytorch-fid), tf (TTUR, torch-fidelity, ADM) or clean (clean-fid)"},
