@@ -356,8 +356,8 @@ func TestAPlanSaysWhichSpeedItAssumes(t *testing.T) {
 	}{
 		"minutes are left, without measurements. The speed is 0.16 TFLOP/s, as of two AVX-512 cores.": {Mini(), 0},
 		"GPU-hours are left, without measurements. The speed is an assumption, 30 TFLOP/s of a GPU.":  {Paper(""), 0},
-		"minutes are left, without measurements. The speed is 0.5 TFLOP/s.\n":                                  {Mini(), 0.5},
-		"about 0 GPU-hours are left, without measurements. The speed is 300000 TFLOP/s.\n":                     {Paper(""), 3e5},
+		"minutes are left, without measurements. The speed is 0.5 TFLOP/s.\n":                         {Mini(), 0.5},
+		"about 0 GPU-hours are left, without measurements. The speed is 300000 TFLOP/s.\n":            {Paper(""), 3e5},
 	} {
 		p, err := NewPlan(c.scale, []Study{fig9}, PlanOptions{Out: t.TempDir(), TFLOPS: c.tflops})
 		require.NoError(t, err)
