@@ -181,6 +181,9 @@ func upTo(from, to int) (idx []int) {
 }
 
 func TestTheClassifierLearns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a network")
+	}
 	const n = 256
 	pixels, labels := make([]byte, n*28*28), make([]int32, n)
 	for i := range n { // two classes: bright above, bright below

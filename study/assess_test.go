@@ -235,6 +235,9 @@ func TestStandardizedTermsWeighTheSame(t *testing.T) {
 }
 
 func TestReconstructionAndRestorationAreMeasuredWithoutPadding(t *testing.T) {
+	if testing.Short() {
+		t.Skip("restores images for ten seconds")
+	}
 	m, set := open(t, tinyRun(t)), someImages(t, 6)
 	out, r, err := AssessReconstruction(t.Context(), m, set, train.ReconstructOptions{}, Setup{})
 	require.NoError(t, err)

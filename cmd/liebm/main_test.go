@@ -160,6 +160,9 @@ func TestBenchStepTimesEveryPrecision(t *testing.T) {
 }
 
 func TestBenchProfileSaysWhereTheTimeGoes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures the speed of the machine")
+	}
 	args := append([]string{"bench", "--profile", "--preset", "fmnist-em", "--batch", "2", "--iters", "1"}, small[:len(small)-2]...)
 	text, err := run(t, append(args, "--json")...)
 	require.NoError(t, err)

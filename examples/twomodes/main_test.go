@@ -11,6 +11,9 @@ import (
 )
 
 func TestTheCourseOfEveryTrainingIsWritten(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains models")
+	}
 	out := t.TempDir()
 	r, err := runAll(t.Context(), out, 2, 4)
 	require.NoError(t, err)
