@@ -163,7 +163,7 @@ func (h *Encoder) Frozen() func(x torch.Tensor) torch.Tensor {
 func fold(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer {
 	scale, shift := bn.Affine()
 	if l, ok := l.(*nn.Conv2d); ok {
-		return freeze(affine{l.Normalized().Mul(scale.Reshape(-1, 1, 1, 1)), shift}, l.Options())
+		return torch.NewFrozenConv2d(l.Normalized().Mul(scale.Reshape(-1, 1, 1, 1)), shift, torch.Float32, l.Options())
 	}
 	linear := l.(*nn.Linear)
 	return boundLinear{affine{linear.Normalized().Mul(scale.Reshape(-1, 1)), shift.Add(scale.Mul(linear.Bias))}}

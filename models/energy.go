@@ -129,14 +129,15 @@ func (c boundConv) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
 	return y
 }
 
-// freeze returns a convolution with constant weights. On the CPU it is a FrozenConv2d where that is faster: in bfloat16, and if its
-// gradient is a convolution to few channels, as those of an image.
-func freeze(a affine, o torch.Conv2dOptions) boundLayer {
-	toFew := torch.FewChannels(a.w.Size(1), a.w.Size(0)) && o.Stride <= 1
-	if (a.w.DType() == torch.BFloat16 || toFew) && a.w.Device().Type == torch.CPU {
-		return torch.NewFrozenConv2d(a.w, a.b, o)
+// boundPooled is a 3×3 convolution with a 2×2 average pool after it.
+type boundPooled struct{ affine }
+
+func (c boundPooled) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
+	y := x.PooledConv2d(c.w, c.b)
+	if andReLU {
+		y.ReLUInPlace()
 	}
-	return boundConv{a, o}
+	return y
 }
 
 type boundBlock struct {
@@ -168,22 +169,20 @@ func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
 		}
 		return a
 	}
-	conv := func(c *nn.Conv2d, o torch.Conv2dOptions) boundLayer {
+	conv := func(c *nn.Conv2d, pooled bool) boundLayer {
 		if c == nil {
 			return nil
 		}
 		a := plain(c.Normalized(), c.Bias)
-		if o.Stride == 2 {
-			a.w = fusePool(a.w)
+		switch {
+		case constant && pooled:
+			return torch.NewFrozenPooledConv2d(a.w, a.b, dtype)
+		case constant:
+			return torch.NewFrozenConv2d(a.w, a.b, dtype, c.Options())
+		case pooled:
+			return boundPooled{a}
 		}
-		if !constant {
-			return boundConv{a, o}
-		}
-		a.w = a.w.To(dtype)
-		if a.b.Defined() {
-			a.b = a.b.To(dtype)
-		}
-		return freeze(a, o)
+		return boundConv{a, c.Options()}
 	}
 	linear := func(l *nn.Linear) affine {
 		if l == nil {
@@ -194,21 +193,9 @@ func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
 	b := &Bound{out: linear(e.Out), head1: linear(e.Head1), head2: linear(e.Head2), f: linear(e.F),
 		gamma: e.Config.Gamma, weight: cmp.Or(e.Config.PosteriorWeight, 1), posterior: e.Config.Posterior, dtype: dtype}
 	for _, block := range e.Blocks {
-		second := torch.Conv2dOptions{Padding: 1}
-		if block.down {
-			second.Stride = 2
-		}
-		b.blocks = append(b.blocks, boundBlock{conv(block.Conv1, torch.Conv2dOptions{Padding: 1}), conv(block.Conv2, second),
-			conv(block.Skip, torch.Conv2dOptions{}), block.first, block.down})
+		b.blocks = append(b.blocks, boundBlock{conv(block.Conv1, false), conv(block.Conv2, block.down), conv(block.Skip, false), block.first, block.down})
 	}
 	return b
-}
-
-// fusePool returns the 4×4 kernel whose convolution with stride 2 and padding 1 equals a 3×3 convolution and a
-// 2×2 average pool after it. It is ¼ the sum of the four one-pixel shifts of the 3×3 kernel: the 2×2 moving
-// average of the kernel with a zero border. w: [out,in,3,3] → [out,in,4,4].
-func fusePool(w torch.Tensor) torch.Tensor {
-	return w.MovingAverage2d(2, 1).Contiguous(torch.ChannelsLast)
 }
 
 // forward maps [n,in,h,w] to [n,out,h,w], or to half the size when b.down.

@@ -2,8 +2,11 @@
 
 #include "conv.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/col2im.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/threshold.h>
@@ -12,7 +15,9 @@
 
 #include <stdexcept>
 
+#include "profile.h"
 #include "scope.h"
+#include "winograd.h"
 
 namespace {
 
@@ -88,7 +93,128 @@ struct FrozenConv2d : torch::autograd::Function<FrozenConv2d> {
   }
 };
 
+bool fast(const Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
+
+// Whether fast_conv computes a convolution with weight w: [out,in,3,3], its gradient, and both for x.
+bool fast_layer(const Tensor& w) {
+  return fast(w) && w.dim() == 4 && w.size(2) == 3 && w.size(3) == 3 && liebm::fast_possible(w.size(1), w.size(0)) && liebm::fast_possible(w.size(0), w.size(1));
+}
+bool fast_input(const Tensor& x, const Tensor& w, bool pooled) {
+  return fast(x) && x.dim() == 4 && x.size(1) == w.size(1) && x.numel() > 0 && !(pooled && (x.size(2) % 2 || x.size(3) % 2)) &&
+         x.is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+// The weight of a convolution, transformed for it and for its gradient. An undefined kernel is made when it is needed.
+struct Kernels {
+  liebm::Fast kind;
+  Tensor forward, adjoint;
+};
+
+Tensor fast_kernel(const Tensor& w, liebm::Fast kind) {
+  auto of = w.detach();
+  if (kind == liebm::Fast::adjoint) of = of.transpose(0, 1);
+  int64_t out = of.size(0), in = of.size(1);
+  of = of.permute({2, 3, 1, 0}).contiguous();
+  auto kernel = at::empty({liebm::fast_products(kind), in, out}, of.options());
+  liebm::Profiled profiled("liebm::fast_kernel", 0, double(of.nbytes() + kernel.nbytes()));
+  liebm::fast_kernel(kind, of.data_ptr<float>(), in, out, kernel.data_ptr<float>(), at::get_num_threads());
+  return kernel;
+}
+
+Tensor no_bias(const Tensor& w) { return at::empty({0}, w.options().requires_grad(false)); }
+
+// The gradient of a 3×3 convolution is one with the flipped weight, its channels swapped.
+Tensor flipped(const Tensor& w) { return w.flip({2, 3}).transpose(0, 1); }
+
+// fast_conv with its gradients in x, in the weight w: [out,in,3,3] and in the bias, which has no element if there is none. For the
+// kind adjoint, w is that of pooled.
+struct FastConv2d : torch::autograd::Function<FastConv2d> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& bias, const Kernels& k, bool relu) {
+    auto kernel = k.forward.defined() ? k.forward : fast_kernel(w, k.kind);
+    int64_t h = x.size(2), width = x.size(3), out = kernel.size(2);
+    if (k.kind == liebm::Fast::pooled) h /= 2, width /= 2;
+    if (k.kind == liebm::Fast::adjoint) h *= 2, width *= 2;
+    auto nhwc = x.contiguous(at::MemoryFormat::ChannelsLast), b = bias.contiguous();
+    auto y = at::empty({x.size(0), out, h, width}, x.options(), at::MemoryFormat::ChannelsLast);
+    double tiles = double(y.numel()) / double(out) / (k.kind == liebm::Fast::pooled ? 4 : 16);
+    liebm::Profiled profiled("liebm::fast_conv2d", 2 * double(kernel.numel()) * tiles, double(x.nbytes() + kernel.nbytes() + y.nbytes()));
+    liebm::fast_conv({k.kind, nhwc.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), kernel.data_ptr<float>(),
+                      b.numel() > 0 ? b.data_ptr<float>() : nullptr, out, relu, y.data_ptr<float>()},
+                     at::get_num_threads());
+    ctx->save_for_backward({w.requires_grad() ? x : Tensor(), w, relu ? y : Tensor(), k.forward, k.adjoint});
+    ctx->saved_data["kind"] = int64_t(k.kind);
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    auto saved = ctx->get_saved_variables();
+    auto g = grads[0], x = saved[0], w = saved[1];
+    auto kind = liebm::Fast(ctx->saved_data["kind"].toInt());
+    if (saved[2].defined()) g = at::threshold_backward(g, saved[2], 0);
+    variable_list result(5);
+    if (ctx->needs_input_grad(0)) {
+      auto back = kind == liebm::Fast::conv ? kind : kind == liebm::Fast::pooled ? liebm::Fast::adjoint : liebm::Fast::pooled;
+      bool flip = kind == liebm::Fast::conv && !saved[4].defined(); // a kernel that was made before has it inside
+      result[0] = apply(g, flip ? flipped(w) : w, no_bias(w), Kernels{back, saved[4], saved[3]}, false);
+    }
+    if (ctx->needs_input_grad(1)) result[1] = kind == liebm::Fast::adjoint ? weight_gradient(g, x, w, true) : weight_gradient(x, g, w, kind == liebm::Fast::pooled);
+    if (ctx->needs_input_grad(2)) result[2] = g.sum({0, 2, 3});
+    return result;
+  }
+
+  // The gradient in w of a convolution of x whose result has the gradient g.
+  static Tensor weight_gradient(const Tensor& x, const Tensor& g, const Tensor& w, bool pooled) {
+    if (at::GradMode::is_enabled()) return differentiable_weight_gradient(x, g, w, pooled);
+    auto images = x.contiguous(at::MemoryFormat::ChannelsLast), in_result = g.contiguous(at::MemoryFormat::ChannelsLast);
+    auto taps = at::empty({3, 3, w.size(1), w.size(0)}, w.options());
+    double tiles = double(g.numel()) / double(w.size(0)) / (pooled ? 4 : 16), products = double(liebm::fast_products(pooled ? liebm::Fast::pooled : liebm::Fast::conv));
+    liebm::Profiled profiled("liebm::fast_kernel_gradient", 2 * products * double(w.size(0) * w.size(1)) * tiles, double(x.nbytes() + g.nbytes() + w.nbytes()));
+    liebm::fast_kernel_gradient({pooled ? liebm::Fast::pooled : liebm::Fast::conv, images.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), nullptr,
+                                 nullptr, w.size(0), false, in_result.data_ptr<float>()},
+                                taps.data_ptr<float>(), at::get_num_threads());
+    return taps.permute({3, 2, 0, 1}).contiguous(w.suggest_memory_format());
+  }
+
+  // The same by operators of libtorch. With pooled it is first the gradient of a 4×4 kernel.
+  static Tensor differentiable_weight_gradient(const Tensor& x, const Tensor& g, const Tensor& w, bool pooled) {
+    auto kernel = pooled ? w.new_empty({w.size(0), w.size(1), 4, 4}) : w;
+    int64_t stride = pooled ? 2 : 1;
+    auto got = std::get<1>(at::convolution_backward(g, x, kernel, at::OptionalIntArrayRef(), {stride, stride}, {1, 1}, {1, 1}, false, {0, 0}, 1, {false, true, false}));
+    return pooled ? at::avg_pool2d(got, 2, 1) : got;
+  }
+};
+
+liebm::Fast kind_of(int pooled) { return pooled ? liebm::Fast::pooled : liebm::Fast::conv; }
+
 } // namespace
+
+int lt_fast_channels(int64_t out, int64_t in) { return liebm::fast_possible(in, out) && liebm::fast_possible(out, in); }
+
+char* lt_fast_conv2d(uint64_t x, uint64_t weight, uint64_t bias, int pooled, uint64_t* out) {
+  return liebm::guard([=] {
+    auto images = liebm::get(x), w = liebm::get(weight), b = bias ? liebm::get(bias) : no_bias(w);
+    bool right = fast_layer(w) && fast_input(images, w, pooled) && fast(b) && (!bias || b.numel() == w.size(0));
+    *out = right ? liebm::make_handle(FastConv2d::apply(images, w, b, Kernels{kind_of(pooled), {}, {}}, false)) : 0;
+  });
+}
+
+char* lt_fast_kernels(uint64_t weight, int pooled, uint64_t* forward, uint64_t* adjoint) {
+  return liebm::guard([=] {
+    auto w = liebm::get(weight);
+    *forward = liebm::make_handle(fast_kernel(w, kind_of(pooled)));
+    *adjoint = liebm::make_handle(pooled ? fast_kernel(w, liebm::Fast::adjoint) : fast_kernel(flipped(w), liebm::Fast::conv));
+  });
+}
+
+char* lt_fast_frozen(uint64_t x, uint64_t weight, uint64_t bias, uint64_t forward, uint64_t adjoint, int pooled, int relu, uint64_t* out) {
+  return liebm::guard([=] {
+    auto images = liebm::get(x), w = liebm::get(weight).detach();
+    if (!fast(images) || images.dim() != 4 || images.size(1) != w.size(1) || (pooled && (images.size(2) % 2 || images.size(3) % 2)))
+      throw std::runtime_error("give float32 images on the CPU with the channels of the weight, of an even height and width if they are pooled");
+    auto b = bias ? liebm::get(bias).detach() : no_bias(w);
+    *out = liebm::make_handle(FastConv2d::apply(images, w, b, Kernels{kind_of(pooled), liebm::get(forward), liebm::get(adjoint)}, relu != 0));
+  });
+}
 
 int lt_few_channels(int64_t out, int64_t in) { return few(out, in); }
 

@@ -1,9 +1,13 @@
 package torch_test
 
 import (
+	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/cpu"
 
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/torch/torchtest"
@@ -42,7 +46,7 @@ func TestFrozenConv2dIsConv2dWithItsGradients(t *testing.T) {
 					}
 					return y
 				}
-				frozen := torch.NewFrozenConv2d(weight, bias, c.o)
+				frozen := torch.NewFrozenConv2d(weight, bias, torch.Float64, c.o)
 				// value, gradient and gradient of the gradient's square
 				derivatives := func(f func(torch.Tensor) torch.Tensor) (y, first, second torch.Tensor) {
 					x := draw("x", 2, c.in, c.h, c.w).Leaf()
@@ -96,8 +100,111 @@ func TestConv2dToFewIsConv2dWithItsGradients(t *testing.T) {
 
 func TestFrozenConv2dRefusesOtherStrides(t *testing.T) {
 	err := torch.Do(func() error {
-		torch.NewFrozenConv2d(torch.Ones([]int{1, 1, 3, 3}, torch.Float32), torch.Tensor{}, torch.Conv2dOptions{Stride: 2, Padding: 1})
+		torch.NewFrozenConv2d(torch.Ones([]int{1, 1, 3, 3}, torch.Float64), torch.Tensor{}, torch.Float64, torch.Conv2dOptions{Stride: 2, Padding: 1})
 		return nil
 	})
 	assert.ErrorContains(t, err, "the kernel must be 4x4")
+}
+
+// In float32, beside the same convolution in float64. The largest error is about that of oneDNN's direct sum.
+func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
+	random := func(purpose string, shape ...int) torch.Tensor {
+		return torch.NewRNG(9, 0, purpose).NormalLike(torch.Empty(shape, torch.Float32))
+	}
+	for name, c := range map[string]struct{ n, in, out, h, w int }{
+		"whole tiles":           {2, 16, 32, 8, 8},
+		"cut tiles":             {3, 32, 16, 6, 10},
+		"one tile of an image":  {5, 16, 16, 4, 4},
+		"smaller than a tile":   {1, 48, 16, 2, 2},
+		"more than one chunk":   {4, 16, 16, 40, 20},
+		"an odd number of rows": {2, 16, 16, 5, 6},
+	} {
+		for _, pooled := range []bool{false, true} {
+			torchtest.Run(t, fmt.Sprint(name, ", pooled ", pooled), func(t *testing.T) {
+				x, w, b := random("x", c.n, c.in, c.h, c.w), random("w", c.out, c.in, 3, 3).MulScalar(1/math.Sqrt(9*float64(c.in))), random("b", c.out)
+				apply := func(x, w, b torch.Tensor) torch.Tensor {
+					if pooled {
+						return x.PooledConv2d(w, b)
+					}
+					return x.Conv2d(w, b, torch.Conv2dOptions{Padding: 1})
+				}
+				plain := func(x, w, b torch.Tensor) torch.Tensor {
+					y := x.Conv2d(w, b, torch.Conv2dOptions{Padding: 1})
+					if pooled {
+						y = y.AvgPool2d(2)
+					}
+					return y
+				}
+				// value, gradients, and the gradients of a gradient's square
+				derivatives := func(f func(x, w, b torch.Tensor) torch.Tensor, x, w, b torch.Tensor) []torch.Tensor {
+					x, w, b = x.Leaf(), w.Leaf(), b.Leaf()
+					y := f(x, w, b)
+					first := torch.Grads(y.Mul(y).Sum(), []torch.Tensor{x, w, b}, torch.GradOptions{CreateGraph: true})
+					second := torch.Grads(first[0].Square().Sum(), []torch.Tensor{x, w}, torch.GradOptions{})
+					return append(append([]torch.Tensor{y}, first...), second...)
+				}
+				// without a second derivative the gradients in the weight are computed another way
+				first := func(f func(x, w, b torch.Tensor) torch.Tensor, x, w, b torch.Tensor) []torch.Tensor {
+					x, w, b = x.Leaf(), w.Leaf(), b.Leaf()
+					y := f(x, w, b)
+					return torch.Grads(y.Mul(y).Sum(), []torch.Tensor{x, w, b}, torch.GradOptions{})
+				}
+				all := func(f func(x, w, b torch.Tensor) torch.Tensor, x, w, b torch.Tensor) []torch.Tensor {
+					return append(derivatives(f, x, w, b), first(f, x, w, b)...)
+				}
+				want := all(plain, x.To(torch.Float64), w.To(torch.Float64), b.To(torch.Float64))
+				got := all(apply, x.Contiguous(torch.ChannelsLast), w, b)
+				for i := range want {
+					torchtest.InDelta(t, want[i], got[i].To(torch.Float64), 3e-6*math.Max(1, want[i].Abs().Max().Item()))
+				}
+				frozen := torch.NewFrozenConv2d(w, b, torch.Float32, torch.Conv2dOptions{Padding: 1})
+				if pooled && c.h%2 == 0 {
+					frozen = torch.NewFrozenPooledConv2d(w, b, torch.Float32)
+				} else if pooled {
+					return
+				}
+				relu := func(f func(x torch.Tensor) torch.Tensor, x torch.Tensor) []torch.Tensor {
+					x = x.Leaf()
+					y := f(x)
+					return []torch.Tensor{y, torch.Grad(y.Mul(y).Sum(), x, false)}
+				}
+				want = relu(func(x torch.Tensor) torch.Tensor { return plain(x, w.To(torch.Float64), b.To(torch.Float64)).ReLU() }, x.To(torch.Float64))
+				got = relu(func(x torch.Tensor) torch.Tensor { return frozen.Forward(x, true) }, x) // NCHW too
+				for i := range want {
+					torchtest.InDelta(t, want[i], got[i].To(torch.Float64), 3e-6*math.Max(1, want[i].Abs().Max().Item()))
+				}
+			})
+		}
+	}
+}
+
+func TestFastConvolutionsDoNotDependOnTheThreads(t *testing.T) {
+	before := torch.Threads()
+	defer func() { require.NoError(t, torch.SetThreads(before)) }()
+	torchtest.Scope(t, func() {
+		x := torch.NewRNG(9, 0, "x").Normal(7, 16, 12, 12).Contiguous(torch.ChannelsLast)
+		frozen := torch.NewFrozenPooledConv2d(torch.NewRNG(9, 0, "w").Normal(32, 16, 3, 3), torch.Tensor{}, torch.Float32)
+		require.NoError(t, torch.SetThreads(1))
+		want := frozen.Forward(x, false)
+		for _, threads := range []int{2, 3, 16} {
+			require.NoError(t, torch.SetThreads(threads))
+			assert.True(t, want.Equal(frozen.Forward(x, false)), threads)
+		}
+	})
+}
+
+func TestFastConvolutionsRefuseOtherImages(t *testing.T) {
+	if !cpu.X86.HasAVX2 {
+		t.Skip("without AVX2 they are other convolutions, with errors of their own")
+	}
+	torchtest.Scope(t, func() {
+		frozen := torch.NewFrozenPooledConv2d(torch.Ones([]int{16, 16, 3, 3}, torch.Float32), torch.Tensor{}, torch.Float32)
+		for want, x := range map[string]torch.Tensor{
+			"the channels of the weight": torch.Ones([]int{1, 32, 4, 4}, torch.Float32),
+			"even height":                torch.Ones([]int{1, 16, 5, 4}, torch.Float32),
+			"float32 images":             torch.Ones([]int{1, 16, 4, 4}, torch.Float64),
+		} {
+			assert.ErrorContains(t, torch.Do(func() error { frozen.Forward(x, false); return nil }), want)
+		}
+	})
 }

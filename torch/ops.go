@@ -271,8 +271,15 @@ type Conv2dOptions struct {
 	Padding int
 }
 
-// Conv2d is torch.nn.functional.conv2d. t: [n,in,h,w], weight: [out,in,k,k], bias: [out] or none.
+// Conv2d is torch.nn.functional.conv2d. t: [n,in,h,w], weight: [out,in,k,k], bias: [out] or none. On a CPU with AVX2, a 3×3
+// convolution of float32 in NHWC with stride 1 and padding 1 is computed by Winograd's algorithm if the numbers of channels are
+// multiples of 16.
 func (t Tensor) Conv2d(weight, bias Tensor, o Conv2dOptions) Tensor {
+	if o.Stride <= 1 && o.Padding == 1 {
+		if y := t.fastConv2d(weight, bias, false); y.Defined() {
+			return y
+		}
+	}
 	return call1("aten::conv2d", t, weight, bias, max(o.Stride, 1), o.Padding)
 }
 

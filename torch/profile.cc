@@ -67,10 +67,28 @@ void count_before(const char* name, c10::ArrayRef<const IValue> in) {
 // The engine's own records surround those of the operators that a node of the graph calls.
 bool is_engine(const at::RecordFunction& f) { return !std::strncmp(f.name(), "autograd::", 10); }
 
+// begin reports whether the operator is an outermost one.
+bool begin(const char* name) {
+  if (profile.depth++ > 0) return false;
+  profile.now = {lasting(name), profile.part, 1, 0, 0, 0};
+  profile.start = Clock::now();
+  return true;
+}
+
+void end(double bytes) {
+  profile.now.nanoseconds = std::chrono::nanoseconds(Clock::now() - profile.start).count();
+  auto& row = profile.rows[{profile.part, profile.now.op}];
+  row.op = profile.now.op;
+  row.part = profile.part;
+  row.calls++;
+  row.nanoseconds += profile.now.nanoseconds;
+  row.flops += profile.now.flops;
+  row.bytes += profile.now.bytes + bytes;
+}
+
 std::unique_ptr<at::ObserverContext> enter(const at::RecordFunction& f) {
   if (is_engine(f)) return nullptr;
-  if (profile.depth++ == 0) {
-    profile.now = {lasting(f.name()), profile.part, 1, 0, 0, 0};
+  if (begin(f.name())) {
     for (const auto& v : f.inputs()) profile.now.bytes += bytes_of(v);
     profile.start = Clock::now();
   }
@@ -85,18 +103,22 @@ void leave(const at::RecordFunction& f, at::ObserverContext*) {
     profile.waiting = 0;
   }
   if (--profile.depth > 0) return;
-  profile.now.nanoseconds = std::chrono::nanoseconds(Clock::now() - profile.start).count();
-  for (const auto& v : f.outputs()) profile.now.bytes += bytes_of(v);
-  auto& row = profile.rows[{profile.part, profile.now.op}];
-  row.op = profile.now.op;
-  row.part = profile.part;
-  row.calls++;
-  row.nanoseconds += profile.now.nanoseconds;
-  row.flops += profile.now.flops;
-  row.bytes += profile.now.bytes;
+  double bytes = 0;
+  for (const auto& v : f.outputs()) bytes += bytes_of(v);
+  end(bytes);
 }
 
 } // namespace
+
+liebm::Profiled::Profiled(const char* op, double flops, double bytes) : bytes(bytes), on(profile.callback != 0) {
+  if (!on) return;
+  begin(op);
+  profile.now.flops += flops;
+}
+
+liebm::Profiled::~Profiled() {
+  if (on && --profile.depth == 0) end(bytes);
+}
 
 char* lt_profile_start(void) {
   return liebm::guard([] {

@@ -21,5 +21,20 @@ char* lt_profile_stop(lt_op_time** rows, int64_t* n); // rows: to free
 
 #ifdef __cplusplus
 }
+
+namespace liebm {
+
+// The work of an operator of ours, from its construction to its destruction, in the profile of this thread if there is one.
+struct Profiled {
+  Profiled(const char* op, double flops, double bytes);
+  ~Profiled();
+  Profiled(const Profiled&) = delete;
+
+private:
+  double bytes;
+  bool on;
+};
+
+} // namespace liebm
 #endif
 #endif
