@@ -126,6 +126,12 @@ Tensor no_bias(const Tensor& w) { return at::empty({0}, w.options().requires_gra
 // The gradient of a 3×3 convolution is one with the flipped weight, its channels swapped.
 Tensor flipped(const Tensor& w) { return w.flip({2, 3}).transpose(0, 1); }
 
+// The operations that a direct convolution needs, for the profile: 9 taps, or 16 of the 4×4 kernel that pooled is. small is the
+// result, or for adjoint the input.
+double direct_operations(liebm::Fast kind, const Tensor& small, int64_t channels) {
+  return 2 * double(kind == liebm::Fast::conv ? 9 : 16) * double(channels) * double(small.size(0) * small.size(2) * small.size(3));
+}
+
 // fast_conv with its gradients in x, in the weight w: [out,in,3,3] and in the bias, which has no element if there is none. For the
 // kind adjoint, w is that of pooled.
 struct FastConv2d : torch::autograd::Function<FastConv2d> {
@@ -136,8 +142,8 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
     if (k.kind == liebm::Fast::adjoint) h *= 2, width *= 2;
     auto nhwc = x.contiguous(at::MemoryFormat::ChannelsLast), b = bias.contiguous();
     auto y = at::empty({x.size(0), out, h, width}, x.options(), at::MemoryFormat::ChannelsLast);
-    double tiles = double(y.numel()) / double(out) / (k.kind == liebm::Fast::pooled ? 4 : 16);
-    liebm::Profiled profiled("liebm::fast_conv2d", 2 * double(kernel.numel()) * tiles, double(x.nbytes() + kernel.nbytes() + y.nbytes()));
+    liebm::Profiled profiled("liebm::fast_conv2d", direct_operations(k.kind, k.kind == liebm::Fast::adjoint ? x : y, x.size(1) * out),
+                             double(x.nbytes() + kernel.nbytes() + y.nbytes()));
     liebm::fast_conv({k.kind, nhwc.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), kernel.data_ptr<float>(),
                       b.numel() > 0 ? b.data_ptr<float>() : nullptr, out, relu, y.data_ptr<float>()},
                      at::get_num_threads());
@@ -167,9 +173,9 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
     if (at::GradMode::is_enabled()) return differentiable_weight_gradient(x, g, w, pooled);
     auto images = x.contiguous(at::MemoryFormat::ChannelsLast), in_result = g.contiguous(at::MemoryFormat::ChannelsLast);
     auto taps = at::empty({3, 3, w.size(1), w.size(0)}, w.options());
-    double tiles = double(g.numel()) / double(w.size(0)) / (pooled ? 4 : 16), products = double(liebm::fast_products(pooled ? liebm::Fast::pooled : liebm::Fast::conv));
-    liebm::Profiled profiled("liebm::fast_kernel_gradient", 2 * products * double(w.size(0) * w.size(1)) * tiles, double(x.nbytes() + g.nbytes() + w.nbytes()));
-    liebm::fast_kernel_gradient({pooled ? liebm::Fast::pooled : liebm::Fast::conv, images.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), nullptr,
+    auto kind = pooled ? liebm::Fast::pooled : liebm::Fast::conv;
+    liebm::Profiled profiled("liebm::fast_kernel_gradient", direct_operations(kind, g, w.size(0) * w.size(1)), double(x.nbytes() + g.nbytes() + w.nbytes()));
+    liebm::fast_kernel_gradient({kind, images.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), nullptr,
                                  nullptr, w.size(0), false, in_result.data_ptr<float>()},
                                 taps.data_ptr<float>(), at::get_num_threads());
     return taps.permute({3, 2, 0, 1}).contiguous(w.suggest_memory_format());
