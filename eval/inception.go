@@ -48,8 +48,8 @@ func FindInception() (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("no weights of Inception in %s: fetch them by liebm data fetch inception, or name the file %s: %w",
-		strings.Join(InceptionFolders(), " or "), name, fs.ErrNotExist)
+	return "", fmt.Errorf("fetch the weights of Inception by liebm data fetch inception, or give the path of %s, which is not in %s: %w",
+		name, strings.Join(InceptionFolders(), " or "), fs.ErrNotExist)
 }
 
 // fidFeatures is the start of the name of features of the published weights, and of no others.

@@ -1,6 +1,6 @@
 // Package study measures trained models and repeats the paper's comparisons.
 //
-// Its Assess functions measure one run: distances of its samples, outlier detection,
+// Its Assess functions measure a run, or sets of images: distances of samples, outlier detection,
 // reconstruction, restoration, probes. Every result is an [eval.Record], which the run folder keeps
 // in results.jsonl.
 //

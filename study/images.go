@@ -18,8 +18,8 @@ import (
 )
 
 // ImageOptions say how the metrics of sets of images read them: [AssessFID], [AssessIS], [AssessKID], [AssessPrecisionRecall],
-// [AssessPSNR] and [AssessSSIM]. A set is a folder of images, an .npz of samples, a run of liebm train, or anything that
-// [data.Open] opens, such as cifar10:test. In a group every process calls the function. The processes share sampling and
+// [AssessPSNR] and [AssessSSIM]. A set is a folder of images, an .npz of samples, a run of liebm train, or a data set
+// that [data.Open] opens; its split may follow a colon, as in cifar10:test. In a group every process calls the function. The processes share sampling and
 // features. Rank 0 gets the record, and the others get nil.
 type ImageOptions struct {
 	Skip      bool                // leave out files that cannot be read
@@ -42,6 +42,9 @@ const fid = "FID"
 func AssessFID(ctx context.Context, a, b string, o FIDOptions, images ImageOptions, s Setup) (*eval.Record, error) {
 	names := []string{a, b}
 	if b == "" {
+		if o.StatsOut == "" {
+			return nil, errors.New("FID of one set: name another set, or a file for the statistics of the first")
+		}
 		names = names[:1]
 	}
 	images.Mode = cmp.Or(images.Mode, eval.PyTorch)
@@ -95,9 +98,9 @@ func AssessKID(ctx context.Context, a, b string, o eval.KIDOptions, images Image
 		if err != nil {
 			return err
 		}
-		o.Subsets, o.Watch = cmp.Or(o.Subsets, 100), s.progress("subsets")
+		o.Subsets, o.Size, o.Watch = cmp.Or(o.Subsets, 100), cmp.Or(o.Size, 1000), s.progress("subsets")
 		mean, std, size, err := eval.KID(ctx, e[0], e[1], o)
-		if size < o.Size {
+		if err == nil && size < o.Size {
 			r.Warn(fmt.Sprintf("subsets have %d images, since one set has no more", size))
 		}
 		r.Seed, r.Settings = &o.Seed, map[string]string{"subsets": fmt.Sprint(o.Subsets), "subset_size": fmt.Sprint(size), "kernel": "(x·y/d+1)^3"}

@@ -98,7 +98,7 @@ func NewMonitor(ctx context.Context, cfg train.Config, o MonitorOptions, s Setup
 		return nil, err
 	}
 	if features.Key == onEncoder && (o.Encoder == "" || !cfg.NeedsEncoder()) {
-		remedy := "for a FID, fetch Inception's weights by liebm data fetch inception, and name them"
+		remedy := "for a FID give the weights of Inception, which liebm data fetch inception fetches"
 		if cfg.NeedsEncoder() {
 			remedy += "; or start with a pretrained encoder"
 		}

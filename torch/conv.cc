@@ -95,13 +95,16 @@ struct FrozenConv2d : torch::autograd::Function<FrozenConv2d> {
 
 bool fast(const Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
 
-// Whether fast_conv computes a convolution with weight w: [out,in,3,3], its gradient, and both for x.
+// Whether fast_conv can use the weight w: [out,in,3,3], for the convolution and its gradient.
 bool fast_layer(const Tensor& w) {
-  return fast(w) && w.dim() == 4 && w.size(2) == 3 && w.size(3) == 3 && liebm::fast_possible(w.size(1), w.size(0)) && liebm::fast_possible(w.size(0), w.size(1));
+  return fast(w) && w.dim() == 4 && w.size(2) == 3 && w.size(3) == 3 && liebm::fast_possible(w.size(1), w.size(0));
 }
-bool fast_input(const Tensor& x, const Tensor& w, bool pooled) {
-  return fast(x) && x.dim() == 4 && x.size(1) == w.size(1) && x.numel() > 0 && !(pooled && (x.size(2) % 2 || x.size(3) % 2)) &&
-         x.is_contiguous(at::MemoryFormat::ChannelsLast);
+
+// Whether fast_conv can read x, and the bias b of w if there is one.
+bool fast_input(const Tensor& x, const Tensor& w, const Tensor& b, bool pooled) {
+  bool even = x.dim() == 4 && x.size(2) % 2 == 0 && x.size(3) % 2 == 0;
+  return fast(x) && x.dim() == 4 && x.size(1) == w.size(1) && x.numel() > 0 && (even || !pooled) &&
+         (!b.defined() || (fast(b) && b.dim() == 1 && b.size(0) == w.size(0)));
 }
 
 // The weight of a convolution, transformed for it and for its gradient. An undefined kernel is made when it is needed.
@@ -126,8 +129,8 @@ Tensor no_bias(const Tensor& w) { return at::empty({0}, w.options().requires_gra
 // The gradient of a 3×3 convolution is one with the flipped weight, its channels swapped.
 Tensor flipped(const Tensor& w) { return w.flip({2, 3}).transpose(0, 1); }
 
-// The operations that a direct convolution needs, for the profile: 9 taps, or 16 of the 4×4 kernel that pooled is. small is the
-// result, or for adjoint the input.
+// The operations of a direct convolution, for the profile: 9 products per output, or 16 for pooled, which is a 4×4 convolution. small is
+// the smaller of input and result.
 double direct_operations(liebm::Fast kind, const Tensor& small, int64_t channels) {
   return 2 * double(kind == liebm::Fast::conv ? 9 : 16) * double(channels) * double(small.size(0) * small.size(2) * small.size(3));
 }
@@ -160,7 +163,7 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
     variable_list result(5);
     if (ctx->needs_input_grad(0)) {
       auto back = kind == liebm::Fast::conv ? kind : kind == liebm::Fast::pooled ? liebm::Fast::adjoint : liebm::Fast::pooled;
-      bool flip = kind == liebm::Fast::conv && !saved[4].defined(); // a kernel that was made before has it inside
+      bool flip = kind == liebm::Fast::conv && !saved[4].defined(); // kernels of lt_fast_kernels are made of the flipped weight already
       result[0] = apply(g, flip ? flipped(w) : w, no_bias(w), Kernels{back, saved[4], saved[3]}, false);
     }
     if (ctx->needs_input_grad(1)) result[1] = kind == liebm::Fast::adjoint ? weight_gradient(g, x, w, true) : weight_gradient(x, g, w, kind == liebm::Fast::pooled);
@@ -194,13 +197,14 @@ liebm::Fast kind_of(int pooled) { return pooled ? liebm::Fast::pooled : liebm::F
 
 } // namespace
 
-int lt_fast_channels(int64_t out, int64_t in) { return liebm::fast_possible(in, out) && liebm::fast_possible(out, in); }
+int lt_fast_channels(int64_t out, int64_t in) { return liebm::fast_possible(in, out); }
 
 char* lt_fast_conv2d(uint64_t x, uint64_t weight, uint64_t bias, int pooled, uint64_t* out) {
   return liebm::guard([=] {
-    auto images = liebm::get(x), w = liebm::get(weight), b = bias ? liebm::get(bias) : no_bias(w);
-    bool right = fast_layer(w) && fast_input(images, w, pooled) && fast(b) && (!bias || b.numel() == w.size(0));
-    *out = right ? liebm::make_handle(FastConv2d::apply(images, w, b, Kernels{kind_of(pooled), {}, {}}, false)) : 0;
+    *out = 0;
+    auto images = liebm::get(x), w = liebm::get(weight), b = bias ? liebm::get(bias) : Tensor();
+    if (!fast_layer(w) || !fast_input(images, w, b, pooled) || !images.is_contiguous(at::MemoryFormat::ChannelsLast)) return;
+    *out = liebm::make_handle(FastConv2d::apply(images, w, bias ? b : no_bias(w), Kernels{kind_of(pooled), {}, {}}, false));
   });
 }
 
@@ -214,11 +218,11 @@ char* lt_fast_kernels(uint64_t weight, int pooled, uint64_t* forward, uint64_t* 
 
 char* lt_fast_frozen(uint64_t x, uint64_t weight, uint64_t bias, uint64_t forward, uint64_t adjoint, int pooled, int relu, uint64_t* out) {
   return liebm::guard([=] {
-    auto images = liebm::get(x), w = liebm::get(weight).detach();
-    if (!fast(images) || images.dim() != 4 || images.size(1) != w.size(1) || (pooled && (images.size(2) % 2 || images.size(3) % 2)))
-      throw std::runtime_error("give float32 images on the CPU with the channels of the weight, of an even height and width if they are pooled");
-    auto b = bias ? liebm::get(bias).detach() : no_bias(w);
-    *out = liebm::make_handle(FastConv2d::apply(images, w, b, Kernels{kind_of(pooled), liebm::get(forward), liebm::get(adjoint)}, relu != 0));
+    *out = 0;
+    auto images = liebm::get(x), w = liebm::get(weight), b = bias ? liebm::get(bias) : Tensor();
+    if (!fast_input(images, w, b, pooled)) return;
+    Kernels kernels{kind_of(pooled), liebm::get(forward), liebm::get(adjoint)};
+    *out = liebm::make_handle(FastConv2d::apply(images, w, bias ? b : no_bias(w), kernels, relu != 0));
   });
 }
 

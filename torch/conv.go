@@ -45,7 +45,7 @@ func fusePool(w Tensor) Tensor { return w.MovingAverage2d(2, 1).Contiguous(Chann
 //     16×16, forward and gradient took 28.6 ms on one core with libtorch and 19.6 ms with FrozenConv2d.
 //   - The gradient of a convolution that reads images is one to few channels, as in [Tensor.Conv2dToFew].
 //
-// Elsewhere it is Conv2d.
+// In float64 on the CPU it computes its gradient as in bfloat16. Elsewhere it is Conv2d.
 type FrozenConv2d struct {
 	weight, bias Tensor
 	adjoint      Tensor // kernel of the gradient; none if libtorch computes the gradient
@@ -57,10 +57,8 @@ type FrozenConv2d struct {
 // NewFrozenConv2d makes the layer, computed in dtype. weight: [out,in,k,k], bias: [out] or none. In bfloat16 and float64 on the CPU the
 // stride must be 1, or 2 with a 4×4 kernel and padding 1.
 func NewFrozenConv2d(weight, bias Tensor, dtype DType, o Conv2dOptions) FrozenConv2d {
-	c := FrozenConv2d{weight: weight.To(dtype), bias: bias, options: o}
-	if bias.Defined() {
-		c.bias = bias.To(dtype)
-	}
+	c := frozen(weight, bias, dtype)
+	c.options = o
 	switch {
 	case o.Stride <= 1 && o.Padding == 1 && isFast(c.weight):
 		c.transform()
@@ -72,14 +70,23 @@ func NewFrozenConv2d(weight, bias Tensor, dtype DType, o Conv2dOptions) FrozenCo
 	return c
 }
 
-// NewFrozenPooledConv2d makes the layer of [Tensor.PooledConv2d], computed in dtype. weight: [out,in,3,3], bias: [out] or none. By
-// Winograd's algorithm it takes images of an even height and width only.
+// NewFrozenPooledConv2d makes the layer of [Tensor.PooledConv2d], computed in dtype. weight: [out,in,3,3], bias: [out] or none.
 func NewFrozenPooledConv2d(weight, bias Tensor, dtype DType) FrozenConv2d {
 	if dtype != Float32 || !isFast(weight) {
 		return NewFrozenConv2d(fusePool(weight), bias, dtype, Conv2dOptions{Stride: 2, Padding: 1})
 	}
-	c := FrozenConv2d{weight: weight, bias: bias, pooled: true}
+	c := frozen(weight, bias, dtype)
+	c.pooled = true
 	c.transform()
+	return c
+}
+
+// frozen has constants of dtype.
+func frozen(weight, bias Tensor, dtype DType) FrozenConv2d {
+	c := FrozenConv2d{weight: weight.Detach().To(dtype), bias: bias}
+	if bias.Defined() {
+		c.bias = bias.Detach().To(dtype)
+	}
 	return c
 }
 
@@ -96,7 +103,7 @@ func (c *FrozenConv2d) transform() {
 }
 
 // Forward maps [n,in,h,w] to [n,out,h',w']. With relu it applies ReLU to the result.
-func (c FrozenConv2d) Forward(x Tensor, relu bool) Tensor {
+func (c FrozenConv2d) Forward(x Tensor, relu bool) (y Tensor) {
 	var out C.uint64_t
 	switch {
 	case c.fast.Defined():
@@ -105,12 +112,17 @@ func (c FrozenConv2d) Forward(x Tensor, relu bool) Tensor {
 	case c.adjoint.Defined():
 		check("frozen_conv2d", C.lt_frozen_conv2d(C.uint64_t(x.h), C.uint64_t(c.weight.h), C.uint64_t(c.bias.h), C.uint64_t(c.adjoint.h),
 			C.int64_t(max(c.options.Stride, 1)), C.int64_t(c.options.Padding), C.int(boolWord(relu)), &out))
-	default:
-		y := x.Conv2d(c.weight, c.bias, c.options)
-		if relu {
-			y.ReLUInPlace() // a convolution's gradient needs its input and weight, not its output
-		}
-		return y
 	}
-	return Tensor{uint64(out)}
+	switch {
+	case out != 0:
+		return Tensor{uint64(out)}
+	case c.pooled: // of an odd height or width
+		y = x.PooledConv2d(c.weight, c.bias)
+	default:
+		y = x.Conv2d(c.weight, c.bias, c.options)
+	}
+	if relu {
+		y.ReLUInPlace() // a convolution's gradient needs its input and weight, not its output
+	}
+	return y
 }

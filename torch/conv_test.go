@@ -182,29 +182,68 @@ func TestFastConvolutionsDoNotDependOnTheThreads(t *testing.T) {
 	before := torch.Threads()
 	defer func() { require.NoError(t, torch.SetThreads(before)) }()
 	torchtest.Scope(t, func() {
-		x := torch.NewRNG(9, 0, "x").Normal(7, 16, 12, 12).Contiguous(torch.ChannelsLast)
-		frozen := torch.NewFrozenPooledConv2d(torch.NewRNG(9, 0, "w").Normal(32, 16, 3, 3), torch.Tensor{}, torch.Float32)
+		x, w := torch.NewRNG(9, 0, "x").Normal(7, 16, 16, 32).Contiguous(torch.ChannelsLast).Leaf(), torch.NewRNG(9, 0, "w").Normal(48, 16, 3, 3).Leaf()
+		results := func() (all []torch.Tensor) {
+			frozen := torch.NewFrozenConv2d(w, torch.Tensor{}, torch.Float32, torch.Conv2dOptions{Padding: 1})
+			for _, y := range []torch.Tensor{x.PooledConv2d(w, torch.Tensor{}), x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1}), frozen.Forward(x, true)} {
+				all = append(append(all, y), torch.Grads(y.Square().Sum(), []torch.Tensor{x, w}, torch.GradOptions{})...)
+			}
+			return all
+		}
 		require.NoError(t, torch.SetThreads(1))
-		want := frozen.Forward(x, false)
+		want := results()
+		assert.False(t, want[len(want)-1].Defined(), "the frozen weight has no gradient")
 		for _, threads := range []int{2, 3, 16} {
 			require.NoError(t, torch.SetThreads(threads))
-			assert.True(t, want.Equal(frozen.Forward(x, false)), threads)
+			for i, got := range results() {
+				assert.True(t, want[i].Defined() == got.Defined() && (!got.Defined() || want[i].Equal(got)), "%d threads, result %d", threads, i)
+			}
 		}
 	})
 }
 
-func TestFastConvolutionsRefuseOtherImages(t *testing.T) {
+// Without AVX2 the same convolutions are libtorch's.
+func TestConvolutionsAreFastWhereTheyCanBe(t *testing.T) {
 	if !cpu.X86.HasAVX2 {
-		t.Skip("without AVX2 they are other convolutions, with errors of their own")
+		t.Skip("needs AVX2")
 	}
 	torchtest.Scope(t, func() {
-		frozen := torch.NewFrozenPooledConv2d(torch.Ones([]int{16, 16, 3, 3}, torch.Float32), torch.Tensor{}, torch.Float32)
-		for want, x := range map[string]torch.Tensor{
-			"the channels of the weight": torch.Ones([]int{1, 32, 4, 4}, torch.Float32),
-			"even height":                torch.Ones([]int{1, 16, 5, 4}, torch.Float32),
-			"float32 images":             torch.Ones([]int{1, 16, 4, 4}, torch.Float64),
-		} {
-			assert.ErrorContains(t, torch.Do(func() error { frozen.Forward(x, false); return nil }), want)
+		x, w := torch.Ones([]int{1, 16, 4, 4}, torch.Float32).Contiguous(torch.ChannelsLast), torch.Ones([]int{16, 16, 3, 3}, torch.Float32)
+		ops, err := torch.Profile(func(func(string)) error {
+			y, z := x.PooledConv2d(w, torch.Tensor{}), x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1})
+			assert.InEpsilon(t, 16*16*100, z.Sum().Item(), 1e-6, "100 taps are inside the image")
+			assert.InEpsilon(t, 16*16*25, y.Sum().Item(), 1e-6)
+			return nil
+		})
+		require.NoError(t, err)
+		calls := map[string]int{}
+		for _, op := range ops {
+			calls[op.Op] += op.Calls
+		}
+		assert.Equal(t, 2, calls["liebm::fast_conv2d"])
+		assert.Zero(t, calls["aten::conv2d"])
+	})
+}
+
+func TestFastConvolutionsTakeWhatConvolutionsTake(t *testing.T) {
+	torchtest.Scope(t, func() {
+		w, nan := torch.Ones([]int{16, 16, 3, 3}, torch.Float32), torch.Full([]int{1, 16, 4, 4}, math.NaN(), torch.Float32)
+		pooled := torch.NewFrozenPooledConv2d(w, torch.Tensor{}, torch.Float32)
+		plain := torch.NewFrozenConv2d(w, torch.Tensor{}, torch.Float32, torch.Conv2dOptions{Padding: 1})
+		assert.Equal(t, []int{0, 16, 4, 4}, plain.Forward(torch.Ones([]int{0, 16, 4, 4}, torch.Float32), true).Shape(), "no images")
+		assert.Equal(t, []int{1, 16, 2, 3}, pooled.Forward(torch.Ones([]int{1, 16, 5, 7}, torch.Float32), true).Shape(), "odd sizes")
+		assert.True(t, math.IsNaN(pooled.Forward(nan, true).Sum().Item()), "NaN stays")
+		assert.True(t, math.IsNaN(plain.Forward(nan, true).Sum().Item()), "NaN stays")
+		for name, x := range map[string]torch.Tensor{"channels": torch.Ones([]int{1, 32, 4, 4}, torch.Float32), "dtype": torch.Ones([]int{1, 16, 4, 4}, torch.Float64)} {
+			assert.ErrorContains(t, torch.Do(func() error { pooled.Forward(x, false); return nil }), "aten::conv2d", name)
+		}
+		for _, bias := range []torch.Tensor{torch.Ones([]int{1}, torch.Float32), torch.Ones([]int{1, 16}, torch.Float32)} {
+			x := torch.Ones([]int{1, 16, 4, 4}, torch.Float32).Contiguous(torch.ChannelsLast)
+			assert.Error(t, torch.Do(func() error { x.Conv2d(w, bias, torch.Conv2dOptions{Padding: 1}); return nil }))
+			assert.Error(t, torch.Do(func() error {
+				torch.NewFrozenConv2d(w, bias, torch.Float32, torch.Conv2dOptions{Padding: 1}).Forward(x, true)
+				return nil
+			}))
 		}
 	})
 }

@@ -9,7 +9,7 @@
 #include <memory>
 #include <new>
 
-// Vectors are passed between inlined functions only, so that they have no ABI.
+// GCC warns that the ABI of vectors depends on the target. It does not matter: functions that take vectors are inlined.
 #pragma GCC diagnostic ignored "-Wpsabi"
 
 namespace liebm {
@@ -216,7 +216,7 @@ template <class A> INLINE void finish(const FastConv& c, const Result<A>& r, Til
       A::result(half[i], got);
       UNROLLED (int j = 0; j < O; j++) {
         V8 v = got[j] + bias;
-        if (c.relu) v = v > 0 ? v : V8{};
+        if (c.relu) v = v <= 0 ? V8{} : v; // keeps NaN, as libtorch does
         if (whole || (top + i < r.h && left + j < r.w)) store<V8>(y + (i * r.w + j) * out + k, v);
       }
     }
@@ -268,8 +268,8 @@ template <class V, int rows> INLINE void outer(const float* a, int64_t along, co
     UNROLLED (int j = 0; j < parts; j++) store<V>(c + r * stride + j * width, sum[r][j]);
 }
 
-// A part of the gradient in a kernel: that of the tiles from first to last, in `channels` input channels from `channel` on. It is made
-// transformed, in sums: [products²,channels,out].
+// A part of a kernel's gradient: that of the tiles from first to last, in some input channels, from channel on. sums receives it before
+// the transform to taps: [products²,channels,out].
 struct Part {
   const FastConv& c; // y is the gradient in its result
   int64_t channel, channels, first, last;
@@ -304,8 +304,8 @@ template <class A> __attribute__((target("avx2,fma"))) void kernel_gradient_avx2
 
 template <class A> __attribute__((target("avx512f,avx512vl,avx512dq"))) void kernel_gradient_avx512(const Part& g) { kernel_gradient<A, V16, 8>(g); }
 
-// taps takes the sums over the parts of a kernel's gradient to the taps, for input channel i of them. sums: [parts,products²,in,out],
-// w: [3,3,all,out], of which it writes channel + i.
+// taps adds up the parts of a kernel's gradient and transforms them to the taps of one input channel. sums: [parts,products²,in,out]; i is
+// the channel in sums. w: [3,3,all,out]; it writes input channel + i.
 template <class A> __attribute__((target("avx2,fma"))) void taps(const float* sums, int64_t parts, int64_t in, int64_t i, int64_t out, float* w, int64_t channel, int64_t all) {
   constexpr int P = A::products;
   for (int64_t o = 0; o < out; o += 8) {
@@ -363,6 +363,7 @@ bool wide() {
 template <class A> void run(const FastConv& c, int threads) {
   const auto some = wide() ? tiles_avx512<A> : tiles_avx2<A>;
   const int64_t total = Result<A>(c).tiles(), fair = (total + threads - 1) / threads;
+  if (total == 0) return;
   const int64_t most = wide() ? 28 : 24, calls = (fair + most - 1) / most, chunk = (fair + calls - 1) / calls;
   const int64_t share = (c.in + A::products * A::products * chunk * (c.in + c.out) + 15) / 16 * 16;
   const Memory memory = floats(share * threads);
@@ -375,7 +376,7 @@ template <class A> void run(const FastConv& c, int threads) {
 template <class A> void run_gradient(const FastConv& c, float* w, int threads) {
   constexpr int64_t P = A::products * A::products;
   const auto some = wide() ? kernel_gradient_avx512<A> : kernel_gradient_avx2<A>;
-  const int64_t total = Result<A>(c).tiles(), channels = c.in % 32 ? c.in % 16 ? 8 : 16 : 32, blocks = c.in / channels;
+  const int64_t total = Result<A>(c).tiles(), channels = c.in % 32 ? 16 : 32, blocks = c.in / channels;
   const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(16 / blocks, total / (2 * at_once))), tiles = (total + parts - 1) / parts;
   const int64_t share = (std::max(channels, c.out) + P * at_once * (channels + c.out) + 15) / 16 * 16;
   const Memory memory = floats(share * threads), sums = floats(blocks * parts * P * channels * c.out);
@@ -392,7 +393,7 @@ template <class A> void run_gradient(const FastConv& c, float* w, int threads) {
 
 bool fast_possible(int64_t in, int64_t out) {
   static const bool cpu = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return cpu && in % 8 == 0 && out % block == 0;
+  return cpu && in % block == 0 && out % block == 0;
 }
 
 int64_t fast_products(Fast kind) {

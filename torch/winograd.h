@@ -15,13 +15,13 @@ enum class Fast {
   adjoint, // the gradient of pooled in its input: 36 products for 4×4 outputs, in place of 64
 };
 
-// Whether the CPU has AVX2, and the channels fill its registers.
+// Whether the CPU has AVX2 and FMA, and both numbers of channels are multiples of 16.
 bool fast_possible(int64_t in, int64_t out);
 
 // The products of a tile. A transformed kernel has fast_products·in·out floats.
 int64_t fast_products(Fast kind);
 
-// Transforms w: [3,3,in,out]. The kernel of adjoint is that of pooled, with `in` its output channels.
+// Transforms w: [3,3,in,out]. For adjoint, w is the weight of pooled with its channels swapped: in are the outputs of pooled.
 void fast_kernel(Fast kind, const float* w, int64_t in, int64_t out, float* kernel, int threads);
 
 // x: [n,h,w,in] → y: [n,h,w,out]; pooled [n,h/2,w/2,out], adjoint [n,2h,2w,out].

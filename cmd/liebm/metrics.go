@@ -59,6 +59,9 @@ type imageMetric func(c *cli.Context, names []string, o study.ImageOptions, s st
 // onImages is the Action of a metric of n sets of images, whose work processes share. line is what it prints of a record.
 func onImages(n int, measure imageMetric, line func(r *eval.Record) string) cli.ActionFunc {
 	return func(c *cli.Context) error {
+		if slices.Contains(c.Args().Slice(), "") {
+			return fmt.Errorf("an argument is empty: %s %s", c.Command.HelpName, c.Command.ArgsUsage)
+		}
 		if c.NArg() != n {
 			return fmt.Errorf("%d arguments are given, %d are needed: %s %s", c.NArg(), n, c.Command.HelpName, c.Command.ArgsUsage)
 		}

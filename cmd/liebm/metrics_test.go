@@ -205,8 +205,8 @@ func TestStatisticsAreCheckedBeforeImagesAreMeasured(t *testing.T) {
 	t.Setenv("TORCH_HOME", "")
 	t.Setenv("LIEBM_DATA", "")
 	_, err = run(t, "metrics", "fid", good, other)
-	assert.ErrorContains(t, err, home+"/.cache/torch/hub/checkpoints: fetch them by liebm data fetch inception, or name the file "+
-		"pt_inception-2015-12-05-6726825d.pth: file does not exist")
+	assert.ErrorContains(t, err, "fetch the weights of Inception by liebm data fetch inception, or give the path of "+
+		"pt_inception-2015-12-05-6726825d.pth, which is not in "+home+"/.cache/torch/hub/checkpoints: file does not exist")
 	t.Setenv("TORCH_HOME", cache)
 	put := filepath.Join(cache, "hub/checkpoints/pt_inception-2015-12-05-6726825d.pth")
 	require.NoError(t, os.MkdirAll(filepath.Dir(put), 0o777))

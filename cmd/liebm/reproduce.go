@@ -86,19 +86,8 @@ func reproduce(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case c.Bool("dry-run") && c.Bool("json"):
-		models, err := plan.Models()
-		if err != nil {
-			return err
-		}
-		return printJSON(os.Stdout, models)
-	case c.Bool("dry-run"):
-		if err := plan.Print(os.Stdout); err != nil || c.IsSet("tflops") {
-			return err
-		}
-		fmt.Println("--tflops sets another speed.")
-		return nil
+	if c.Bool("dry-run") {
+		return dryRun(c, plan)
 	}
 	setup, prints, err := ownSetup(c)
 	if err != nil {
@@ -133,6 +122,24 @@ func reproduce(c *cli.Context) error {
 		err = fmt.Errorf("%v minutes are over: %w", minutes, err)
 	}
 	return fmt.Errorf("%w\n  finished work is kept; to go on: the same liebm reproduce command", err)
+}
+
+// dryRun prints the plan.
+func dryRun(c *cli.Context, plan *study.Plan) error {
+	models, err := plan.Models()
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(os.Stdout, models)
+	}
+	if err := plan.Print(os.Stdout); err != nil {
+		return err
+	}
+	if len(models) > 0 && !c.IsSet("tflops") {
+		fmt.Println("--tflops sets another speed.")
+	}
+	return nil
 }
 
 // studyPlan reads the flags of the plan.
