@@ -28,7 +28,7 @@ func (t Tensor) PooledConv2d(weight, bias Tensor) Tensor {
 	if y := t.fastConv2d(weight, bias, true); y.Defined() {
 		return y
 	}
-	return t.Conv2d(fusePool(weight), bias, Conv2dOptions{Stride: 2, Padding: 1})
+	return Tidy(func() Tensor { return t.Conv2d(fusePool(weight), bias, Conv2dOptions{Stride: 2, Padding: 1}) })
 }
 
 // fusePool returns the 4×4 kernel whose convolution with stride 2 and padding 1 equals a 3×3 convolution and a

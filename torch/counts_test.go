@@ -93,7 +93,7 @@ var calls = map[string]func(in inputs) any{
 	"FromSlice": func(inputs) any { return torch.FromSlice([]float32{1, 2}) },
 	"FrozenConv2d.Forward": func(in inputs) any {
 		return torch.Tidy(func() torch.Tensor {
-			return torch.NewFrozenConv2d(in.kernel, in.vector, torch.Float64, torch.Conv2dOptions{Padding: 1}).Forward(in.image, true)
+			return torch.NewFrozenConv2d(in.kernel, in.vector, torch.Float32, torch.Conv2dOptions{Padding: 1}).Forward(in.image, true)
 		})
 	},
 	"Full":  func(inputs) any { return torch.Full([]int{2}, 1, torch.Float32) },
