@@ -187,10 +187,10 @@ func TestBFloat16ChainsAreThePlainGraphOfTheSameWeights(t *testing.T) {
 			if b.down {
 				second.Stride = 2
 			}
-			b.conv1 = boundConv{rounded(block.Conv1, false), torch.Conv2dOptions{Padding: 1}}
-			b.conv2 = boundConv{rounded(block.Conv2, b.down), second}
+			b.conv1 = boundConv{rounded(block.Conv1, false), torch.Conv2dOptions{Padding: 1}, false}
+			b.conv2 = boundConv{rounded(block.Conv2, b.down), second, false}
 			if b.skip != nil {
-				b.skip = boundConv{rounded(block.Skip, false), torch.Conv2dOptions{}}
+				b.skip = boundConv{rounded(block.Skip, false), torch.Conv2dOptions{}, false}
 			}
 			plain.blocks = append(plain.blocks, b)
 		}

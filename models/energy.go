@@ -116,26 +116,21 @@ type boundLayer interface {
 	Forward(x torch.Tensor, andReLU bool) torch.Tensor
 }
 
+// boundConv is a convolution, with a 2×2 average pool after it if pooled.
 type boundConv struct {
 	affine
 	options torch.Conv2dOptions
+	pooled  bool
 }
 
-func (c boundConv) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
-	y := x.Conv2d(c.w, c.b, c.options)
+func (c boundConv) Forward(x torch.Tensor, andReLU bool) (y torch.Tensor) {
+	if c.pooled {
+		y = x.PooledConv2d(c.w, c.b)
+	} else {
+		y = x.Conv2d(c.w, c.b, c.options)
+	}
 	if andReLU {
 		y.ReLUInPlace() // a convolution's gradient needs its input and weight, not its output
-	}
-	return y
-}
-
-// boundPooled is a 3×3 convolution with a 2×2 average pool after it.
-type boundPooled struct{ affine }
-
-func (c boundPooled) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
-	y := x.PooledConv2d(c.w, c.b)
-	if andReLU {
-		y.ReLUInPlace()
 	}
 	return y
 }
@@ -159,36 +154,29 @@ func (e *Energy) Frozen(dtype torch.DType) *Bound {
 }
 
 func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
-	plain := func(w, bias torch.Tensor) affine {
-		a := affine{w, bias}
-		if constant {
-			a.w = w.Detach()
-			if bias.Defined() {
-				a.b = bias.Detach()
-			}
-		}
-		return a
-	}
 	conv := func(c *nn.Conv2d, pooled bool) boundLayer {
-		if c == nil {
-			return nil
-		}
-		a := plain(c.Normalized(), c.Bias)
 		switch {
+		case c == nil:
+			return nil
 		case constant && pooled:
-			return torch.NewFrozenPooledConv2d(a.w, a.b, dtype)
+			return torch.NewFrozenPooledConv2d(c.Normalized(), c.Bias, dtype)
 		case constant:
-			return torch.NewFrozenConv2d(a.w, a.b, dtype, c.Options())
-		case pooled:
-			return boundPooled{a}
+			return torch.NewFrozenConv2d(c.Normalized(), c.Bias, dtype, c.Options())
 		}
-		return boundConv{a, c.Options()}
+		return boundConv{affine{c.Normalized(), c.Bias}, c.Options(), pooled}
 	}
 	linear := func(l *nn.Linear) affine {
 		if l == nil {
 			return affine{}
 		}
-		return plain(l.Normalized(), l.Bias)
+		a := affine{l.Normalized(), l.Bias}
+		if constant {
+			a.w = a.w.Detach()
+			if a.b.Defined() {
+				a.b = a.b.Detach()
+			}
+		}
+		return a
 	}
 	b := &Bound{out: linear(e.Out), head1: linear(e.Head1), head2: linear(e.Head2), f: linear(e.F),
 		gamma: e.Config.Gamma, weight: cmp.Or(e.Config.PosteriorWeight, 1), posterior: e.Config.Posterior, dtype: dtype}

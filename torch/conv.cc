@@ -197,8 +197,6 @@ liebm::Fast kind_of(int pooled) { return pooled ? liebm::Fast::pooled : liebm::F
 
 } // namespace
 
-int lt_fast_channels(int64_t out, int64_t in) { return liebm::fast_possible(in, out); }
-
 char* lt_fast_conv2d(uint64_t x, uint64_t weight, uint64_t bias, int pooled, uint64_t* out) {
   return liebm::guard([=] {
     *out = 0;
@@ -210,7 +208,9 @@ char* lt_fast_conv2d(uint64_t x, uint64_t weight, uint64_t bias, int pooled, uin
 
 char* lt_fast_kernels(uint64_t weight, int pooled, uint64_t* forward, uint64_t* adjoint) {
   return liebm::guard([=] {
+    *forward = *adjoint = 0;
     auto w = liebm::get(weight);
+    if (!fast_layer(w)) return;
     *forward = liebm::make_handle(fast_kernel(w, kind_of(pooled)));
     *adjoint = liebm::make_handle(pooled ? fast_kernel(w, liebm::Fast::adjoint) : fast_kernel(flipped(w), liebm::Fast::conv));
   });

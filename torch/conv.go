@@ -59,10 +59,11 @@ type FrozenConv2d struct {
 func NewFrozenConv2d(weight, bias Tensor, dtype DType, o Conv2dOptions) FrozenConv2d {
 	c := frozen(weight, bias, dtype)
 	c.options = o
-	switch {
-	case o.Stride <= 1 && o.Padding == 1 && isFast(c.weight):
-		c.transform()
-	case weight.Device().Type == CPU && (dtype != Float32 || o.Stride <= 1 && C.lt_few_channels(C.int64_t(weight.Size(1)), C.int64_t(weight.Size(0))) != 0):
+	if o.Stride <= 1 && o.Padding == 1 && c.transform() {
+		return c
+	}
+	few := o.Stride <= 1 && C.lt_few_channels(C.int64_t(weight.Size(1)), C.int64_t(weight.Size(0))) != 0
+	if weight.Device().Type == CPU && (dtype != Float32 || few) {
 		var out C.uint64_t
 		check("frozen_conv2d", C.lt_frozen_adjoint(C.uint64_t(c.weight.h), C.int64_t(max(o.Stride, 1)), C.int64_t(o.Padding), &out))
 		c.adjoint = Tensor{uint64(out)}
@@ -72,13 +73,12 @@ func NewFrozenConv2d(weight, bias Tensor, dtype DType, o Conv2dOptions) FrozenCo
 
 // NewFrozenPooledConv2d makes the layer of [Tensor.PooledConv2d], computed in dtype. weight: [out,in,3,3], bias: [out] or none.
 func NewFrozenPooledConv2d(weight, bias Tensor, dtype DType) FrozenConv2d {
-	if dtype != Float32 || !isFast(weight) {
-		return NewFrozenConv2d(fusePool(weight), bias, dtype, Conv2dOptions{Stride: 2, Padding: 1})
-	}
 	c := frozen(weight, bias, dtype)
 	c.pooled = true
-	c.transform()
-	return c
+	if c.transform() {
+		return c
+	}
+	return NewFrozenConv2d(fusePool(weight), bias, dtype, Conv2dOptions{Stride: 2, Padding: 1})
 }
 
 // frozen has constants of dtype.
@@ -90,16 +90,12 @@ func frozen(weight, bias Tensor, dtype DType) FrozenConv2d {
 	return c
 }
 
-// isFast reports whether a convolution with a weight is one of Winograd's algorithm.
-func isFast(w Tensor) bool {
-	return w.DType() == Float32 && w.Device().Type == CPU && w.Size(2) == 3 && w.Size(3) == 3 && C.lt_fast_channels(C.int64_t(w.Size(0)), C.int64_t(w.Size(1))) != 0
-}
-
-// transform makes the kernels of Winograd's algorithm.
-func (c *FrozenConv2d) transform() {
+// transform makes the kernels of Winograd's algorithm, and reports whether it computes such a convolution.
+func (c *FrozenConv2d) transform() bool {
 	var fast, adjoint C.uint64_t
 	check("frozen_conv2d", C.lt_fast_kernels(C.uint64_t(c.weight.h), C.int(boolWord(c.pooled)), &fast, &adjoint))
 	c.fast, c.adjoint = Tensor{uint64(fast)}, Tensor{uint64(adjoint)}
+	return c.fast.Defined()
 }
 
 // Forward maps [n,in,h,w] to [n,out,h',w']. With relu it applies ReLU to the result.

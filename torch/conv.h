@@ -14,14 +14,11 @@ int lt_few_channels(int64_t out, int64_t in);
 // conv2d with stride 1, fast if it has few output channels. bias may be 0.
 char* lt_conv2d_to_few(uint64_t x, uint64_t weight, uint64_t bias, int64_t padding, uint64_t* out);
 
-// Whether a 3×3 convolution with padding 1 of float32 can be computed by lt_fast_conv2d, by the numbers of output and input channels.
-int lt_fast_channels(int64_t out, int64_t in);
-
 // A 3×3 convolution with padding 1, and a 2×2 average after it if pooled, by winograd.h. bias may be 0. out is 0 if it cannot
 // compute these tensors.
 char* lt_fast_conv2d(uint64_t x, uint64_t weight, uint64_t bias, int pooled, uint64_t* out);
 
-// The transformed kernels of lt_fast_frozen and of its gradient.
+// The transformed kernels of lt_fast_frozen and of its gradient; 0 if it cannot compute this weight.
 char* lt_fast_kernels(uint64_t weight, int pooled, uint64_t* forward, uint64_t* adjoint);
 
 // lt_fast_conv2d of a constant weight, then ReLU if relu, also for images in NCHW.

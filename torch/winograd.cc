@@ -86,7 +86,7 @@ struct Adjoint {
 constexpr int block = 16; // output channels of a block of the matrix product
 
 // transforms the taps of input channel i. w: [3,3,in,out] → u: [products²,out/16,in,16].
-template <class A> INLINE void weights(const float* w, int64_t i, int64_t in, int64_t out, float* u) {
+template <class A> __attribute__((target("avx2,fma"))) void weights(const float* w, int64_t i, int64_t in, int64_t out, float* u) {
   constexpr int P = A::products;
   for (int64_t o = 0; o < out; o += 8) {
     V8 half[P][3];
@@ -104,29 +104,31 @@ template <class A> INLINE void weights(const float* w, int64_t i, int64_t in, in
   }
 }
 
-template <class A> __attribute__((target("avx2,fma"))) void weights_avx2(const float* w, int64_t i, int64_t in, int64_t out, float* u) {
-  weights<A>(w, i, in, out, u);
-}
-
-// a: [rows,k] by b: [k,16], to c with a row of stride floats.
-template <class V, int rows> INLINE void product(const float* a, const float* b, float* c, int64_t k, int64_t stride) {
+// product is a·b, or with add it adds a·b to c. a: [rows,k] with its rows and columns down and along floats apart, b: [k,16] with rows of
+// across floats, c: [rows,16] with rows of stride floats.
+template <class V, int rows, bool add> INLINE void product(const float* a, int64_t down, int64_t along, const float* b, int64_t across, int64_t k, float* c, int64_t stride) {
   constexpr int width = sizeof(V) / 4, parts = block / width;
   V sum[rows][parts] = {};
+  if constexpr (add) {
+    UNROLLED (int r = 0; r < rows; r++)
+      UNROLLED (int j = 0; j < parts; j++) sum[r][j] = load<V>(c + r * stride + j * width);
+  }
   for (int64_t i = 0; i < k; i++) {
     V of[parts];
-    UNROLLED (int j = 0; j < parts; j++) of[j] = load<V>(b + i * block + j * width);
+    UNROLLED (int j = 0; j < parts; j++) of[j] = load<V>(b + i * across + j * width);
     UNROLLED (int r = 0; r < rows; r++)
-      UNROLLED (int j = 0; j < parts; j++) sum[r][j] += a[r * k + i] * of[j];
+      UNROLLED (int j = 0; j < parts; j++) sum[r][j] += a[r * down + i * along] * of[j];
   }
   UNROLLED (int r = 0; r < rows; r++)
     UNROLLED (int j = 0; j < parts; j++) store<V>(c + r * stride + j * width, sum[r][j]);
 }
 
-// product for the last rows, fewer than `rows`.
-template <class V, int rows> INLINE void last_product(int64_t left, const float* a, const float* b, float* c, int64_t k, int64_t stride) {
-  if constexpr (rows > 1) {
-    if (left < rows - 1) last_product<V, rows - 1>(left, a, b, c, k, stride);
-    else product<V, rows - 1>(a, b, c, k, stride);
+// tile_product is the product of `left` rows of a, or of `rows` if there are more. a: [·,k], b: [k,16], without gaps.
+template <class V, int rows> INLINE void tile_product(int64_t left, const float* a, const float* b, float* c, int64_t k, int64_t stride) {
+  if (left >= rows) {
+    product<V, rows, false>(a, k, 1, b, block, k, c, stride);
+  } else if constexpr (rows > 1) {
+    tile_product<V, rows - 1>(left, a, b, c, k, stride);
   }
 }
 
@@ -237,9 +239,7 @@ template <class A, class V, int rows> INLINE void tiles(const FastConv& c, int64
     for (int64_t o = 0; o < out; o += block) {
       const float *a = data + p * count * in, *b = c.kernel + (p * out + o) * in;
       float* sum = sums + p * count * out + o;
-      int64_t t = 0;
-      for (; t + rows <= count; t += rows) product<V, rows>(a + t * in, b, sum + t * out, in, out);
-      if (t < count) last_product<V, rows>(count - t, a + t * in, b, sum + t * out, in, out);
+      for (int64_t t = 0; t < count; t += rows) tile_product<V, rows>(count - t, a + t * in, b, sum + t * out, in, out);
     }
   for (int64_t t = 0; t < count; t++, y.advance(to)) finish<A>(c, y, to, sums + t * out, count * out);
 }
@@ -250,22 +250,6 @@ template <class A> __attribute__((target("avx2,fma"))) void tiles_avx2(const Fas
 
 template <class A> __attribute__((target("avx512f,avx512vl,avx512dq"))) void tiles_avx512(const FastConv& c, int64_t first, int64_t count, float* memory) {
   tiles<A, V16, 14>(c, first, count, memory);
-}
-
-// outer adds aᵀ·b to c: a is [k,rows] with a row of `along` floats, b is [k,16] with one of `across`, c is [rows,16] with one of `stride`.
-template <class V, int rows> INLINE void outer(const float* a, int64_t along, const float* b, int64_t across, int64_t k, float* c, int64_t stride) {
-  constexpr int width = sizeof(V) / 4, parts = block / width;
-  V sum[rows][parts];
-  UNROLLED (int r = 0; r < rows; r++)
-    UNROLLED (int j = 0; j < parts; j++) sum[r][j] = load<V>(c + r * stride + j * width);
-  for (int64_t i = 0; i < k; i++) {
-    V of[parts];
-    UNROLLED (int j = 0; j < parts; j++) of[j] = load<V>(b + i * across + j * width);
-    UNROLLED (int r = 0; r < rows; r++)
-      UNROLLED (int j = 0; j < parts; j++) sum[r][j] += a[i * along + r] * of[j];
-  }
-  UNROLLED (int r = 0; r < rows; r++)
-    UNROLLED (int j = 0; j < parts; j++) store<V>(c + r * stride + j * width, sum[r][j]);
 }
 
 // A part of a kernel's gradient: that of the tiles from first to last, in some input channels, from channel on. sums receives it before
@@ -296,7 +280,7 @@ template <class A, class V, int rows> INLINE void kernel_gradient(const Part& g)
     for (int p = 0; p < P * P; p++)
       for (int64_t o = 0; o < out; o += block)
         for (int64_t i = 0; i < in; i += rows)
-          outer<V, rows>(data + p * at_once * in + i, in, spread + p * at_once * out + o, out, count, g.sums + (p * in + i) * out + o, out);
+          product<V, rows, true>(data + p * at_once * in + i, 1, in, spread + p * at_once * out + o, out, count, g.sums + (p * in + i) * out + o, out);
   }
 }
 
@@ -401,7 +385,7 @@ int64_t fast_products(Fast kind) {
 }
 
 void fast_kernel(Fast kind, const float* w, int64_t in, int64_t out, float* kernel, int threads) {
-  const auto channel = kind == Fast::conv ? weights_avx2<Conv> : kind == Fast::pooled ? weights_avx2<Pooled> : weights_avx2<Adjoint>;
+  const auto channel = kind == Fast::conv ? weights<Conv> : kind == Fast::pooled ? weights<Pooled> : weights<Adjoint>;
   in_parallel(in, in * out < 4096 ? 1 : threads, [=](int64_t i, int) { channel(w, i, in, out, kernel); });
 }
 
