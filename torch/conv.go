@@ -14,7 +14,7 @@ func (t Tensor) Conv2dToFew(weight, bias Tensor, padding int) Tensor {
 	return Tensor{uint64(out)}
 }
 
-// fastConv2d is a convolution by Winograd's algorithm, or none if it cannot compute it.
+// fastConv2d returns the convolution, computed by Winograd's algorithm. It returns none if the algorithm does not fit the tensors.
 func (t Tensor) fastConv2d(weight, bias Tensor, pooled bool) Tensor {
 	var out C.uint64_t
 	check("aten::conv2d", C.lt_fast_conv2d(C.uint64_t(t.h), C.uint64_t(weight.h), C.uint64_t(bias.h), C.int(boolWord(pooled)), &out))
