@@ -46,7 +46,7 @@ func TestFusedPoolIsConvolutionThenPool(t *testing.T) {
 					return in[0].Conv2d(in[1], in[2], torch.Conv2dOptions{Padding: 1}).AvgPool2d(2)
 				},
 				func(in []torch.Tensor) torch.Tensor {
-					return in[0].PooledConv2d(in[1], in[2])
+					return in[0].PooledConv2d(in[1], in[2], torch.PooledConv2dOptions{})
 				}, x, w, b)
 		})
 	}
@@ -175,22 +175,22 @@ func TestBFloat16ChainsAreThePlainGraphOfTheSameWeights(t *testing.T) {
 		plain := *frozen
 		plain.blocks = nil
 		for i, b := range frozen.blocks {
-			block, second := e.Blocks[i], torch.Conv2dOptions{Padding: 1}
-			rounded := func(c *nn.Conv2d, pool bool) affine {
-				a := affine{c.Normalized().Detach(), c.Bias.Detach().To(torch.BFloat16)}
-				if pool {
-					a.w = a.w.MovingAverage2d(2, 1) // E fuses the pool
+			block := e.Blocks[i]
+			plainConv := func(w, b torch.Tensor, o torch.Conv2dOptions) boundConv {
+				if b.Defined() {
+					b = b.To(torch.BFloat16)
 				}
-				a.w = a.w.To(torch.BFloat16)
-				return a
+				return boundConv{affine{w.Detach().To(torch.BFloat16), b}, o}
 			}
-			if b.down {
-				second.Stride = 2
+			b.conv1 = plainConv(block.Conv1.Normalized(), block.Conv1.Bias.Detach(), torch.Conv2dOptions{Padding: 1, ReLU: i > 0})
+			if b.down != nil { // E fuses the pool
+				b.down = plainDown{plainConv(block.Conv2.Normalized().MovingAverage2d(2, 1), block.Conv2.Bias.Add(block.Skip.Bias).Detach(), torch.Conv2dOptions{Stride: 2, Padding: 1, ReLU: true}),
+					plainConv(block.Skip.Normalized(), torch.Tensor{}, torch.Conv2dOptions{})}
+			} else {
+				b.conv2 = plainConv(block.Conv2.Normalized(), block.Conv2.Bias.Detach(), torch.Conv2dOptions{Padding: 1, ReLU: true})
 			}
-			b.conv1 = boundConv{rounded(block.Conv1, false), torch.Conv2dOptions{Padding: 1}, false}
-			b.conv2 = boundConv{rounded(block.Conv2, b.down), second, false}
 			if b.skip != nil {
-				b.skip = boundConv{rounded(block.Skip, false), torch.Conv2dOptions{}, false}
+				b.skip = plainConv(block.Skip.Normalized(), block.Skip.Bias.Detach(), torch.Conv2dOptions{})
 			}
 			plain.blocks = append(plain.blocks, b)
 		}
@@ -201,6 +201,13 @@ func TestBFloat16ChainsAreThePlainGraphOfTheSameWeights(t *testing.T) {
 		difference := grad.Sub(frozenGrad).Norm(0, 1, 2, 3).Item() / grad.Norm(0, 1, 2, 3).Item()
 		assert.Less(t, difference, 0.02)
 	})
+}
+
+// plainDown is the end of a block that halves the image, by libtorch's convolutions.
+type plainDown struct{ conv, skip boundConv }
+
+func (d plainDown) Forward(h, x torch.Tensor) torch.Tensor {
+	return d.conv.Forward(h).Add(d.skip.Forward(x.AvgPool2d(2)))
 }
 
 func TestMemoryFormatOfImagesDoesNotMatter(t *testing.T) {

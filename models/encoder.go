@@ -110,17 +110,18 @@ type layerBeforeNorm interface {
 	Forward(x torch.Tensor) torch.Tensor
 }
 
-// bind returns h as a boundEncoder. with joins a layer and the batch norm after it.
-func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm) boundLayer) boundEncoder {
-	b := boundEncoder{stem: with(h.Stem, h.BN), pool: h.Config.Stem != "small", head1: with(h.Head1, h.HeadBN), head2: affine{h.Head2.Weight, h.Head2.Bias}}
+// bind returns h as a boundEncoder. with joins a layer and the batch norm after it. If its last argument is true, the layer reads ReLU of
+// its input, and may overwrite it.
+func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm, bool) boundLayer) boundEncoder {
+	b := boundEncoder{stem: with(h.Stem, h.BN, false), pool: h.Config.Stem != "small", head1: with(h.Head1, h.HeadBN, false), head2: affine{h.Head2.Weight, h.Head2.Bias}}
 	scale, shift := h.affine()
 	device := h.Stem.Weight.Device()
 	b.scale, b.shift = scale.ToDevice(device), shift.ToDevice(device)
 	for _, stage := range h.Stages {
 		for _, block := range stage {
-			r := boundResidual{conv1: with(block.Conv1, block.BN1), conv2: with(block.Conv2, block.BN2), stride: block.stride}
+			r := boundResidual{conv1: with(block.Conv1, block.BN1, false), conv2: with(block.Conv2, block.BN2, true), stride: block.stride}
 			if block.Skip != nil {
-				r.skip = with(block.Skip, block.SkipBN)
+				r.skip = with(block.Skip, block.SkipBN, false)
 			}
 			b.blocks = append(b.blocks, r)
 		}
@@ -130,7 +131,7 @@ func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm) boundLayer) bou
 
 // in returns h with its batch norms in mode.
 func (h *Encoder) in(mode nn.Mode) boundEncoder {
-	return h.bind(func(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer { return normed{l, bn, mode} })
+	return h.bind(func(l layerBeforeNorm, bn *nn.BatchNorm, relu bool) boundLayer { return normed{l, bn, mode, relu} })
 }
 
 // normed is a layer and its batch norm.
@@ -138,14 +139,14 @@ type normed struct {
 	layerBeforeNorm
 	bn   *nn.BatchNorm
 	mode nn.Mode
+	relu bool // it reads ReLU of its input
 }
 
-func (l normed) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
-	y := l.bn.Forward(l.layerBeforeNorm.Forward(x), l.mode)
-	if andReLU {
-		y.ReLUInPlace() // a batch norm's gradient needs its input, not its output
+func (l normed) Forward(x torch.Tensor) torch.Tensor {
+	if l.relu {
+		x.ReLUInPlace() // x comes from a batch norm, whose gradient needs its input, not its output
 	}
-	return y
+	return l.bn.Forward(l.layerBeforeNorm.Forward(x), l.mode)
 }
 
 // Frozen returns [Encoder.Latent] with the present weights and statistics as constants. Use it for many calls, as in a chain: it makes
@@ -160,28 +161,19 @@ func (h *Encoder) Frozen() func(x torch.Tensor) torch.Tensor {
 }
 
 // fold returns a layer and its batch norm in eval mode as one layer with constant weights.
-func fold(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer {
+func fold(l layerBeforeNorm, bn *nn.BatchNorm, relu bool) boundLayer {
 	scale, shift := bn.Affine()
 	if l, ok := l.(*nn.Conv2d); ok {
-		return torch.NewFrozenConv2d(l.Normalized().Mul(scale.Reshape(-1, 1, 1, 1)), shift, torch.Float32, l.Options())
+		options := l.Options()
+		options.ReLU = relu
+		return torch.NewFrozenConv2d(l.Normalized().Mul(scale.Reshape(-1, 1, 1, 1)), shift, torch.Float32, options)
 	}
 	linear := l.(*nn.Linear)
-	return boundLinear{affine{linear.Normalized().Mul(scale.Reshape(-1, 1)), shift.Add(scale.Mul(linear.Bias))}}
-}
-
-// boundLinear is a linear layer.
-type boundLinear struct{ affine }
-
-func (l boundLinear) Forward(x torch.Tensor, andReLU bool) torch.Tensor {
-	y := l.linear(x)
-	if andReLU {
-		y.ReLUInPlace() // a linear layer's gradient needs its input, not its output
-	}
-	return y
+	return affine{linear.Normalized().Mul(scale.Reshape(-1, 1)), shift.Add(scale.Mul(linear.Bias))}
 }
 
 func (b boundResidual) forward(x torch.Tensor) torch.Tensor {
-	h := b.conv2.Forward(b.conv1.Forward(x, true), false)
+	h := b.conv2.Forward(b.conv1.Forward(x))
 	if b.skip != nil {
 		if b.stride > 1 {
 			// A 1×1 max-pool takes the pixels that a 1×1 conv with this stride reads. oneDNN's conv
@@ -189,7 +181,7 @@ func (b boundResidual) forward(x torch.Tensor) torch.Tensor {
 			// than 16 channels: uxlfoundation/oneDNN#6035.
 			x = x.MaxPool2d(1, b.stride, 0)
 		}
-		x = b.skip.Forward(x, false)
+		x = b.skip.Forward(x)
 	}
 	h.AddInPlace(x, 1) // a layer without ReLU does not keep its output for the gradient
 	return relu(h)
@@ -198,7 +190,7 @@ func (b boundResidual) forward(x torch.Tensor) torch.Tensor {
 // features is the pooled output of the backbone: [n,c,h,w] → [n,last width].
 func (b boundEncoder) features(x torch.Tensor) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor { // the graph keeps the tensors that the gradient needs
-		y := b.stem.Forward(x.Mul(b.scale).Add(b.shift).Contiguous(torch.ChannelsLast), false)
+		y := b.stem.Forward(x.Mul(b.scale).Add(b.shift).Contiguous(torch.ChannelsLast))
 		if b.pool {
 			y = y.MaxPool2d(3, 2, 1) // pooling commutes with the ReLU, and is cheaper first
 		}
@@ -212,7 +204,7 @@ func (b boundEncoder) features(x torch.Tensor) torch.Tensor {
 
 // latent is h(x): [n,c,h,w] → [n,d_z].
 func (b boundEncoder) latent(x torch.Tensor) torch.Tensor {
-	return b.head2.linear(b.head1.Forward(b.features(x), true))
+	return b.head2.Forward(relu(b.head1.Forward(b.features(x))))
 }
 
 // Features is the pooled output of the backbone, for probes: [n,c,h,w] → [n,last width].

@@ -109,35 +109,41 @@ type Bound struct {
 // affine is the weight and the bias of a layer; the zero affine is no layer.
 type affine struct{ w, b torch.Tensor }
 
-func (a affine) linear(x torch.Tensor) torch.Tensor { return x.Linear(a.w, a.b) }
+// Forward is a linear layer.
+func (a affine) Forward(x torch.Tensor) torch.Tensor { return x.Linear(a.w, a.b) }
 
-// boundLayer is a layer, and ReLU after it if andReLU is set.
+// boundLayer is a layer at its present weights.
 type boundLayer interface {
-	Forward(x torch.Tensor, andReLU bool) torch.Tensor
+	Forward(x torch.Tensor) torch.Tensor
 }
 
-// boundConv is a convolution, with a 2×2 average pool after it if pooled.
+// boundConv is a convolution.
 type boundConv struct {
 	affine
 	options torch.Conv2dOptions
-	pooled  bool
 }
 
-func (c boundConv) Forward(x torch.Tensor, andReLU bool) (y torch.Tensor) {
-	if c.pooled {
-		y = x.PooledConv2d(c.w, c.b)
-	} else {
-		y = x.Conv2d(c.w, c.b, c.options)
-	}
-	if andReLU {
-		y.ReLUInPlace() // a convolution's gradient needs its input and weight, not its output
-	}
-	return y
+func (c boundConv) Forward(x torch.Tensor) torch.Tensor { return x.Conv2d(c.w, c.b, c.options) }
+
+// boundDown is the end of a block that halves the image: conv2 of relu(h) and a 2×2 average, plus the skip from x.
+type boundDown interface {
+	Forward(h, x torch.Tensor) torch.Tensor
+}
+
+// downConv is boundDown with weights that have gradients.
+type downConv struct {
+	affine
+	skip torch.Tensor
+}
+
+func (c downConv) Forward(h, x torch.Tensor) torch.Tensor {
+	return h.PooledConv2d(c.w, c.b, torch.PooledConv2dOptions{ReLU: true, Skip: x, SkipWeight: c.skip})
 }
 
 type boundBlock struct {
-	conv1, conv2, skip boundLayer // skip: nil if the shape does not change
-	first, down        bool
+	conv1       boundLayer
+	down        boundDown  // nil if the block keeps the size
+	conv2, skip boundLayer // without down; skip: nil if the shape does not change
 }
 
 // Bind returns E at its present weights, differentiable in them.
@@ -154,16 +160,23 @@ func (e *Energy) Frozen(dtype torch.DType) *Bound {
 }
 
 func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
-	conv := func(c *nn.Conv2d, pooled bool) boundLayer {
-		switch {
-		case c == nil:
-			return nil
-		case constant && pooled:
-			return torch.NewFrozenPooledConv2d(c.Normalized(), c.Bias, dtype)
-		case constant:
-			return torch.NewFrozenConv2d(c.Normalized(), c.Bias, dtype, c.Options())
+	conv := func(c *nn.Conv2d, relu bool) boundLayer {
+		options := c.Options()
+		options.ReLU = relu
+		if constant {
+			return torch.NewFrozenConv2d(c.Normalized(), c.Bias, dtype, options)
 		}
-		return boundConv{affine{c.Normalized(), c.Bias}, c.Options(), pooled}
+		return boundConv{affine{c.Normalized(), c.Bias}, options}
+	}
+	down := func(conv2, skip *nn.Conv2d) boundDown {
+		bias := conv2.Bias
+		if bias.Defined() {
+			bias = bias.Add(skip.Bias) // pooling commutes with a bias
+		}
+		if constant {
+			return torch.NewFrozenPooledConv2d(conv2.Normalized(), bias, skip.Normalized(), dtype, true)
+		}
+		return downConv{affine{conv2.Normalized(), bias}, skip.Normalized()}
 	}
 	linear := func(l *nn.Linear) affine {
 		if l == nil {
@@ -181,26 +194,34 @@ func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
 	b := &Bound{out: linear(e.Out), head1: linear(e.Head1), head2: linear(e.Head2), f: linear(e.F),
 		gamma: e.Config.Gamma, weight: cmp.Or(e.Config.PosteriorWeight, 1), posterior: e.Config.Posterior, dtype: dtype}
 	for _, block := range e.Blocks {
-		b.blocks = append(b.blocks, boundBlock{conv(block.Conv1, false), conv(block.Conv2, block.down), conv(block.Skip, false), block.first, block.down})
+		bound := boundBlock{conv1: conv(block.Conv1, !block.first)}
+		if block.down {
+			bound.down = down(block.Conv2, block.Skip)
+		} else {
+			bound.conv2 = conv(block.Conv2, true)
+			if block.Skip != nil {
+				bound.skip = conv(block.Skip, false)
+			}
+		}
+		b.blocks = append(b.blocks, bound)
 	}
 	return b
 }
 
-// forward maps [n,in,h,w] to [n,out,h,w], or to half the size when b.down.
+// forward maps [n,in,h,w] to [n,out,h,w], or to half the size with down. conv1 and conv2 begin with ReLU, except in the first block.
 func (b boundBlock) forward(x torch.Tensor) torch.Tensor {
-	h, skip := x, x
-	if !b.first {
-		h = h.ReLU()
-	}
-	h = b.conv2.Forward(b.conv1.Forward(h, true), false)
-	if b.down {
-		skip = skip.AvgPool2d(2) // pooling commutes with a 1×1 conv, and is cheaper first
-	}
-	if b.skip != nil {
-		skip = b.skip.Forward(skip, false)
-	}
-	h.AddInPlace(skip, 1)
-	return h
+	return torch.Tidy(func() torch.Tensor {
+		h := b.conv1.Forward(x)
+		if b.down != nil {
+			return b.down.Forward(h, x)
+		}
+		h = b.conv2.Forward(h)
+		if b.skip != nil {
+			x = b.skip.Forward(x)
+		}
+		h.AddInPlace(x, 1)
+		return h
+	})
 }
 
 // Features is f(x), float32: [n,c,h,w] → [n,feature_dim], or [n,last width] if feature_dim is 0. Marginal and
@@ -216,6 +237,6 @@ func (b *Bound) Features(x torch.Tensor) torch.Tensor {
 		if !b.out.w.Defined() {
 			return f
 		}
-		return b.out.linear(f)
+		return b.out.Forward(f)
 	})
 }

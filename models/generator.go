@@ -100,7 +100,7 @@ func (g *Generator) Forward(m torch.Tensor, mode nn.Mode) torch.Tensor {
 		for _, b := range g.Blocks {
 			h = b.forward(h, mode)
 		}
-		x := relu(g.BN.Forward(h, mode)).Conv2dToFew(g.Out.Weight, g.Out.Bias, 1).Tanh()
+		x := g.Out.Forward(relu(g.BN.Forward(h, mode))).Tanh()
 		return Range{-1, 1}.To(g.Range, x)
 	})
 }

@@ -67,7 +67,7 @@ func (b *Bound) Marginal(x torch.Tensor) torch.Tensor { return b.Score(b.Feature
 // [n,feature_dim] → [n].
 func (b *Bound) Score(f torch.Tensor) torch.Tensor {
 	if b.f.w.Defined() {
-		return b.f.linear(f).Squeeze(1)
+		return b.f.Forward(f).Squeeze(1)
 	}
 	if b.posterior == CEBM {
 		return cebmScore(b.Latent(f))
@@ -106,13 +106,13 @@ func (b *Bound) Latent(f torch.Tensor) torch.Tensor {
 		mean, _ := b.moments(f)
 		return mean
 	}
-	return b.head2.linear(b.head1.linear(f).ReLU())
+	return b.head2.Forward(b.head1.Forward(f).ReLU())
 }
 
 // moments are the Gaussian posterior's μ = u/‖u‖ and log σ² = tanh(v) for (u, v) = g(f). Both lie in
 // [−1,1]; without these limits this form is sensitive to its variance (Sec. 4.5).
 func (b *Bound) moments(f torch.Tensor) (mean, logVar torch.Tensor) {
-	uv := b.head2.linear(b.head1.linear(f).ReLU()).Chunk(2, 1)
+	uv := b.head2.Forward(b.head1.Forward(f).ReLU()).Chunk(2, 1)
 	return uv[0].Normalize(), uv[1].Tanh()
 }
 

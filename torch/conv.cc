@@ -4,42 +4,28 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/avg_pool2d.h>
-#include <ATen/ops/col2im.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/relu.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/threshold.h>
 #include <ATen/ops/threshold_backward.h>
+#include <ATen/ops/upsample_nearest2d.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <stdexcept>
 
+#include "fastconv.h"
 #include "profile.h"
 #include "scope.h"
-#include "winograd.h"
 
 namespace {
 
 using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// Whether conv2d_to_few is faster in two parts. The limits are measured.
-bool few(int64_t out, int64_t in) { return out < 8 && in >= 16 * out; }
-
-// conv2d with stride 1; bias may be none. An output of few channels is computed in two parts. A 1×1 convolution has a channel
-// for each output channel and each tap of the kernel. col2im shifts each of them by its tap and adds them up.
-Tensor conv2d_to_few(const Tensor& x, const Tensor& w, const Tensor& bias, int64_t padding) {
-  int64_t out = w.size(0), in = w.size(1), k = w.size(2);
-  bool possible = k > 1 && w.size(3) == k && padding < k;
-  if (!possible || !few(out, in) || !x.is_cpu() || x.scalar_type() == at::kBFloat16) return at::conv2d(x, w, bias, 1, padding);
-  auto taps = at::conv2d(x, w.flip({2, 3}).permute({0, 2, 3, 1}).reshape({out * k * k, in, 1, 1}));
-  int64_t grow = 2 * padding - k + 1, crop = k - 1 - padding;
-  auto y = at::col2im(taps.flatten(2), {x.size(2) + grow, x.size(3) + grow}, {k, k}, {1, 1}, {crop, crop}, {1, 1});
-  if (bias.defined()) y = y.add(bias.view({1, out, 1, 1}));
-  return y.contiguous(x.suggest_memory_format());
-}
 
 // The gradient of a convolution in x is a convolution of the gradient g in y. With stride 1 its kernel is
 // the weight, flipped, with its channels swapped. With stride 2, a 4×4 kernel and padding 1, even and odd
@@ -70,14 +56,13 @@ Tensor interleave(const Tensor& parts) {
 struct Layer {
   Tensor weight, bias, adjoint;
   int64_t stride, padding;
-  bool relu;
+  bool relu; // the convolution reads ReLU of x
 };
 
 struct FrozenConv2d : torch::autograd::Function<FrozenConv2d> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Layer& layer) {
-    auto y = at::conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding);
-    if (layer.relu) at::threshold_(y, 0, 0); // in bfloat16 a fifth of the time of relu_
-    ctx->save_for_backward({layer.adjoint, layer.relu ? y : Tensor()});
+    auto y = at::conv2d(layer.relu ? at::threshold(x, 0, 0) : x, layer.weight, layer.bias, layer.stride, layer.padding); // in bfloat16 threshold takes a fifth of the time of relu
+    ctx->save_for_backward({layer.adjoint, layer.relu ? x : Tensor()});
     ctx->saved_data["stride"] = layer.stride;
     ctx->saved_data["padding"] = layer.weight.size(2) - 1 - layer.padding;
     return y;
@@ -86,101 +71,136 @@ struct FrozenConv2d : torch::autograd::Function<FrozenConv2d> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     auto saved = ctx->get_saved_variables();
     auto g = grads[0];
-    if (saved[1].defined()) g = at::threshold_backward(g, saved[1], 0);
-    if (ctx->saved_data["stride"].toInt() == 1) g = conv2d_to_few(g, saved[0], {}, ctx->saved_data["padding"].toInt());
+    if (ctx->saved_data["stride"].toInt() == 1) g = at::conv2d(g, saved[0], {}, 1, ctx->saved_data["padding"].toInt());
     else g = interleave(at::conv2d(g, saved[0], {}, 1, 1));
+    if (saved[1].defined()) g = at::threshold_backward(g, saved[1], 0);
     return {g, Tensor()};
   }
 };
 
 bool fast(const Tensor& t) { return t.is_cpu() && t.scalar_type() == at::kFloat; }
 
-// Whether fast_conv can use the weight w: [out,in,3,3], for the convolution and its gradient.
-bool fast_layer(const Tensor& w) {
-  return fast(w) && w.dim() == 4 && w.size(2) == 3 && w.size(3) == 3 && liebm::fast_possible(w.size(1), w.size(0));
-}
+Tensor none_of(const Tensor& w) { return at::empty({0}, w.options().requires_grad(false)); }
 
-// Whether fast_conv can read x, and the bias b of w if there is one.
-bool fast_input(const Tensor& x, const Tensor& w, const Tensor& b, bool pooled) {
-  bool even = x.dim() == 4 && x.size(2) % 2 == 0 && x.size(3) % 2 == 0;
-  return fast(x) && x.dim() == 4 && x.size(1) == w.size(1) && x.numel() > 0 && (even || !pooled) &&
-         (!b.defined() || (fast(b) && b.dim() == 1 && b.size(0) == w.size(0)));
-}
+Tensor nhwc(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
-// The weight of a convolution, transformed for it and for its gradient. An undefined kernel is made when it is needed.
-struct Kernels {
+// A convolution for fast_conv: the weight, which for adjoint is that of pooled; the weight of the skip connection; and the kernels that
+// were made of them, for the convolution and for its gradient. An undefined kernel is made when it is needed.
+struct FastLayer {
   liebm::Fast kind;
-  Tensor forward, adjoint;
+  Tensor weight, bias, skip; // without an element if there is none
+  Tensor forward, adjoint, skip_forward, skip_adjoint;
+  bool relu; // the convolution reads ReLU of x
+
+  int64_t out() const { return weight.size(kind == liebm::Fast::adjoint ? 1 : 0); }
 };
 
-Tensor fast_kernel(const Tensor& w, liebm::Fast kind) {
-  auto of = w.detach();
-  if (kind == liebm::Fast::adjoint) of = of.transpose(0, 1);
-  int64_t out = of.size(0), in = of.size(1);
-  of = of.permute({2, 3, 1, 0}).contiguous();
-  auto kernel = at::empty({liebm::fast_products(kind), in, out}, of.options());
-  liebm::Profiled profiled("liebm::fast_kernel", 0, double(of.nbytes() + kernel.nbytes()));
-  liebm::fast_kernel(kind, of.data_ptr<float>(), in, out, kernel.data_ptr<float>(), at::get_num_threads());
+// The transformed kernel of a weight: [out,in,3,3], for adjoint [in,out,3,3].
+Tensor fast_kernel(const Tensor& weight, liebm::Fast kind) {
+  auto w = weight.detach();
+  if (kind == liebm::Fast::adjoint) w = w.transpose(0, 1);
+  int64_t out = w.size(0), in = w.size(1);
+  w = w.permute({2, 3, 1, 0}).contiguous();
+  auto kernel = at::empty({liebm::fast_kernel_size(kind, in, out)}, w.options());
+  liebm::Profiled profiled("liebm::fast_kernel", 0, double(w.nbytes() + kernel.nbytes()));
+  liebm::fast_kernel(kind, w.data_ptr<float>(), in, out, kernel.data_ptr<float>(), at::get_num_threads());
   return kernel;
 }
 
-Tensor no_bias(const Tensor& w) { return at::empty({0}, w.options().requires_grad(false)); }
+// The kernel of the skip connection: w is [in,out].
+Tensor skip_kernel(const Tensor& w) {
+  auto matrix = w.detach().contiguous();
+  auto kernel = at::empty({liebm::skip_kernel_size(w.size(0), w.size(1))}, matrix.options());
+  liebm::skip_kernel(matrix.data_ptr<float>(), w.size(0), w.size(1), kernel.data_ptr<float>());
+  return kernel;
+}
 
-// The gradient of a 3×3 convolution is one with the flipped weight, its channels swapped.
-Tensor flipped(const Tensor& w) { return w.flip({2, 3}).transpose(0, 1); }
+Tensor matrix(const Tensor& w) { return w.flatten(1); } // [out,in,1,1] → [out,in]
+
+bool flips(liebm::Fast kind) { return kind != liebm::Fast::pooled && kind != liebm::Fast::adjoint; }
+
+// The weight of the gradient in x. The gradient of a 3×3 convolution is one with the flipped weight, its channels swapped.
+Tensor adjoint_weight(const Tensor& w, liebm::Fast kind) { return flips(kind) ? w.flip({2, 3}).transpose(0, 1) : w; }
 
 // The operations of a direct convolution, for the profile: 9 products per output, or 16 for pooled, which is a 4×4 convolution. small is
 // the smaller of input and result.
 double direct_operations(liebm::Fast kind, const Tensor& small, int64_t channels) {
-  return 2 * double(kind == liebm::Fast::conv ? 9 : 16) * double(channels) * double(small.size(0) * small.size(2) * small.size(3));
+  return 2 * double(flips(kind) ? 9 : 16) * double(channels) * double(small.size(0) * small.size(2) * small.size(3));
 }
 
-// fast_conv with its gradients in x, in the weight w: [out,in,3,3] and in the bias, which has no element if there is none. For the
-// kind adjoint, w is that of pooled.
+// fast_conv of images, without gradients. mask and skip may be undefined.
+Tensor fast_conv(const Tensor& images, const FastLayer& l, const Tensor& kernel, const Tensor& mask, const Tensor& skip) {
+  int64_t h = images.size(2), width = images.size(3), out = l.out();
+  if (l.kind == liebm::Fast::pooled) h /= 2, width /= 2;
+  if (l.kind == liebm::Fast::adjoint) h *= 2, width *= 2;
+  auto x = nhwc(images), y = at::empty({x.size(0), out, h, width}, x.options(), at::MemoryFormat::ChannelsLast);
+  liebm::FastConv c{l.kind, x.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), kernel.data_ptr<float>(), out, y.data_ptr<float>()};
+  c.relu = l.relu;
+  auto bias = l.bias.contiguous();
+  if (bias.numel() > 0) c.bias = bias.data_ptr<float>();
+  Tensor above = mask.defined() ? nhwc(mask) : mask, added = skip.defined() ? nhwc(skip) : skip, added_kernel;
+  if (above.defined()) c.mask = above.data_ptr<float>();
+  if (added.defined()) {
+    added_kernel = l.skip_forward.defined() ? l.skip_forward : skip_kernel(matrix(l.skip).t());
+    c.skip = added.data_ptr<float>(), c.skip_kernel = added_kernel.data_ptr<float>(), c.skip_in = added.size(1);
+  }
+  double operations = direct_operations(l.kind, l.kind == liebm::Fast::adjoint ? x : y, x.size(1) * out);
+  if (added.defined()) operations += 2 * double(y.numel() * added.size(1));
+  liebm::Profiled profiled("liebm::fast_conv2d", operations, double(x.nbytes() + kernel.nbytes() + y.nbytes()));
+  liebm::fast_conv(c, at::get_num_threads());
+  return y;
+}
+
+// fast_conv with its gradients in x, in the weight: [out,in,3,3], in the bias, in the images of the skip connection and in its weight:
+// [out,c,1,1]. What is not there has no element.
 struct FastConv2d : torch::autograd::Function<FastConv2d> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& bias, const Kernels& k, bool relu) {
-    auto kernel = k.forward.defined() ? k.forward : fast_kernel(w, k.kind);
-    int64_t h = x.size(2), width = x.size(3), out = kernel.size(2);
-    if (k.kind == liebm::Fast::pooled) h /= 2, width /= 2;
-    if (k.kind == liebm::Fast::adjoint) h *= 2, width *= 2;
-    auto nhwc = x.contiguous(at::MemoryFormat::ChannelsLast), b = bias.contiguous();
-    auto y = at::empty({x.size(0), out, h, width}, x.options(), at::MemoryFormat::ChannelsLast);
-    liebm::Profiled profiled("liebm::fast_conv2d", direct_operations(k.kind, k.kind == liebm::Fast::adjoint ? x : y, x.size(1) * out),
-                             double(x.nbytes() + kernel.nbytes() + y.nbytes()));
-    liebm::fast_conv({k.kind, nhwc.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), kernel.data_ptr<float>(),
-                      b.numel() > 0 ? b.data_ptr<float>() : nullptr, out, relu, y.data_ptr<float>()},
-                     at::get_num_threads());
-    ctx->save_for_backward({w.requires_grad() ? x : Tensor(), w, relu ? y : Tensor(), k.forward, k.adjoint});
-    ctx->saved_data["kind"] = int64_t(k.kind);
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& skip, const Tensor& skip_weight, FastLayer l) {
+    bool has_skip = skip.numel() > 0;
+    l.weight = w, l.bias = bias, l.skip = skip_weight;
+    auto y = fast_conv(x, l, l.forward.defined() ? l.forward : fast_kernel(w, l.kind), {}, has_skip ? skip : Tensor());
+    ctx->save_for_backward({l.relu || w.requires_grad() ? x : Tensor(), w, skip_weight.requires_grad() ? skip : Tensor(), skip_weight,
+                            l.forward, l.adjoint, l.skip_adjoint});
+    ctx->saved_data["kind"] = int64_t(l.kind);
+    ctx->saved_data["relu"] = l.relu;
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     auto saved = ctx->get_saved_variables();
-    auto g = grads[0], x = saved[0], w = saved[1];
+    auto g = grads[0], x = saved[0], w = saved[1], skip_weight = saved[3];
     auto kind = liebm::Fast(ctx->saved_data["kind"].toInt());
-    if (saved[2].defined()) g = at::threshold_backward(g, saved[2], 0);
-    variable_list result(5);
+    bool relu = ctx->saved_data["relu"].toBool(), again = at::GradMode::is_enabled(); // again: the gradients get a graph
+    variable_list result(6);
     if (ctx->needs_input_grad(0)) {
-      auto back = kind == liebm::Fast::conv ? kind : kind == liebm::Fast::pooled ? liebm::Fast::adjoint : liebm::Fast::pooled;
-      bool flip = kind == liebm::Fast::conv && !saved[4].defined(); // kernels of lt_fast_kernels are made of the flipped weight already
-      result[0] = apply(g, flip ? flipped(w) : w, no_bias(w), Kernels{back, saved[4], saved[3]}, false);
+      FastLayer back{liebm::fast_adjoint(kind), {}, none_of(w), {}, saved[5], saved[4], {}, {}, false};
+      back.weight = !back.forward.defined() ? adjoint_weight(w, kind) : flips(kind) ? w.transpose(0, 1) : w; // of a made kernel only the shape is read
+      if (again) {
+        result[0] = apply(g, back.weight, back.bias, back.bias, back.bias, back);
+        if (relu) result[0] = at::threshold_backward(result[0], x, 0);
+      } else {
+        result[0] = fast_conv(g, back, back.forward.defined() ? back.forward : fast_kernel(back.weight, back.kind), relu ? x : Tensor(), {});
+      }
     }
-    if (ctx->needs_input_grad(1)) result[1] = kind == liebm::Fast::adjoint ? weight_gradient(g, x, w, true) : weight_gradient(x, g, w, kind == liebm::Fast::pooled);
+    if (ctx->needs_input_grad(1)) result[1] = kind == liebm::Fast::adjoint ? weight_gradient(g, x, w, liebm::Fast::pooled, relu) : weight_gradient(x, g, w, kind, relu);
     if (ctx->needs_input_grad(2)) result[2] = g.sum({0, 2, 3});
+    if (ctx->needs_input_grad(3)) result[3] = again ? differentiable_skip_gradient(g, skip_weight) : skip_gradient(g, skip_weight, saved[6]);
+    if (ctx->needs_input_grad(4)) {
+      auto rows = [](const Tensor& t) { return t.permute({0, 2, 3, 1}).reshape({-1, t.size(1)}); };
+      result[4] = rows(g).t().mm(rows(at::avg_pool2d(saved[2], 2))).view(skip_weight.sizes());
+    }
     return result;
   }
 
   // The gradient in w of a convolution of x whose result has the gradient g.
-  static Tensor weight_gradient(const Tensor& x, const Tensor& g, const Tensor& w, bool pooled) {
-    if (at::GradMode::is_enabled()) return differentiable_weight_gradient(x, g, w, pooled);
-    auto images = x.contiguous(at::MemoryFormat::ChannelsLast), in_result = g.contiguous(at::MemoryFormat::ChannelsLast);
+  static Tensor weight_gradient(const Tensor& x, const Tensor& g, const Tensor& w, liebm::Fast kind, bool relu) {
+    bool pooled = kind == liebm::Fast::pooled;
+    if (at::GradMode::is_enabled() || (kind != liebm::Fast::conv && !pooled)) return differentiable_weight_gradient(relu ? x.relu() : x, g, w, pooled);
+    auto images = nhwc(x), in_result = nhwc(g);
     auto taps = at::empty({3, 3, w.size(1), w.size(0)}, w.options());
-    auto kind = pooled ? liebm::Fast::pooled : liebm::Fast::conv;
     liebm::Profiled profiled("liebm::fast_kernel_gradient", direct_operations(kind, g, w.size(0) * w.size(1)), double(x.nbytes() + g.nbytes() + w.nbytes()));
-    liebm::fast_kernel_gradient({kind, images.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), nullptr,
-                                 nullptr, w.size(0), false, in_result.data_ptr<float>()},
-                                taps.data_ptr<float>(), at::get_num_threads());
+    liebm::FastConv c{kind, images.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), nullptr, w.size(0), in_result.data_ptr<float>()};
+    c.relu = relu;
+    liebm::fast_kernel_gradient(c, taps.data_ptr<float>(), at::get_num_threads());
     return taps.permute({3, 2, 0, 1}).contiguous(w.suggest_memory_format());
   }
 
@@ -191,46 +211,68 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
     auto got = std::get<1>(at::convolution_backward(g, x, kernel, at::OptionalIntArrayRef(), {stride, stride}, {1, 1}, {1, 1}, false, {0, 0}, 1, {false, true, false}));
     return pooled ? at::avg_pool2d(got, 2, 1) : got;
   }
+
+  // The gradient in the images of the skip connection. kernel is made of its weight w, or undefined.
+  static Tensor skip_gradient(const Tensor& g, const Tensor& w, const Tensor& kernel) {
+    auto y = nhwc(g), k = kernel.defined() ? kernel : skip_kernel(matrix(w));
+    auto x = at::empty({g.size(0), w.size(1), 2 * g.size(2), 2 * g.size(3)}, g.options(), at::MemoryFormat::ChannelsLast);
+    liebm::Profiled profiled("liebm::skip_gradient", 2 * double(g.numel() * w.size(1)), double(y.nbytes() + x.nbytes()));
+    liebm::skip_gradient({y.data_ptr<float>(), y.size(0), y.size(2), y.size(3), y.size(1), k.data_ptr<float>(), w.size(1), x.data_ptr<float>()}, at::get_num_threads());
+    return x;
+  }
+
+  static Tensor differentiable_skip_gradient(const Tensor& g, const Tensor& w) {
+    auto quarter = at::conv2d(g, w.transpose(0, 1)).div(4);
+    return at::upsample_nearest2d(quarter, c10::OptionalArrayRef<int64_t>(), at::ArrayRef<double>({2., 2.}));
+  }
 };
 
-liebm::Fast kind_of(int pooled) { return pooled ? liebm::Fast::pooled : liebm::Fast::conv; }
+// The algorithm for the weight: [out,in,3,3].
+liebm::Fast kind_of(const Tensor& w, bool pooled) {
+  bool possible = fast(w) && w.dim() == 4 && w.size(2) == 3 && w.size(3) == 3;
+  return possible ? liebm::fast_kind(w.size(1), w.size(0), pooled) : liebm::Fast::none;
+}
+
+// Whether the layer can read the images x, and those of the skip connection.
+bool fits(const FastLayer& l, const Tensor& x, const Tensor& skip) {
+  auto images = [](const Tensor& t, int64_t channels) { return fast(t) && t.dim() == 4 && t.size(1) == channels && t.numel() > 0; };
+  bool pooled = l.kind == liebm::Fast::pooled, has_skip = l.skip.numel() > 0;
+  return l.kind != liebm::Fast::none && images(x, l.weight.size(1)) && (!pooled || (x.size(2) % 2 == 0 && x.size(3) % 2 == 0)) &&
+         (l.bias.numel() == 0 || (fast(l.bias) && l.bias.dim() == 1 && l.bias.size(0) == l.weight.size(0))) &&
+         (!has_skip || (pooled && fast(l.skip) && l.skip.dim() == 4 && l.skip.size(0) == l.weight.size(0) && l.skip.size(2) == 1 && l.skip.size(3) == 1 &&
+                        images(skip, l.skip.size(1)) && skip.size(0) == x.size(0) && skip.size(2) == x.size(2) && skip.size(3) == x.size(3)));
+}
+
+FastLayer layer_of(const lt_fast_layer& l) {
+  auto or_none = [](uint64_t handle, const Tensor& w) { return handle ? liebm::get(handle) : none_of(w); };
+  auto made = [](uint64_t handle) { return handle ? liebm::get(handle) : Tensor(); };
+  auto w = liebm::get(l.weight);
+  return {kind_of(w, l.pooled), w, or_none(l.bias, w), or_none(l.skip, w), made(l.forward), made(l.adjoint), made(l.skip_forward), made(l.skip_adjoint), l.relu != 0};
+}
 
 } // namespace
 
-char* lt_fast_conv2d(uint64_t x, uint64_t weight, uint64_t bias, int pooled, uint64_t* out) {
+char* lt_fast_conv2d(uint64_t x, uint64_t skip, lt_fast_layer layer, uint64_t* out) {
   return liebm::guard([=] {
     *out = 0;
-    auto images = liebm::get(x), w = liebm::get(weight), b = bias ? liebm::get(bias) : Tensor();
-    if (!fast_layer(w) || !fast_input(images, w, b, pooled) || !images.is_contiguous(at::MemoryFormat::ChannelsLast)) return;
-    *out = liebm::make_handle(FastConv2d::apply(images, w, bias ? b : no_bias(w), Kernels{kind_of(pooled), {}, {}}, false));
+    auto images = liebm::get(x);
+    auto l = layer_of(layer);
+    auto added = skip ? liebm::get(skip) : none_of(l.weight);
+    bool constant = l.forward.defined();
+    if (!fits(l, images, added) || !(constant || images.is_contiguous(at::MemoryFormat::ChannelsLast))) return;
+    *out = liebm::make_handle(FastConv2d::apply(images, l.weight, l.bias, added, l.skip, l));
   });
 }
 
-char* lt_fast_kernels(uint64_t weight, int pooled, uint64_t* forward, uint64_t* adjoint) {
+char* lt_fast_kernels(lt_fast_layer* layer) {
   return liebm::guard([=] {
-    *forward = *adjoint = 0;
-    auto w = liebm::get(weight);
-    if (!fast_layer(w)) return;
-    *forward = liebm::make_handle(fast_kernel(w, kind_of(pooled)));
-    *adjoint = liebm::make_handle(pooled ? fast_kernel(w, liebm::Fast::adjoint) : fast_kernel(flipped(w), liebm::Fast::conv));
-  });
-}
-
-char* lt_fast_frozen(uint64_t x, uint64_t weight, uint64_t bias, uint64_t forward, uint64_t adjoint, int pooled, int relu, uint64_t* out) {
-  return liebm::guard([=] {
-    *out = 0;
-    auto images = liebm::get(x), w = liebm::get(weight), b = bias ? liebm::get(bias) : Tensor();
-    if (!fast_input(images, w, b, pooled)) return;
-    Kernels kernels{kind_of(pooled), liebm::get(forward), liebm::get(adjoint)};
-    *out = liebm::make_handle(FastConv2d::apply(images, w, bias ? b : no_bias(w), kernels, relu != 0));
-  });
-}
-
-int lt_few_channels(int64_t out, int64_t in) { return few(out, in); }
-
-char* lt_conv2d_to_few(uint64_t x, uint64_t weight, uint64_t bias, int64_t padding, uint64_t* out) {
-  return liebm::guard([=] {
-    *out = liebm::make_handle(conv2d_to_few(liebm::get(x), liebm::get(weight), bias ? liebm::get(bias) : Tensor(), padding));
+    auto l = layer_of(*layer);
+    if (l.kind == liebm::Fast::none) return;
+    layer->forward = liebm::make_handle(fast_kernel(l.weight, l.kind));
+    layer->adjoint = liebm::make_handle(fast_kernel(adjoint_weight(l.weight, l.kind), liebm::fast_adjoint(l.kind)));
+    if (l.skip.numel() == 0) return;
+    layer->skip_forward = liebm::make_handle(skip_kernel(matrix(l.skip).t()));
+    layer->skip_adjoint = liebm::make_handle(skip_kernel(matrix(l.skip)));
   });
 }
 

@@ -8,26 +8,25 @@
 extern "C" {
 #endif
 
-// Whether lt_conv2d_to_few is faster than conv2d, by the numbers of output and input channels.
-int lt_few_channels(int64_t out, int64_t in);
+// The tensors of a convolution with a 3×3 kernel and padding 1. 0 is none.
+typedef struct {
+  uint64_t weight, bias;                                 // [out,in,3,3], [out]
+  uint64_t skip;                                         // weight of a skip connection, with pooled: [out,c,1,1]
+  uint64_t forward, adjoint, skip_forward, skip_adjoint; // what lt_fast_kernels makes of constant weights
+  int pooled;                                            // a 2x2 average comes after it
+  int relu;                                              // it reads ReLU of x
+} lt_fast_layer;
 
-// conv2d with stride 1, fast if it has few output channels. bias may be 0.
-char* lt_conv2d_to_few(uint64_t x, uint64_t weight, uint64_t bias, int64_t padding, uint64_t* out);
+// The convolution by fastconv.h, plus that of the 2x2 averages of skip. out is 0 if it cannot compute these tensors.
+char* lt_fast_conv2d(uint64_t x, uint64_t skip, lt_fast_layer layer, uint64_t* out);
 
-// A 3×3 convolution with padding 1, and a 2×2 average after it if pooled, by winograd.h. bias may be 0. out is 0 if it cannot
-// compute these tensors.
-char* lt_fast_conv2d(uint64_t x, uint64_t weight, uint64_t bias, int pooled, uint64_t* out);
-
-// The transformed kernels of lt_fast_frozen and of its gradient; 0 if it cannot compute this weight.
-char* lt_fast_kernels(uint64_t weight, int pooled, uint64_t* forward, uint64_t* adjoint);
-
-// lt_fast_conv2d of a constant weight, then ReLU if relu, also for images in NCHW.
-char* lt_fast_frozen(uint64_t x, uint64_t weight, uint64_t bias, uint64_t forward, uint64_t adjoint, int pooled, int relu, uint64_t* out);
+// Makes the kernels of constant weights, if lt_fast_conv2d can use these weights.
+char* lt_fast_kernels(lt_fast_layer* layer);
 
 // The kernel for the gradient of a convolution by weight, to be made once.
 char* lt_frozen_adjoint(uint64_t weight, int64_t stride, int64_t padding, uint64_t* out);
 
-// conv2d, then ReLU if relu. bias may be 0, adjoint is that of weight.
+// conv2d, of ReLU of x if relu. bias may be 0, adjoint is that of weight.
 char* lt_frozen_conv2d(uint64_t x, uint64_t weight, uint64_t bias, uint64_t adjoint, int64_t stride, int64_t padding,
                        int relu, uint64_t* out);
 

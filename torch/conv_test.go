@@ -39,14 +39,15 @@ func TestFrozenConv2dIsConv2dWithItsGradients(t *testing.T) {
 				if c.bias {
 					bias = draw("b", c.out)
 				}
+				options := c.o
+				options.ReLU = relu
 				plain := func(x torch.Tensor) torch.Tensor {
-					y := x.Conv2d(weight, bias, c.o)
 					if relu {
-						y = y.ReLU()
+						x = x.ReLU()
 					}
-					return y
+					return x.Conv2d(weight, bias, c.o)
 				}
-				frozen := torch.NewFrozenConv2d(weight, bias, torch.Float64, c.o)
+				frozen := torch.NewFrozenConv2d(weight, bias, torch.Float64, options)
 				// value, gradient and gradient of the gradient's square
 				derivatives := func(f func(torch.Tensor) torch.Tensor) (y, first, second torch.Tensor) {
 					x := draw("x", 2, c.in, c.h, c.w).Leaf()
@@ -55,46 +56,12 @@ func TestFrozenConv2dIsConv2dWithItsGradients(t *testing.T) {
 					return y, first, torch.Grad(first.Square().Sum(), x, false)
 				}
 				y, first, second := derivatives(plain)
-				y2, first2, second2 := derivatives(func(x torch.Tensor) torch.Tensor { return frozen.Forward(x, relu) })
+				y2, first2, second2 := derivatives(frozen.Forward)
 				torchtest.InDelta(t, y, y2, 1e-13)
 				torchtest.InDelta(t, first, first2, 1e-11)
 				torchtest.InDelta(t, second, second2, 1e-9)
 			})
 		}
-	}
-}
-
-// In float64, as above.
-func TestConv2dToFewIsConv2dWithItsGradients(t *testing.T) {
-	draw := func(purpose string, shape ...int) torch.Tensor {
-		return torch.NewRNG(7, 0, purpose).NormalLike(torch.Empty(shape, torch.Float64)).Leaf()
-	}
-	for name, c := range map[string]struct{ in, out, k, padding int }{
-		"one channel":    {32, 1, 3, 1},
-		"three channels": {48, 3, 3, 1},
-		"unpadded":       {16, 1, 3, 0},
-		"padded by 2":    {16, 1, 3, 2},
-		"5×5":            {16, 1, 5, 2},
-		"1×1":            {16, 1, 1, 0},
-		"many channels":  {16, 3, 3, 1},
-		"wide padding":   {16, 1, 3, 4},
-	} {
-		torchtest.Run(t, name, func(t *testing.T) {
-			x, weight, bias := draw("x", 2, c.in, 6, 4), draw("w", c.out, c.in, c.k, c.k), draw("b", c.out)
-			gradients := func(y torch.Tensor) []torch.Tensor {
-				return torch.Grads(y.Mul(y).Mul(draw("probe", y.Shape()...)).Sum(), []torch.Tensor{x, weight, bias}, torch.GradOptions{})
-			}
-			want, got := x.Conv2d(weight, bias, torch.Conv2dOptions{Padding: c.padding}), x.Conv2dToFew(weight, bias, c.padding)
-			torchtest.InDelta(t, want, got, 1e-12)
-			nhwc := x.Contiguous(torch.ChannelsLast).Conv2dToFew(weight, bias, c.padding)
-			assert.True(t, nhwc.IsChannelsLast(), "the result has the memory format of x")
-			torchtest.InDelta(t, want, nhwc, 1e-12)
-			first, second := gradients(want), gradients(got)
-			for i := range first {
-				torchtest.InDelta(t, first[i], second[i], 1e-10)
-			}
-			torchtest.InDelta(t, x.Conv2d(weight, torch.Tensor{}, torch.Conv2dOptions{Padding: c.padding}), x.Conv2dToFew(weight, torch.Tensor{}, c.padding), 1e-12)
-		})
 	}
 }
 
@@ -111,69 +78,105 @@ func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
 	random := func(purpose string, shape ...int) torch.Tensor {
 		return torch.NewRNG(9, 0, purpose).NormalLike(torch.Empty(shape, torch.Float32))
 	}
-	for name, c := range map[string]struct{ n, in, out, h, w int }{
-		"whole tiles":           {2, 16, 32, 8, 8},
-		"cut tiles":             {3, 32, 16, 6, 10},
-		"one tile of an image":  {5, 16, 16, 4, 4},
-		"smaller than a tile":   {1, 48, 16, 2, 2},
-		"more than one chunk":   {4, 16, 16, 40, 20},
-		"an odd number of rows": {2, 16, 16, 5, 6},
+	for name, c := range map[string]struct{ n, in, out, h, w, skip int }{
+		"whole tiles":           {2, 16, 32, 8, 8, 16},
+		"cut tiles":             {3, 32, 16, 6, 10, 1},
+		"one tile of an image":  {5, 16, 16, 4, 4, 24},
+		"smaller than a tile":   {1, 48, 16, 2, 2, 0},
+		"more than one chunk":   {4, 16, 16, 40, 20, 100},
+		"an odd number of rows": {2, 16, 16, 5, 6, 3},
+		"from one channel":      {3, 1, 16, 9, 12, 0},
+		"from three channels":   {2, 3, 48, 4, 5, 0},
+		"to one channel":        {3, 16, 1, 9, 12, 0},
+		"to seven channels":     {2, 32, 7, 3, 2, 0},
 	} {
 		for _, pooled := range []bool{false, true} {
-			torchtest.Run(t, fmt.Sprint(name, ", pooled ", pooled), func(t *testing.T) {
-				x, w, b := random("x", c.n, c.in, c.h, c.w), random("w", c.out, c.in, 3, 3).MulScalar(1/math.Sqrt(9*float64(c.in))), random("b", c.out)
-				apply := func(x, w, b torch.Tensor) torch.Tensor {
-					if pooled {
-						return x.PooledConv2d(w, b)
+			for _, relu := range []bool{false, true} {
+				torchtest.Run(t, fmt.Sprint(name, ", pooled ", pooled, ", relu ", relu), func(t *testing.T) {
+					x, w, b := random("x", c.n, c.in, c.h, c.w), random("w", c.out, c.in, 3, 3).MulScalar(1/math.Sqrt(9*float64(c.in))), random("b", c.out)
+					inputs := []torch.Tensor{x.Contiguous(torch.ChannelsLast), w, b}
+					if pooled && c.skip > 0 {
+						inputs = append(inputs, random("skip", c.n, c.skip, c.h, c.w).Contiguous(torch.ChannelsLast), random("skip weight", c.out, c.skip, 1, 1).MulScalar(1/math.Sqrt(float64(c.skip))))
 					}
-					return x.Conv2d(w, b, torch.Conv2dOptions{Padding: 1})
-				}
-				plain := func(x, w, b torch.Tensor) torch.Tensor {
-					y := x.Conv2d(w, b, torch.Conv2dOptions{Padding: 1})
-					if pooled {
-						y = y.AvgPool2d(2)
+					fast := func(in []torch.Tensor) torch.Tensor {
+						if !pooled {
+							return in[0].Conv2d(in[1], in[2], torch.Conv2dOptions{Padding: 1, ReLU: relu})
+						}
+						o := torch.PooledConv2dOptions{ReLU: relu}
+						if len(in) > 3 {
+							o.Skip, o.SkipWeight = in[3], in[4]
+						}
+						return in[0].PooledConv2d(in[1], in[2], o)
 					}
-					return y
-				}
-				// value, gradients, and the gradients of a gradient's square
-				derivatives := func(f func(x, w, b torch.Tensor) torch.Tensor, x, w, b torch.Tensor) []torch.Tensor {
-					x, w, b = x.Leaf(), w.Leaf(), b.Leaf()
-					y := f(x, w, b)
-					first := torch.Grads(y.Mul(y).Sum(), []torch.Tensor{x, w, b}, torch.GradOptions{CreateGraph: true})
-					second := torch.Grads(first[0].Square().Sum(), []torch.Tensor{x, w}, torch.GradOptions{})
-					return append(append([]torch.Tensor{y}, first...), second...)
-				}
-				// without a second derivative the gradients in the weight are computed another way
-				first := func(f func(x, w, b torch.Tensor) torch.Tensor, x, w, b torch.Tensor) []torch.Tensor {
-					x, w, b = x.Leaf(), w.Leaf(), b.Leaf()
-					y := f(x, w, b)
-					return torch.Grads(y.Mul(y).Sum(), []torch.Tensor{x, w, b}, torch.GradOptions{})
-				}
-				all := func(f func(x, w, b torch.Tensor) torch.Tensor, x, w, b torch.Tensor) []torch.Tensor {
-					return append(derivatives(f, x, w, b), first(f, x, w, b)...)
-				}
-				want := all(plain, x.To(torch.Float64), w.To(torch.Float64), b.To(torch.Float64))
-				got := all(apply, x.Contiguous(torch.ChannelsLast), w, b)
-				for i := range want {
-					torchtest.InDelta(t, want[i], got[i].To(torch.Float64), 3e-6*math.Max(1, want[i].Abs().Max().Item()))
-				}
-				frozen := torch.NewFrozenConv2d(w, b, torch.Float32, torch.Conv2dOptions{Padding: 1})
-				if pooled && c.h%2 == 0 {
-					frozen = torch.NewFrozenPooledConv2d(w, b, torch.Float32)
-				} else if pooled {
-					return
-				}
-				relu := func(f func(x torch.Tensor) torch.Tensor, x torch.Tensor) []torch.Tensor {
-					x = x.Leaf()
-					y := f(x)
-					return []torch.Tensor{y, torch.Grad(y.Mul(y).Sum(), x, false)}
-				}
-				want = relu(func(x torch.Tensor) torch.Tensor { return plain(x, w.To(torch.Float64), b.To(torch.Float64)).ReLU() }, x.To(torch.Float64))
-				got = relu(func(x torch.Tensor) torch.Tensor { return frozen.Forward(x, true) }, x) // NCHW too
-				for i := range want {
-					torchtest.InDelta(t, want[i], got[i].To(torch.Float64), 3e-6*math.Max(1, want[i].Abs().Max().Item()))
-				}
-			})
+					plain := func(in []torch.Tensor) torch.Tensor {
+						x := in[0]
+						if relu {
+							x = x.ReLU()
+						}
+						y := x.Conv2d(in[1], in[2], torch.Conv2dOptions{Padding: 1})
+						if pooled {
+							y = y.AvgPool2d(2)
+						}
+						if len(in) > 3 {
+							y = y.Add(in[3].AvgPool2d(2).Conv2d(in[4], torch.Tensor{}, torch.Conv2dOptions{}))
+						}
+						return y
+					}
+					var constants []torch.Tensor
+					frozen := func(in []torch.Tensor) torch.Tensor { // the weights are constants
+						if !pooled {
+							return torch.NewFrozenConv2d(w, b, in[0].DType(), torch.Conv2dOptions{Padding: 1, ReLU: relu}).Forward(in[0])
+						}
+						skip, weight := torch.Tensor{}, torch.Tensor{}
+						if len(in) > 1 {
+							skip, weight = in[1], constants[1]
+						}
+						return torch.NewFrozenPooledConv2d(w, b, weight, in[0].DType(), relu).Forward(in[0], skip)
+					}
+					plainFrozen := func(in []torch.Tensor) torch.Tensor {
+						all := []torch.Tensor{in[0], w.To(torch.Float64), b.To(torch.Float64)}
+						if len(in) > 1 {
+							all = append(all, in[1], constants[1].To(torch.Float64))
+						}
+						return plain(all)
+					}
+					// value and gradients; the gradients of a gradient's square; and the gradients once more, which are computed another way
+					// if they have no graph
+					derivatives := func(f func([]torch.Tensor) torch.Tensor, in []torch.Tensor) []torch.Tensor {
+						leaves := make([]torch.Tensor, len(in))
+						for i := range in {
+							leaves[i] = in[i].Leaf()
+						}
+						loss := func() torch.Tensor { return f(leaves).Square().Sum() }
+						first := torch.Grads(loss(), leaves, torch.GradOptions{CreateGraph: true})
+						second := torch.Grads(first[0].Square().Sum(), leaves, torch.GradOptions{})
+						all := append(append([]torch.Tensor{f(leaves)}, first...), second...)
+						return append(all, torch.Grads(loss(), leaves, torch.GradOptions{})...)
+					}
+					compare := func(plain, fast func([]torch.Tensor) torch.Tensor, in []torch.Tensor) {
+						exact := make([]torch.Tensor, len(in))
+						for i := range in {
+							exact[i] = in[i].To(torch.Float64)
+						}
+						want, got := derivatives(plain, exact), derivatives(fast, in)
+						for i := range want {
+							require.Equal(t, want[i].Defined(), got[i].Defined(), "derivative %d", i)
+							if want[i].Defined() {
+								torchtest.InDelta(t, want[i], got[i].To(torch.Float64), 3e-6*math.Max(1, want[i].Abs().Max().Item()))
+							}
+						}
+					}
+					compare(plain, fast, inputs)
+					constants = inputs[3:]
+					variables := []torch.Tensor{x} // NCHW too
+					if len(constants) > 0 {
+						variables = append(variables, constants[0])
+					}
+					if !pooled || c.h%2 == 0 {
+						compare(plainFrozen, frozen, variables)
+					}
+				})
+			}
 		}
 	}
 }
@@ -184,9 +187,12 @@ func TestFastConvolutionsDoNotDependOnTheThreads(t *testing.T) {
 	torchtest.Scope(t, func() {
 		x, w := torch.NewRNG(9, 0, "x").Normal(7, 16, 16, 32).Contiguous(torch.ChannelsLast).Leaf(), torch.NewRNG(9, 0, "w").Normal(48, 16, 3, 3).Leaf()
 		results := func() (all []torch.Tensor) {
-			frozen := torch.NewFrozenConv2d(w, torch.Tensor{}, torch.Float32, torch.Conv2dOptions{Padding: 1})
-			for _, y := range []torch.Tensor{x.PooledConv2d(w, torch.Tensor{}), x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1}), frozen.Forward(x, true)} {
-				all = append(append(all, y), torch.Grads(y.Square().Sum(), []torch.Tensor{x, w}, torch.GradOptions{})...)
+			frozen := torch.NewFrozenConv2d(w, torch.Tensor{}, torch.Float32, torch.Conv2dOptions{Padding: 1, ReLU: true})
+			few := torch.NewRNG(9, 0, "few").Normal(1, 48, 3, 3)
+			pooled := x.PooledConv2d(w, torch.Tensor{}, torch.PooledConv2dOptions{Skip: x, SkipWeight: w.Detach().Narrow(2, 0, 1).Narrow(3, 0, 1)})
+			plain := x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1})
+			for _, y := range []torch.Tensor{pooled, plain.Conv2d(few, torch.Tensor{}, torch.Conv2dOptions{Padding: 1}), plain, frozen.Forward(x)} {
+				all = append(append(all, y), torch.Grads(y.Square().Sum(), []torch.Tensor{x, w}, torch.GradOptions{RetainGraph: true})...)
 			}
 			return all
 		}
@@ -210,7 +216,7 @@ func TestConvolutionsAreFastWhereTheyCanBe(t *testing.T) {
 	torchtest.Scope(t, func() {
 		x, w := torch.Ones([]int{1, 16, 4, 4}, torch.Float32).Contiguous(torch.ChannelsLast), torch.Ones([]int{16, 16, 3, 3}, torch.Float32)
 		ops, err := torch.Profile(func(func(string)) error {
-			y, z := x.PooledConv2d(w, torch.Tensor{}), x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1})
+			y, z := x.PooledConv2d(w, torch.Tensor{}, torch.PooledConv2dOptions{}), x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1})
 			assert.InEpsilon(t, 16*16*100, z.Sum().Item(), 1e-6, "100 taps are inside the image")
 			assert.InEpsilon(t, 16*16*25, y.Sum().Item(), 1e-6)
 			return nil
@@ -228,20 +234,20 @@ func TestConvolutionsAreFastWhereTheyCanBe(t *testing.T) {
 func TestFastConvolutionsTakeWhatConvolutionsTake(t *testing.T) {
 	torchtest.Scope(t, func() {
 		w, nan := torch.Ones([]int{16, 16, 3, 3}, torch.Float32), torch.Full([]int{1, 16, 4, 4}, math.NaN(), torch.Float32)
-		pooled := torch.NewFrozenPooledConv2d(w, torch.Tensor{}, torch.Float32)
-		plain := torch.NewFrozenConv2d(w, torch.Tensor{}, torch.Float32, torch.Conv2dOptions{Padding: 1})
-		assert.Equal(t, []int{0, 16, 4, 4}, plain.Forward(torch.Ones([]int{0, 16, 4, 4}, torch.Float32), true).Shape(), "no images")
-		assert.Equal(t, []int{1, 16, 2, 3}, pooled.Forward(torch.Ones([]int{1, 16, 5, 7}, torch.Float32), true).Shape(), "odd sizes")
-		assert.True(t, math.IsNaN(pooled.Forward(nan, true).Sum().Item()), "NaN stays")
-		assert.True(t, math.IsNaN(plain.Forward(nan, true).Sum().Item()), "NaN stays")
+		pooled := torch.NewFrozenPooledConv2d(w, torch.Tensor{}, torch.Tensor{}, torch.Float32, true)
+		plain := torch.NewFrozenConv2d(w, torch.Tensor{}, torch.Float32, torch.Conv2dOptions{Padding: 1, ReLU: true})
+		assert.Equal(t, []int{0, 16, 4, 4}, plain.Forward(torch.Ones([]int{0, 16, 4, 4}, torch.Float32)).Shape(), "no images")
+		assert.Equal(t, []int{1, 16, 2, 3}, pooled.Forward(torch.Ones([]int{1, 16, 5, 7}, torch.Float32), torch.Tensor{}).Shape(), "odd sizes")
+		assert.True(t, math.IsNaN(pooled.Forward(nan, torch.Tensor{}).Sum().Item()), "NaN stays")
+		assert.True(t, math.IsNaN(plain.Forward(nan).Sum().Item()), "NaN stays")
 		for name, x := range map[string]torch.Tensor{"channels": torch.Ones([]int{1, 32, 4, 4}, torch.Float32), "dtype": torch.Ones([]int{1, 16, 4, 4}, torch.Float64)} {
-			assert.ErrorContains(t, torch.Do(func() error { pooled.Forward(x, false); return nil }), "aten::conv2d", name)
+			assert.ErrorContains(t, torch.Do(func() error { pooled.Forward(x, torch.Tensor{}); return nil }), "aten::conv2d", name)
 		}
 		for _, bias := range []torch.Tensor{torch.Ones([]int{1}, torch.Float32), torch.Ones([]int{1, 16}, torch.Float32)} {
 			x := torch.Ones([]int{1, 16, 4, 4}, torch.Float32).Contiguous(torch.ChannelsLast)
 			assert.Error(t, torch.Do(func() error { x.Conv2d(w, bias, torch.Conv2dOptions{Padding: 1}); return nil }))
 			assert.Error(t, torch.Do(func() error {
-				torch.NewFrozenConv2d(w, bias, torch.Float32, torch.Conv2dOptions{Padding: 1}).Forward(x, true)
+				torch.NewFrozenConv2d(w, bias, torch.Float32, torch.Conv2dOptions{Padding: 1}).Forward(x)
 				return nil
 			}))
 		}

@@ -93,7 +93,12 @@ var calls = map[string]func(in inputs) any{
 	"FromSlice": func(inputs) any { return torch.FromSlice([]float32{1, 2}) },
 	"FrozenConv2d.Forward": func(in inputs) any {
 		return torch.Tidy(func() torch.Tensor {
-			return torch.NewFrozenConv2d(in.kernel, in.vector, torch.Float32, torch.Conv2dOptions{Padding: 1}).Forward(in.image, true)
+			return torch.NewFrozenConv2d(in.kernel, in.vector, torch.Float32, torch.Conv2dOptions{Padding: 1, ReLU: true}).Forward(in.image)
+		})
+	},
+	"FrozenPooledConv2d.Forward": func(in inputs) any {
+		return torch.Tidy(func() torch.Tensor {
+			return torch.NewFrozenPooledConv2d(in.kernel, in.vector, torch.Tensor{}, torch.Float32, true).Forward(in.image, torch.Tensor{})
 		})
 	},
 	"Full":  func(inputs) any { return torch.Full([]int{2}, 1, torch.Float32) },
@@ -108,7 +113,7 @@ var calls = map[string]func(in inputs) any{
 	},
 	"NewFrozenPooledConv2d": func(in inputs) any { // as above
 		return torch.Tidy(func() torch.Tensor {
-			torch.NewFrozenPooledConv2d(in.kernel, in.vector, torch.Float32)
+			torch.NewFrozenPooledConv2d(in.kernel, in.vector, torch.Tensor{}, torch.Float32, true)
 			return torch.Tensor{}
 		})
 	},
@@ -182,11 +187,12 @@ var methods = map[string]func(in inputs) []any{
 	"Bytes": unary, "Chunk": func(in inputs) []any { return []any{in.x, 2, 0} },
 	"Clamp": func(in inputs) []any { return []any{in.x, 0.0, 1.0} },
 	"Clone": unary, "CloneAs": func(in inputs) []any { return []any{in.image, torch.ChannelsLast} }, "Close": func(inputs) []any { return []any{torch.Tensor{}} },
-	"Contiguous":   func(in inputs) []any { return []any{in.image, torch.ChannelsLast} },
-	"Conv2d":       func(in inputs) []any { return []any{in.image, in.kernel, in.vector, torch.Conv2dOptions{Padding: 1}} },
-	"Conv2dToFew":  func(in inputs) []any { return []any{in.image, in.kernel, in.vector, 1} },
-	"PooledConv2d": func(in inputs) []any { return []any{in.image, in.kernel, in.vector} },
-	"CopyFrom":     binary, "Cos": unary, "CosineSimilarity": binary,
+	"Contiguous": func(in inputs) []any { return []any{in.image, torch.ChannelsLast} },
+	"Conv2d":     func(in inputs) []any { return []any{in.image, in.kernel, in.vector, torch.Conv2dOptions{Padding: 1}} },
+	"PooledConv2d": func(in inputs) []any {
+		return []any{in.image, in.kernel, in.vector, torch.PooledConv2dOptions{ReLU: true}}
+	},
+	"CopyFrom": binary, "Cos": unary, "CosineSimilarity": binary,
 	"CrossEntropy": func(in inputs) []any { return []any{in.x, in.index} },
 	"DType":        unary, "Defined": unary, "Detach": unary, "Device": unary, "Diagonal": func(in inputs) []any { return []any{in.square} }, "Dim": unary,
 	"Div": binary, "DivScalar": scaled, "EmptyLike": unary, "Equal": binary, "EqualTo": binary, "Exp": unary,

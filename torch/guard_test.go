@@ -15,7 +15,6 @@ import (
 // cannotThrow are the C functions without a guard, and why they need none.
 var cannotThrow = map[string]string{
 	"lt_blas_name": "dlsym and a C function", "lt_blas_threads": "dlsym and C functions", "lt_dtypes": "a constant",
-	"lt_few_channels": "a comparison of two numbers",
 	"lt_free_pointer": "destructors do not throw", "lt_grad_mode": "a variable of the thread", "lt_header_version": "a constant",
 	"lt_library_path": "dladdr", "lt_live": "an atomic number", "lt_profile_part": "a variable of the thread",
 	"lt_threads": "an atomic number", "lt_tune_malloc": "mallopt",
