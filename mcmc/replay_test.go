@@ -37,7 +37,7 @@ func TestATransitionCanBeRecordedAndReplayed(t *testing.T) {
 					models.Range{Low: -1, High: 1}, 1)
 				require.NoError(t, err)
 				defer nn.Close(h)
-				energy = Joint(bound, h.Frozen())
+				energy = Joint(bound, h.Frozen().Latent)
 			}
 			var results []torch.Tensor
 			ops, err := torch.Profile(func(part func(name string)) error {

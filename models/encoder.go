@@ -149,15 +149,59 @@ func (l normed) Forward(x torch.Tensor) torch.Tensor {
 	return l.bn.Forward(l.layerBeforeNorm.Forward(x), l.mode)
 }
 
-// Frozen returns [Encoder.Latent] with the present weights and statistics as constants. Use it for many calls, as in a chain: it makes
-// batch norms part of the weights once. The function belongs to the open scope. Do not use it after h's weights have changed.
-func (h *Encoder) Frozen() func(x torch.Tensor) torch.Tensor {
+// FrozenEncoder is h with the weights and the statistics that it had when Frozen was called, as constants. It is faster than h: its batch
+// norms are part of the weights, and the weights of its convolutions are transformed once.
+type FrozenEncoder struct{ bound boundEncoder }
+
+// Frozen returns h with constant weights. It belongs to the open scope, unless Keep is called.
+func (h *Encoder) Frozen() *FrozenEncoder {
 	var b boundEncoder
 	torch.NoGrad(func() {
 		b = h.bind(fold)
 		b.head2 = affine{b.head2.w.Detach(), b.head2.b.Detach()}
 	})
-	return func(x torch.Tensor) torch.Tensor { return b.latent(x).Normalize() }
+	return &FrozenEncoder{b}
+}
+
+// Forward is h(x) before normalisation to the sphere: [n,c,h,w] → [n,d_z].
+func (h *FrozenEncoder) Forward(x torch.Tensor) torch.Tensor {
+	return torch.Tidy(func() torch.Tensor { return h.bound.latent(x) })
+}
+
+// Latent is z = h(x)/‖h(x)‖ (Sec. 3.1): [n,c,h,w] → [n,d_z].
+func (h *FrozenEncoder) Latent(x torch.Tensor) torch.Tensor { return h.Forward(x).Normalize() }
+
+// Keep takes h out of all scopes and returns it. The caller must close it.
+func (h *FrozenEncoder) Keep() *FrozenEncoder {
+	for _, l := range h.bound.constants() {
+		l.Keep()
+	}
+	return h
+}
+
+// Close frees an h that was kept.
+func (h *FrozenEncoder) Close() {
+	for _, l := range h.bound.constants() {
+		l.Close()
+	}
+}
+
+// constant is a layer with constant weights.
+type constant interface {
+	Keep()
+	Close()
+}
+
+// constants are the layers of an encoder with constant weights.
+func (b boundEncoder) constants() []constant {
+	layers := []constant{affine{b.scale, b.shift}, b.stem.(constant), b.head1.(constant), b.head2}
+	for _, block := range b.blocks {
+		layers = append(layers, block.conv1.(constant), block.conv2.(constant))
+		if block.skip != nil {
+			layers = append(layers, block.skip.(constant))
+		}
+	}
+	return layers
 }
 
 // fold returns a layer and its batch norm in eval mode as one layer with constant weights.

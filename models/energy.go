@@ -112,6 +112,12 @@ type affine struct{ w, b torch.Tensor }
 // Forward is a linear layer.
 func (a affine) Forward(x torch.Tensor) torch.Tensor { return x.Linear(a.w, a.b) }
 
+// Keep takes the tensors out of all scopes.
+func (a affine) Keep() { a.w.Keep(); a.b.Keep() }
+
+// Close frees tensors that were kept.
+func (a affine) Close() { a.w.Close(); a.b.Close() }
+
 // boundLayer is a layer at its present weights.
 type boundLayer interface {
 	Forward(x torch.Tensor) torch.Tensor

@@ -95,15 +95,22 @@ struct FastLayer {
   int64_t out() const { return weight.size(kind == liebm::Fast::adjoint ? 1 : 0); }
 };
 
-// The transformed kernel of a weight: [out,in,3,3], for adjoint [in,out,3,3].
-Tensor fast_kernel(const Tensor& weight, liebm::Fast kind) {
+bool flips(liebm::Fast kind) { return kind != liebm::Fast::pooled && kind != liebm::Fast::adjoint; }
+
+// The transformed kernel of a convolution, or of its gradient in x: that of a 3×3 convolution has the flipped weight, its channels swapped.
+// For adjoint, w is the weight of pooled.
+Tensor fast_kernel(const Tensor& weight, liebm::Fast kind, bool gradient) {
   auto w = weight.detach();
-  if (kind == liebm::Fast::adjoint) w = w.transpose(0, 1);
-  int64_t out = w.size(0), in = w.size(1);
-  w = w.permute({2, 3, 1, 0}).contiguous();
+  bool flip = gradient && flips(kind);
+  if (gradient) kind = liebm::fast_adjoint(kind);
+  bool swap = flip || kind == liebm::Fast::adjoint;
+  if (w.stride(0) != 1 && w.stride(1) != 1) w = w.contiguous(at::MemoryFormat::ChannelsLast);
+  liebm::FastWeight of{w.data_ptr<float>(), w.stride(2), w.stride(3), w.stride(swap ? 0 : 1), w.stride(swap ? 1 : 0)};
+  if (flip) of.w += 2 * (of.row + of.column), of.row = -of.row, of.column = -of.column;
+  int64_t in = w.size(swap ? 0 : 1), out = w.size(swap ? 1 : 0);
   auto kernel = at::empty({liebm::fast_kernel_size(kind, in, out)}, w.options());
   liebm::Profiled profiled("liebm::fast_kernel", 0, double(w.nbytes() + kernel.nbytes()));
-  liebm::fast_kernel(kind, w.data_ptr<float>(), in, out, kernel.data_ptr<float>(), at::get_num_threads());
+  liebm::fast_kernel(kind, of, in, out, kernel.data_ptr<float>(), at::get_num_threads());
   return kernel;
 }
 
@@ -116,11 +123,6 @@ Tensor skip_kernel(const Tensor& w) {
 }
 
 Tensor matrix(const Tensor& w) { return w.flatten(1); } // [out,in,1,1] → [out,in]
-
-bool flips(liebm::Fast kind) { return kind != liebm::Fast::pooled && kind != liebm::Fast::adjoint; }
-
-// The weight of the gradient in x. The gradient of a 3×3 convolution is one with the flipped weight, its channels swapped.
-Tensor adjoint_weight(const Tensor& w, liebm::Fast kind) { return flips(kind) ? w.flip({2, 3}).transpose(0, 1) : w; }
 
 // The operations of a direct convolution, for the profile: 9 products per output, or 16 for pooled, which is a 4×4 convolution. small is
 // the smaller of input and result.
@@ -157,7 +159,7 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& skip, const Tensor& skip_weight, FastLayer l) {
     bool has_skip = skip.numel() > 0;
     l.weight = w, l.bias = bias, l.skip = skip_weight;
-    auto y = fast_conv(x, l, l.forward.defined() ? l.forward : fast_kernel(w, l.kind), {}, has_skip ? skip : Tensor());
+    auto y = fast_conv(x, l, l.forward.defined() ? l.forward : fast_kernel(w, l.kind, false), {}, has_skip ? skip : Tensor());
     ctx->save_for_backward({l.relu || w.requires_grad() ? x : Tensor(), w, skip_weight.requires_grad() ? skip : Tensor(), skip_weight,
                             l.forward, l.adjoint, l.skip_adjoint});
     ctx->saved_data["kind"] = int64_t(l.kind);
@@ -173,12 +175,13 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
     variable_list result(6);
     if (ctx->needs_input_grad(0)) {
       FastLayer back{liebm::fast_adjoint(kind), {}, none_of(w), {}, saved[5], saved[4], {}, {}, false};
-      back.weight = !back.forward.defined() ? adjoint_weight(w, kind) : flips(kind) ? w.transpose(0, 1) : w; // of a made kernel only the shape is read
       if (again) {
+        back.weight = flips(kind) ? w.flip({2, 3}).transpose(0, 1) : w;
         result[0] = apply(g, back.weight, back.bias, back.bias, back.bias, back);
         if (relu) result[0] = at::threshold_backward(result[0], x, 0);
       } else {
-        result[0] = fast_conv(g, back, back.forward.defined() ? back.forward : fast_kernel(back.weight, back.kind), relu ? x : Tensor(), {});
+        back.weight = flips(kind) ? w.transpose(0, 1) : w; // only its shape is read
+        result[0] = fast_conv(g, back, back.forward.defined() ? back.forward : fast_kernel(w, kind, true), relu ? x : Tensor(), {});
       }
     }
     if (ctx->needs_input_grad(1)) result[1] = kind == liebm::Fast::adjoint ? weight_gradient(g, x, w, liebm::Fast::pooled, relu) : weight_gradient(x, g, w, kind, relu);
@@ -268,8 +271,8 @@ char* lt_fast_kernels(lt_fast_layer* layer) {
   return liebm::guard([=] {
     auto l = layer_of(*layer);
     if (l.kind == liebm::Fast::none) return;
-    layer->forward = liebm::make_handle(fast_kernel(l.weight, l.kind));
-    layer->adjoint = liebm::make_handle(fast_kernel(adjoint_weight(l.weight, l.kind), liebm::fast_adjoint(l.kind)));
+    layer->forward = liebm::make_handle(fast_kernel(l.weight, l.kind, false));
+    layer->adjoint = liebm::make_handle(fast_kernel(l.weight, l.kind, true));
     if (l.skip.numel() == 0) return;
     layer->skip_forward = liebm::make_handle(skip_kernel(matrix(l.skip).t()));
     layer->skip_adjoint = liebm::make_handle(skip_kernel(matrix(l.skip)));

@@ -99,6 +99,22 @@ func (l *fastLayer) transform() bool {
 	return l.forward.Defined()
 }
 
+// Keep takes the layer's tensors out of all scopes. The caller must close it.
+func (c FrozenConv2d) Keep() {
+	for _, t := range []Tensor{c.weight, c.bias, c.forward, c.adjoint} {
+		if t.Defined() {
+			t.Keep()
+		}
+	}
+}
+
+// Close frees the tensors of a layer that was kept.
+func (c FrozenConv2d) Close() {
+	for _, t := range []Tensor{c.weight, c.bias, c.forward, c.adjoint} {
+		t.Close()
+	}
+}
+
 // Forward maps [n,in,h,w] to [n,out,h',w'].
 func (c FrozenConv2d) Forward(x Tensor) Tensor {
 	switch {

@@ -31,8 +31,14 @@ Fast fast_adjoint(Fast kind);
 // The size of a transformed kernel, in floats.
 int64_t fast_kernel_size(Fast kind, int64_t in, int64_t out);
 
-// Transforms w: [3,3,in,out]. For adjoint, w is the weight of pooled with its channels swapped: in are the outputs of pooled.
-void fast_kernel(Fast kind, const float* w, int64_t in, int64_t out, float* kernel, int threads);
+// A weight, and the distances in memory from a tap, an input channel and an output channel to the next. in or out is 1.
+struct FastWeight {
+  const float* w;
+  int64_t row, column, in, out;
+};
+
+// Transforms w. For adjoint, w is the weight of pooled with its channels swapped: in are the outputs of pooled.
+void fast_kernel(Fast kind, const FastWeight& w, int64_t in, int64_t out, float* kernel, int threads);
 
 // x: [n,h,w,in] → y: [n,h,w,out]; pooled [n,h/2,w/2,out], adjoint [n,2h,2w,out].
 struct FastConv {
@@ -54,7 +60,7 @@ struct FastConv {
 // The result does not depend on the number of threads.
 void fast_conv(const FastConv& c, int threads);
 
-// The gradient of a conv or pooled in w, whose layout is that of fast_kernel. y is the gradient in the result; kernel and bias are not read.
+// The gradient of a conv or pooled in w: [3,3,in,out]. y is the gradient in the result; kernel and bias are not read.
 void fast_kernel_gradient(const FastConv& c, float* w, int threads);
 
 // The numbers of floats of the kernels of a 1×1 convolution w: [in,out] of averages of 2×2 pixels, and of its gradient.
@@ -73,7 +79,7 @@ struct SkipGradient {
 void skip_gradient(const SkipGradient& s, int threads);
 
 // Parts of fast_kernel and fast_conv, in few.cc.
-void few_kernel(Fast kind, const float* w, int64_t in, int64_t out, float* kernel);
+void few_kernel(Fast kind, const FastWeight& w, int64_t in, int64_t out, float* kernel);
 void few_conv(const FastConv& c, int threads);
 
 } // namespace liebm

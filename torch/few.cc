@@ -135,9 +135,10 @@ void skip_gradient(const SkipGradient& s, int threads) {
   in_parallel(s.n * s.h, threads, [&](int64_t row, int thread) { some(s, row, memory.get() + share * thread); });
 }
 
-void few_kernel(Fast kind, const float* w, int64_t in, int64_t out, float* kernel) {
-  if (kind == Fast::from_few) blocks(9 * in, out, [=](int64_t i, int64_t o) { return w[i * out + o]; }, kernel);
-  else blocks(in, 9 * out, [=](int64_t i, int64_t o) { return w[(o / out * in + i) * out + o % out]; }, kernel);
+void few_kernel(Fast kind, const FastWeight& w, int64_t in, int64_t out, float* kernel) {
+  const auto tap = [&](int64_t t, int64_t i, int64_t o) { return w.w[t / 3 * w.row + t % 3 * w.column + i * w.in + o * w.out]; };
+  if (kind == Fast::from_few) blocks(9 * in, out, [=](int64_t i, int64_t o) { return tap(i / in, i % in, o); }, kernel);
+  else blocks(in, 9 * out, [=](int64_t i, int64_t o) { return tap(o / out, i, o % out); }, kernel);
 }
 
 void few_conv(const FastConv& c, int threads) {
@@ -166,7 +167,7 @@ namespace liebm {
 int64_t skip_kernel_size(int64_t, int64_t) { return 0; }
 void skip_kernel(const float*, int64_t, int64_t, float*) {}
 void skip_gradient(const SkipGradient&, int) {}
-void few_kernel(Fast, const float*, int64_t, int64_t, float*) {}
+void few_kernel(Fast, const FastWeight&, int64_t, int64_t, float*) {}
 void few_conv(const FastConv&, int) {}
 
 } // namespace liebm

@@ -63,21 +63,44 @@ struct Adjoint {
   }
 };
 
-// transforms the taps of input channel i. w: [3,3,in,out] → u: [products²,out/16,in,16].
-template <class A> AVX2 void weights(const float* w, int64_t i, int64_t in, int64_t out, float* u) {
-  constexpr int P = A::products;
-  for (int64_t o = 0; o < out; o += 8) {
-    V8 half[P][3];
-    UNROLLED (int column = 0; column < 3; column++) {
-      V8 g[3], got[P];
-      UNROLLED (int row = 0; row < 3; row++) g[row] = load<V8>(w + ((row * 3 + column) * in + i) * out + o);
-      A::kernel(g, got);
-      UNROLLED (int p = 0; p < P; p++) half[p][column] = got[p];
+// transpose makes row i of 8 vectors column i.
+INLINE void transpose(V8* rows) {
+  typedef int32_t I8 __attribute__((vector_size(32)));
+  UNROLLED (int s = 1; s < 8; s *= 2) {
+    I8 low, high; // lanes of the pair that become rows i and i+s
+    UNROLLED (int lane = 0; lane < 8; lane++) low[lane] = lane & s ? 8 + lane - s : lane, high[lane] = lane & s ? 8 + lane : lane + s;
+    UNROLLED (int i = 0; i < 8; i++) {
+      if (i & s) continue;
+      const V8 a = rows[i], b = rows[i + s];
+      rows[i] = __builtin_shuffle(a, b, low), rows[i + s] = __builtin_shuffle(a, b, high);
     }
-    UNROLLED (int p = 0; p < P; p++) {
-      V8 got[P];
-      A::kernel(half[p], got);
-      UNROLLED (int q = 0; q < P; q++) store<V8>(u + (((p * P + q) * (out / block) + o / block) * in + i) * block + o % block, got[q]);
+  }
+}
+
+// transforms the weights of 8 input channels, from channel i on. u: [products²,out/16,in,16].
+template <class A> AVX2 void weights(const FastWeight& w, int64_t i, int64_t in, int64_t out, float* u) {
+  constexpr int P = A::products;
+  const bool turned = w.in == 1; // a vector of memory has 8 input channels
+  for (int64_t o = 0; o < out; o += 8) {
+    V8 g[8][3][3]; // [input channel,row,column]: 8 output channels
+    for (int tap = 0; tap < 9; tap++) {
+      V8 rows[8];
+      UNROLLED (int k = 0; k < 8; k++) rows[k] = load<V8>(w.w + i * w.in + o * w.out + k * (turned ? w.out : w.in) + tap / 3 * w.row + tap % 3 * w.column);
+      if (turned) transpose(rows);
+      UNROLLED (int k = 0; k < 8; k++) g[k][tap / 3][tap % 3] = rows[k];
+    }
+    for (int k = 0; k < 8; k++) {
+      V8 half[P][3];
+      UNROLLED (int column = 0; column < 3; column++) {
+        V8 taps[3] = {g[k][0][column], g[k][1][column], g[k][2][column]}, got[P];
+        A::kernel(taps, got);
+        UNROLLED (int p = 0; p < P; p++) half[p][column] = got[p];
+      }
+      UNROLLED (int p = 0; p < P; p++) {
+        V8 got[P];
+        A::kernel(half[p], got);
+        UNROLLED (int q = 0; q < P; q++) store<V8>(u + (((p * P + q) * (out / block) + o / block) * in + i + k) * block + o % block, got[q]);
+      }
     }
   }
 }
@@ -352,10 +375,10 @@ int64_t fast_kernel_size(Fast kind, int64_t in, int64_t out) {
   }
 }
 
-void fast_kernel(Fast kind, const float* w, int64_t in, int64_t out, float* kernel, int threads) {
+void fast_kernel(Fast kind, const FastWeight& w, int64_t in, int64_t out, float* kernel, int threads) {
   if (kind == Fast::from_few || kind == Fast::to_few) return few_kernel(kind, w, in, out, kernel);
-  const auto channel = kind == Fast::conv ? weights<Conv> : kind == Fast::pooled ? weights<Pooled> : weights<Adjoint>;
-  in_parallel(in, in * out < 4096 ? 1 : threads, [=](int64_t i, int) { channel(w, i, in, out, kernel); });
+  const auto channels = kind == Fast::conv ? weights<Conv> : kind == Fast::pooled ? weights<Pooled> : weights<Adjoint>;
+  in_parallel(in / 8, in * out < 2048 ? 1 : threads, [&](int64_t i, int) { channels(w, 8 * i, in, out, kernel); });
 }
 
 void fast_conv(const FastConv& c, int threads) {
@@ -381,7 +404,7 @@ namespace liebm {
 Fast fast_kind(int64_t, int64_t, bool) { return Fast::none; }
 Fast fast_adjoint(Fast kind) { return kind; }
 int64_t fast_kernel_size(Fast, int64_t, int64_t) { return 0; }
-void fast_kernel(Fast, const float*, int64_t, int64_t, float*, int) {}
+void fast_kernel(Fast, const FastWeight&, int64_t, int64_t, float*, int) {}
 void fast_conv(const FastConv&, int) {}
 void fast_kernel_gradient(const FastConv&, float*, int) {}
 

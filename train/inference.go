@@ -20,6 +20,7 @@ const inferenceFormat = "liebm-inference"
 type inferenceTrainer struct {
 	q    *models.Inference
 	m    *Model
+	h    *models.FrozenEncoder // of m
 	cfg  Config
 	opt  *optim.Adam
 	step int
@@ -50,6 +51,7 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 		for _, part := range []any{m.G, m.H} {
 			nn.Freeze(part)
 		}
+		t.h = m.H.Frozen().Keep()
 		t.opt = optim.NewAdam(nn.Params(q), cfg.OptQ.AdamOptions)
 		return nil
 	})
@@ -62,7 +64,12 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 
 func (t *inferenceTrainer) parts() []part { return []part{{"inference", t.q, nil, "opt_q", &t.opt}} }
 
-func (t *inferenceTrainer) close() { t.parts()[0].close() }
+func (t *inferenceTrainer) close() {
+	t.parts()[0].close()
+	if t.h != nil {
+		t.h.Close()
+	}
+}
 
 // rhoQ is the ρ of Eq. 26. Runs of earlier versions have one ρ for all equations.
 func (c Config) rhoQ() float64 { return cmp.Or(c.RhoQ, c.Rho) }
@@ -75,10 +82,10 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 	err = torch.Do(func() error {
 		unit = unit.ToDevice(t.m.Device)
 		var z torch.Tensor
-		torch.NoGrad(func() { z = t.m.H.Latent(t.cfg.view(unit, rng.Fork("view"))) })
+		torch.NoGrad(func() { z = t.h.Latent(t.cfg.view(unit, rng.Fork("view"))) })
 		mean, logVar := t.q.Forward(t.cfg.Data.Range.FromUnit(unit))
 		m := Reparameterize(mean, logVar, rng.Fork("m").NormalLike(mean))
-		latent := t.m.H.Forward(t.m.G.Forward(m, nn.Eval), nn.Eval)
+		latent := t.h.Forward(t.m.G.Forward(m, nn.Eval))
 		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.rhoQ())
 		t.opt.Step(l, cmp.Or(t.cfg.LRQ, t.cfg.OptQ.LR)*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))
 		loss, err = oneLoss(t.step, "loss_q", l)

@@ -168,5 +168,5 @@ func (m *Model) latent() func(x torch.Tensor) torch.Tensor {
 	if m.H == nil || m.E.Head1 == nil {
 		return nil
 	}
-	return m.H.Frozen()
+	return m.H.Frozen().Latent
 }

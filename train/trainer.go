@@ -19,7 +19,8 @@ type Trainer struct {
 	H       *models.Encoder   // frozen, unless it learns together with E; nil if the config reads no encoder
 	Q       *models.Inference // nil without ERM
 
-	ofE, ofG   []average // of E and G, with the decays of cfg.EMA and cfg.EMAs
+	frozenH    *models.FrozenEncoder // h with constant weights; nil if h learns, or without h
+	ofE, ofG   []average             // of E and G, with the decays of cfg.EMA and cfg.EMAs
 	cfg        Config
 	dtype      torch.DType // of the chains' convolutions
 	device     torch.Device
@@ -114,6 +115,9 @@ func (t *Trainer) place() error {
 			nn.Freeze(p.net)
 		}
 	}
+	if t.H != nil && t.optH == nil {
+		t.frozenH = t.H.Frozen().Keep()
+	}
 	return nil
 }
 
@@ -137,6 +141,9 @@ func (c Config) checkEncoder(h *models.Encoder) error {
 func (t *Trainer) Close() {
 	for _, p := range t.parts() {
 		p.close()
+	}
+	if t.frozenH != nil {
+		t.frozenH.Close()
 	}
 }
 
@@ -205,9 +212,17 @@ func (t *Trainer) latent(unit torch.Tensor, rng *torch.RNG) (z torch.Tensor) {
 		return z
 	}
 	torch.NoGrad(func() {
-		z = t.cfg.byParts(unit, rng, func(unit torch.Tensor, rng *torch.RNG) torch.Tensor { return t.H.Latent(t.cfg.view(unit, rng)) })
+		z = t.cfg.byParts(unit, rng, func(unit torch.Tensor, rng *torch.RNG) torch.Tensor { return t.encoder().Latent(t.cfg.view(unit, rng)) })
 	})
 	return z
+}
+
+// encoder is h with its present weights as constants. It belongs to the open scope or to the trainer.
+func (t *Trainer) encoder() *models.FrozenEncoder {
+	if t.frozenH != nil {
+		return t.frozenH
+	}
+	return t.H.Frozen()
 }
 
 // view is v(x) in the range of the networks, for images in [0,1]: [n,c,h,w].
@@ -241,7 +256,7 @@ func (t *Trainer) chain(of string, e mcmc.Energy, x0 torch.Tensor, rng *torch.RN
 // target is the energy that G's chains climb.
 func (t *Trainer) target(energy *models.Bound) mcmc.Energy {
 	if t.cfg.Target == EJM && (t.cfg.EMAfter == 0 || t.step < t.cfg.EMAfter) {
-		return mcmc.Joint(energy, t.H.Frozen()) // Eq. 10
+		return mcmc.Joint(energy, t.encoder().Latent) // Eq. 10
 	}
 	return energy.Marginal // Eq. 9
 }
@@ -255,7 +270,7 @@ func (t *Trainer) elbo(x, z torch.Tensor, rng *torch.RNG) (loss torch.Tensor) {
 	gm := t.G.Forward(Reparameterize(mean, logVar, rng.NormalLike(mean)), nn.Train)
 	var latent torch.Tensor
 	if t.cfg.Rho > 0 {
-		latent = t.H.Forward(gm, nn.Eval)
+		latent = t.encoder().Forward(gm)
 	}
 	return ELBOLoss(JointLogLikelihood(x, gm, z, latent, t.cfg.Tau2, t.cfg.Rho), mean, logVar)
 }
