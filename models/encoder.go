@@ -63,6 +63,9 @@ func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 		conv := func(in, out, k, stride int) *nn.Conv2d {
 			return nn.NewConv2d(in, out, k, nn.Conv2dOptions{Stride: stride, Padding: k / 2, NoBias: true})
 		}
+		convOfReLU := func(in, out int) *nn.Conv2d {
+			return nn.NewConv2d(in, out, 3, nn.Conv2dOptions{Padding: 1, ReLU: true, NoBias: true})
+		}
 		in := c.Widths[0]
 		h.Stem, h.BN = conv(c.Channels, in, stem.k, stem.stride), nn.NewBatchNorm(in)
 		for i, out := range c.Widths {
@@ -73,7 +76,7 @@ func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 					stride = 2
 				}
 				b := &residualBlock{Conv1: conv(in, out, 3, stride), BN1: nn.NewBatchNorm(out),
-					Conv2: conv(out, out, 3, 1), BN2: nn.NewBatchNorm(out)}
+					Conv2: convOfReLU(out, out), BN2: nn.NewBatchNorm(out)}
 				if stride != 1 || in != out {
 					b.Skip, b.SkipBN, b.stride = conv(in, out, 1, 1), nn.NewBatchNorm(out), stride
 				}
@@ -110,18 +113,17 @@ type layerBeforeNorm interface {
 	Forward(x torch.Tensor) torch.Tensor
 }
 
-// bind returns h as a boundEncoder. with joins a layer and the batch norm after it. If its last argument is true, the layer reads ReLU of
-// its input, and may overwrite it.
-func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm, bool) boundLayer) boundEncoder {
-	b := boundEncoder{stem: with(h.Stem, h.BN, false), pool: h.Config.Stem != "small", head1: with(h.Head1, h.HeadBN, false), head2: affine{h.Head2.Weight, h.Head2.Bias}}
+// bind returns h as a boundEncoder. with joins a layer and the batch norm after it.
+func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm) boundLayer) boundEncoder {
+	b := boundEncoder{stem: with(h.Stem, h.BN), pool: h.Config.Stem != "small", head1: with(h.Head1, h.HeadBN), head2: affine{h.Head2.Weight, h.Head2.Bias}}
 	scale, shift := h.affine()
 	device := h.Stem.Weight.Device()
 	b.scale, b.shift = scale.ToDevice(device), shift.ToDevice(device)
 	for _, stage := range h.Stages {
 		for _, block := range stage {
-			r := boundResidual{conv1: with(block.Conv1, block.BN1, false), conv2: with(block.Conv2, block.BN2, true), stride: block.stride}
+			r := boundResidual{conv1: with(block.Conv1, block.BN1), conv2: with(block.Conv2, block.BN2), stride: block.stride}
 			if block.Skip != nil {
-				r.skip = with(block.Skip, block.SkipBN, false)
+				r.skip = with(block.Skip, block.SkipBN)
 			}
 			b.blocks = append(b.blocks, r)
 		}
@@ -131,7 +133,7 @@ func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm, bool) boundLaye
 
 // in returns h with its batch norms in mode.
 func (h *Encoder) in(mode nn.Mode) boundEncoder {
-	return h.bind(func(l layerBeforeNorm, bn *nn.BatchNorm, relu bool) boundLayer { return normed{l, bn, mode, relu} })
+	return h.bind(func(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer { return normed{l, bn, mode} })
 }
 
 // normed is a layer and its batch norm.
@@ -139,13 +141,9 @@ type normed struct {
 	layerBeforeNorm
 	bn   *nn.BatchNorm
 	mode nn.Mode
-	relu bool // it reads ReLU of its input
 }
 
 func (l normed) Forward(x torch.Tensor) torch.Tensor {
-	if l.relu {
-		x.ReLUInPlace() // x comes from a batch norm, whose gradient needs its input, not its output
-	}
 	return l.bn.Forward(l.layerBeforeNorm.Forward(x), l.mode)
 }
 
@@ -205,12 +203,10 @@ func (b boundEncoder) constants() []constant {
 }
 
 // fold returns a layer and its batch norm in eval mode as one layer with constant weights.
-func fold(l layerBeforeNorm, bn *nn.BatchNorm, relu bool) boundLayer {
+func fold(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer {
 	scale, shift := bn.Affine()
 	if l, ok := l.(*nn.Conv2d); ok {
-		options := l.Options()
-		options.ReLU = relu
-		return torch.NewFrozenConv2d(l.Normalized().Mul(scale.Reshape(-1, 1, 1, 1)), shift, torch.Float32, options)
+		return torch.NewFrozenConv2d(l.Normalized().Mul(scale.Reshape(-1, 1, 1, 1)), shift, torch.Float32, l.Options())
 	}
 	linear := l.(*nn.Linear)
 	return affine{linear.Normalized().Mul(scale.Reshape(-1, 1)), shift.Add(scale.Mul(linear.Bias))}

@@ -36,11 +36,11 @@ type Energy struct {
 	Config EnergyConfig
 }
 
-// energyBlock is relu–conv–relu–conv plus a skip, without normalisation.
+// energyBlock is relu–conv–relu–conv plus a skip, without normalisation. The first block has no leading relu.
 type energyBlock struct {
 	Conv1, Conv2 *nn.Conv2d
 	Skip         *nn.Conv2d // 1×1; nil if the shape does not change
-	first, down  bool       // first: no leading relu. down: 2×2 average pool
+	down         bool       // 2×2 average pool
 }
 
 // NewEnergy makes E with weights drawn from the seed. Those of convolutions have Xavier's normal distribution. The
@@ -53,13 +53,13 @@ func NewEnergy(c EnergyConfig, seed uint64) (*Energy, error) {
 	return e, torch.Do(func() error {
 		in := c.Channels
 		for i, out := range c.Widths {
-			conv := func(in, k int) *nn.Conv2d {
-				return nn.NewConv2d(in, out, k, nn.Conv2dOptions{Padding: k / 2, NoBias: !c.Bias,
+			conv := func(in, k int, relu bool) *nn.Conv2d {
+				return nn.NewConv2d(in, out, k, nn.Conv2dOptions{Padding: k / 2, ReLU: relu, NoBias: !c.Bias,
 					SpectralNorm: c.SpectralNorm, Weights: nn.XavierNormal})
 			}
-			b := &energyBlock{Conv1: conv(in, 3), Conv2: conv(out, 3), first: i == 0, down: c.Downs[i]}
+			b := &energyBlock{Conv1: conv(in, 3, i > 0), Conv2: conv(out, 3, true), down: c.Downs[i]}
 			if in != out || b.down {
-				b.Skip = conv(in, 1)
+				b.Skip = conv(in, 1, false)
 			}
 			e.Blocks = append(e.Blocks, b)
 			in = out
@@ -166,13 +166,11 @@ func (e *Energy) Frozen(dtype torch.DType) *Bound {
 }
 
 func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
-	conv := func(c *nn.Conv2d, relu bool) boundLayer {
-		options := c.Options()
-		options.ReLU = relu
+	conv := func(c *nn.Conv2d) boundLayer {
 		if constant {
-			return torch.NewFrozenConv2d(c.Normalized(), c.Bias, dtype, options)
+			return torch.NewFrozenConv2d(c.Normalized(), c.Bias, dtype, c.Options())
 		}
-		return boundConv{affine{c.Normalized(), c.Bias}, options}
+		return boundConv{affine{c.Normalized(), c.Bias}, c.Options()}
 	}
 	down := func(conv2, skip *nn.Conv2d) boundDown {
 		bias := conv2.Bias
@@ -200,13 +198,13 @@ func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
 	b := &Bound{out: linear(e.Out), head1: linear(e.Head1), head2: linear(e.Head2), f: linear(e.F),
 		gamma: e.Config.Gamma, weight: cmp.Or(e.Config.PosteriorWeight, 1), posterior: e.Config.Posterior, dtype: dtype}
 	for _, block := range e.Blocks {
-		bound := boundBlock{conv1: conv(block.Conv1, !block.first)}
+		bound := boundBlock{conv1: conv(block.Conv1)}
 		if block.down {
 			bound.down = down(block.Conv2, block.Skip)
 		} else {
-			bound.conv2 = conv(block.Conv2, true)
+			bound.conv2 = conv(block.Conv2)
 			if block.Skip != nil {
-				bound.skip = conv(block.Skip, false)
+				bound.skip = conv(block.Skip)
 			}
 		}
 		b.blocks = append(b.blocks, bound)

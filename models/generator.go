@@ -70,14 +70,14 @@ func NewGenerator(c GeneratorConfig, r Range, seed uint64) (*Generator, error) {
 		in := c.Widths[0]
 		g.In = nn.NewLinear(c.LatentDim, in*4*4, nn.LinearOptions{})
 		for _, out := range c.Widths[1:] {
-			conv := func(in, k int) *nn.Conv2d {
-				return nn.NewConv2d(in, out, k, nn.Conv2dOptions{Padding: k / 2, Weights: nn.XavierNormal})
+			conv := func(in, k int, relu bool) *nn.Conv2d {
+				return nn.NewConv2d(in, out, k, nn.Conv2dOptions{Padding: k / 2, ReLU: relu, Weights: nn.XavierNormal})
 			}
-			g.Blocks = append(g.Blocks, &generatorBlock{nn.NewBatchNorm(in), conv(in, 3), nn.NewBatchNorm(out), conv(out, 3), conv(in, 1)})
+			g.Blocks = append(g.Blocks, &generatorBlock{nn.NewBatchNorm(in), conv(in, 3, false), nn.NewBatchNorm(out), conv(out, 3, true), conv(in, 1, false)})
 			in = out
 		}
 		g.BN = nn.NewBatchNorm(in)
-		g.Out = nn.NewConv2d(in, c.Channels, 3, nn.Conv2dOptions{Padding: 1, Weights: nn.XavierNormal})
+		g.Out = nn.NewConv2d(in, c.Channels, 3, nn.Conv2dOptions{Padding: 1, ReLU: true, Weights: nn.XavierNormal})
 		nn.Init(g, torch.NewRNG(seed, 0, "generator weights"))
 		return nil
 	})
@@ -85,7 +85,7 @@ func NewGenerator(c GeneratorConfig, r Range, seed uint64) (*Generator, error) {
 
 func (b *generatorBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
 	h := relu(b.BN1.Forward(x, mode)).UpsampleBilinear2d()
-	h = relu(b.BN2.Forward(b.Conv1.Forward(h), mode))
+	h = b.BN2.Forward(b.Conv1.Forward(h), mode)
 	// Bilinear weights sum to 1, so the 1×1 conv and its bias commute with the upsampling, and
 	// cost a quarter before it.
 	h = b.Conv2.Forward(h)
@@ -100,7 +100,7 @@ func (g *Generator) Forward(m torch.Tensor, mode nn.Mode) torch.Tensor {
 		for _, b := range g.Blocks {
 			h = b.forward(h, mode)
 		}
-		x := g.Out.Forward(relu(g.BN.Forward(h, mode))).Tanh()
+		x := g.Out.Forward(g.BN.Forward(h, mode)).Tanh()
 		return Range{-1, 1}.To(g.Range, x)
 	})
 }

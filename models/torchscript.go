@@ -36,6 +36,9 @@ func (s *script) constant(name string, t torch.Tensor) string {
 // conv is a convolution that keeps the size of the image, or divides it by the stride.
 func (s *script) conv(name string, c *nn.Conv2d, x string, stride int) string {
 	padding := c.Weight.Size(2) / 2
+	if c.Options().ReLU {
+		x = "torch.relu(" + x + ")"
+	}
 	return fmt.Sprintf("torch.conv2d(%s, %s, %s, [%d, %d], [%d, %d])", x, s.constant(name+".weight", c.Normalized()), s.constant(name+".bias", c.Bias),
 		stride, stride, padding, padding)
 }
@@ -70,12 +73,9 @@ func (e *Energy) TorchScript() (class string, entries []torch.Entry, methods str
 func (e *Energy) script(s *script) {
 	s.method("features", "x")
 	for i, b := range e.Blocks {
-		name, x := fmt.Sprintf("blocks.%d.", i), "x"
-		if !b.first {
-			x = "torch.relu(x)"
-		}
-		s.line("  h = %s", s.conv(name+"conv1", b.Conv1, x, 1))
-		s.line("  h = %s", s.conv(name+"conv2", b.Conv2, "torch.relu(h)", 1))
+		name := fmt.Sprintf("blocks.%d.", i)
+		s.line("  h = %s", s.conv(name+"conv1", b.Conv1, "x", 1))
+		s.line("  h = %s", s.conv(name+"conv2", b.Conv2, "h", 1))
 		if b.Skip != nil {
 			s.line("  x = %s", s.conv(name+"skip", b.Skip, "x", 1))
 		}
@@ -116,10 +116,10 @@ func (g *Generator) TorchScript() (class string, entries []torch.Entry, methods 
 		name := fmt.Sprintf("blocks.%d.", i)
 		s.line("  h = "+up, "torch.relu("+s.norm(name+"bn1", b.BN1, "x")+")")
 		s.line("  h = %s", s.conv(name+"conv1", b.Conv1, "h", 1))
-		s.line("  h = torch.relu(%s)", s.norm(name+"bn2", b.BN2, "h"))
+		s.line("  h = %s", s.norm(name+"bn2", b.BN2, "h"))
 		s.line("  x = torch.add(%s, "+up+")", s.conv(name+"conv2", b.Conv2, "h", 1), s.conv(name+"skip", b.Skip, "x", 1))
 	}
-	s.line("  x = torch.relu(%s)", s.norm("bn", g.BN, "x"))
+	s.line("  x = %s", s.norm("bn", g.BN, "x"))
 	s.line("  x = torch.tanh(%s)", s.conv("out", g.Out, "x", 1))
 	s.line("  return torch.add(torch.mul(torch.add(x, 1), %#v), %#v)", (g.Range.High-g.Range.Low)/2, g.Range.Low)
 	return s.class, s.entries, s.source.String()
@@ -145,7 +145,7 @@ func (h *Encoder) script(s *script, method string) {
 	for i, stage := range h.Stages {
 		for j, b := range stage {
 			name, stride := fmt.Sprintf("stages.%d.%d.", i, j), max(1, b.stride)
-			s.line("  y = torch.relu(%s)", s.norm(name+"bn1", b.BN1, s.conv(name+"conv1", b.Conv1, "x", stride)))
+			s.line("  y = %s", s.norm(name+"bn1", b.BN1, s.conv(name+"conv1", b.Conv1, "x", stride)))
 			s.line("  y = %s", s.norm(name+"bn2", b.BN2, s.conv(name+"conv2", b.Conv2, "y", 1)))
 			if b.Skip != nil {
 				s.line("  x = %s", s.norm(name+"skip_bn", b.SkipBN, s.conv(name+"skip", b.Skip, "x", stride)))

@@ -211,7 +211,7 @@ var methods = map[string]func(in inputs) []any{
 	"Narrow": func(in inputs) []any { return []any{in.x, 0, 0, 1} }, "Neg": unary, "NewPointer": func(inputs) []any { return []any{torch.Tensor{}} },
 	"Norm": along, "NormalInPlace": func(in inputs) []any { return []any{in.x, 1.0, in.rng} }, "Normalize": unary, "Numel": unary,
 	"OnesLike": unary, "Pad": func(in inputs) []any { return []any{in.x, 0.0, 1, 1} }, "Permute": func(in inputs) []any { return []any{in.x, 1, 0} },
-	"Pow": scaled, "ReLU": unary, "ReLUInPlace": unary, "Remainder": scaled, "RequiresGrad": unary, "Reshape": func(in inputs) []any { return []any{in.x, 3, 2} },
+	"LerpInPlace": func(in inputs) []any { return []any{in.x, in.x, 0.5} }, "Pow": scaled, "ReLU": unary, "ReLUInPlace": unary, "Remainder": scaled, "RequiresGrad": unary, "Reshape": func(in inputs) []any { return []any{in.x, 3, 2} },
 	"Rsqrt": unary, "Select": func(in inputs) []any { return []any{in.x, 0, 1} }, "Shape": unary, "Size": func(in inputs) []any { return []any{in.x, 0} },
 	"Split": func(in inputs) []any { return []any{in.x, []int{1, 1}, 0} }, "Sqrt": unary, "Square": unary, "Squeeze": func(in inputs) []any { return []any{in.x, 0} },
 	"String": unary, "Sub": binary, "Sum": unary, "SumDim": along, "SumKeepDim": along, "T": unary, "Tanh": unary, "To": func(in inputs) []any { return []any{in.x, torch.Float64} },

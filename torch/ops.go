@@ -365,6 +365,9 @@ func (t Tensor) AddInPlace(u Tensor, alpha float64) { call0("aten::add_.Tensor",
 // MulInPlace is t.mul_(v).
 func (t Tensor) MulInPlace(v float64) { call0("aten::mul_.Scalar", t, v) }
 
+// LerpInPlace is t.lerp_(u, weight): t becomes t + weight·(u − t).
+func (t Tensor) LerpInPlace(u Tensor, weight float64) { call0("aten::lerp_.Scalar", t, u, weight) }
+
 // ReLUInPlace is t.relu_().
 func (t Tensor) ReLUInPlace() { call0("aten::relu_", t) }
 

@@ -133,6 +133,7 @@ func wrapped(x, y, img Tensor) map[string]func() (got Tensor, want []float64) {
 		"ZeroInPlace":    changed(x, func(t Tensor) { t.ZeroInPlace() }, 0, 0, 0, 0),
 		"AddInPlace":     changed(x, func(t Tensor) { t.AddInPlace(y, 2) }, 9, 8, 7, 6),
 		"MulInPlace":     changed(x, func(t Tensor) { t.MulInPlace(2) }, 2, 4, 6, 8),
+		"LerpInPlace":    changed(x, func(t Tensor) { t.LerpInPlace(y, 0.25) }, 1.75, 2.25, 2.75, 3.25),
 		"ReLUInPlace":    changed(x, func(t Tensor) { t.AddInPlace(y, -1); t.ReLUInPlace() }, 0, 0, 1, 3),
 		"NormalInPlace":  changed(x, func(t Tensor) { t.NormalInPlace(0, NewRNG(1, 0, "")) }, 0, 0, 0, 0),
 		"UniformInPlace": changed(x, func(t Tensor) { t.UniformInPlace(2, 2, NewRNG(1, 0, "")) }, 2, 2, 2, 2),

@@ -80,6 +80,7 @@ func (l *Linear) Forward(x torch.Tensor) torch.Tensor { return x.Linear(l.Normal
 type Conv2dOptions struct {
 	Stride       int // 0 means 1
 	Padding      int
+	ReLU         bool // convolve max(x, 0)
 	NoBias       bool
 	SpectralNorm bool
 	Weights      Weights
@@ -93,10 +94,10 @@ type Conv2d struct {
 
 // NewConv2d makes a k×k convolution. It needs an open scope.
 func NewConv2d(in, out, k int, o Conv2dOptions) *Conv2d {
-	return &Conv2d{newWeighted(LinearOptions{o.NoBias, o.SpectralNorm, o.Weights}, out, in, k, k), torch.Conv2dOptions{Stride: o.Stride, Padding: o.Padding}}
+	return &Conv2d{newWeighted(LinearOptions{o.NoBias, o.SpectralNorm, o.Weights}, out, in, k, k), torch.Conv2dOptions{Stride: o.Stride, Padding: o.Padding, ReLU: o.ReLU}}
 }
 
-// Options are the stride and the padding.
+// Options are the stride, the padding and the ReLU.
 func (c *Conv2d) Options() torch.Conv2dOptions { return c.opt }
 
 // Forward maps [n,in,h,w] to [n,out,h',w'].

@@ -15,7 +15,6 @@ func EMADecay(decay float64, t int) float64 {
 // Running statistics of batch norm are averaged like parameters. The vectors of spectral norm are copied,
 // because an average of singular vectors is not a singular vector.
 func UpdateEMA(average, live any, d float64) {
-	var avg, now []torch.Tensor
 	from := nn.State(live)
 	torch.NoGrad(func() {
 		for i, l := range nn.State(average) {
@@ -23,9 +22,7 @@ func UpdateEMA(average, live any, d float64) {
 				l.Tensor.CopyFrom(from[i].Tensor)
 				continue
 			}
-			avg, now = append(avg, l.Tensor), append(now, from[i].Tensor)
+			l.Tensor.LerpInPlace(from[i].Tensor, 1-d)
 		}
-		torch.ForeachMul(avg, d)
-		torch.ForeachAdd(avg, now, 1-d)
 	})
 }
