@@ -74,11 +74,7 @@ var calls = map[string]func(in inputs) any{
 		torch.ForeachAddcmul([]torch.Tensor{in.x}, []torch.Tensor{in.y}, []torch.Tensor{in.y}, 1)
 		return nil
 	},
-	"ForeachDiv": func(in inputs) any { return torch.ForeachDiv([]torch.Tensor{in.x}, []torch.Tensor{in.y}) },
-	"ForeachMulList": func(in inputs) any {
-		torch.ForeachMulList([]torch.Tensor{in.x}, []torch.Tensor{in.y})
-		return nil
-	},
+	"ForeachDiv":  func(in inputs) any { return torch.ForeachDiv([]torch.Tensor{in.x}, []torch.Tensor{in.y}) },
 	"ForeachMul":  func(in inputs) any { torch.ForeachMul([]torch.Tensor{in.x}, 2); return nil },
 	"ForeachNorm": func(in inputs) any { return torch.ForeachNorm([]torch.Tensor{in.x, in.y}) },
 	"ForeachSqrt": func(in inputs) any { return torch.ForeachSqrt([]torch.Tensor{in.x, in.y}) },

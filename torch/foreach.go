@@ -8,9 +8,6 @@ func ForeachAdd(a, b []Tensor, alpha float64) { call0("aten::_foreach_add_.List"
 // ForeachMul is a[i] *= v.
 func ForeachMul(a []Tensor, v float64) { call0("aten::_foreach_mul_.Scalar", a, v) }
 
-// ForeachMulList is a[i] *= b[i].
-func ForeachMulList(a, b []Tensor) { call0("aten::_foreach_mul_.List", a, b) }
-
 // ForeachDiv returns a[i]/b[i].
 func ForeachDiv(a, b []Tensor) []Tensor { return callList("aten::_foreach_div.List", a, b) }
 

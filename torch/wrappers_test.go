@@ -140,7 +140,6 @@ func wrapped(x, y, img Tensor) map[string]func() (got Tensor, want []float64) {
 
 		"ForeachAdd":       each(func(a, b []Tensor) { ForeachAdd(a, b, 2) }, 9, 8, 7, 6),
 		"ForeachMul":       each(func(a, _ []Tensor) { ForeachMul(a, 2) }, 2, 4, 6, 8),
-		"ForeachMulList":   each(func(a, b []Tensor) { ForeachMulList(a, b) }, 4, 6, 6, 4),
 		"ForeachDiv":       is(func() Tensor { return ForeachDiv([]Tensor{x}, []Tensor{x.AddScalar(1)})[0] }, 0.5, 2.0/3, 0.75, 0.8),
 		"ForeachAddScalar": each(func(a, _ []Tensor) { ForeachAddScalar(a, 2) }, 3, 4, 5, 6),
 		"ForeachAddcmul":   each(func(a, b []Tensor) { ForeachAddcmul(a, b, b, 2) }, 33, 20, 11, 6),

@@ -128,24 +128,25 @@ func (a *Adam) update(p, g, m, v []torch.Tensor, lr float64) {
 	torch.ForeachAddcmul(v, g, g, 1-o.Beta2)
 	t := float64(a.steps)
 	correct1, correct2 := 1-math.Pow(o.Beta1, t), 1-math.Pow(o.Beta2, t)
-	root := torch.ForeachSqrt(v)
-	torch.ForeachMul(root, 1/math.Sqrt(correct2))
-	torch.ForeachAddScalar(root, o.Eps)
+	// With r = √v + ε√(1−β₂ᵗ), m̂/(√v̂ + ε) is m/r·√(1−β₂ᵗ)/(1−β₁ᵗ).
+	r, scale := torch.ForeachSqrt(v), math.Sqrt(correct2)/correct1
+	torch.ForeachAddScalar(r, o.Eps*math.Sqrt(correct2))
 	if o.MaxUpdate > 0 {
-		limit(m, root, o.MaxUpdate*correct1)
+		m = torch.ForeachDiv(m, r)
+		r = excess(m, o.MaxUpdate/scale)
 	}
-	torch.ForeachAddcdiv(p, m, root, -lr/correct1)
+	torch.ForeachAddcdiv(p, m, r, -lr*scale)
 }
 
-// limit raises root so that the root mean square of each m/root is at most rms: the update clipping of Adafactor (Shazeer &
+// excess returns, for each update, the factor by which its root mean square exceeds rms, or 1: the update clipping of Adafactor (Shazeer &
 // Stern 2018, section 6). With β₁ = 0, a gradient that is much larger than those before it makes an update of up to
 // 1/√(1−β₂) learning rates in every weight.
-func limit(m, root []torch.Tensor, rms float64) {
-	excess := torch.ForeachNorm(torch.ForeachDiv(m, root))
-	for i, norm := range excess {
-		excess[i] = norm.DivScalar(rms*math.Sqrt(float64(m[i].Numel()))).Clamp(1, math.Inf(1))
+func excess(updates []torch.Tensor, rms float64) []torch.Tensor {
+	norms := torch.ForeachNorm(updates)
+	for i, norm := range norms {
+		norms[i] = norm.DivScalar(rms*math.Sqrt(float64(updates[i].Numel()))).Clamp(1, math.Inf(1))
 	}
-	torch.ForeachMulList(root, excess)
+	return norms
 }
 
 // Steps is the number of updates so far.
