@@ -156,7 +156,7 @@ func (h *Encoder) Frozen() *FrozenEncoder {
 	var b boundEncoder
 	torch.NoGrad(func() {
 		b = h.bind(fold)
-		b.head2 = affine{b.head2.w.Detach(), b.head2.b.Detach()}
+		b.head2 = affine{b.head2.w.Detach().Clone(), b.head2.b.Detach().Clone()}
 	})
 	return &FrozenEncoder{b}
 }
@@ -223,7 +223,7 @@ func (b boundResidual) forward(x torch.Tensor) torch.Tensor {
 		}
 		x = b.skip.Forward(x)
 	}
-	h.AddInPlace(x, 1) // a layer without ReLU does not keep its output for the gradient
+	h.AddInPlace(x, 1) // for the gradient a layer keeps its input, not its output
 	return relu(h)
 }
 

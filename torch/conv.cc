@@ -15,6 +15,7 @@
 #include <ATen/ops/upsample_nearest2d.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <mutex>
 #include <stdexcept>
 
 #include "fastconv.h"
@@ -84,8 +85,9 @@ Tensor none_of(const Tensor& w) { return at::empty({0}, w.options().requires_gra
 
 Tensor nhwc(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
-// A convolution for fast_conv: the weight, which for adjoint is that of pooled; the weight of the skip connection; and the kernels that
-// were made of them, for the convolution and for its gradient. An undefined kernel is made when it is needed.
+// A convolution for fast_conv: the weight, which for adjoint is that of pooled; the weight of the skip connection; and the kernels of
+// constant weights, for the convolution and for its gradient. An undefined kernel is made for each call. An adjoint without an element is
+// made when it is needed, and stays.
 struct FastLayer {
   liebm::Fast kind;
   Tensor weight, bias, skip; // without an element if there is none
@@ -111,6 +113,14 @@ Tensor fast_kernel(const Tensor& weight, liebm::Fast kind, bool gradient) {
   auto kernel = at::empty({liebm::fast_kernel_size(kind, in, out)}, w.options());
   liebm::Profiled profiled("liebm::fast_kernel", 0, double(w.nbytes() + kernel.nbytes()));
   liebm::fast_kernel(kind, of, in, out, kernel.data_ptr<float>(), at::get_num_threads());
+  return kernel;
+}
+
+// made returns a kernel of a constant weight. If it has no element yet, make makes it.
+template <class F> Tensor made(const Tensor& kernel, const F& make) {
+  static std::mutex one; // two threads may use the same layer
+  std::lock_guard<std::mutex> lock(one);
+  if (kernel.numel() == 0) kernel.set_data(make());
   return kernel;
 }
 
@@ -161,7 +171,8 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
     l.weight = w, l.bias = bias, l.skip = skip_weight;
     auto y = fast_conv(x, l, l.forward.defined() ? l.forward : fast_kernel(w, l.kind, false), {}, has_skip ? skip : Tensor());
     ctx->save_for_backward({l.relu || w.requires_grad() ? x : Tensor(), w, skip_weight.requires_grad() ? skip : Tensor(), skip_weight,
-                            l.forward, l.adjoint, l.skip_adjoint});
+                            l.skip_adjoint});
+    if (l.forward.defined()) ctx->saved_data["forward"] = l.forward, ctx->saved_data["adjoint"] = l.adjoint; // an adjoint may still change
     ctx->saved_data["kind"] = int64_t(l.kind);
     ctx->saved_data["relu"] = l.relu;
     return y;
@@ -171,22 +182,27 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
     auto saved = ctx->get_saved_variables();
     auto g = grads[0], x = saved[0], w = saved[1], skip_weight = saved[3];
     auto kind = liebm::Fast(ctx->saved_data["kind"].toInt());
-    bool relu = ctx->saved_data["relu"].toBool(), again = at::GradMode::is_enabled(); // again: the gradients get a graph
+    bool relu = ctx->saved_data["relu"].toBool(), differentiable = at::GradMode::is_enabled(); // the gradients get a graph
     variable_list result(6);
     if (ctx->needs_input_grad(0)) {
-      FastLayer back{liebm::fast_adjoint(kind), {}, none_of(w), {}, saved[5], saved[4], {}, {}, false};
-      if (again) {
+      FastLayer back{liebm::fast_adjoint(kind), {}, none_of(w), {}, {}, {}, {}, {}, false};
+      auto make = [&] { return fast_kernel(w, kind, true); };
+      if (ctx->saved_data.count("adjoint")) {
+        back.forward = made(ctx->saved_data["adjoint"].toTensor(), make);
+        back.adjoint = ctx->saved_data["forward"].toTensor();
+      }
+      if (differentiable) {
         back.weight = flips(kind) ? w.flip({2, 3}).transpose(0, 1) : w;
         result[0] = apply(g, back.weight, back.bias, back.bias, back.bias, back);
         if (relu) result[0] = at::threshold_backward(result[0], x, 0);
       } else {
         back.weight = flips(kind) ? w.transpose(0, 1) : w; // only its shape is read
-        result[0] = fast_conv(g, back, back.forward.defined() ? back.forward : fast_kernel(w, kind, true), relu ? x : Tensor(), {});
+        result[0] = fast_conv(g, back, back.forward.defined() ? back.forward : make(), relu ? x : Tensor(), {});
       }
     }
     if (ctx->needs_input_grad(1)) result[1] = kind == liebm::Fast::adjoint ? weight_gradient(g, x, w, liebm::Fast::pooled, relu) : weight_gradient(x, g, w, kind, relu);
     if (ctx->needs_input_grad(2)) result[2] = g.sum({0, 2, 3});
-    if (ctx->needs_input_grad(3)) result[3] = again ? differentiable_skip_gradient(g, skip_weight) : skip_gradient(g, skip_weight, saved[6]);
+    if (ctx->needs_input_grad(3)) result[3] = differentiable ? differentiable_skip_gradient(g, skip_weight) : skip_gradient(g, skip_weight, saved[4]);
     if (ctx->needs_input_grad(4)) {
       auto rows = [](const Tensor& t) { return t.permute({0, 2, 3, 1}).reshape({-1, t.size(1)}); };
       result[4] = rows(g).t().mm(rows(at::avg_pool2d(saved[2], 2))).view(skip_weight.sizes());
@@ -240,7 +256,7 @@ liebm::Fast kind_of(const Tensor& w, bool pooled) {
 bool fits(const FastLayer& l, const Tensor& x, const Tensor& skip) {
   auto images = [](const Tensor& t, int64_t channels) { return fast(t) && t.dim() == 4 && t.size(1) == channels && t.numel() > 0; };
   bool pooled = l.kind == liebm::Fast::pooled, has_skip = l.skip.numel() > 0;
-  return l.kind != liebm::Fast::none && images(x, l.weight.size(1)) && (!pooled || (x.size(2) % 2 == 0 && x.size(3) % 2 == 0)) &&
+  return has_skip == (skip.numel() > 0) && l.kind != liebm::Fast::none && images(x, l.weight.size(1)) && (!pooled || (x.size(2) % 2 == 0 && x.size(3) % 2 == 0)) &&
          (l.bias.numel() == 0 || (fast(l.bias) && l.bias.dim() == 1 && l.bias.size(0) == l.weight.size(0))) &&
          (!has_skip || (pooled && fast(l.skip) && l.skip.dim() == 4 && l.skip.size(0) == l.weight.size(0) && l.skip.size(2) == 1 && l.skip.size(3) == 1 &&
                         images(skip, l.skip.size(1)) && skip.size(0) == x.size(0) && skip.size(2) == x.size(2) && skip.size(3) == x.size(3)));
@@ -272,7 +288,7 @@ char* lt_fast_kernels(lt_fast_layer* layer) {
     auto l = layer_of(*layer);
     if (l.kind == liebm::Fast::none) return;
     layer->forward = liebm::make_handle(fast_kernel(l.weight, l.kind, false));
-    layer->adjoint = liebm::make_handle(fast_kernel(l.weight, l.kind, true));
+    layer->adjoint = liebm::make_handle(none_of(l.weight)); // until a gradient needs it
     if (l.skip.numel() == 0) return;
     layer->skip_forward = liebm::make_handle(skip_kernel(matrix(l.skip).t()));
     layer->skip_adjoint = liebm::make_handle(skip_kernel(matrix(l.skip)));

@@ -36,6 +36,7 @@ func (t Tensor) PooledConv2d(weight, bias Tensor, o PooledConv2dOptions) Tensor 
 	if y := t.fastConv2d(o.Skip, fastLayer{weight: weight, bias: bias, skip: o.SkipWeight, pooled: true, relu: o.ReLU}); y.Defined() {
 		return y
 	}
+	checkSkip(o.Skip, o.SkipWeight)
 	return Tidy(func() Tensor {
 		y := t.Conv2d(fusePool(weight), bias, Conv2dOptions{Stride: 2, Padding: 1, ReLU: o.ReLU})
 		if o.Skip.Defined() {
@@ -43,6 +44,13 @@ func (t Tensor) PooledConv2d(weight, bias Tensor, o PooledConv2dOptions) Tensor 
 		}
 		return y
 	})
+}
+
+// checkSkip panics if images of a skip connection come without its weight, or the weight without images.
+func checkSkip(skip, weight Tensor) {
+	if skip.Defined() != weight.Defined() {
+		panic(&Error{Op: "torch.PooledConv2d", Msg: "a skip connection needs both its images and its weight: give both or none"})
+	}
 }
 
 // fusePool returns the 4×4 kernel whose convolution with stride 2 and padding 1 equals a 3×3 convolution and a
@@ -160,6 +168,7 @@ func (c FrozenPooledConv2d) Forward(x, skip Tensor) Tensor {
 		}
 		return x.PooledConv2d(c.weight, c.bias, PooledConv2dOptions{ReLU: c.relu, Skip: skip, SkipWeight: c.skip})
 	}
+	checkSkip(skip, c.skip)
 	return Tidy(func() Tensor {
 		y := c.conv.Forward(x)
 		if skip.Defined() {

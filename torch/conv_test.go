@@ -243,6 +243,11 @@ func TestFastConvolutionsTakeWhatConvolutionsTake(t *testing.T) {
 		for name, x := range map[string]torch.Tensor{"channels": torch.Ones([]int{1, 32, 4, 4}, torch.Float32), "dtype": torch.Ones([]int{1, 16, 4, 4}, torch.Float64)} {
 			assert.ErrorContains(t, torch.Do(func() error { pooled.Forward(x, torch.Tensor{}); return nil }), "aten::conv2d", name)
 		}
+		even := torch.Ones([]int{1, 16, 4, 4}, torch.Float32)
+		for _, o := range []torch.PooledConv2dOptions{{Skip: even}, {SkipWeight: torch.Ones([]int{16, 16, 1, 1}, torch.Float32)}} {
+			assert.ErrorContains(t, torch.Do(func() error { even.PooledConv2d(w, torch.Tensor{}, o); return nil }), "needs both its images and its weight")
+		}
+		assert.ErrorContains(t, torch.Do(func() error { pooled.Forward(even, even); return nil }), "needs both its images and its weight")
 		for _, bias := range []torch.Tensor{torch.Ones([]int{1}, torch.Float32), torch.Ones([]int{1, 16}, torch.Float32)} {
 			x := torch.Ones([]int{1, 16, 4, 4}, torch.Float32).Contiguous(torch.ChannelsLast)
 			assert.Error(t, torch.Do(func() error { x.Conv2d(w, bias, torch.Conv2dOptions{Padding: 1}); return nil }))

@@ -8,7 +8,7 @@ namespace liebm {
 
 // Algorithms for a convolution with a 3×3 kernel and padding 1.
 //
-// The first three are those of Winograd (1980) and Lavin and Gray (2016). They cut an image into tiles. The patch of a tile, and the
+// conv, pooled and adjoint are those of Winograd (1980) and Lavin and Gray (2016). They cut an image into tiles. The patch of a tile, and the
 // kernel, are transformed by additions. Then the matrix product of [tiles,in] and [in,out] for each place of the transformed patch does
 // what the taps of the kernel do, and additions make the outputs of the tile. The largest rounding errors are about those of oneDNN's
 // sums.
@@ -22,7 +22,7 @@ enum class Fast {
 };
 
 // The algorithm for a convolution from in to out channels, with a 2×2 average after it if pooled. It is none if the CPU lacks AVX2 or
-// FMA, or if no algorithm fits: numbers of channels are multiples of 16, or one is and the other is less than 8.
+// FMA, or if no algorithm fits: both numbers of channels are multiples of 16, or without pooled one is and the other is less than 8.
 Fast fast_kind(int64_t in, int64_t out, bool pooled);
 
 // The algorithm for the gradient in the input.
@@ -53,7 +53,7 @@ struct FastConv {
   const float* mask = nullptr; // as y, or null: y is 0 where mask is not above 0
   // pooled adds the averages of 2×2 pixels of skip, if it is not null, by a 1×1 convolution.
   const float* skip = nullptr;        // [n,h,w,skip_in]
-  const float* skip_kernel = nullptr; // of skip_kernel_of
+  const float* skip_kernel = nullptr; // of skip_kernel
   int64_t skip_in = 0;
 };
 
@@ -63,8 +63,11 @@ void fast_conv(const FastConv& c, int threads);
 // The gradient of a conv or pooled in w: [3,3,in,out]. y is the gradient in the result; kernel and bias are not read.
 void fast_kernel_gradient(const FastConv& c, float* w, int threads);
 
-// The numbers of floats of the kernels of a 1×1 convolution w: [in,out] of averages of 2×2 pixels, and of its gradient.
+// The size of the kernel that skip_kernel makes, in floats.
 int64_t skip_kernel_size(int64_t in, int64_t out);
+
+// Makes a quarter of w: [in,out], in blocks of 16 columns with zeros after the last: the sum of 2×2 pixels times it is the 1×1 convolution
+// of their average.
 void skip_kernel(const float* w, int64_t in, int64_t out, float* kernel);
 
 // The gradient of a pooled in skip: kernel is that of [out,in], the transposed weight.
@@ -78,7 +81,7 @@ struct SkipGradient {
 
 void skip_gradient(const SkipGradient& s, int threads);
 
-// Parts of fast_kernel and fast_conv, in few.cc.
+// The parts of fast_kernel and fast_conv for from_few and to_few, in few.cc.
 void few_kernel(Fast kind, const FastWeight& w, int64_t in, int64_t out, float* kernel);
 void few_conv(const FastConv& c, int threads);
 

@@ -1,3 +1,4 @@
+// Convolutions from and to images of few channels, and the skip connection of pooled convolutions.
 #include "fastconv.h"
 
 #include <algorithm>
@@ -68,11 +69,12 @@ int64_t padded(int64_t channels) { return (channels + block - 1) / block * block
 
 int64_t to_few_memory(const FastConv& c) { return c.w * (3 * padded(9 * c.out) + c.in); }
 
-// to_few computes an image. A pixel has a share in each of its nine neighbours: shares are those of three rows, [3,w,(9,out)].
-template <class V, int rows> INLINE void to_few(const FastConv& c, int64_t image, float* memory) {
+// to_few computes the rows from first to last of an image. A pixel has a share in each of its nine neighbours: shares are those of three
+// rows, [3,w,(9,out)].
+template <class V, int rows> INLINE void to_few(const FastConv& c, int64_t image, int64_t first, int64_t last, float* memory) {
   const int64_t in = c.in, out = c.out, wide = padded(9 * out), line = c.w * wide;
   float *shares = memory, *positive = shares + 3 * line;
-  for (int64_t row = 0; row <= c.h; row++) {
+  for (int64_t row = std::max<int64_t>(first - 1, 0); row <= last; row++) {
     if (row < c.h) {
       const float* x = c.x + (image * c.h + row) * c.w * in;
       if (c.relu) {
@@ -81,7 +83,7 @@ template <class V, int rows> INLINE void to_few(const FastConv& c, int64_t image
       }
       for (int64_t o = 0; o < wide; o += block) products<V, rows, false>(c.w, x, c.kernel + o * in, shares + row % 3 * line + o, in, wide);
     }
-    if (row == 0) continue;
+    if (row <= first) continue;
     const int64_t at = row - 1, from = std::max<int64_t>(at - 1, 0), to = std::min(at + 1, c.h - 1);
     float* y = c.y + (image * c.h + at) * c.w * out;
     const float* mask = c.mask ? c.mask + (y - c.y) : nullptr;
@@ -96,8 +98,8 @@ template <class V, int rows> INLINE void to_few(const FastConv& c, int64_t image
   }
 }
 
-AVX2 void to_few_avx2(const FastConv& c, int64_t image, float* memory) { to_few<V8, 6>(c, image, memory); }
-AVX512 void to_few_avx512(const FastConv& c, int64_t image, float* memory) { to_few<V16, 14>(c, image, memory); }
+AVX2 void to_few_avx2(const FastConv& c, int64_t image, int64_t first, int64_t last, float* memory) { to_few<V8, 6>(c, image, first, last, memory); }
+AVX512 void to_few_avx512(const FastConv& c, int64_t image, int64_t first, int64_t last, float* memory) { to_few<V16, 14>(c, image, first, last, memory); }
 
 // spread computes two rows of the gradient in skip.
 template <class V, int rows> INLINE void spread(const SkipGradient& s, int64_t row, float* memory) {
@@ -154,7 +156,12 @@ void few_conv(const FastConv& c, int threads) {
     const auto some = wide() ? to_few_avx512 : to_few_avx2;
     const int64_t share = padded(to_few_memory(c));
     const Memory memory = floats(share * threads);
-    in_parallel(c.n, threads, [&](int64_t image, int thread) { some(c, image, memory.get() + share * thread); });
+    // A part of an image computes the rows beside it, too. So an image is divided only if there are few.
+    const int64_t at_once = c.n >= 2 * threads ? c.h : 16, parts = (c.h + at_once - 1) / at_once;
+    in_parallel(c.n * parts, threads, [&](int64_t i, int thread) {
+      const int64_t first = i % parts * at_once;
+      some(c, i / parts, first, std::min(first + at_once, c.h), memory.get() + share * thread);
+    });
   }
 }
 

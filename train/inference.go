@@ -20,7 +20,7 @@ const inferenceFormat = "liebm-inference"
 type inferenceTrainer struct {
 	q    *models.Inference
 	m    *Model
-	h    *models.FrozenEncoder // of m
+	h    *models.FrozenEncoder // of m; nil before the first Step
 	cfg  Config
 	opt  *optim.Adam
 	step int
@@ -51,7 +51,6 @@ func newInferenceTrainer(m *Model, cfg Config, device torch.Device) (*inferenceT
 		for _, part := range []any{m.G, m.H} {
 			nn.Freeze(part)
 		}
-		t.h = m.H.Frozen().Keep()
 		t.opt = optim.NewAdam(nn.Params(q), cfg.OptQ.AdamOptions)
 		return nil
 	})
@@ -80,6 +79,9 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 	defer torch.AllowTF32(false)
 	rng := torch.NewRNG(t.cfg.Seed, t.step, "train q")
 	err = torch.Do(func() error {
+		if t.h == nil {
+			t.h = t.m.H.Frozen().Keep()
+		}
 		unit = unit.ToDevice(t.m.Device)
 		var z torch.Tensor
 		torch.NoGrad(func() { z = t.h.Latent(t.cfg.view(unit, rng.Fork("view"))) })

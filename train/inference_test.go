@@ -19,7 +19,7 @@ func TestQLearnsOverAFrozenGeneratorAndResumes(t *testing.T) {
 	m, err := LoadModel(em, torch.Device{})
 	require.NoError(t, err)
 	cfg := m.Config
-	cfg.Batch, cfg.Steps = 16, 40
+	cfg.Batch, cfg.Steps, cfg.LRQ = 16, 40, 3e-3
 	before26 := generatorSum(t, m)
 	whole, parts := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
 	require.NoError(t, TrainInference(t.Context(), cfg, m, bars(t), Options{Out: whole}))
@@ -31,7 +31,7 @@ func TestQLearnsOverAFrozenGeneratorAndResumes(t *testing.T) {
 
 	records, err := ReadMetrics(filepath.Join(whole, metricsFile))
 	require.NoError(t, err)
-	assert.Less(t, records[len(records)-1].Values["loss_q"], records[0].Values["loss_q"])
+	assert.Less(t, records[len(records)-1].Values["loss_q"], records[0].Values["loss_q"]-5, "a step's loss differs by 2 from batch to batch")
 
 	require.NoError(t, m.LoadInference(whole, torch.Device{}))
 	assert.NotNil(t, m.Q)

@@ -397,12 +397,16 @@ func TestATrainingStepLeavesItsNetworksMomentsAndNothingElse(t *testing.T) {
 			trainer, err := loadTrainer(cfg, encoder(t), nil, torch.Device{})
 			require.NoError(t, err)
 			batches := newBatches(bars(t), 1, cfg.Batch, false, nil)
+			alive, frozen := torch.Live(), (*models.FrozenEncoder)(nil)
+			require.NoError(t, torch.Do(func() error { frozen = trainer.H.Frozen().Keep(); return nil }))
+			frozenTensors := torch.Live() - alive
+			frozen.Close()
 			for step := range 100 {
 				require.NoError(t, torch.Do(func() error {
 					_, err := trainer.Step(batches.at(step))
 					return err
 				}))
-				held := len(entriesOf(trainer.trained())) + len(nn.State(trainer.H))
+				held := len(entriesOf(trainer.trained())) + len(nn.State(trainer.H)) + frozenTensors
 				require.Equal(t, before+held, torch.Live(), "step %d", step+1)
 			}
 			trainer.Close()
