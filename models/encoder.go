@@ -96,25 +96,21 @@ func NewEncoder(c EncoderConfig, r Range, seed uint64) (*Encoder, error) {
 // boundEncoder is h with its batch norms in one mode, or h with constant weights.
 type boundEncoder struct {
 	scale, shift torch.Tensor // of the pixels: [1,c,1,1]
-	stem         boundLayer
+	stem         module
 	pool         bool
 	blocks       []boundResidual
-	head1        boundLayer
+	head1        module
 	head2        affine
 }
 
 type boundResidual struct {
-	conv1, conv2, skip boundLayer // skip: nil if the shape does not change
-	stride             int        // of skip
+	conv1, conv2, skip module // skip: nil if the shape does not change
+	stride             int    // of skip
 }
 
-// layerBeforeNorm is a layer of h with a batch norm after it: an *nn.Conv2d without a bias, or an *nn.Linear.
-type layerBeforeNorm interface {
-	Forward(x torch.Tensor) torch.Tensor
-}
-
-// bind returns h as a boundEncoder. with joins a layer and the batch norm after it.
-func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm) boundLayer) boundEncoder {
+// bind returns h as a boundEncoder. with joins a layer and the batch norm after it. The layer is an *nn.Conv2d without a bias or an
+// *nn.Linear.
+func (h *Encoder) bind(with func(module, *nn.BatchNorm) module) boundEncoder {
 	b := boundEncoder{stem: with(h.Stem, h.BN), pool: h.Config.Stem != "small", head1: with(h.Head1, h.HeadBN), head2: affine{h.Head2.Weight, h.Head2.Bias}}
 	scale, shift := h.affine()
 	device := h.Stem.Weight.Device()
@@ -133,18 +129,18 @@ func (h *Encoder) bind(with func(layerBeforeNorm, *nn.BatchNorm) boundLayer) bou
 
 // in returns h with its batch norms in mode.
 func (h *Encoder) in(mode nn.Mode) boundEncoder {
-	return h.bind(func(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer { return normed{l, bn, mode} })
+	return h.bind(func(l module, bn *nn.BatchNorm) module { return normed{l, bn, mode} })
 }
 
 // normed is a layer and its batch norm.
 type normed struct {
-	layerBeforeNorm
+	module
 	bn   *nn.BatchNorm
 	mode nn.Mode
 }
 
 func (l normed) Forward(x torch.Tensor) torch.Tensor {
-	return l.bn.Forward(l.layerBeforeNorm.Forward(x), l.mode)
+	return l.bn.Forward(l.module.Forward(x), l.mode)
 }
 
 // FrozenEncoder is h with the weights and the statistics that it had when Frozen was called, as constants. It is faster than h: its batch
@@ -203,7 +199,7 @@ func (b boundEncoder) constants() []constant {
 }
 
 // fold returns a layer and its batch norm in eval mode as one layer with constant weights.
-func fold(l layerBeforeNorm, bn *nn.BatchNorm) boundLayer {
+func fold(l module, bn *nn.BatchNorm) module {
 	scale, shift := bn.Affine()
 	if l, ok := l.(*nn.Conv2d); ok {
 		return torch.NewFrozenConv2d(l.Normalized().Mul(scale.Reshape(-1, 1, 1, 1)), shift, torch.Float32, l.Options())

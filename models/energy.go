@@ -118,8 +118,8 @@ func (a affine) Keep() { a.w.Keep(); a.b.Keep() }
 // Close frees tensors that were kept.
 func (a affine) Close() { a.w.Close(); a.b.Close() }
 
-// boundLayer is a layer at its present weights.
-type boundLayer interface {
+// module maps a batch to a batch.
+type module interface {
 	Forward(x torch.Tensor) torch.Tensor
 }
 
@@ -147,9 +147,9 @@ func (c downConv) Forward(h, x torch.Tensor) torch.Tensor {
 }
 
 type boundBlock struct {
-	conv1       boundLayer
-	down        boundDown  // nil if the block keeps the size
-	conv2, skip boundLayer // without down; skip: nil if the shape does not change
+	conv1       module
+	down        boundDown // nil if the block keeps the size
+	conv2, skip module    // without down; skip: nil if the shape does not change
 }
 
 // Bind returns E at its present weights, differentiable in them.
@@ -166,7 +166,7 @@ func (e *Energy) Frozen(dtype torch.DType) *Bound {
 }
 
 func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
-	conv := func(c *nn.Conv2d) boundLayer {
+	conv := func(c *nn.Conv2d) module {
 		if constant {
 			return torch.NewFrozenConv2d(c.Normalized(), c.Bias, dtype, c.Options())
 		}
