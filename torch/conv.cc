@@ -85,6 +85,10 @@ Tensor none_of(const Tensor& w) { return at::empty({0}, w.options().requires_gra
 
 Tensor nhwc(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
+bool halves(liebm::Fast kind) { return kind == liebm::Fast::pooled || kind == liebm::Fast::strided; }                // height and width
+bool doubles(liebm::Fast kind) { return kind == liebm::Fast::adjoint || kind == liebm::Fast::strided_adjoint; }
+bool flips(liebm::Fast kind) { return !halves(kind) && !doubles(kind); }
+
 // A convolution for fast_conv: the weight, which for adjoint is that of pooled; the weight of the skip connection; and the kernels of
 // constant weights, for the convolution and for its gradient. An undefined kernel is made for each call. An adjoint without an element is
 // made when it is needed, and stays.
@@ -94,18 +98,16 @@ struct FastLayer {
   Tensor forward, adjoint, skip_forward, skip_adjoint;
   bool relu; // the convolution reads ReLU of x
 
-  int64_t out() const { return weight.size(kind == liebm::Fast::adjoint ? 1 : 0); }
+  int64_t out() const { return weight.size(doubles(kind) ? 1 : 0); }
 };
 
-bool flips(liebm::Fast kind) { return kind != liebm::Fast::pooled && kind != liebm::Fast::adjoint; }
-
 // The transformed kernel of a convolution, or of its gradient in x: that of a 3×3 convolution has the flipped weight, its channels swapped.
-// For adjoint, w is the weight of pooled.
+// For an adjoint, w is the weight of pooled or strided.
 Tensor fast_kernel(const Tensor& weight, liebm::Fast kind, bool gradient) {
   auto w = weight.detach();
   bool flip = gradient && flips(kind);
   if (gradient) kind = liebm::fast_adjoint(kind);
-  bool swap = flip || kind == liebm::Fast::adjoint;
+  bool swap = flip || doubles(kind);
   if (w.stride(0) != 1 && w.stride(1) != 1) w = w.contiguous(at::MemoryFormat::ChannelsLast);
   liebm::FastWeight of{w.data_ptr<float>(), w.stride(2), w.stride(3), w.stride(swap ? 0 : 1), w.stride(swap ? 1 : 0)};
   if (flip) of.w += 2 * (of.row + of.column), of.row = -of.row, of.column = -of.column;
@@ -137,14 +139,15 @@ Tensor matrix(const Tensor& w) { return w.flatten(1); } // [out,in,1,1] → [out
 // The operations of a direct convolution, for the profile: 9 products per output, or 16 for pooled, which is a 4×4 convolution. small is
 // the smaller of input and result.
 double direct_operations(liebm::Fast kind, const Tensor& small, int64_t channels) {
-  return 2 * double(flips(kind) ? 9 : 16) * double(channels) * double(small.size(0) * small.size(2) * small.size(3));
+  bool pooled = kind == liebm::Fast::pooled || kind == liebm::Fast::adjoint;
+  return 2 * double(pooled ? 16 : 9) * double(channels) * double(small.size(0) * small.size(2) * small.size(3));
 }
 
 // fast_conv of images, without gradients. mask and skip may be undefined.
 Tensor fast_conv(const Tensor& images, const FastLayer& l, const Tensor& kernel, const Tensor& mask, const Tensor& skip) {
   int64_t h = images.size(2), width = images.size(3), out = l.out();
-  if (l.kind == liebm::Fast::pooled) h /= 2, width /= 2;
-  if (l.kind == liebm::Fast::adjoint) h *= 2, width *= 2;
+  if (halves(l.kind)) h /= 2, width /= 2;
+  if (doubles(l.kind)) h *= 2, width *= 2;
   auto x = nhwc(images), y = at::empty({x.size(0), out, h, width}, x.options(), at::MemoryFormat::ChannelsLast);
   liebm::FastConv c{l.kind, x.data_ptr<float>(), x.size(0), x.size(2), x.size(3), x.size(1), kernel.data_ptr<float>(), out, y.data_ptr<float>()};
   c.relu = l.relu;
@@ -156,7 +159,7 @@ Tensor fast_conv(const Tensor& images, const FastLayer& l, const Tensor& kernel,
     added_kernel = l.skip_forward.defined() ? l.skip_forward : skip_kernel(matrix(l.skip).t());
     c.skip = added.data_ptr<float>(), c.skip_kernel = added_kernel.data_ptr<float>(), c.skip_in = added.size(1);
   }
-  double operations = direct_operations(l.kind, l.kind == liebm::Fast::adjoint ? x : y, x.size(1) * out);
+  double operations = direct_operations(l.kind, doubles(l.kind) ? x : y, x.size(1) * out);
   if (added.defined()) operations += 2 * double(y.numel() * added.size(1));
   liebm::Profiled profiled("liebm::fast_conv2d", operations, double(x.nbytes() + kernel.nbytes() + y.nbytes()));
   liebm::fast_conv(c, at::get_num_threads());
@@ -200,7 +203,7 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
         result[0] = fast_conv(g, back, back.forward.defined() ? back.forward : make(), relu ? x : Tensor(), {});
       }
     }
-    if (ctx->needs_input_grad(1)) result[1] = kind == liebm::Fast::adjoint ? weight_gradient(g, x, w, liebm::Fast::pooled, relu) : weight_gradient(x, g, w, kind, relu);
+    if (ctx->needs_input_grad(1)) result[1] = doubles(kind) ? weight_gradient(g, x, w, liebm::fast_adjoint(kind), relu) : weight_gradient(x, g, w, kind, relu);
     if (ctx->needs_input_grad(2)) result[2] = g.sum({0, 2, 3});
     if (ctx->needs_input_grad(3)) result[3] = differentiable ? differentiable_skip_gradient(g, skip_weight) : skip_gradient(g, skip_weight, saved[4]);
     if (ctx->needs_input_grad(4)) {
@@ -212,8 +215,8 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
 
   // The gradient in w of a convolution of x whose result has the gradient g.
   static Tensor weight_gradient(const Tensor& x, const Tensor& g, const Tensor& w, liebm::Fast kind, bool relu) {
-    bool pooled = kind == liebm::Fast::pooled;
-    if (at::GradMode::is_enabled() || (kind != liebm::Fast::conv && !pooled)) return differentiable_weight_gradient(relu ? x.relu() : x, g, w, pooled);
+    bool few = kind == liebm::Fast::from_few || kind == liebm::Fast::to_few;
+    if (at::GradMode::is_enabled() || few) return differentiable_weight_gradient(relu ? x.relu() : x, g, w, kind);
     auto images = nhwc(x), in_result = nhwc(g);
     auto taps = at::empty({3, 3, w.size(1), w.size(0)}, w.options());
     liebm::Profiled profiled("liebm::fast_kernel_gradient", direct_operations(kind, g, w.size(0) * w.size(1)), double(x.nbytes() + g.nbytes() + w.nbytes()));
@@ -224,9 +227,10 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
   }
 
   // The same by operators of libtorch. With pooled it is first the gradient of a 4×4 kernel.
-  static Tensor differentiable_weight_gradient(const Tensor& x, const Tensor& g, const Tensor& w, bool pooled) {
+  static Tensor differentiable_weight_gradient(const Tensor& x, const Tensor& g, const Tensor& w, liebm::Fast kind) {
+    bool pooled = kind == liebm::Fast::pooled;
     auto kernel = pooled ? w.new_empty({w.size(0), w.size(1), 4, 4}) : w;
-    int64_t stride = pooled ? 2 : 1;
+    int64_t stride = halves(kind) ? 2 : 1;
     auto got = std::get<1>(at::convolution_backward(g, x, kernel, at::OptionalIntArrayRef(), {stride, stride}, {1, 1}, {1, 1}, false, {0, 0}, 1, {false, true, false}));
     return pooled ? at::avg_pool2d(got, 2, 1) : got;
   }
@@ -247,16 +251,17 @@ struct FastConv2d : torch::autograd::Function<FastConv2d> {
 };
 
 // The algorithm for the weight: [out,in,3,3].
-liebm::Fast kind_of(const Tensor& w, bool pooled) {
+liebm::Fast kind_of(const Tensor& w, const lt_fast_layer& l) {
   bool possible = fast(w) && w.dim() == 4 && w.size(2) == 3 && w.size(3) == 3;
-  return possible ? liebm::fast_kind(w.size(1), w.size(0), pooled) : liebm::Fast::none;
+  auto kind = l.pooled ? liebm::Fast::pooled : l.stride == 2 ? liebm::Fast::strided : liebm::Fast::conv;
+  return possible ? liebm::fast_kind(w.size(1), w.size(0), kind) : liebm::Fast::none;
 }
 
 // Whether the layer can read the images x, and those of the skip connection.
 bool fits(const FastLayer& l, const Tensor& x, const Tensor& skip) {
   auto images = [](const Tensor& t, int64_t channels) { return fast(t) && t.dim() == 4 && t.size(1) == channels && t.numel() > 0; };
   bool pooled = l.kind == liebm::Fast::pooled, has_skip = l.skip.numel() > 0;
-  return has_skip == (skip.numel() > 0) && l.kind != liebm::Fast::none && images(x, l.weight.size(1)) && (!pooled || (x.size(2) % 2 == 0 && x.size(3) % 2 == 0)) &&
+  return has_skip == (skip.numel() > 0) && l.kind != liebm::Fast::none && images(x, l.weight.size(1)) && (!halves(l.kind) || (x.size(2) % 2 == 0 && x.size(3) % 2 == 0)) &&
          (l.bias.numel() == 0 || (fast(l.bias) && l.bias.dim() == 1 && l.bias.size(0) == l.weight.size(0))) &&
          (!has_skip || (pooled && fast(l.skip) && l.skip.dim() == 4 && l.skip.size(0) == l.weight.size(0) && l.skip.size(2) == 1 && l.skip.size(3) == 1 &&
                         images(skip, l.skip.size(1)) && skip.size(0) == x.size(0) && skip.size(2) == x.size(2) && skip.size(3) == x.size(3)));
@@ -266,7 +271,7 @@ FastLayer layer_of(const lt_fast_layer& l) {
   auto or_none = [](uint64_t handle, const Tensor& w) { return handle ? liebm::get(handle) : none_of(w); };
   auto made = [](uint64_t handle) { return handle ? liebm::get(handle) : Tensor(); };
   auto w = liebm::get(l.weight);
-  return {kind_of(w, l.pooled), w, or_none(l.bias, w), or_none(l.skip, w), made(l.forward), made(l.adjoint), made(l.skip_forward), made(l.skip_adjoint), l.relu != 0};
+  return {kind_of(w, l), w, or_none(l.bias, w), or_none(l.skip, w), made(l.forward), made(l.adjoint), made(l.skip_forward), made(l.skip_adjoint), l.relu != 0};
 }
 
 } // namespace

@@ -8,11 +8,13 @@ type fastLayer struct {
 	weight, bias, skip                         Tensor // skip: weight of a skip connection
 	forward, adjoint, skipForward, skipAdjoint Tensor // kernels of constant weights
 	pooled, relu                               bool
+	stride                                     int // 0 means 1
 }
 
 func (l fastLayer) words() C.lt_fast_layer {
 	h := func(t Tensor) C.uint64_t { return C.uint64_t(t.h) }
-	return C.lt_fast_layer{h(l.weight), h(l.bias), h(l.skip), h(l.forward), h(l.adjoint), h(l.skipForward), h(l.skipAdjoint), C.int(boolWord(l.pooled)), C.int(boolWord(l.relu))}
+	return C.lt_fast_layer{weight: h(l.weight), bias: h(l.bias), skip: h(l.skip), forward: h(l.forward), adjoint: h(l.adjoint), skip_forward: h(l.skipForward),
+		skip_adjoint: h(l.skipAdjoint), pooled: C.int(boolWord(l.pooled)), stride: C.int(max(l.stride, 1)), relu: C.int(boolWord(l.relu))}
 }
 
 // fastConv2d returns the convolution of t, plus that of the averages of skip, by the algorithms of fastconv.h. It returns none if they do
@@ -76,8 +78,8 @@ type FrozenConv2d struct {
 // stride must be 1, or 2 with a 4×4 kernel and padding 1.
 func NewFrozenConv2d(weight, bias Tensor, dtype DType, o Conv2dOptions) FrozenConv2d {
 	c := FrozenConv2d{freeze(weight, bias, Tensor{}, dtype), o}
-	c.relu = o.ReLU
-	if o.Stride <= 1 && o.Padding == 1 && c.transform() {
+	c.relu, c.stride = o.ReLU, o.Stride
+	if o.Stride <= 2 && o.Padding == 1 && c.transform() {
 		return c
 	}
 	if weight.Device().Type == CPU && dtype != Float32 {

@@ -14,6 +14,7 @@ typedef struct {
   uint64_t skip;                                         // weight of a skip connection, with pooled: [out,c,1,1]
   uint64_t forward, adjoint, skip_forward, skip_adjoint; // what lt_fast_kernels makes of constant weights
   int pooled;                                            // a 2x2 average comes after it
+  int stride;                                            // 1 or 2; 1 with pooled
   int relu;                                              // it reads ReLU of x
 } lt_fast_layer;
 

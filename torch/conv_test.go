@@ -90,9 +90,10 @@ func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
 		"to one channel":        {3, 16, 1, 9, 12, 0},
 		"to seven channels":     {2, 32, 7, 3, 2, 0},
 	} {
-		for _, pooled := range []bool{false, true} {
+		for kind, stride := range map[string]int{"plain": 1, "pooled": 1, "strided": 2} {
 			for _, relu := range []bool{false, true} {
-				torchtest.Run(t, fmt.Sprint(name, ", pooled ", pooled, ", relu ", relu), func(t *testing.T) {
+				torchtest.Run(t, fmt.Sprint(name, ", ", kind, ", relu ", relu), func(t *testing.T) {
+					pooled, options := kind == "pooled", torch.Conv2dOptions{Padding: 1, Stride: stride, ReLU: relu}
 					x, w, b := random("x", c.n, c.in, c.h, c.w), random("w", c.out, c.in, 3, 3).MulScalar(1/math.Sqrt(9*float64(c.in))), random("b", c.out)
 					inputs := []torch.Tensor{x.Contiguous(torch.ChannelsLast), w, b}
 					if pooled && c.skip > 0 {
@@ -100,7 +101,7 @@ func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
 					}
 					fast := func(in []torch.Tensor) torch.Tensor {
 						if !pooled {
-							return in[0].Conv2d(in[1], in[2], torch.Conv2dOptions{Padding: 1, ReLU: relu})
+							return in[0].Conv2d(in[1], in[2], options)
 						}
 						o := torch.PooledConv2dOptions{ReLU: relu}
 						if len(in) > 3 {
@@ -113,7 +114,7 @@ func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
 						if relu {
 							x = x.ReLU()
 						}
-						y := x.Conv2d(in[1], in[2], torch.Conv2dOptions{Padding: 1})
+						y := x.Conv2d(in[1], in[2], torch.Conv2dOptions{Padding: 1, Stride: stride})
 						if pooled {
 							y = y.AvgPool2d(2)
 						}
@@ -125,7 +126,7 @@ func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
 					var constants []torch.Tensor
 					frozen := func(in []torch.Tensor) torch.Tensor { // the weights are constants
 						if !pooled {
-							return torch.NewFrozenConv2d(w, b, in[0].DType(), torch.Conv2dOptions{Padding: 1, ReLU: relu}).Forward(in[0])
+							return torch.NewFrozenConv2d(w, b, in[0].DType(), options).Forward(in[0])
 						}
 						skip, weight := torch.Tensor{}, torch.Tensor{}
 						if len(in) > 1 {
@@ -191,7 +192,8 @@ func TestFastConvolutionsDoNotDependOnTheThreads(t *testing.T) {
 			few := torch.NewRNG(9, 0, "few").Normal(1, 48, 3, 3)
 			pooled := x.PooledConv2d(w, torch.Tensor{}, torch.PooledConv2dOptions{Skip: x, SkipWeight: w.Detach().Narrow(2, 0, 1).Narrow(3, 0, 1)})
 			plain := x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1})
-			for _, y := range []torch.Tensor{pooled, plain.Conv2d(few, torch.Tensor{}, torch.Conv2dOptions{Padding: 1}), plain, frozen.Forward(x)} {
+			strided := x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1, Stride: 2})
+			for _, y := range []torch.Tensor{pooled, strided, plain.Conv2d(few, torch.Tensor{}, torch.Conv2dOptions{Padding: 1}), plain, frozen.Forward(x)} {
 				all = append(append(all, y), torch.Grads(y.Square().Sum(), []torch.Tensor{x, w}, torch.GradOptions{RetainGraph: true})...)
 			}
 			return all

@@ -8,22 +8,24 @@ namespace liebm {
 
 // Algorithms for a convolution with a 3×3 kernel and padding 1.
 //
-// conv, pooled and adjoint are those of Winograd (1980) and Lavin and Gray (2016). They cut an image into tiles. The patch of a tile, and the
+// The first five are those of Winograd (1980) and Lavin and Gray (2016). They cut an image into tiles. The patch of a tile, and the
 // kernel, are transformed by additions. Then the matrix product of [tiles,in] and [in,out] for each place of the transformed patch does
 // what the taps of the kernel do, and additions make the outputs of the tile. The largest rounding errors are about those of oneDNN's
 // sums.
 enum class Fast {
+  conv,            // 36 products for 4×4 outputs, in place of 144
+  pooled,          // with a 2×2 average after it: 25 products for 2×2 outputs, in place of 64 of a 4×4 kernel with stride 2
+  adjoint,         // the gradient of pooled in its input: 36 products for 4×4 outputs, in place of 64
+  strided,         // with stride 2: 25 products for 2×2 outputs, in place of 36
+  strided_adjoint, // the gradient of strided in its input: 25 products for 4×4 outputs, in place of 36
+  from_few,        // from images of few channels, by direct sums
+  to_few,          // to images of few channels: a matrix product gives each pixel's share in its neighbours, which are added up
   none,
-  conv,     // 36 products for 4×4 outputs, in place of 144
-  pooled,   // with a 2×2 average after it: 25 products for 2×2 outputs, in place of 64 of a 4×4 kernel with stride 2
-  adjoint,  // the gradient of pooled in its input: 36 products for 4×4 outputs, in place of 64
-  from_few, // from images of few channels, by direct sums
-  to_few,   // to images of few channels: a matrix product gives each pixel's share in its neighbours, which are added up
 };
 
-// The algorithm for a convolution from in to out channels, with a 2×2 average after it if pooled. It is none if the CPU lacks AVX2 or
-// FMA, or if no algorithm fits: both numbers of channels are multiples of 16, or without pooled one is and the other is less than 8.
-Fast fast_kind(int64_t in, int64_t out, bool pooled);
+// The algorithm for a convolution of kind conv, pooled or strided from in to out channels. It is none if the CPU lacks AVX2 or FMA, or if
+// no algorithm fits: both numbers of channels are multiples of 16, or with conv one is and the other is less than 8.
+Fast fast_kind(int64_t in, int64_t out, Fast kind);
 
 // The algorithm for the gradient in the input.
 Fast fast_adjoint(Fast kind);
@@ -37,10 +39,11 @@ struct FastWeight {
   int64_t row, column, in, out;
 };
 
-// Transforms w. For adjoint, w is the weight of pooled with its channels swapped: in are the outputs of pooled.
+// Transforms w. For adjoint, w is the weight of pooled with its channels swapped: in are the outputs of pooled. So it is for
+// strided_adjoint.
 void fast_kernel(Fast kind, const FastWeight& w, int64_t in, int64_t out, float* kernel, int threads);
 
-// x: [n,h,w,in] → y: [n,h,w,out]; pooled [n,h/2,w/2,out], adjoint [n,2h,2w,out].
+// x: [n,h,w,in] → y: [n,h,w,out]; pooled and strided [n,h/2,w/2,out], their adjoints [n,2h,2w,out].
 struct FastConv {
   Fast kind;
   const float* x;
@@ -60,7 +63,7 @@ struct FastConv {
 // The result does not depend on the number of threads.
 void fast_conv(const FastConv& c, int threads);
 
-// The gradient of a conv or pooled in w: [3,3,in,out]. y is the gradient in the result; kernel and bias are not read.
+// The gradient of a conv, pooled or strided in w: [3,3,in,out]. y is the gradient in the result; kernel and bias are not read.
 void fast_kernel_gradient(const FastConv& c, float* w, int threads);
 
 // The size of the kernel that skip_kernel makes, in floats.

@@ -10,9 +10,9 @@ namespace liebm {
 namespace {
 
 // The algorithms, in one dimension. data takes `patch` values to `products` values, kernel takes 3 taps to as many, and result takes
-// the products to `outputs` values. Patches begin at tile·step − 1. spread and taps are the transposes of result and kernel.
+// the products to `outputs` values. Patches begin at tile·step + first. spread and taps are the transposes of result and kernel.
 struct Conv { // F(4,3) at the points 0, ±a, ±b and ∞, with a² = 1/2 and b² = 2: small and even powers keep the rounding errors small
-  static constexpr int patch = 6, products = 6, outputs = 4, step = 4;
+  static constexpr int patch = 6, products = 6, outputs = 4, step = 4, first = -1;
   static constexpr float a = 0.70710678118654752f, b = 2 * a;
   template <class T> static INLINE void data(const T* d, T* t) {
     T even = d[4] - 2 * d[2], odd = a * d[3] - b * d[1], even2 = d[4] - d[2] / 2, odd2 = b * d[3] - a * d[1];
@@ -39,7 +39,7 @@ struct Conv { // F(4,3) at the points 0, ±a, ±b and ∞, with a² = 1/2 and b�
 // The average of two neighbours commutes with the convolution. s[i] is the sum of the neighbours i and i+1. Output p is
 // (g0·s[2p] + g1·s[2p+1] + g2·s[2p+2])/2. The sums at even places have a kernel of two taps, which F(2,2) computes in 3 products.
 struct Pooled {
-  static constexpr int patch = 6, products = 5, outputs = 2, step = 4;
+  static constexpr int patch = 6, products = 5, outputs = 2, step = 4, first = -1;
   template <class T> static INLINE void data(const T* d, T* t) {
     t[1] = d[2] + d[3], t[0] = d[0] + d[1] - t[1], t[2] = d[4] + d[5] - t[1], t[3] = d[1] + d[2], t[4] = d[3] + d[4];
   }
@@ -52,7 +52,7 @@ struct Pooled {
 // Pixel 2p gets (e[p] + g1·d[p])/2 and pixel 2p+1 gets (g1·d[p] + e[p+1])/2, where d is the gradient in the averages and
 // e[p] = g2·d[p−1] + g0·d[p]. Three e are computed in 4 products by F(3,2).
 struct Adjoint {
-  static constexpr int patch = 4, products = 6, outputs = 4, step = 2;
+  static constexpr int patch = 4, products = 6, outputs = 4, step = 2, first = -1;
   template <class T> static INLINE void data(const T* d, T* t) { t[0] = d[0] - d[2], t[1] = d[1] + d[2], t[2] = d[2] - d[1], t[3] = d[1] - d[3], t[4] = d[1], t[5] = d[2]; }
   template <class T> static INLINE void kernel(const T* g, T* u) {
     u[0] = g[2] / 2, u[1] = (g[2] + g[0]) / 4, u[2] = (g[2] - g[0]) / 4, u[3] = g[0] / 2, u[4] = u[5] = g[1] / 2;
@@ -61,6 +61,22 @@ struct Adjoint {
     T sum = m[1] + m[2], e = m[1] - m[2];
     y[0] = m[0] + sum + m[4], y[1] = e + m[4], y[2] = e + m[5], y[3] = sum - m[3] + m[5];
   }
+};
+
+// With stride 2, output p is g0·x[2p−1] + g1·x[2p] + g2·x[2p+1]. The odd pixels have a kernel of two taps, as in Pooled.
+struct Strided : Pooled {
+  static constexpr int patch = 5;
+  template <class T> static INLINE void data(const T* d, T* t) { t[0] = d[0] - d[2], t[1] = d[2], t[2] = d[4] - d[2], t[3] = d[1], t[4] = d[3]; }
+  template <class T> static INLINE void kernel(const T* g, T* u) { u[0] = g[0], u[1] = g[0] + g[2], u[2] = g[2], u[3] = u[4] = g[1]; }
+  template <class T> static INLINE void taps(const T* u, T* g) { g[0] = u[0] + u[1], g[1] = u[3] + u[4], g[2] = u[1] + u[2]; }
+};
+
+// Pixel 2p gets g1·d[p], and pixel 2p+1 gets g2·d[p] + g0·d[p+1], where d is the gradient in the result.
+struct StridedAdjoint {
+  static constexpr int patch = 3, products = 5, outputs = 4, step = 2, first = 0;
+  template <class T> static INLINE void data(const T* d, T* t) { t[0] = d[0] - d[1], t[1] = d[1], t[2] = d[2] - d[1], t[3] = d[0], t[4] = d[1]; }
+  template <class T> static INLINE void kernel(const T* g, T* u) { u[0] = g[2], u[1] = g[0] + g[2], u[2] = g[0], u[3] = u[4] = g[1]; }
+  template <class T> static INLINE void result(const T* m, T* y) { y[0] = m[3], y[1] = m[0] + m[1], y[2] = m[4], y[3] = m[1] + m[2]; }
 };
 
 // transpose makes row i of 8 vectors column i.
@@ -124,7 +140,7 @@ template <class A> struct Result {
 
 // Data and Spread are the transforms of the patch of a tile: size values from tile·step + first on.
 template <class A> struct Data {
-  static constexpr int size = A::patch, first = -1, step = A::step, products = A::products;
+  static constexpr int size = A::patch, first = A::first, step = A::step, products = A::products;
   template <class T> static INLINE void apply(const T* from, T* to) { A::data(from, to); }
 };
 template <class A> struct Spread {
@@ -344,14 +360,14 @@ template <class A> void run_gradient(const FastConv& c, float* w, int threads) {
 
 } // namespace
 
-Fast fast_kind(int64_t in, int64_t out, bool pooled) {
+Fast fast_kind(int64_t in, int64_t out, Fast kind) {
   static const bool cpu = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const auto few = [](int64_t channels) { return channels > 0 && channels < 8; };
   const auto many = [](int64_t channels) { return channels > 0 && channels % block == 0; };
   if (!cpu) return Fast::none;
-  if (many(in) && many(out)) return pooled ? Fast::pooled : Fast::conv;
-  if (few(in) && many(out) && !pooled) return Fast::from_few;
-  if (many(in) && few(out) && !pooled) return Fast::to_few;
+  if (many(in) && many(out)) return kind;
+  if (few(in) && many(out) && kind == Fast::conv) return Fast::from_few;
+  if (many(in) && few(out) && kind == Fast::conv) return Fast::to_few;
   return Fast::none;
 }
 
@@ -359,6 +375,8 @@ Fast fast_adjoint(Fast kind) {
   switch (kind) {
   case Fast::pooled: return Fast::adjoint;
   case Fast::adjoint: return Fast::pooled;
+  case Fast::strided: return Fast::strided_adjoint;
+  case Fast::strided_adjoint: return Fast::strided;
   case Fast::from_few: return Fast::to_few;
   case Fast::to_few: return Fast::from_few;
   default: return kind;
@@ -371,13 +389,19 @@ int64_t fast_kernel_size(Fast kind, int64_t in, int64_t out) {
   case Fast::conv: return square(Conv::products) * in * out;
   case Fast::pooled: return square(Pooled::products) * in * out;
   case Fast::adjoint: return square(Adjoint::products) * in * out;
+  case Fast::strided: return square(Strided::products) * in * out;
+  case Fast::strided_adjoint: return square(StridedAdjoint::products) * in * out;
   default: return skip_kernel_size(kind == Fast::from_few ? 9 * in : in, kind == Fast::to_few ? 9 * out : out);
   }
 }
 
 void fast_kernel(Fast kind, const FastWeight& w, int64_t in, int64_t out, float* kernel, int threads) {
   if (kind == Fast::from_few || kind == Fast::to_few) return few_kernel(kind, w, in, out, kernel);
-  const auto channels = kind == Fast::conv ? weights<Conv> : kind == Fast::pooled ? weights<Pooled> : weights<Adjoint>;
+  const auto channels = kind == Fast::conv      ? weights<Conv>
+                        : kind == Fast::pooled  ? weights<Pooled>
+                        : kind == Fast::adjoint ? weights<Adjoint>
+                        : kind == Fast::strided ? weights<Strided>
+                                                : weights<StridedAdjoint>;
   in_parallel(in / 8, in * out < 2048 ? 1 : threads, [&](int64_t i, int) { channels(w, 8 * i, in, out, kernel); });
 }
 
@@ -386,6 +410,8 @@ void fast_conv(const FastConv& c, int threads) {
   case Fast::conv: return run<Conv>(c, threads);
   case Fast::pooled: return run<Pooled>(c, threads);
   case Fast::adjoint: return run<Adjoint>(c, threads);
+  case Fast::strided: return run<Strided>(c, threads);
+  case Fast::strided_adjoint: return run<StridedAdjoint>(c, threads);
   default: return few_conv(c, threads);
   }
 }
@@ -393,6 +419,7 @@ void fast_conv(const FastConv& c, int threads) {
 void fast_kernel_gradient(const FastConv& c, float* w, int threads) {
   if (c.kind == Fast::conv) run_gradient<Conv>(c, w, threads);
   if (c.kind == Fast::pooled) run_gradient<Pooled>(c, w, threads);
+  if (c.kind == Fast::strided) run_gradient<Strided>(c, w, threads);
 }
 
 } // namespace liebm
@@ -401,7 +428,7 @@ void fast_kernel_gradient(const FastConv& c, float* w, int threads) {
 
 namespace liebm {
 
-Fast fast_kind(int64_t, int64_t, bool) { return Fast::none; }
+Fast fast_kind(int64_t, int64_t, Fast) { return Fast::none; }
 Fast fast_adjoint(Fast kind) { return kind; }
 int64_t fast_kernel_size(Fast, int64_t, int64_t) { return 0; }
 void fast_kernel(Fast, const FastWeight&, int64_t, int64_t, float*, int) {}
