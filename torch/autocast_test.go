@@ -25,6 +25,15 @@ func TestAutocast(t *testing.T) {
 		assert.True(t, y.Detach().Equal(want), "the product is that of the rounded inputs")
 		assert.Equal(t, Float32, x.Matmul(w).DType(), "off after it")
 	})
+	in(t, func() { // convolutions that libtorch does not compute without autocast
+		image, kernel := Ones([]int{1, 16, 4, 4}, Float32).Contiguous(ChannelsLast), Ones([]int{16, 16, 3, 3}, Float32)
+		conv := func() Tensor { return image.Conv2d(kernel, Tensor{}, Conv2dOptions{Padding: 1}) }
+		Autocast(CPU, BFloat16, func() {
+			assert.Equal(t, BFloat16, conv().DType())
+			assert.Equal(t, BFloat16, image.PooledConv2d(kernel, Tensor{}, PooledConv2dOptions{}).DType())
+		})
+		assert.Equal(t, Float32, conv().DType())
+	})
 	in(t, func() {
 		assert.Panics(t, func() {
 			Autocast(CPU, BFloat16, func() { Ones([]int{2, 3}, Float32).Matmul(Ones([]int{2, 3}, Float32)) })

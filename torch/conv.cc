@@ -13,6 +13,7 @@
 #include <ATen/ops/threshold.h>
 #include <ATen/ops/threshold_backward.h>
 #include <ATen/ops/upsample_nearest2d.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <mutex>
@@ -85,11 +86,12 @@ Tensor none_of(const Tensor& w) { return at::empty({0}, w.options().requires_gra
 
 Tensor nhwc(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
-bool halves(liebm::Fast kind) { return kind == liebm::Fast::pooled || kind == liebm::Fast::strided; }                // height and width
+// Whether the result has half the height and width, or twice.
+bool halves(liebm::Fast kind) { return kind == liebm::Fast::pooled || kind == liebm::Fast::strided; }
 bool doubles(liebm::Fast kind) { return kind == liebm::Fast::adjoint || kind == liebm::Fast::strided_adjoint; }
 bool flips(liebm::Fast kind) { return !halves(kind) && !doubles(kind); }
 
-// A convolution for fast_conv: the weight, which for adjoint is that of pooled; the weight of the skip connection; and the kernels of
+// A convolution for fast_conv: the weight, which for an adjoint is that of pooled or strided; the weight of the skip connection; and the kernels of
 // constant weights, for the convolution and for its gradient. An undefined kernel is made for each call. An adjoint without an element is
 // made when it is needed, and stays.
 struct FastLayer {
@@ -257,11 +259,14 @@ liebm::Fast kind_of(const Tensor& w, const lt_fast_layer& l) {
   return possible ? liebm::fast_kind(w.size(1), w.size(0), kind) : liebm::Fast::none;
 }
 
+// Whether autocast is on, so that libtorch must choose the type of the result.
+bool autocast() { return !c10::impl::tls_is_dispatch_key_excluded(c10::DispatchKey::AutocastCPU); }
+
 // Whether the layer can read the images x, and those of the skip connection.
 bool fits(const FastLayer& l, const Tensor& x, const Tensor& skip) {
   auto images = [](const Tensor& t, int64_t channels) { return fast(t) && t.dim() == 4 && t.size(1) == channels && t.numel() > 0; };
   bool pooled = l.kind == liebm::Fast::pooled, has_skip = l.skip.numel() > 0;
-  return has_skip == (skip.numel() > 0) && l.kind != liebm::Fast::none && images(x, l.weight.size(1)) && (!halves(l.kind) || (x.size(2) % 2 == 0 && x.size(3) % 2 == 0)) &&
+  return !autocast() && has_skip == (skip.numel() > 0) && l.kind != liebm::Fast::none && images(x, l.weight.size(1)) && (!halves(l.kind) || (x.size(2) % 2 == 0 && x.size(3) % 2 == 0)) &&
          (l.bias.numel() == 0 || (fast(l.bias) && l.bias.dim() == 1 && l.bias.size(0) == l.weight.size(0))) &&
          (!has_skip || (pooled && fast(l.skip) && l.skip.dim() == 4 && l.skip.size(0) == l.weight.size(0) && l.skip.size(2) == 1 && l.skip.size(3) == 1 &&
                         images(skip, l.skip.size(1)) && skip.size(0) == x.size(0) && skip.size(2) == x.size(2) && skip.size(3) == x.size(3)));

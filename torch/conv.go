@@ -74,7 +74,8 @@ type FrozenConv2d struct {
 	options   Conv2dOptions
 }
 
-// NewFrozenConv2d makes the layer, computed in dtype. weight: [out,in,k,k], bias: [out] or none. In bfloat16 and float64 on the CPU the
+// NewFrozenConv2d makes the layer, computed in dtype. weight: [out,in,k,k], bias: [out] or none. The layer may share memory with them: do
+// not change them while it is used. In bfloat16 and float64 on the CPU the
 // stride must be 1, or 2 with a 4×4 kernel and padding 1.
 func NewFrozenConv2d(weight, bias Tensor, dtype DType, o Conv2dOptions) FrozenConv2d {
 	c := FrozenConv2d{freeze(weight, bias, Tensor{}, dtype), o}
@@ -147,7 +148,8 @@ type FrozenPooledConv2d struct {
 	conv, skipConv FrozenConv2d // instead, if fastConv2d cannot compute the layer
 }
 
-// NewFrozenPooledConv2d makes the layer, computed in dtype. weight: [out,in,3,3], bias: [out] or none. With relu the convolution reads
+// NewFrozenPooledConv2d makes the layer, computed in dtype. weight: [out,in,3,3], bias: [out] or none. The layer may share memory with them:
+// do not change them while it is used. With relu the convolution reads
 // max(x, 0). skipWeight is the weight of the skip connection: [out,c,1,1], or none.
 func NewFrozenPooledConv2d(weight, bias, skipWeight Tensor, dtype DType, relu bool) FrozenPooledConv2d {
 	c := FrozenPooledConv2d{fastLayer: freeze(weight, bias, skipWeight, dtype)}

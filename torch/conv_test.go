@@ -89,6 +89,8 @@ func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
 		"from three channels":   {2, 3, 48, 4, 5, 0},
 		"to one channel":        {3, 16, 1, 9, 12, 0},
 		"to seven channels":     {2, 32, 7, 3, 2, 0},
+		"a tall image":          {1, 16, 1, 35, 5, 0},
+		"from a tall image":     {1, 1, 16, 35, 5, 0},
 	} {
 		for kind, stride := range map[string]int{"plain": 1, "pooled": 1, "strided": 2} {
 			for _, relu := range []bool{false, true} {
@@ -219,6 +221,8 @@ func TestConvolutionsAreFastWhereTheyCanBe(t *testing.T) {
 		x, w := torch.Ones([]int{1, 16, 4, 4}, torch.Float32).Contiguous(torch.ChannelsLast), torch.Ones([]int{16, 16, 3, 3}, torch.Float32)
 		ops, err := torch.Profile(func(func(string)) error {
 			y, z := x.PooledConv2d(w, torch.Tensor{}, torch.PooledConv2dOptions{}), x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1})
+			strided := x.Conv2d(w, torch.Tensor{}, torch.Conv2dOptions{Padding: 1, Stride: 2})
+			assert.InEpsilon(t, 16*16*25, strided.Sum().Item(), 1e-6, "2 and 3 taps of a row are inside the image")
 			assert.InEpsilon(t, 16*16*100, z.Sum().Item(), 1e-6, "100 taps are inside the image")
 			assert.InEpsilon(t, 16*16*25, y.Sum().Item(), 1e-6)
 			return nil
@@ -228,7 +232,7 @@ func TestConvolutionsAreFastWhereTheyCanBe(t *testing.T) {
 		for _, op := range ops {
 			calls[op.Op] += op.Calls
 		}
-		assert.Equal(t, 2, calls["liebm::fast_conv2d"])
+		assert.Equal(t, 3, calls["liebm::fast_conv2d"])
 		assert.Zero(t, calls["aten::conv2d"])
 	})
 }
