@@ -91,9 +91,9 @@ bool halves(liebm::Fast kind) { return kind == liebm::Fast::pooled || kind == li
 bool doubles(liebm::Fast kind) { return kind == liebm::Fast::adjoint || kind == liebm::Fast::strided_adjoint; }
 bool flips(liebm::Fast kind) { return !halves(kind) && !doubles(kind); }
 
-// A convolution for fast_conv: the weight, which for an adjoint is that of pooled or strided; the weight of the skip connection; and the kernels of
-// constant weights, for the convolution and for its gradient. An undefined kernel is made for each call. An adjoint without an element is
-// made when it is needed, and stays.
+// A convolution for fast_conv: the weight, which for an adjoint is that of pooled or strided; the weight of the skip connection; and the
+// kernels of constant weights, for the convolution and for its gradient. An undefined kernel is made for each call. An adjoint without an
+// element is made when it is needed, and stays.
 struct FastLayer {
   liebm::Fast kind;
   Tensor weight, bias, skip; // without an element if there is none
