@@ -212,8 +212,8 @@ func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
 	return b
 }
 
-// forward maps [n,in,h,w] to [n,out,h,w], or to half the size with down. conv1 and conv2 read ReLU of their
-// input; conv1 of the first block reads its input.
+// forward maps [n,in,h,w] to [n,out,h,w], or to [n,out,h/2,w/2] if the block halves the image. Each 3×3 convolution begins with ReLU. Only
+// the first one of E does not.
 func (b boundBlock) forward(x torch.Tensor) torch.Tensor {
 	return torch.Tidy(func() torch.Tensor {
 		h := b.conv1.Forward(x)

@@ -180,8 +180,8 @@ type imageMetric struct {
 	closers []func()
 }
 
-// assessImages opens the sets that names are. It opens Inception too, if o has a Mode and a set has images, not statistics. Then it calls
-// measure, which puts the metric into the record.
+// assessImages opens the sets of images. names are their paths or names. It opens Inception too, if o has a Mode and a set has images, not
+// statistics. Then it calls measure, which puts the metric into the record.
 func (s Setup) assessImages(ctx context.Context, metric string, names []string, o ImageOptions, measure func(m *imageMetric, r *eval.Record) error) (*eval.Record, error) {
 	o.N = cmp.Or(o.N, 50_000)
 	m := &imageMetric{Setup: s, ImageOptions: o, metric: metric}

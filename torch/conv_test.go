@@ -143,8 +143,8 @@ func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
 						}
 						return plain(all)
 					}
-					// value and gradients; the gradients of a gradient's square; and the gradients once more, which are computed another way
-					// if they have no graph
+					// derivatives returns the value, its gradients with a graph, the gradients of the square of the first one, and the
+					// gradients without a graph. Those without a graph are computed in another way.
 					derivatives := func(f func([]torch.Tensor) torch.Tensor, in []torch.Tensor) []torch.Tensor {
 						leaves := make([]torch.Tensor, len(in))
 						for i := range in {

@@ -39,8 +39,7 @@ struct FastWeight {
   int64_t row, column, in, out;
 };
 
-// Transforms w. For adjoint, w is the weight of pooled with its channels swapped: in are the outputs of pooled. So it is for
-// strided_adjoint.
+// Transforms w. For an adjoint, w is the weight of pooled or strided with its channels swapped: its inputs are the outputs of that.
 void fast_kernel(Fast kind, const FastWeight& w, int64_t in, int64_t out, float* kernel, int threads);
 
 // x: [n,h,w,in] → y: [n,h,w,out]; pooled and strided [n,h/2,w/2,out], their adjoints [n,2h,2w,out].

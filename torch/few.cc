@@ -32,6 +32,7 @@ template <class V, int rows> INLINE void dots(const Lines& lines, int64_t in, co
     UNROLLED (int j = 0; j < parts; j++) store<V>(y + r * stride + j * width, sum[r][j]);
 }
 
+// all_dots computes count neighbours, `rows` at a time.
 template <class V, int rows> INLINE void all_dots(int64_t count, Lines lines, int64_t in, const float* kernel, const float* bias, float* y, int64_t stride) {
   for (; count >= rows; count -= rows, y += rows * stride) {
     dots<V, rows>(lines, in, kernel, bias, y, stride);

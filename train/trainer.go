@@ -217,7 +217,7 @@ func (t *Trainer) latent(unit torch.Tensor, rng *torch.RNG) (z torch.Tensor) {
 	return z
 }
 
-// encoder is h with its present weights as constants. It belongs to the open scope or to the trainer.
+// encoder returns h with its present weights as constants. The trainer keeps one if h does not learn. Otherwise it belongs to the open scope.
 func (t *Trainer) encoder() *models.FrozenEncoder {
 	if t.frozenH != nil {
 		return t.frozenH
