@@ -22,6 +22,7 @@ type Known struct {
 	Classes      []string
 	URL          string
 	Package      string // name of its Debian package, or ""
+	Hub          string // its name on the Hugging Face hub, or ""
 	Downloads    []Download
 
 	stacked  string   // three images of this set are the channels of an image: see stack
@@ -180,7 +181,7 @@ const fashionURL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 func fashionMNIST() Known {
 	return Known{
 		Name: "fmnist", Title: "Fashion-MNIST", H: 28, W: 28, C: 1, Train: 60000, Test: 10000,
-		URL: fashionURL, Package: "dataset-fashion-mnist",
+		URL: fashionURL, Package: "dataset-fashion-mnist", Hub: "zalando-datasets/fashion_mnist",
 		Classes: []string{"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"},
 		Downloads: []Download{
 			{URL: fashionURL + "train-images-idx3-ubyte.gz", Size: 26421880, SHA256: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"},
@@ -202,14 +203,14 @@ func fashionMNIST() Known {
 // modes that a generator covers.
 func stackedFashion() Known {
 	k := fashionMNIST()
-	k.Name, k.Title, k.C, k.Classes, k.stacked = "stacked-fmnist", "Stacked Fashion-MNIST", 3, nil, k.Name
+	k.Name, k.Title, k.C, k.Classes, k.Hub, k.stacked = "stacked-fmnist", "Stacked Fashion-MNIST", 3, nil, "", k.Name
 	return k
 }
 
 func mnist() Known {
 	return Known{
 		Name: "mnist", Title: "MNIST", H: 28, W: 28, C: 1, Train: 60000, Test: 10000, glyphs: true,
-		URL:     "https://ossci-datasets.s3.amazonaws.com/mnist/",
+		URL: "https://ossci-datasets.s3.amazonaws.com/mnist/", Hub: "ylecun/mnist",
 		Classes: strings.Split("0123456789", ""),
 		places:  []string{"mnist", "MNIST/raw"},
 		fileSets: [][]file{{
@@ -226,7 +227,7 @@ func cifar10() Known {
 		SHA256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"}
 	return Known{
 		Name: "cifar10", Title: "CIFAR-10", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
-		URL: binary.URL, Downloads: []Download{binary},
+		URL: binary.URL, Hub: "uoft-cs/cifar10", Downloads: []Download{binary},
 		Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
 		places: []string{"cifar-10-batches-bin", "cifar-10-batches-py", "cifar-10-binary.tar.gz",
 			"cifar-10-python.tar.gz", "cifar10", "cifar-10"},
@@ -250,7 +251,7 @@ func cifar100() Known {
 		SHA256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"}
 	return Known{
 		Name: "cifar100", Title: "CIFAR-100", H: 32, W: 32, C: 3, Train: 50000, Test: 10000,
-		URL: binary.URL, Downloads: []Download{binary},
+		URL: binary.URL, Hub: "uoft-cs/cifar100", Downloads: []Download{binary},
 		Classes: strings.Fields(`apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
 			butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
 			dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion

@@ -83,7 +83,8 @@ func (c card) Hub() string {
 	if c.Imported() {
 		return ""
 	}
-	return map[string]string{"fmnist": "zalando-datasets/fashion_mnist", "mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}[c.Config.Data.Name]
+	known, _ := data.Lookup(c.Config.Data.Name)
+	return known.Hub
 }
 
 // Networks are the numbers of parameters of the networks.

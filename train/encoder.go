@@ -3,7 +3,6 @@ package train
 import (
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/liebm/liebm/models"
 )
@@ -14,7 +13,7 @@ import (
 // number of steps the probes are almost as good.
 func EncoderFor(c Config) models.EncoderConfig {
 	first, widths, blocks, head := stem(c.Data.Size), []int{64, 128, 256, 512}, []int{2, 2, 2, 2}, 1024
-	if strings.HasPrefix(c.Preset, "fmnist-") || strings.HasPrefix(c.Preset, "stacked-") || isBySize(c.Preset) {
+	if p := presetOf(c.Preset); p.config != nil && p.epochs == 0 {
 		first, widths, blocks, head = stem(max(64, c.Data.Size)), []int{16, 64, 128, 256}, []int{1, 1, 1, 1}, 256
 	}
 	return models.EncoderConfig{Channels: c.Energy.Channels, Stem: first, Widths: widths, Blocks: blocks,

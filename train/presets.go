@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,27 +12,34 @@ import (
 	"github.com/liebm/liebm/torch/optim"
 )
 
-// presets are complete configs by data set, for target em. They are columns of Table 12, partly with settings that work better, a
-// small one for Fashion-MNIST, and small, medium and large for other images.
-var presets = map[string]func() Config{
-	"small":       func() Config { return forImages("small", 32) },
-	"medium":      func() Config { return forImages("medium", 64) },
-	"large":       func() Config { return forImages("large", 128) },
-	"fmnist":      FashionMNIST,
-	"stacked":     StackedFashionMNIST,
-	"cifar10":     CIFAR10,
-	"imagenet32":  ImageNet32,
-	"celeba64":    CelebA64,
-	"celebahq256": CelebAHQ256,
+// preset is the settings for a data set, or for images of a size.
+type preset struct {
+	config    func() Config    // the complete config, for target em
+	published func() Config    // a column of Table 12 with the paper's settings, or nil
+	epochs    int              // of pretraining h; 0: h is narrow and trains in minutes on two CPU cores
+	pretrain  func(*SSLConfig) // changes the pretraining of h, or nil
+	bySize    bool             // for any images of about this size: they are named by --data
 }
 
-// published are the columns of Table 12 with the paper's settings. The presets of the same names have other settings: see balanced.
-// In trials of cifar10-em-published the chains stopped moving within 20 steps: see docs/results/presets-published.md.
-var published = map[string]func() Config{
-	"cifar10":     cifar10,
-	"imagenet32":  imageNet32,
-	"celeba64":    celebA64,
-	"celebahq256": celebAHQ256,
+// presets are columns of Table 12, partly with settings that work better (see balanced), a small one for Fashion-MNIST, and small,
+// medium and large for other images. In trials of cifar10-em-published the chains stopped moving within 20 steps: see
+// docs/results/presets-published.md.
+var presets = map[string]preset{
+	"small":       {config: func() Config { return forImages("small", 32) }, bySize: true},
+	"medium":      {config: func() Config { return forImages("medium", 64) }, bySize: true},
+	"large":       {config: func() Config { return forImages("large", 128) }, bySize: true},
+	"fmnist":      {config: FashionMNIST, pretrain: garments},
+	"stacked":     {config: StackedFashionMNIST},
+	"cifar10":     {config: CIFAR10, published: cifar10, epochs: 1000},
+	"imagenet32":  {config: ImageNet32, published: imageNet32, epochs: 100},
+	"celeba64":    {config: CelebA64, published: celebA64, epochs: 200},
+	"celebahq256": {config: CelebAHQ256, published: celebAHQ256, epochs: 500},
+}
+
+// presetOf returns the settings that a preset's name begins with, as cifar10 in cifar10-em. For other names they are empty.
+func presetOf(name string) preset {
+	set, _, _ := strings.Cut(name, "-")
+	return presets[set]
 }
 
 // publishedSuffix ends the names of published presets.
@@ -42,19 +48,13 @@ const publishedSuffix = "-published"
 // Presets lists the names that Preset knows: data set, hyphen, target, as in cifar10-em. Presets whose names end in
 // -published, as in cifar10-em-published, have exactly the settings of a column of Table 12.
 func Presets() []string {
-	names := byTarget(slices.Collect(maps.Keys(presets)), EM, EJM, ERM)
-	for _, name := range byTarget(slices.Collect(maps.Keys(published)), EM, EJM, ERM) {
-		names = append(names, name+publishedSuffix)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// byTarget lists every data set with every target, sorted.
-func byTarget(sets []string, targets ...string) (names []string) {
-	for _, set := range sets {
-		for _, target := range targets {
+	var names []string
+	for set, p := range presets {
+		for _, target := range []string{EM, EJM, ERM} {
 			names = append(names, set+"-"+target)
+			if p.published != nil {
+				names = append(names, set+"-"+target+publishedSuffix)
+			}
 		}
 	}
 	slices.Sort(names)
@@ -66,13 +66,13 @@ func Preset(name string) (Config, error) {
 	if !slices.Contains(Presets(), name) {
 		return Config{}, unknownPreset(name, Presets(), SSLPresets(), "pretraining")
 	}
-	known := presets
 	base, literal := strings.CutSuffix(name, publishedSuffix)
-	if literal {
-		known = published
-	}
 	set, target, _ := strings.Cut(base, "-")
-	c := known[set]()
+	column := presets[set].config
+	if literal {
+		column = presets[set].published
+	}
+	c := column()
 	c.Preset, c.Target = name, target
 	return c, nil
 }
@@ -287,12 +287,6 @@ func (c *Config) fit(size int) {
 		}
 	}
 	c.Chain.Delta2 = delta2(25, size)
-}
-
-// isBySize reports whether a preset is named after a size.
-func isBySize(preset string) bool {
-	name, _, _ := strings.Cut(preset, "-")
-	return name == "small" || name == "medium" || name == "large"
 }
 
 // rung is the name of the networks for a size.

@@ -54,7 +54,7 @@ func TestPresetsAreWholeAndValid(t *testing.T) {
 		assert.Equal(t, cfg.Energy.LatentDim, ssl.Encoder.LatentDim)
 		cfg.Data.Range = ssl.Data.Range // h reads images in any range
 		assert.Equal(t, cfg.Data, ssl.Data)
-		if !isBySize(name) {
+		if !presetOf(name).bySize {
 			assert.Contains(t, data.Names(), cfg.Data.Name, "a preset's data can be opened by name")
 		}
 	}

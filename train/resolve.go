@@ -98,7 +98,7 @@ func (d *DataConfig) use(s Sources) (data.Info, error) {
 	if err != nil {
 		return info, err
 	}
-	bySize := isBySize(s.Preset)
+	bySize := presetOf(s.Preset).bySize
 	switch {
 	case s.Size != 0 && s.Size != d.Size && !bySize:
 		return info, fmt.Errorf("size %d: the networks of %s read %d×%d pixels: give size %d, or no preset", s.Size, s.Preset, d.Size, d.Size, d.Size)
@@ -121,7 +121,7 @@ func (d *DataConfig) use(s Sources) (data.Info, error) {
 // take fits the networks, the batch and the views to the images.
 func (c *Config) take(info data.Info) {
 	c.channels(info.C)
-	if isBySize(c.Preset) {
+	if presetOf(c.Preset).bySize {
 		if c.Generator.Size() != c.Data.Size {
 			c.fit(c.Data.Size)
 		}
@@ -135,7 +135,7 @@ func (c *Config) take(info data.Info) {
 // take fits the encoder, the batch and the views to the images.
 func (c *SSLConfig) take(info data.Info) {
 	c.Encoder.Channels = info.C
-	if isBySize(c.Preset) {
+	if presetOf(c.Preset).bySize {
 		c.Encoder.Stem = stem(c.Data.Size)
 		c.Batch = min(c.Batch, most(info, c.Data))
 	}

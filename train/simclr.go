@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,12 +44,13 @@ const (
 	WMSE   = "wmse"
 )
 
-// sslEpochs are the epochs of pretraining by data set. The presets for other data train in minutes.
-var sslEpochs = map[string]int{"cifar10": 1000, "imagenet32": 100, "celeba64": 200, "celebahq256": 500}
-
 // SSLPresets lists the names that SSLPreset knows: data set, hyphen, target.
-func SSLPresets() []string {
-	return byTarget(slices.Collect(maps.Keys(presets)), SimCLR, BYOL, WMSE)
+func SSLPresets() (names []string) {
+	for set := range presets {
+		names = append(names, set+"-"+SimCLR, set+"-"+BYOL, set+"-"+WMSE)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // SSLPreset returns a complete pretraining config by name.
@@ -59,13 +59,13 @@ func SSLPreset(name string) (SSLConfig, error) {
 		return SSLConfig{}, unknownPreset(name, SSLPresets(), Presets(), "training")
 	}
 	set, target, _ := strings.Cut(name, "-")
-	of := presets[set]()
-	if epochs, long := sslEpochs[set]; long {
-		return sslFor(of, target, epochs), nil
+	p := presets[set]
+	if p.epochs > 0 {
+		return sslFor(p.config(), target, p.epochs), nil
 	}
-	c := quickSSL(of, target)
-	if set == "fmnist" { // crops of a fifth of a garment often do not show its class
-		c.Views.Crop, c.Temperature = [2]float64{0.4, 1}, 0.3
+	c := quickSSL(p.config(), target)
+	if p.pretrain != nil {
+		p.pretrain(&c)
 	}
 	return c, nil
 }
@@ -98,6 +98,9 @@ func quickSSL(of Config, target string) SSLConfig {
 	c.Log.Metrics, c.Log.Checkpoint = 20, 200
 	return c
 }
+
+// garments changes the pretraining for Fashion-MNIST. A crop of a fifth of a garment often does not show its class.
+func garments(c *SSLConfig) { c.Views.Crop, c.Temperature = [2]float64{0.4, 1}, 0.3 }
 
 // Validate returns an error that names every setting that is invalid or contradicts another one.
 func (c SSLConfig) Validate() error {
