@@ -178,7 +178,7 @@ func (e *Energy) bind(dtype torch.DType, constant bool) *Bound {
 			bias = bias.Add(skip.Bias) // pooling commutes with a bias
 		}
 		if constant {
-			return torch.NewFrozenPooledConv2d(conv2.Normalized(), bias, skip.Normalized(), dtype, true)
+			return torch.NewFrozenPooledConv2d(conv2.Normalized(), bias, dtype, torch.PooledConv2dOptions{ReLU: true, SkipWeight: skip.Normalized()})
 		}
 		return downConv{affine{conv2.Normalized(), bias}, skip.Normalized()}
 	}

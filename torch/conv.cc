@@ -274,9 +274,10 @@ bool fits(const FastLayer& l, const Tensor& x, const Tensor& skip) {
 
 FastLayer layer_of(const lt_fast_layer& l) {
   auto or_none = [](uint64_t handle, const Tensor& w) { return handle ? liebm::get(handle) : none_of(w); };
-  auto made = [](uint64_t handle) { return handle ? liebm::get(handle) : Tensor(); };
+  auto or_undefined = [](uint64_t handle) { return handle ? liebm::get(handle) : Tensor(); };
   auto w = liebm::get(l.weight);
-  return {kind_of(w, l), w, or_none(l.bias, w), or_none(l.skip, w), made(l.forward), made(l.adjoint), made(l.skip_forward), made(l.skip_adjoint), l.relu != 0};
+  return {kind_of(w, l), w, or_none(l.bias, w), or_none(l.skip, w),
+          or_undefined(l.forward), or_undefined(l.adjoint), or_undefined(l.skip_forward), or_undefined(l.skip_adjoint), l.relu != 0};
 }
 
 } // namespace

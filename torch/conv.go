@@ -7,14 +7,14 @@ import "C"
 type fastLayer struct {
 	weight, bias, skip                         Tensor // skip: weight of a skip connection
 	forward, adjoint, skipForward, skipAdjoint Tensor // kernels of constant weights
-	pooled, relu                               bool
-	stride                                     int // 0 means 1
+	pooled                                     bool
+	options                                    Conv2dOptions
 }
 
 func (l fastLayer) words() C.lt_fast_layer {
 	h := func(t Tensor) C.uint64_t { return C.uint64_t(t.h) }
 	return C.lt_fast_layer{weight: h(l.weight), bias: h(l.bias), skip: h(l.skip), forward: h(l.forward), adjoint: h(l.adjoint), skip_forward: h(l.skipForward),
-		skip_adjoint: h(l.skipAdjoint), pooled: C.int(boolWord(l.pooled)), stride: C.int(max(l.stride, 1)), relu: C.int(boolWord(l.relu))}
+		skip_adjoint: h(l.skipAdjoint), pooled: C.int(boolWord(l.pooled)), stride: C.int(max(l.options.Stride, 1)), relu: C.int(boolWord(l.options.ReLU))}
 }
 
 // fastConv2d returns the convolution of t, plus that of the averages of skip, by the algorithms of fastconv.h. It returns none if they do
@@ -35,7 +35,7 @@ type PooledConv2dOptions struct {
 // bias: [out] or none. It is computed by Winograd's algorithm where Conv2d is, and if height and width are even. Otherwise it is a 4×4
 // convolution with stride 2 and padding 1.
 func (t Tensor) PooledConv2d(weight, bias Tensor, o PooledConv2dOptions) Tensor {
-	if y := t.fastConv2d(o.Skip, fastLayer{weight: weight, bias: bias, skip: o.SkipWeight, pooled: true, relu: o.ReLU}); y.Defined() {
+	if y := t.fastConv2d(o.Skip, fastLayer{weight: weight, bias: bias, skip: o.SkipWeight, pooled: true, options: Conv2dOptions{ReLU: o.ReLU}}); y.Defined() {
 		return y
 	}
 	checkSkip(o.Skip, o.SkipWeight)
@@ -71,14 +71,13 @@ func fusePool(w Tensor) Tensor { return w.MovingAverage2d(2, 1).Contiguous(Chann
 // In float64 on the CPU it computes its gradient as in bfloat16. Elsewhere it is Conv2d.
 type FrozenConv2d struct {
 	fastLayer // its adjoint is the kernel of the gradient; none if libtorch computes the gradient
-	options   Conv2dOptions
 }
 
 // NewFrozenConv2d makes the layer, computed in dtype. weight: [out,in,k,k], bias: [out] or none. The layer may share memory with them: do
 // not change them while it is used. In bfloat16 and float64 on the CPU the stride must be 1, or 2 with a 4×4 kernel and padding 1.
 func NewFrozenConv2d(weight, bias Tensor, dtype DType, o Conv2dOptions) FrozenConv2d {
-	c := FrozenConv2d{freeze(weight, bias, Tensor{}, dtype), o}
-	c.relu, c.stride = o.ReLU, o.Stride
+	c := FrozenConv2d{freeze(weight, bias, Tensor{}, dtype)}
+	c.options = o
 	if o.Stride <= 2 && o.Padding == 1 && c.transform() {
 		return c
 	}
@@ -135,7 +134,7 @@ func (c FrozenConv2d) Forward(x Tensor) Tensor {
 	case c.adjoint.Defined():
 		var out C.uint64_t
 		check("frozen_conv2d", C.lt_frozen_conv2d(C.uint64_t(x.h), C.uint64_t(c.weight.h), C.uint64_t(c.bias.h), C.uint64_t(c.adjoint.h),
-			C.int64_t(max(c.options.Stride, 1)), C.int64_t(c.options.Padding), C.int(boolWord(c.relu)), &out))
+			C.int64_t(max(c.options.Stride, 1)), C.int64_t(c.options.Padding), C.int(boolWord(c.options.ReLU)), &out))
 		return Tensor{uint64(out)}
 	}
 	return x.Conv2d(c.weight, c.bias, c.options)
@@ -148,16 +147,16 @@ type FrozenPooledConv2d struct {
 }
 
 // NewFrozenPooledConv2d makes the layer, computed in dtype. weight: [out,in,3,3], bias: [out] or none. The layer may share memory with them:
-// do not change them while it is used. With relu the convolution reads max(x, 0). skipWeight is the weight of the skip connection: [out,c,1,1], or none.
-func NewFrozenPooledConv2d(weight, bias, skipWeight Tensor, dtype DType, relu bool) FrozenPooledConv2d {
-	c := FrozenPooledConv2d{fastLayer: freeze(weight, bias, skipWeight, dtype)}
-	c.pooled, c.relu = true, relu
+// do not change them while it is used. It reads ReLU and SkipWeight of o. Forward takes the images of the skip connection.
+func NewFrozenPooledConv2d(weight, bias Tensor, dtype DType, o PooledConv2dOptions) FrozenPooledConv2d {
+	c := FrozenPooledConv2d{fastLayer: freeze(weight, bias, o.SkipWeight, dtype)}
+	c.pooled, c.options.ReLU = true, o.ReLU
 	if c.transform() {
 		return c
 	}
-	c.conv = NewFrozenConv2d(fusePool(weight), bias, dtype, Conv2dOptions{Stride: 2, Padding: 1, ReLU: relu})
-	if skipWeight.Defined() {
-		c.skipConv = NewFrozenConv2d(skipWeight, Tensor{}, dtype, Conv2dOptions{})
+	c.conv = NewFrozenConv2d(fusePool(weight), bias, dtype, Conv2dOptions{Stride: 2, Padding: 1, ReLU: o.ReLU})
+	if o.SkipWeight.Defined() {
+		c.skipConv = NewFrozenConv2d(o.SkipWeight, Tensor{}, dtype, Conv2dOptions{})
 	}
 	return c
 }
@@ -168,7 +167,7 @@ func (c FrozenPooledConv2d) Forward(x, skip Tensor) Tensor {
 		if y := x.fastConv2d(skip, c.fastLayer); y.Defined() {
 			return y
 		}
-		return x.PooledConv2d(c.weight, c.bias, PooledConv2dOptions{ReLU: c.relu, Skip: skip, SkipWeight: c.skip})
+		return x.PooledConv2d(c.weight, c.bias, PooledConv2dOptions{ReLU: c.options.ReLU, Skip: skip, SkipWeight: c.skip})
 	}
 	checkSkip(skip, c.skip)
 	return Tidy(func() Tensor {

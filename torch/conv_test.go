@@ -134,7 +134,7 @@ func TestFastConvolutionsAreConvolutionsWithTheirGradients(t *testing.T) {
 						if len(in) > 1 {
 							skip, weight = in[1], constants[1]
 						}
-						return torch.NewFrozenPooledConv2d(w, b, weight, in[0].DType(), relu).Forward(in[0], skip)
+						return torch.NewFrozenPooledConv2d(w, b, in[0].DType(), torch.PooledConv2dOptions{ReLU: relu, SkipWeight: weight}).Forward(in[0], skip)
 					}
 					plainFrozen := func(in []torch.Tensor) torch.Tensor {
 						all := []torch.Tensor{in[0], w.To(torch.Float64), b.To(torch.Float64)}
@@ -240,7 +240,7 @@ func TestConvolutionsAreFastWhereTheyCanBe(t *testing.T) {
 func TestFastConvolutionsTakeWhatConvolutionsTake(t *testing.T) {
 	torchtest.Scope(t, func() {
 		w, nan := torch.Ones([]int{16, 16, 3, 3}, torch.Float32), torch.Full([]int{1, 16, 4, 4}, math.NaN(), torch.Float32)
-		pooled := torch.NewFrozenPooledConv2d(w, torch.Tensor{}, torch.Tensor{}, torch.Float32, true)
+		pooled := torch.NewFrozenPooledConv2d(w, torch.Tensor{}, torch.Float32, torch.PooledConv2dOptions{ReLU: true})
 		plain := torch.NewFrozenConv2d(w, torch.Tensor{}, torch.Float32, torch.Conv2dOptions{Padding: 1, ReLU: true})
 		assert.Equal(t, []int{0, 16, 4, 4}, plain.Forward(torch.Ones([]int{0, 16, 4, 4}, torch.Float32)).Shape(), "no images")
 		assert.Equal(t, []int{1, 16, 2, 3}, pooled.Forward(torch.Ones([]int{1, 16, 5, 7}, torch.Float32), torch.Tensor{}).Shape(), "odd sizes")

@@ -94,7 +94,7 @@ var calls = map[string]func(in inputs) any{
 	},
 	"FrozenPooledConv2d.Forward": func(in inputs) any {
 		return torch.Tidy(func() torch.Tensor {
-			return torch.NewFrozenPooledConv2d(in.kernel, in.vector, torch.Tensor{}, torch.Float32, true).Forward(in.image, torch.Tensor{})
+			return torch.NewFrozenPooledConv2d(in.kernel, in.vector, torch.Float32, torch.PooledConv2dOptions{ReLU: true}).Forward(in.image, torch.Tensor{})
 		})
 	},
 	"Full":  func(inputs) any { return torch.Full([]int{2}, 1, torch.Float32) },
@@ -109,7 +109,7 @@ var calls = map[string]func(in inputs) any{
 	},
 	"NewFrozenPooledConv2d": func(in inputs) any { // as above
 		return torch.Tidy(func() torch.Tensor {
-			torch.NewFrozenPooledConv2d(in.kernel, in.vector, torch.Tensor{}, torch.Float32, true)
+			torch.NewFrozenPooledConv2d(in.kernel, in.vector, torch.Float32, torch.PooledConv2dOptions{ReLU: true})
 			return torch.Tensor{}
 		})
 	},

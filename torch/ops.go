@@ -278,7 +278,7 @@ type Conv2dOptions struct {
 // is 1, direct sums do.
 func (t Tensor) Conv2d(weight, bias Tensor, o Conv2dOptions) Tensor {
 	if o.Stride <= 2 && o.Padding == 1 {
-		if y := t.fastConv2d(Tensor{}, fastLayer{weight: weight, bias: bias, relu: o.ReLU, stride: o.Stride}); y.Defined() {
+		if y := t.fastConv2d(Tensor{}, fastLayer{weight: weight, bias: bias, options: o}); y.Defined() {
 			return y
 		}
 	}
