@@ -49,18 +49,12 @@ func WriteCard(folder, dir, license string, m *train.Model) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var own []*eval.Record
-	for i, r := range all {
-		if r.WeightsSHA256 == m.SHA256 || slices.ContainsFunc(r.Inputs, func(in eval.Input) bool { return in.WeightsSHA256 == m.SHA256 }) {
-			own = append(own, &all[i])
-		}
-	}
-	c.Summary = Summarize(own)
+	c.Summary = Summarize(ofCheckpoint(all, m.SHA256))
 	path := filepath.Join(folder, "README.md")
 	return path, data.WriteAtomic(path, func(w io.Writer) error { return cardTemplate.Execute(w, c) })
 }
 
-// renewCard writes the card of a packed run again, with new results and its licence.
+// renewCard writes the card of a packed run again, with new results and its licence. It leaves other texts alone.
 func renewCard(dir string, m *train.Model) error {
 	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -69,7 +63,10 @@ func renewCard(dir string, m *train.Model) error {
 	if err != nil {
 		return err
 	}
-	_, license, _ := strings.Cut(string(text), "license: ")
+	license, card := strings.CutPrefix(string(text), "---\nlicense: ")
+	if !card {
+		return nil
+	}
 	license, _, _ = strings.Cut(license, "\n")
 	_, err = WriteCard(dir, dir, license, m)
 	return err

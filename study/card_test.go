@@ -44,7 +44,7 @@ func TestTheModelCardHasWhatIsRecorded(t *testing.T) {
 	assert.Equal(t, "liebm", head.LibraryName)
 	assert.Contains(t, head.Tags, "energy-based-model")
 	assert.Equal(t, []string{"zalando-datasets/fashion_mnist"}, head.Datasets)
-	for _, want := range []string{m.SHA256, "| Fréchet distance | 9.5 | after MCMC, NFE 6, n 100, features cnn |", "γ = 0.1", "| noise | 0.75 |", "| accuracy on features of h | 0.87 | 5-NN |\n|  | 0.88 | linear probe |", "SHA-256 of the pixels `",
+	for _, want := range []string{m.SHA256, "| Fréchet distance | 9.5 | after MCMC, NFE 6, n 100, features cnn |", "| noise | 0.75 | 0.1 |", "| accuracy on features of h | 0.87 | 5-NN |\n|  | 0.88 | linear probe |", "SHA-256 of the pixels `",
 		"2 steps of 4 images", "28×28 and are padded", "`score.pt`", "`inference.safetensors`", "--config config.json --encoder . --out"} {
 		assert.Contains(t, card, want)
 	}
@@ -65,6 +65,22 @@ func runsInPython(t *testing.T, folder, card string) {
 	python.Dir, python.Env = folder, append(os.Environ(), "OPENBLAS_NUM_THREADS=1")
 	out, err := python.CombinedOutput()
 	assert.NoError(t, err, string(out))
+}
+
+func TestAUsersReadmeIsNotACard(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(tinyRun(t))))
+	m, readme := open(t, dir), filepath.Join(dir, "README.md")
+	for text, card := range map[string]bool{"# My run\nlicense: none\n": false, "---\nlicense: mit\n---\n": true} {
+		require.NoError(t, os.WriteFile(readme, []byte(text), 0o666))
+		require.NoError(t, renewCard(dir, m))
+		now, err := os.ReadFile(readme)
+		require.NoError(t, err)
+		assert.Equal(t, card, text != string(now))
+		if card {
+			assert.Contains(t, string(now), "---\nlicense: mit\n")
+		}
+	}
 }
 
 func TestTheModelCardOfARunThatWasNotMeasured(t *testing.T) {

@@ -114,12 +114,15 @@ func longChains(ctx context.Context, m *train.Model, start string, n int, at []i
 	return m.Chains(ctx, set, slices.Compact(at), train.ChainOptions{Seed: seed, Watch: s.watch("long chains from "+start, set.N)})
 }
 
+// chainsDiverged is 1 if long chains had a NaN or an infinity.
+const chainsDiverged = "diverged"
+
 // assessChains measures long chains.
 func (w *work) assessChains(ctx context.Context, c *cell, m *train.Model) ([]*eval.Record, error) {
 	r, err := AssessChains(ctx, m, ChainOptions{N: c.folder.scale.Chains, Inception: c.folder.scale.Weights}, w.Setup)
 	if errors.Is(err, train.ErrChainDiverged) { // a result, too
 		r, err = w.record(longChainsMetric, m, 0), nil
-		r.Values["diverged"] = 1
+		r.Values[chainsDiverged] = 1
 	}
 	return []*eval.Record{r}, err
 }

@@ -41,7 +41,7 @@ type ComparedRun struct {
 	Steps       int             `json:"steps"`             // that were made
 	Divergences []int           `json:"divergences"`       // their steps
 	Last        eval.Values     `json:"last"`              // the metrics, and the energy gap, as means over the last fifth of the steps
-	Results     eval.Values     `json:"results,omitempty"` // the newest of the run's results, as of liebm eval; results of earlier versions lack it
+	Results     eval.Values     `json:"results,omitempty"` // of the checkpoint that was measured last, as by liebm eval; results of earlier versions lack it
 	Curve       []CurvePoint    `json:"curve"`
 	Config      json.RawMessage `json:"config"`
 	Encoder     string          `json:"encoder,omitempty"` // SHA-256 of the run's encoder
@@ -102,17 +102,13 @@ func CompareRuns(title, command string, dirs []string) (*Comparison, error) {
 
 // judge compares the distance of every group with the first one's. Distances on different encoders cannot be compared.
 func (c *Comparison) judge() {
-	cells, first := map[string][]Cell{}, c.Groups[0].Name
+	first := c.Groups[0].Name
 	c.Distance, c.Trends, c.Pairs = "", nil, nil
 	if i := slices.IndexFunc(distanceKeys, c.shares); i >= 0 {
 		c.Distance = distanceKeys[i]
 	}
-	for _, g := range c.Groups {
-		for _, r := range g.Runs {
-			cells[g.Name] = append(cells[g.Name], Cell{Seed: r.Seed, Values: r.values()})
-		}
-	}
 	for _, g := range c.Groups[1:] {
+		cells := map[string][]Cell{g.Name: g.cells(c.Groups[0]), first: c.Groups[0].cells(g)}
 		t := claim{text: g.Name + " is better than " + first, better: reading{g.Name, c.Distance}, worse: reading{first, c.Distance}}.judge(Mini(), cells)
 		if t.Seeds > 0 {
 			c.Trends = append(c.Trends, t)
@@ -128,6 +124,28 @@ func (c *Comparison) judge() {
 			c.Pairs = append(c.Pairs, p)
 		}
 	}
+}
+
+// cells are the runs as models of a study. A run counts if the run of the same seed in other made as many steps, or if one of them
+// diverged.
+func (g RunGroup) cells(other RunGroup) (cells []Cell) {
+	for _, r := range g.Runs {
+		for _, o := range other.Runs {
+			if o.Seed == r.Seed && (o.Steps == r.Steps || o.diverged() != "" || r.diverged() != "") {
+				cells = append(cells, Cell{Seed: r.Seed, Values: r.values(), Diverged: r.diverged()})
+			}
+		}
+	}
+	return cells
+}
+
+// diverged says at which step a run diverged that did not come to its end, or is empty.
+func (r ComparedRun) diverged() string {
+	var configured struct{ Steps int }
+	if n := len(r.Divergences); n == 0 || json.Unmarshal(r.Config, &configured) != nil || r.Steps >= configured.Steps {
+		return ""
+	}
+	return fmt.Sprintf("step %d", r.Divergences[len(r.Divergences)-1])
 }
 
 // evaluated begins the names of numbers that are from a run's results.
@@ -210,8 +228,13 @@ func compared(dir string) (cfg train.Config, run ComparedRun, err error) {
 		return cfg, run, err
 	}
 	run.Results = eval.Values{}
-	for _, r := range records {
-		maps.Copy(run.Results, r.Values) // a later record replaces an earlier one
+	for _, r := range ofNewest(records) {
+		for name, v := range r.Values {
+			if slices.Contains([]string{"value", "mean", "std"}, name) { // as of FID, IS and KID
+				name = r.Metric + "/" + name
+			}
+			run.Results[name] = v // a later record replaces an earlier one
+		}
 	}
 	return cfg, run, nil
 }

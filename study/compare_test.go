@@ -2,6 +2,7 @@ package study
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,16 +70,16 @@ func TestRunsAreComparedSeedBySeed(t *testing.T) {
 	var dirs []string
 	for seed := range uint64(3) {
 		cfg := train.FashionMNIST()
-		cfg.Seed, cfg.Chain.Clip = seed, 0
+		cfg.Seed, cfg.Steps, cfg.Chain.Clip = seed, 100, 0
 		dirs = append(dirs, trained(t, cfg, "unclipped", 20+float64(seed)))
 	}
 	for seed := range uint64(3) {
 		cfg := train.FashionMNIST()
-		cfg.Seed, cfg.Chain.Clip = seed, 0.5
+		cfg.Seed, cfg.Steps, cfg.Chain.Clip = seed, 100, 0.5
 		dirs = append(dirs, trained(t, cfg, "clipped", 10+float64(seed)))
 	}
 	before := train.FashionMNIST()
-	before.Seed, before.Chain.Clip = 0, 0
+	before.Seed, before.Steps, before.Chain.Clip = 0, 100, 0
 	text, err := train.YAML(before)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dirs[0], "divergence-00000042.yaml"), []byte(text), 0o666))
@@ -117,6 +118,41 @@ func TestRunsAreComparedSeedBySeed(t *testing.T) {
 	assert.Contains(t, c.Markdown("clips"), "| clipped | chain.clip=0.5 | 3 | 100 | 0 | 0.05 ± 0 | 2 ± 0 | 11 ± 1 |")
 	assert.NoFileExists(t, filepath.Join(out, "clips-latent.svg"))
 	assert.NotContains(t, c.Markdown("clips"), "latent")
+}
+
+func TestRunsThatDivergedOrMadeFewerStepsAreNotJudged(t *testing.T) {
+	c := &Comparison{Groups: []RunGroup{{Name: "first"}, {Name: "second"}}}
+	for i := range c.Groups {
+		for seed := range uint64(4) {
+			c.Groups[i].Runs = append(c.Groups[i].Runs, ComparedRun{Seed: seed, Steps: 100, Config: json.RawMessage(`{"steps": 100}`), Last: eval.Values{"fd": float64(20 - 10*i)}})
+		}
+	}
+	c.judge()
+	require.Len(t, c.Trends, 1)
+	assert.Equal(t, Shows, c.Trends[0].Verdict)
+
+	c.Groups[1].Runs[0].Steps, c.Groups[1].Runs[1].Divergences = 50, []int{42}
+	c.judge()
+	assert.Equal(t, 3, c.Trends[0].Seeds, "a run of other length is left out, and one that went back and came to its end is not")
+	assert.Equal(t, Shows, c.Trends[0].Verdict)
+
+	c.Groups[0].Runs[0].Steps, c.Groups[0].Runs[0].Divergences = 60, []int{55, 60}
+	c.judge()
+	assert.Equal(t, []any{Undecided, 1}, []any{c.Trends[0].Verdict, c.Trends[0].Diverged})
+}
+
+func TestAStudySaysThatLongChainsDiverged(t *testing.T) {
+	metric := "fd/100/samples"
+	cells := map[string][]Cell{}
+	for seed := range uint64(4) {
+		cells["a"] = append(cells["a"], Cell{Seed: seed, Values: eval.Values{metric: 10}})
+		cells["b"] = append(cells["b"], Cell{Seed: seed, Values: eval.Values{metric: 20}})
+	}
+	c := claim{better: reading{"a", metric}, worse: reading{"b", metric}}
+	assert.Equal(t, Shows, c.judge(Mini(), cells).Verdict)
+	cells["b"][3].Values = eval.Values{chainsDiverged: 1}
+	got := c.judge(Mini(), cells)
+	assert.Equal(t, []any{Undecided, 1, 3}, []any{got.Verdict, got.Diverged, got.Seeds})
 }
 
 func TestTheShareOfTheLatentTermIsComparedWhereRunsHaveACosine(t *testing.T) {

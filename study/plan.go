@@ -109,6 +109,7 @@ type PlannedModel struct {
 
 // Models says what the plan trains, and how much of it is done. The encoders that models of a data set need come before them.
 func (p *Plan) Models() (all []PlannedModel, err error) {
+	all = []PlannedModel{} // in JSON an empty list, not null
 	for _, f := range p.folders {
 		encoders, err := f.encoders()
 		if err != nil {

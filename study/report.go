@@ -45,6 +45,7 @@ type report struct {
 	Charts    []inset
 	Scores    template.HTML // histogram of the scores of outliers
 	Records   []eval.Record
+	Left      int // records of other checkpoints than that of the summary
 }
 
 // An inset is a picture or a drawing inside the page.
@@ -90,11 +91,8 @@ func (p *report) readRecords(dir string) (err error) {
 	if p.Records, err = eval.ReadRecords(filepath.Join(dir, ResultsFile)); err != nil {
 		return err
 	}
-	var records []*eval.Record
-	for i := range p.Records {
-		records = append(records, &p.Records[i])
-	}
-	p.Summary = Summarize(records)
+	own := ofNewest(p.Records)
+	p.Summary, p.Left = Summarize(own), len(p.Records)-len(own)
 	for i := len(p.Records) - 1; i >= 0 && p.Scores == ""; i-- {
 		if h := p.Records[i].Histogram; h != nil {
 			if p.Scores, err = drawHistogram(h); err != nil {

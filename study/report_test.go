@@ -35,9 +35,12 @@ func TestReportIsOnePageThatNothingCanBreak(t *testing.T) {
 		"a histogram of nothing": {map[string]string{"config.yaml": "", ResultsFile: `{"values":{"auroc/noise":0.75},"histogram":{"edges":[0,1,2]}}` + "\n"}, []string{"0.75"}},
 		"records": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"Fréchet distance","network":"cnn","nfe":6,"values":{"fd":9.5}}` + "\n" +
 			`{"values":{"auroc/noise":0.75,"auroc_energy/noise":0.5},"settings":{"gamma":"0.1"},"histogram":{"edges":[0,1,2],"counts":{"inliers":[1,2],"noise":[0,0]}}}` + "\n"},
-			[]string{"9.5", "after MCMC, NFE 6", "features cnn", "0.75", "s(x) of Eq. 15, γ = 0.1", "share of the set"}},
+			[]string{"9.5", "after MCMC, NFE 6", "features cnn", "0.75", `<td class="n">0.1</td>`, "share of the set"}},
 		"reconstructions": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"reconstruction","values":{"mse":0.17,"mse_prior_stats":0.21}}` + "\n"},
 			[]string{"MSE of reconstructions", `<td class="n">0.21</td><td class="soft">if G has`}},
+		"records of two checkpoints": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"FID","values":{"fid":7.25},"weights_sha256":"inception","inputs":[{"weights_sha256":"last"}]}` + "\n" +
+			`{"values":{"auroc/noise":0.5},"weights_sha256":"step 500"}` + "\n" + `{"values":{"auroc/noise":0.625},"weights_sha256":"last"}` + "\n"},
+			[]string{`<td class="n">7.25</td><td class="soft">after MCMC`, `<td class="n">0.625</td>`, "1 records of other checkpoints"}},
 		"a record that replaces another": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"FID","values":{"fid":7.25}}` + "\n" + `{"metric":"FID","values":{"fid":4.125}}` + "\n"},
 			[]string{`<td class="n">4.125</td><td class="soft">after MCMC`}},
 	} {

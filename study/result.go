@@ -188,6 +188,9 @@ func (s Study) row(of row, columns []column, cells []Cell) Row {
 		if cell.Diverged != "" {
 			out.Notes = append(out.Notes, fmt.Sprintf("seed %d diverged at %s", cell.Seed, cell.Diverged))
 		}
+		if cell.Values[chainsDiverged] > 0 {
+			out.Notes = append(out.Notes, fmt.Sprintf("long chains of seed %d diverged", cell.Seed))
+		}
 		if cell.WentBack {
 			out.Notes = append(out.Notes, fmt.Sprintf("seed %d diverged once, and went back to smaller steps", cell.Seed))
 		}

@@ -151,12 +151,13 @@ func (w *work) assessEqualTime(ctx context.Context, c *cell, m *train.Model) ([]
 	if err != nil {
 		return nil, err
 	}
-	r.Values["seconds_to_train"] = c.folder.scale.seconds(c) // Algorithm 1 keeps to them, also over interruptions
-	for _, line := range lines {                             // the last one counts
+	took, steps := 0., 0
+	for _, line := range lines {
 		if rate, ok := line.Values["steps_per_second"]; ok {
-			r.Values["images_per_second"] = rate * float64(m.Config.Batch)
+			took, steps = took+float64(line.Step-steps)/rate, line.Step
 		}
 	}
+	r.Values["seconds_to_train"], r.Values["images_per_second"] = took, float64(steps*m.Config.Batch)/took
 	return []*eval.Record{r}, w.judgeSamples(ctx, c, r, map[string]*data.Set{"": refined, alone: plain})
 }
 

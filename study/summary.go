@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,41 @@ func Summarize(records []*eval.Record) *Summary {
 		}
 	}
 	return s
+}
+
+// checkpointOf is the SHA-256 of the checkpoint that a record measured, or empty. A record of samples also has that of the network that
+// measured them.
+func checkpointOf(r *eval.Record) string {
+	for _, in := range r.Inputs {
+		if in.WeightsSHA256 != "" {
+			return in.WeightsSHA256
+		}
+	}
+	return r.WeightsSHA256
+}
+
+// ofCheckpoint are the records of a checkpoint.
+func ofCheckpoint(records []eval.Record, sha256 string) (own []*eval.Record) {
+	for i := range records {
+		if checkpointOf(&records[i]) == sha256 {
+			own = append(own, &records[i])
+		}
+	}
+	return own
+}
+
+// ofNewest are the records of the checkpoint that was measured last, and those that name none.
+func ofNewest(records []eval.Record) (own []*eval.Record) {
+	newest := ""
+	for i := range records {
+		newest = cmp.Or(checkpointOf(&records[i]), newest)
+	}
+	for i := range records {
+		if of := checkpointOf(&records[i]); of == newest || of == "" {
+			own = append(own, &records[i])
+		}
+	}
+	return own
 }
 
 // Of returns the record that has the value of this name; nil if there is none.
@@ -114,13 +150,8 @@ func (s *Summary) Outliers() (names []string) {
 	return names
 }
 
-// Gamma is γ of the scores of Outliers, or empty.
-func (s *Summary) Gamma() string {
-	if names := s.Outliers(); len(names) > 0 {
-		return s.Of("auroc/" + names[0]).Settings["gamma"]
-	}
-	return ""
-}
+// Gamma is γ of the score s(x) against a set of outliers, or empty.
+func (s *Summary) Gamma(set string) string { return s.Of("auroc/" + set).Settings["gamma"] }
 
 // AUROC is the area under the ROC curve of a score against a set, as text. It is empty if it was not measured.
 func (s *Summary) AUROC(score, set string) string {

@@ -33,7 +33,7 @@ type Trend struct {
 	Tie     float64 `json:"tie"`            // gains of this size and below count as equal
 	Limit   float64 `json:"limit"`          // the claim allows that the first model is worse by up to this much; 0: it must be better
 	Contrast
-	Diverged int `json:"diverged,omitempty"` // seeds of which a model diverged for good; the contrast leaves them out
+	Diverged int `json:"diverged,omitempty"` // seeds of which a model diverged for good, or its long chains; the contrast leaves them out
 }
 
 // A Pair is two models that a claim compares, with all numbers that tell how good they are. The first model may be better in one
@@ -91,11 +91,23 @@ func largerIsBetter(metric string) bool {
 // judge compares the two numbers of a claim on pairs of models of one seed.
 func (c claim) judge(sc Scale, cells map[string][]Cell) (t Trend) {
 	pairs, diverged := paired(cells[c.better.variant], cells[c.worse.variant])
-	t = Trend{Text: c.text, Why: c.why, Ours: c.ours, Diverged: diverged, Contrast: contrast(pairs, sc.metric(c.better.metric), sc.metric(c.worse.metric))}
+	first, second := sc.metric(c.better.metric), sc.metric(c.worse.metric)
+	for _, p := range pairs {
+		if lost(p[0], first) || lost(p[1], second) {
+			diverged++
+		}
+	}
+	t = Trend{Text: c.text, Why: c.why, Ours: c.ours, Diverged: diverged, Contrast: contrast(pairs, first, second)}
 	t.Tie = tieBand(t.Name, t.Means["worse"])
 	t.Limit = c.slack * math.Abs(t.Means["worse"])
 	t.Verdict = t.judge()
 	return t
+}
+
+// lost reports whether a number is missing because long chains diverged.
+func lost(of eval.Values, metric string) bool {
+	_, measured := of[metric]
+	return !measured && of[chainsDiverged] > 0
 }
 
 // paired are the numbers of two variants' models from the same seed. It leaves out models over two encoders of the same name, and

@@ -48,6 +48,7 @@ func demo(c *cli.Context) error {
 	if study.IsRun(kept) {
 		encoder = kept
 	}
+	continued := study.IsRun(encoder) || study.IsRun(out)
 	if study.IsRun(encoder) {
 		if ssl, err = train.ReadSSLConfig(encoder); err != nil {
 			return err
@@ -76,6 +77,9 @@ func demo(c *cli.Context) error {
 	}
 	jobOf(c.Context).busy.Store(false)
 	seconds := map[string]float64{"pretrain": pretrained.Sub(start).Seconds(), "train": time.Since(pretrained).Seconds()}
+	if continued {
+		seconds = nil // earlier starts trained, too
+	}
 	records, err := assessDemo(c.Context, out, c.Uint64("seed"), seconds, setup)
 	if err != nil {
 		return err

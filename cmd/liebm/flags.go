@@ -224,6 +224,9 @@ func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve f
 		case err == nil && automatic:
 			warnOfOtherSettings(c, cfg, resolve)
 		}
+		if err == nil && c.IsSet("steps") {
+			err = config.Set(&cfg, fmt.Sprintf("steps=%d", c.Int("steps")))
+		}
 		return cfg, err
 	}
 	s, err := sources(c)

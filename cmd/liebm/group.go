@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
+	"github.com/liebm/liebm/train"
 )
 
 // joinGroup connects to the processes that the launcher started with this one. The group is nil if there
@@ -66,7 +68,9 @@ func ownSetup(c *cli.Context) (s study.Setup, prints bool, err error) {
 		placeOn(&s, c.String("device"), o.LocalRank)
 	}
 	if o.Rank > 0 {
-		s.Training, s.Progress = nil, nil
+		job, log := jobOf(c.Context), s.Log
+		s.Progress = nil
+		s.Training = func(string) (train.Watch, io.Writer) { return func(train.Progress) { job.busy.Store(true) }, log }
 	}
 	return s, o.Rank == 0, err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -51,8 +50,10 @@ func ood(c *cli.Context) error {
 	}
 	o := study.OutlierOptions{Sets: c.Args().Slice(), Inliers: c.String("inliers"), Gamma: gamma(c), Seed: c.Uint64("seed"),
 		Resamples: c.Int("resamples"), Skip: c.Bool(skipUnreadable), Standardize: c.Bool("standardize")}
-	if o.Standardize && c.IsSet("scores") {
-		return errors.New("--standardize is for --run: scores in files have no terms")
+	for _, name := range []string{"standardize", "inliers", "gamma", "checkpoint", skipUnreadable} {
+		if c.IsSet("scores") && c.IsSet(name) {
+			return fmt.Errorf("--%s is for --run: --scores reads scores from files", name)
+		}
 	}
 	setup, err := sharedSetup(c)
 	if err != nil {

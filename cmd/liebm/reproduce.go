@@ -27,7 +27,7 @@ func reproduceCommand() *cli.Command {
 	near        outliers that are close to the data
 	modes       modes of stacked-fmnist that samples cover
 	chains      chains of 1,000 steps, from samples and from data
-	time        a DCGAN, a VAE, EM and ERM after equal time: 110 minutes for each seed
+	time        a DCGAN, a VAE, an EBM without latents, EM and ERM after equal time: 140 minutes for each seed
 	augment     shares of augmented negative samples
 	gamma       weights of the latent term
 	posterior   cosine, Gaussian and CEBM at equal weights
@@ -80,6 +80,11 @@ func reproduce(c *cli.Context) error {
 		if c.NArg() > 0 {
 			return fmt.Errorf("--pages writes the pages of all results in %s again: leave out %s", dir, strings.Join(c.Args().Slice(), " "))
 		}
+		for _, name := range c.LocalFlagNames() {
+			if name != "pages" {
+				return fmt.Errorf("--pages writes the pages of all results in %s again and reads nothing else: leave out --%s", dir, name)
+			}
+		}
 		return study.WritePages(dir)
 	}
 	plan, err := studyPlan(c)
@@ -109,11 +114,8 @@ func reproduce(c *cli.Context) error {
 	if !prints {
 		results = nil
 	}
-	for _, r := range results {
-		path := filepath.Join(c.String("out"), r.Scale, r.Name)
-		if err := show(r, c.Bool("json"), func(w io.Writer) { fmt.Fprintf(w, "\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path) }); err != nil {
-			return err
-		}
+	if wrong := showResults(c, results); wrong != nil {
+		return wrong
 	}
 	if err == nil || ctx.Err() == nil {
 		return err
@@ -122,6 +124,19 @@ func reproduce(c *cli.Context) error {
 		err = fmt.Errorf("%v minutes are over: %w", minutes, err)
 	}
 	return fmt.Errorf("%w\n  finished work is kept; to go on: the same liebm reproduce command", err)
+}
+
+// showResults prints results as pages, or as a list in JSON.
+func showResults(c *cli.Context, results []*study.Result) error {
+	if len(results) == 0 {
+		return nil
+	}
+	return show(results, c.Bool("json"), func(w io.Writer) {
+		for _, r := range results {
+			path := filepath.Join(c.String("out"), r.Scale, r.Name)
+			fmt.Fprintf(w, "\n%s\nwritten: %s.md, %s.json\n", r.Markdown(), path, path)
+		}
+	})
 }
 
 // dryRun prints the plan.

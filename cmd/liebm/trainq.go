@@ -55,7 +55,10 @@ func runTrainQ(c *cli.Context) error {
 			return err
 		}
 		defer set.Close()
-		o := trainingOptions(c, "training q", setup)
-		return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming("train-q --run "+shell.Word(c.String("run")), o.Out))
+		o, command := trainingOptions(c, "training q", setup), "train-q --run "+shell.Word(c.String("run"))
+		if c.IsSet("checkpoint") {
+			command += " --checkpoint " + shell.Word(c.String("checkpoint"))
+		}
+		return explainStop(train.TrainInference(c.Context, cfg, m, set, o), o.Out, resuming(command, o.Out))
 	})(c)
 }

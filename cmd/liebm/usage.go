@@ -67,11 +67,11 @@ func answerPlainly(parent string, commands []*cli.Command) {
 }
 
 // makeFolders makes the folders of the files that a command writes, before it works for hours. It returns an error
-// if they cannot be written.
+// if they cannot be written. With --dry-run or --pages a command writes none of them.
 func makeFolders(c *cli.Context) error {
 	for _, f := range c.Command.Flags {
 		text, ok := f.(*cli.StringFlag)
-		if !ok || !slices.Contains([]string{"out", "plot", "stats-out"}, text.Name) || c.String(text.Name) == "" || c.Bool("dry-run") {
+		if !ok || !slices.Contains([]string{"out", "plot", "stats-out"}, text.Name) || c.String(text.Name) == "" || c.Bool("dry-run") || c.String("pages") != "" {
 			continue
 		}
 		path := c.String(text.Name)

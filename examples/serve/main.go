@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -78,7 +79,7 @@ func (s *server) read(file []byte) (*data.Set, error) {
 		set = set.RGB()
 	}
 	if size := s.model.Config.Data.Size; set.H != size || set.W != size {
-		if set.H <= size && set.W <= size {
+		if as := s.model.Config.ImageSize(); set.H == as && set.W == as {
 			return set.Pad(size) // as in training: 28×28 pixels become 32×32
 		}
 		return set.Resize(size)
@@ -95,13 +96,14 @@ func handler(m *train.Model, gamma float64) http.Handler {
 
 func main() {
 	run := flag.String("run", "runs/demo", "run folder of liebm train or make demo")
-	gamma := flag.Float64("gamma", 0.1, "γ, weight of the cosine")
+	gamma := flag.Float64("gamma", 0, "γ, weight of the cosine; 0: score_gamma of the run's config")
 	addr := flag.String("addr", "localhost:8080", "address to listen on")
 	flag.Parse()
 	m, err := train.LoadModel(*run, torch.Device{}) // the zero Device is the CPU
 	if err != nil {
 		log.Fatal(err)
 	}
+	*gamma = cmp.Or(*gamma, m.Config.ScoreGamma)
 	log.Printf("scoring images at http://%s/score", *addr)
 	log.Fatal(http.ListenAndServe(*addr, handler(m, *gamma)))
 }
