@@ -308,7 +308,8 @@ func (c *Comparison) Markdown(name string) string {
 		fmt.Fprintf(&b, "%s\n\n", c.Note)
 	}
 	fmt.Fprintf(&b, "    %s\n\nMeans over the last fifth of the steps, and over seeds (± standard deviation). The move is rms(x^T − x⁰) of G's chains.\n"+
-		"The gap is the mean energy of data less that of negative samples. Settings are those that differ from the first row.\n\n", c.Command)
+		"The gap is the mean energy of data less that of negative samples. Settings are those that differ from the first row. Verdicts and\n"+
+		"differences are those of runs of one seed that made the same number of steps.\n\n", c.Command)
 	if c.Distance == "" {
 		fmt.Fprintf(&b, "No distance was measured for all runs on the same features. To compare their samples, use liebm metrics fid.\n\n")
 	}
