@@ -25,6 +25,10 @@ func (r *reader) zip(source string, b []byte) error {
 	if isNPZ(archive) && !isArchiveName(strings.ToLower(source)) {
 		return r.plain(source, b)
 	}
+	if !r.single && !isArchiveName(strings.ToLower(source)) {
+		r.unread = append(r.unread, source+" (a zip with another ending)") // a document, say, with pictures in it
+		return nil
+	}
 	r.split, r.single, r.archived = cmp.Or(r.split, Train), false, true
 	defer func() { r.archived = false }()
 	others := 0
@@ -87,13 +91,12 @@ func celebaSplits(b []byte) (map[string]Split, error) {
 	return splits, nil
 }
 
-// partition returns CelebA's images of the split.
-func partition(entries []entry, list []byte, split Split) ([]entry, error) {
+// partition returns CelebA's images of the split, and whether there are images for measuring.
+func partition(entries []entry, list []byte, split Split) (kept []entry, measured bool, err error) {
 	splits, err := celebaSplits(list)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var kept []entry
 	for _, e := range entries {
 		name := path.Base(e.name)
 		s, ok := splits[name]
@@ -101,14 +104,15 @@ func partition(entries []entry, list []byte, split Split) ([]entry, error) {
 			s, ok = splits[strings.TrimSuffix(name, filepath.Ext(name))+".jpg"]
 		}
 		if !ok {
-			return nil, fmt.Errorf("list_eval_partition has no line for %s: fetch both again", e.name)
+			return nil, false, fmt.Errorf("list_eval_partition has no line for %s: fetch both again", e.name)
 		}
+		measured = measured || entry{split: s}.measures()
 		if s == split || split == "" {
 			kept = append(kept, e)
 		}
 	}
 	if len(kept) == 0 {
-		return nil, missingSplit{fmt.Errorf("list_eval_partition names none of these images as %s images", split)}
+		return nil, false, missingSplit{fmt.Errorf("list_eval_partition names none of these images as %s images", split)}
 	}
-	return kept, nil
+	return kept, measured, nil
 }

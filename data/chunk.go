@@ -165,8 +165,7 @@ func texts(errs []error) (out []string) {
 
 // chosen is a stream of the images of the split.
 func (r *reader) chosen(path string) (*stream, error) {
-	measures := func(e entry) bool { return e.split == Test || e.split == Valid }
-	r.measured = r.measured || r.celeba != nil || slices.ContainsFunc(r.images, measures)
+	r.measured = r.measured || slices.ContainsFunc(r.images, entry.measures)
 	entries, classes, split, err := chooseImages(r.images, r.split, r.datasetJSON)
 	if err == nil && split == "" && r.known != nil {
 		entries, split = r.known.divide(entries, r.split)
@@ -179,9 +178,11 @@ func (r *reader) chosen(path string) (*stream, error) {
 		crop = r.known.crop
 	}
 	if r.celeba != nil {
-		if entries, err = partition(entries, r.celeba, r.split); err != nil {
+		var measured bool
+		if entries, measured, err = partition(entries, r.celeba, r.split); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		r.measured = r.measured || measured
 		split, classes, crop = r.split, nil, "148"
 	}
 	if len(entries) == 0 {

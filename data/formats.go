@@ -54,12 +54,16 @@ var splitWords = []struct {
 	{Extra, regexp.MustCompile(`^(?i:extra)`)},
 }
 
-// splitOf is the split that the name of a file tells, or "".
+// splitOf is the split that the name of a file tells, or "". The name of an archive tells none, since its members may.
 func splitOf(source string) Split {
 	name := filepath.Base(source)
 	if isArchiveName(strings.ToLower(name)) {
 		return ""
 	}
+	return splitOfName(name)
+}
+
+func splitOfName(name string) Split {
 	for _, s := range splitWords {
 		if s.words.MatchString(name) {
 			return s.split

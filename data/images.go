@@ -20,7 +20,8 @@ import (
 type entry struct {
 	path  string // of the file that it was read from
 	name  string // relative to the folder or zip, with slashes
-	split Split  // that one of its folders tells, or ""
+	split Split  // that the first of its folders with the name of a split tells, or ""
+	above string // the folders above that one
 	class string // its other folders
 	label int32  // -1: none
 
@@ -60,8 +61,8 @@ func (r *reader) addImage(full, name string, size uint64, read func() ([]byte, e
 	}}
 	var class []string
 	for _, folder := range strings.Split(path.Dir(name), "/") {
-		if s := folderSplit(folder); s != "" {
-			e.split = s
+		if s := folderSplit(folder); s != "" && e.split == "" {
+			e.split, e.above = s, strings.Join(class, "/")
 		} else {
 			class = append(class, folder)
 		}
@@ -83,13 +84,41 @@ func decodeImage(b []byte) (frame, error) {
 	return frame{p.Pix, p.H, p.W, p.C}, err
 }
 
+// measures reports whether an image is for measuring, by its split.
+func (e entry) measures() bool { return e.split == Test || e.split == Valid }
+
 func sides(h, w int) bool { return h >= 1 && w >= 1 && h <= maxSide && w <= maxSide }
+
+// splitOrClass is an error if a folder such as train may be a class: it is the only split, and a folder beside it has images, too.
+func splitOrClass(entries []entry) error {
+	splits := map[string]Split{} // by the folder above them
+	for _, e := range entries {
+		if other, ok := splits[e.above]; ok && e.split != "" && e.split != other {
+			return nil // two splits
+		}
+		if e.split != "" {
+			splits[e.above] = e.split
+		}
+	}
+	for _, e := range entries {
+		folder := path.Dir(e.name)
+		for above, split := range splits {
+			if e.split == "" && folder != cmp.Or(above, ".") && (above == "" || strings.HasPrefix(folder, above+"/")) {
+				return fmt.Errorf("the folder of the %s images may be a split or a class, since %s beside it has images, too; give the path of one folder, or rename one", split, folder)
+			}
+		}
+	}
+	return nil
+}
 
 // chooseImages returns the entries of the split, which the names of their folders tell. Labels are the folders of classes,
 // as in torchvision's ImageFolder, or come from EDM's dataset.json. Splits that share a class have the same classes: a class keeps its
 // label in a split that lacks another class. The result is in the memory of entries.
 func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entry, classes []string, found Split, err error) {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	if err := splitOrClass(entries); err != nil {
+		return nil, nil, "", err
+	}
 	if slices.ContainsFunc(entries, func(e entry) bool { return e.split != "" }) {
 		found = split
 	}
@@ -128,8 +157,9 @@ func chooseImages(entries []entry, split Split, datasetJSON []byte) (kept []entr
 	return kept, classes, found, nil
 }
 
+// folderSplit is the split that the name of a folder tells, as train and val2017 do, or "".
 func folderSplit(name string) Split {
-	switch strings.ToLower(name) {
+	switch strings.TrimRight(strings.ToLower(name), "0123456789-_") {
 	case "train", "training":
 		return Train
 	case "val", "valid", "validation":

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -109,9 +108,9 @@ func (k Known) Locate(path string) (string, error) {
 	return "", fmt.Errorf("%s (%s): looked at %s: %w; %s", k.Title, k.Name, strings.Join(looked, ", "), fs.ErrNotExist, remedy)
 }
 
-// check compares a set that was read with the published one.
+// check compares a set that was read with the split of the published one.
 func (k Known) check(s *Set) error {
-	want := Shape{k.Count(cmp.Or(s.Split, Train)), k.H, k.W, k.C}
+	want := Shape{k.Count(s.Split), k.H, k.W, k.C}
 	if k.photos || s.record != nil {
 		want.H, want.W, want.C = s.H, s.W, s.C
 	}

@@ -44,6 +44,9 @@ func arrayImages(a npz.Array) (*part, error) {
 		shape = Shape{s[0], s[1], s[2], s[3]}
 	case len(s) == 4 && s[1] == 3 && sides(s[2], s[3]):
 		shape = Shape{s[0], s[2], s[3], 3}
+		if len(pix) > maxHeld() {
+			return nil, tooBig()
+		}
 		planes := pix
 		pix = make([]byte, len(planes))
 		for at := 0; at < len(pix); at += shape.ImageBytes() {

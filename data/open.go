@@ -153,6 +153,7 @@ func open(source string, o Options) (*Set, error) {
 	if known == nil {
 		return set, nil
 	}
+	set.Split = cmp.Or(set.Split, o.Split)
 	if err := known.check(set); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), set.Close())
 	}
@@ -184,6 +185,7 @@ func load(path string, known *Known, o Options) (*Set, error) {
 	if err := r.scan(path, o.Split); err != nil {
 		return nil, err
 	}
+	r.measured = r.measured || slices.ContainsFunc(r.images, entry.measures)
 	r.preferPrepared(o.Size)
 	if len(r.parts) == 0 && len(r.images) > 0 {
 		return r.decodeAll(path, o)
@@ -327,7 +329,7 @@ func (r *reader) nothing(path string, labels []*part) error {
 	if len(labels) > 0 {
 		saw = append(saw, labels[0].Files[0]+": labels only")
 	}
-	hint := "give IDX, CIFAR, .mat, .npy, .npz, PNG, JPEG or other picture files, a folder, a zip or a .tar.gz of them"
+	hint := "give IDX, CIFAR, .mat, .npy, .npz, PNG, JPEG or other picture files, a folder or a zip of them, or a .tar.gz of arrays"
 	if len(saw) == 0 {
 		return fmt.Errorf("%s: no %s there: it holds no readable file; %s", path, want, hint)
 	}

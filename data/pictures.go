@@ -24,7 +24,7 @@ type PicturesRead struct {
 	Skipped                    []string // files that were left out, and why
 }
 
-// FindPictures lists the pictures in a folder.
+// FindPictures lists the pictures in a folder and its subfolders, without hidden ones.
 func FindPictures(folder string) (*Pictures, error) {
 	p := &Pictures{}
 	root := folder
@@ -32,10 +32,17 @@ func FindPictures(folder string) (*Pictures, error) {
 		root = filepath.Clean(folder) + string(filepath.Separator) // so that a link to a folder is followed
 	}
 	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && isPicture(file) {
+		if err != nil {
+			return err
+		}
+		hidden := strings.HasPrefix(entry.Name(), ".") && file != root
+		switch {
+		case hidden && entry.IsDir():
+			return filepath.SkipDir
+		case !hidden && !entry.IsDir() && isPicture(file):
 			p.Files = append(p.Files, file)
 		}
-		return err
+		return nil
 	})
 	if err == nil && len(p.Files) == 0 {
 		err = fmt.Errorf("%s: no pictures there (%s)", folder, strings.Join(pictureEndings(), " "))

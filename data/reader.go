@@ -46,13 +46,14 @@ type reader struct {
 	parts       []*part
 	taken       *Set           // the set of the parts that the caller closes; release closes the others
 	held        int            // bytes of pixels in parts, without mapped ones
+	mapped      []byte         // the file that is read
 	images      []entry        // files of one image each, which are read later
 	datasetJSON []byte         // labels of the images, in the format of EDM
 	celeba      []byte         // splits of the images: list_eval_partition.txt
 	root        string         // folder or archive that the names of images are relative to
 	keep        []func() error // unmap the zips that images are read from
 	otherSplit  []string       // files of another split
-	measured    bool           // there are test or validation images, read or not
+	measured    bool           // there are test or validation images, read or not; of a file that is not read, its name tells
 	unread      []string       // files of other formats
 }
 
@@ -75,7 +76,7 @@ func tooBig() error {
 }
 
 const (
-	maxDepth = 3         // levels of folders below the given one: root/FashionMNIST/raw has two
+	maxDepth = 8         // levels of folders below the given one
 	maxFiles = 10_000    // files in a folder, without images
 	block    = 512       // bytes of a block of a tar; the magic word is in the first block
 	trailer  = 64 * 1024 // bytes to read after the contents of an archive, to reach its checksum
@@ -107,7 +108,9 @@ func (r *reader) folder(path string, depth int) error {
 		}
 		plain, gz := strings.CutSuffix(name, ".gz")
 		switch {
-		case info.IsDir() && depth < maxDepth:
+		case info.IsDir() && depth == maxDepth:
+			err = fmt.Errorf("%s is more than %d levels below the given folder; give a folder that is nearer to the images", full, maxDepth)
+		case info.IsDir():
 			err = r.folder(full, depth+1)
 		case !info.Mode().IsRegular() || gz && names[plain]:
 		case isArchiveName(name):
@@ -125,9 +128,28 @@ func (r *reader) folder(path string, depth int) error {
 	if len(r.images) > 0 || slices.ContainsFunc(r.parts, func(p *part) bool { return p.kind != idxLabels }) {
 		return nil
 	}
-	for _, a := range archives {
-		if err := r.file(a); err != nil {
+	return r.archives(archives)
+}
+
+// archives reads the archives of a folder. The name of an archive may tell its split, as train.zip does. Only one of a split may have
+// image files, since others are probably copies.
+func (r *reader) archives(paths []string) error {
+	first := ""
+	for _, path := range paths {
+		split := splitOfName(stem(path))
+		if r.inOther(path, split) {
+			continue
+		}
+		before := len(r.images)
+		if err := r.file(path); err != nil {
 			return err
+		}
+		found := r.images[before:]
+		if len(found) > 0 && first != "" {
+			return fmt.Errorf("both %s and %s have images; give the path of one of them, or unpack both", first, path)
+		}
+		for i := range found {
+			first, found[i].split = path, cmp.Or(found[i].split, split)
 		}
 	}
 	return nil
@@ -185,11 +207,12 @@ func (r *reader) file(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	before, images, held := len(r.parts), len(r.images), r.held
+	before, images := len(r.parts), len(r.images)
+	r.mapped = data
 	err = r.content(path, data)
 	for _, p := range r.parts[before:] {
-		if len(p.pixels) > 0 && &p.pixels[0] == &data[min(p.at, len(data)-1)] {
-			p.unmap, r.held = unmap, held
+		if p.isView(data) {
+			p.unmap = unmap
 			return err
 		}
 	}
@@ -229,13 +252,19 @@ func (r *reader) plain(source string, b []byte) error {
 		return nil // without reading it
 	}
 	p, err := parse(source, b)
-	switch {
-	case err == nil:
-		return r.add(source, p, b)
-	case r.single || splitOf(source) != "" || strings.Contains(source, "ubyte"):
-		return fmt.Errorf("%s: %w", source, err)
+	if err != nil {
+		return r.refuse(source, fmt.Errorf("%s: %w", source, err))
 	}
-	r.unread = append(r.unread, fmt.Sprintf("%s (%v)", source, err)) // probably another program's
+	return r.add(source, p, b)
+}
+
+// refuse returns the error of a file that cannot be read. If the file is one of many and its name is not that of a data set, it is
+// probably another program's: refuse lists it and returns nil.
+func (r *reader) refuse(source string, err error) error {
+	if r.single || splitOf(source) != "" || strings.Contains(source, "ubyte") || isArchiveName(source) {
+		return err
+	}
+	r.unread = append(r.unread, err.Error())
 	return nil
 }
 
@@ -257,12 +286,19 @@ func (r *reader) add(source string, p *part, start []byte) error {
 	if r.onPart != nil {
 		return r.onPart(p)
 	}
-	r.held += len(p.pixels)
 	r.parts = append(r.parts, p)
-	if r.held > maxHeld() && p.at == 0 { // a view of a mapping is not in memory
+	if p.isView(r.mapped) {
+		return nil // not in memory
+	}
+	if r.held += len(p.pixels); r.held > maxHeld() {
 		return tooBig()
 	}
 	return nil
+}
+
+// isView reports whether the pixels are a view of a mapped file.
+func (p *part) isView(file []byte) bool {
+	return len(p.pixels) > 0 && p.at < len(file) && &p.pixels[0] == &file[p.at]
 }
 
 // of lists the parts of one kind.
@@ -321,12 +357,12 @@ func isTar(b []byte) bool { return len(b) >= block && string(b[257:262]) == "ust
 // gzip reads a gzipped tar, or gzipped IDX, whose header tells its size.
 func (r *reader) gzip(source string, b []byte) error {
 	z, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		return damaged(source, err)
+	var start []byte
+	if err == nil {
+		start, err = inflate.UpTo(z, block)
 	}
-	start, err := inflate.UpTo(z, block)
 	if err != nil {
-		return damaged(source, err)
+		return r.refuse(source, damaged(source, err))
 	}
 	all := io.MultiReader(bytes.NewReader(start), z)
 	if isTar(start) && !r.archived {
@@ -336,8 +372,12 @@ func (r *reader) gzip(source string, b []byte) error {
 		return nil
 	}
 	if !isIDX(start) {
-		if _, err := parse(source, start); err != nil {
-			return fmt.Errorf("%s: %w", source, err)
+		p, err := parse(source, start)
+		if p != nil || err != nil && !strings.Contains(source, "ubyte") {
+			err = errors.New("of gzipped files only IDX is read; unpack it with gunzip")
+		}
+		if err != nil {
+			return r.refuse(source, fmt.Errorf("%s: %w", source, err))
 		}
 		return r.add(source, nil, start)
 	}
@@ -396,12 +436,19 @@ func (r *reader) member(name string, read func() ([]byte, error)) error {
 
 // inOther reports whether source is of another split than the reader's. It notes source then.
 func (r *reader) inOther(source string, split Split) bool {
-	r.measured = r.measured || split == Test || split == Valid
+	r.measured = r.measured || (split == Test || split == Valid) && namesImages(source)
 	other := r.split != "" && split != "" && split != r.split
 	if other {
 		r.otherSplit = append(r.otherSplit, fmt.Sprintf("%s (%s)", source, split))
 	}
 	return other
+}
+
+// namesImages reports whether a file that need not be read holds images, by its name: notes and labels do not.
+func namesImages(source string) bool {
+	name := strings.ToLower(strings.TrimSuffix(filepath.Base(source), ".gz"))
+	return !strings.Contains(name, "label") &&
+		slices.Contains([]string{"", ".bin", ".npy", ".npz", ".mat", ".pkl", ".pickle", ".idx3-ubyte", ".zip", ".tar", ".tgz", preparedEnding}, filepath.Ext(name))
 }
 
 // stem is the name of a file or folder without its format's endings.

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -55,6 +56,9 @@ func openPart(source string, o Options) (*Set, error) {
 		o.Split = Train
 	}
 	set, err := openWhole(source, o)
+	if err == nil && want == "" && o.HoldOut > 0 && cmp.Or(set.Split, Train) == Train {
+		want = Train
+	}
 	if err != nil || want != HeldOut && (want != Train || set.Split == Train && set.measured) {
 		return set, err
 	}

@@ -133,7 +133,11 @@ func AppendRecords(path string, records ...*Record) (err error) {
 			return err
 		}
 	}
-	whole := old[:bytes.LastIndexByte(old, '\n')+1] // a line that was cut off is no record
+	end := bytes.LastIndexByte(old, '\n') + 1
+	whole := old[:end] // a last line that was cut off is no record
+	if json.Valid(old[end:]) {
+		whole = append(old, '\n')
+	}
 	for _, r := range records {
 		line, err := json.Marshal(r)
 		if err != nil {
