@@ -83,14 +83,18 @@ func NewGenerator(c GeneratorConfig, r Range, seed uint64) (*Generator, error) {
 	})
 }
 
+// forward closes x.
 func (b *generatorBlock) forward(x torch.Tensor, mode nn.Mode) torch.Tensor {
-	h := relu(b.BN1.Forward(x, mode)).UpsampleBilinear2d()
-	h = b.BN2.Forward(b.Conv1.Forward(h), mode)
-	// Bilinear weights sum to 1, so the 1×1 conv and its bias commute with the upsampling, and
-	// cost a quarter before it.
-	h = b.Conv2.Forward(h)
-	h.AddInPlace(b.Skip.Forward(x).UpsampleBilinear2d(), 1)
-	return h
+	defer x.Close()
+	return torch.Tidy(func() torch.Tensor {
+		h := relu(b.BN1.Forward(x, mode)).UpsampleBilinear2d()
+		h = b.BN2.Forward(b.Conv1.Forward(h), mode)
+		// Bilinear weights sum to 1, so the 1×1 conv and its bias commute with the upsampling, and
+		// cost a quarter before it.
+		h = b.Conv2.Forward(h)
+		h.AddInPlace(b.Skip.Forward(x).UpsampleBilinear2d(), 1)
+		return h
+	})
 }
 
 // Forward maps m: [n,d_m] to images [n,c,h,w] in G's range.

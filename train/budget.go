@@ -40,11 +40,18 @@ func (b *budget) plan(step int, cfg *Config) {
 	hold := cfg.Schedule.Hold
 	cfg.Steps = max(step+1, b.first+int(rate*(b.minutes-b.used)))
 	if (b.used+now)/b.minutes < hold {
-		cfg.Steps = max(cfg.Steps, int(float64(step)/hold)+2) // the present step is still in the hold
+		b.extend(step, cfg)
 		return
 	}
 	cfg.Schedule.Hold = float64(step) / float64(cfg.Steps)
 	b.minutes = 0
+}
+
+// extend makes the training long enough that the next step is still in the hold, while the number of steps is open.
+func (b *budget) extend(step int, cfg *Config) {
+	if hold := cfg.Schedule.Hold; b.minutes > 0 && hold > 0 {
+		cfg.Steps = max(cfg.Steps, int(float64(step)/hold)+2)
+	}
 }
 
 // keep writes to run.json how much of the budget is used, or that it has become a number of steps.

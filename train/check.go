@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// Check reads every file of the run in dir and compares checksums and identities. It returns a line for each kind of file
+// Check reads the config, run.json, the encoder, the checkpoints and metrics.jsonl of the run in dir, and compares checksums and identities. It returns a line for each kind of file
 // that is in order. The error has a line for each file that is damaged or belongs to another run.
 func Check(dir string) (lines []string, err error) {
 	run, err := openRun(dir)
@@ -26,23 +26,26 @@ func Check(dir string) (lines []string, err error) {
 	note(configFile, wrong)
 	_, wrong = run.Info()
 	note(infoFile, wrong)
-	if _, missing := os.Stat(run.Path(encoderFile)); missing == nil {
+	if exists(run.Path(encoderFile)) {
 		tensors, _, wrong := readSealed(run.Path(encoderFile))
 		closeAll(tensors)
 		note(encoderFile, wrong)
 	}
-	if _, missing := os.Stat(run.Path(encoderConfig)); missing == nil {
+	if exists(run.Path(encoderConfig)) {
 		_, wrong := readConfig(dir, encoderConfig, SSLConfig{})
 		note(encoderConfig, wrong)
 	}
 	all, wrong := run.Checkpoints()
 	for _, c := range all {
 		err := run.verify(c.Path)
-		if _, here := os.Stat(c.Path); here == nil { // training may have deleted it
+		if exists(c.Path) { // training may have deleted it
 			wrong = errors.Join(wrong, err)
 		}
 	}
 	note(fmt.Sprintf("%d checkpoints", len(all)), wrong)
+	if best := run.Path(bestFile); exists(best) {
+		note(bestFile, run.verify(best))
+	}
 	metrics, wrong := ReadMetrics(run.Path(metricsFile))
 	for i := 1; i < len(metrics) && wrong == nil; i++ {
 		if metrics[i].Step < metrics[i-1].Step {
@@ -54,4 +57,9 @@ func Check(dir string) (lines []string, err error) {
 	}
 	note(metricsFile, wrong)
 	return lines, err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

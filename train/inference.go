@@ -109,7 +109,7 @@ func (t *inferenceTrainer) load(path string) (err error) {
 
 // TrainInference trains q over the frozen generator and encoder of m (Eq. 26) on set, in a run folder of its
 // own. cfg is the config of m with changes; TrainInference uses its inference, opt_q, lr_q, rho_q, schedule, steps,
-// batch, views, seed and log. It resumes and stops as [Run] does.
+// batch, views, data.range, data.flip, tf32, seed and log, and rho if rho_q is 0. It resumes and stops as [Run] does.
 func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o Options) (err error) {
 	if o.Resume {
 		cfg, err = ReadConfig(o.Out)
@@ -125,7 +125,7 @@ func TrainInference(ctx context.Context, cfg Config, m *Model, set *data.Set, o 
 		return err
 	}
 	defer t.close()
-	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step,
+	l := &loop{cfg: cfg, seed: cfg.Seed, batch: cfg.Batch, flip: cfg.Data.Flip, log: cfg.Log, made: &t.step, steps: &cfg.Steps, step: t.Step,
 		format: inferenceFormat, parts: t.parts(), notes: map[string]string{"weights": m.SHA256}, load: t.load,
 		rule: cfg.Schedule.rule(cfg.Steps)}
 	if err := l.run(ctx, run, set, o); err != nil {

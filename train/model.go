@@ -218,19 +218,23 @@ func (c Config) loadEncoder(path string, images *data.Set) (*models.Encoder, err
 	return h, nil
 }
 
-// G's batch-norm statistics of the averaged weights are computed from this many batches of latents, of
-// sampleBatch each. The average of the statistics lags behind these weights. Before the first step the
+// G's batch-norm statistics of the averaged weights are computed from this many latents, in batches of
+// [Config.samplesAtOnce]. The average of the statistics lags behind these weights. Before the first step the
 // statistics stay as they are, so those of an imported model do too.
-const recalibration = 40
+const recalibration = 10_000
 
 // recalibrate computes the batch-norm statistics of g from latents of the prior. It needs an open scope.
 func (c Config) recalibrate(g *models.Generator) {
 	rng := torch.NewRNG(c.Seed, 0, "recalibrate")
-	g.Recalibrate(recalibration, func(int) torch.Tensor { return rng.Normal(sampleBatch, g.Config.LatentDim) })
+	batch := c.samplesAtOnce()
+	g.Recalibrate(recalibration/batch, func(int) torch.Tensor { return rng.Normal(batch, g.Config.LatentDim) })
 }
 
-// sampleBatch is how many images G draws, or h encodes, at once during training.
+// sampleBatch is [Config.samplesAtOnce] for images of 32×32 pixels.
 const sampleBatch = 250
+
+// samplesAtOnce is how many images G draws at once during training. It is smaller for larger images, since they have larger activations.
+func (c Config) samplesAtOnce() int { return max(16, sampleBatch*32*32/(c.Data.Size*c.Data.Size)) }
 
 func (m *Model) networks() []any { return []any{m.E, m.G, m.H, m.Q} }
 

@@ -91,7 +91,7 @@ func (m *Model) normalize(ctx context.Context, g *models.Generator) error {
 	}
 	// All batches are of one size, since each counts as much as another. Images that fill no batch are left out.
 	d := m.Config.Generator.LatentDim
-	batch := min(sampleBatch, len(latents)/d)
+	batch := min(m.Config.samplesAtOnce(), len(latents)/d)
 	return torch.Do(func() error {
 		torch.NoGrad(func() {
 			g.Recalibrate(len(latents)/d/batch, func(i int) torch.Tensor {

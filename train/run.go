@@ -107,6 +107,7 @@ func Run(ctx context.Context, cfg Config, set *data.Set, encoder string, o Optio
 	join(o.Group, t.trained())
 	return torch.Do(func() error { // one scope, so one thread and its OpenMP pool
 		spread(o.Group, t.trained(), &t.step)
+		b.extend(t.step, &t.cfg)
 		b.began, b.first = time.Now(), t.step
 		for tries := 1; ; tries++ {
 			err := l.drive(ctx, run, set, o)
@@ -158,9 +159,13 @@ func loadTrainer(cfg Config, encoder string, images *data.Set, device torch.Devi
 
 // loop is Algorithm 1 in a run folder, which is nil in a process that writes none.
 func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *loop {
+	steps := t.cfg.Steps
+	if b.minutes > 0 {
+		steps = 0
+	}
 	l := &loop{
 		cfg: t.cfg, seed: t.cfg.Seed, batch: t.cfg.Batch, flip: t.cfg.Data.Flip, log: t.cfg.Log, made: &t.step, steps: &t.cfg.Steps,
-		format: trainerFormat, parts: t.trained(), load: t.Load, warn: warnOfCollapse, budget: b, rule: t.cfg.Schedule.rule(t.cfg.Steps),
+		format: trainerFormat, parts: t.trained(), warn: warnOfCollapse, budget: b, rule: t.cfg.Schedule.rule(steps),
 		step: func(x torch.Tensor) ([]Metric, error) {
 			loss, err := t.Step(x)
 			if err != nil {
@@ -174,6 +179,11 @@ func (t *Trainer) loop(ctx context.Context, run *runDir, b *budget, o Options) *
 				}
 			}
 			return t.metrics(loss), err
+		},
+		load: func(path string) error {
+			err := t.Load(path)
+			b.extend(t.step, &t.cfg)
+			return err
 		},
 		picture: func(name string) error {
 			_, _, err := t.draw(run, name, t.G, t.E, nn.Eval) // the batch's statistics would need all processes of a group
@@ -308,12 +318,12 @@ const defaultMeasured = 2000
 // quickSamples are images of the averaged G alone, normalised by the batch, for a measurement during
 // training. Each batch is whole, so that the first images are the same for any number.
 func (t *Trainer) quickSamples() (*data.Set, error) {
-	n := cmp.Or(t.cfg.Log.Measured, defaultMeasured)
+	n, batch := cmp.Or(t.cfg.Log.Measured, defaultMeasured), t.cfg.samplesAtOnce()
 	images := t.cfg.pictures()
 	err := torch.Do(func() error {
-		for i := range (n + sampleBatch - 1) / sampleBatch {
+		for i := range (n + batch - 1) / batch {
 			torch.Tidy(func() torch.Tensor {
-				images.add(drawSamples(t.AvgG, nil, t.cfg, nn.BatchStats, 0, torch.NewRNG(t.cfg.Seed, i, "quick"), sampleBatch))
+				images.add(drawSamples(t.AvgG, nil, t.cfg, nn.BatchStats, 0, torch.NewRNG(t.cfg.Seed, i, "quick"), batch))
 				return torch.Tensor{}
 			})
 		}

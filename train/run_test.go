@@ -440,8 +440,13 @@ func TestAResumedRunGoesOnWithTheRestOfItsMinutes(t *testing.T) {
 	assert.Positive(t, info.MinutesUsed)
 	info.Minutes, info.MinutesUsed = 1, 59.5/60
 	require.NoError(t, run.WriteInfo(info))
+	short, err := ReadConfig(dir)
+	require.NoError(t, err)
+	short.Steps = 1 // the number of steps is open, whatever the config says
+	require.NoError(t, run.WriteConfig(short))
 	var log bytes.Buffer
 	require.NoError(t, Run(t.Context(), cfg, bars(t), "", Options{Out: dir, Resume: true, Log: &log}))
+	assert.Contains(t, log.String(), "resuming from step 2")
 	assert.Contains(t, log.String(), "as many as fit into 1 minutes")
 	saved, err := ReadConfig(dir)
 	require.NoError(t, err)

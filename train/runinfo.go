@@ -74,6 +74,7 @@ func (r *runDir) writeStart(step int, seed uint64, cfg any, set *data.Set, o Opt
 	if now := torch.Threads(); now != info.Threads {
 		o.printf("warning: the run began with %d threads and goes on with %d, so it does not go on bit for bit", info.Threads, now)
 	}
+	info.Finished = time.Time{}
 	if info.Minutes != o.Minutes {
 		info.Minutes, info.MinutesUsed = o.Minutes, 0
 	}

@@ -59,11 +59,14 @@ func (l *loop) summarize(run *runDir, set *data.Set, networks []part, o Options)
 	}
 }
 
-// rule says how the learning rates change during a training of total steps.
+// rule says how the learning rates change during a training of total steps. 0: their number is open.
 func (s Schedule) rule(total int) string {
 	hold := int(s.Hold * float64(total))
-	if hold >= total {
+	switch {
+	case s.Hold >= 1:
 		return "the learning rates are constant"
+	case total == 0:
+		return fmt.Sprintf("the learning rates are constant for %.3g %% of them, then fall linearly to %.3g times their value", 100*s.Hold, s.Floor)
 	}
 	return fmt.Sprintf("the learning rates are constant until step %d, then fall linearly to %.3g times their value at step %d", hold, s.Floor, total)
 }

@@ -65,7 +65,10 @@ func checkChain(on string, l mcmc.Langevin) error {
 	if !positive(l.Delta2) {
 		return fmt.Errorf("δ² of the chain on %s is %v: give a step size above 0, or leave it out for the default", on, l.Delta2)
 	}
-	return l.Validate()
+	if err := l.Validate(); err != nil {
+		return fmt.Errorf("the chain on %s: %w", on, err)
+	}
+	return nil
 }
 
 // pass is work on images or latents, a batch at a time.
