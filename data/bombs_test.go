@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/liebm/liebm/internal/npz"
 )
 
 func TestSmallFilesThatWouldFillTheMemoryAreRefused(t *testing.T) {
@@ -89,11 +91,17 @@ func TestArraysThatWouldFillTheMemoryAreRefused(t *testing.T) {
 
 func TestTheBoundOfMemoryCanBeMoved(t *testing.T) {
 	images := newSet(Shape{100, 8, 8, 1}, make([]byte, 6400), nil)
-	path := filepath.Join(t.TempDir(), "a.npz")
-	require.NoError(t, WriteNPZ(path, images))
+	path, stored := filepath.Join(t.TempDir(), "a.npz"), filepath.Join(t.TempDir(), "b.npz")
+	var packed bytes.Buffer
+	archive := npz.NewWriter(&packed, zip.Deflate)
+	require.NoError(t, archive.Write("arr_0", npz.Header{Type: "|u1", Shape: []int{100, 8, 8, 1}}, images.Pixels()))
+	require.NoError(t, archive.Close())
+	require.NoError(t, os.WriteFile(path, packed.Bytes(), 0o666))
+	require.NoError(t, WriteNPZ(stored, images))
 	t.Setenv(MaxMemory, "0.000001")
 	_, err := Open(path, Options{})
 	assert.ErrorIs(t, err, ErrTooBig)
+	assert.Equal(t, 100, mustOpen(t, stored, Options{}).N, "a view of a mapped file is not in memory")
 	t.Setenv(MaxMemory, "0.001")
 	set, err := Open(path, Options{})
 	require.NoError(t, err)

@@ -30,7 +30,7 @@ func Flipped(s *Set) *Set {
 // patches is how many patches an image of Shuffled has each way.
 const patches = 4
 
-// Shuffled returns the images of s, each cut into 4×4 patches that lie in a random order: outliers that differ from the
+// Shuffled returns the images of s, each cut into 16 patches, four each way, in a random order: outliers that differ from the
 // data in their global shape only. Rows and columns beyond a multiple of four stay where they are. Image i depends on seed and i only.
 func Shuffled(s *Set, seed uint64) *Set {
 	h, w := s.H/patches, s.W/patches

@@ -117,7 +117,7 @@ func parseNPZ(b []byte) (*part, error) {
 	return arrayImages(a)
 }
 
-// heldArray is an array whose elements become pixels in memory.
+// heldArray is an array whose elements become pixels: in memory, or as a view of the file.
 func heldArray(archive *npz.Archive, name string) (npz.Array, error) {
 	a, err := archive.Array(name, uint64(maxHeld()))
 	if errors.Is(err, npz.ErrTooLong) {
@@ -142,6 +142,9 @@ func imageNet(archive *npz.Archive) (*part, error) {
 	pix, err := pixelsOf(rows)
 	if err != nil {
 		return nil, fmt.Errorf("array data: %w", err)
+	}
+	if len(pix) > maxHeld() { // they are copied below
+		return nil, tooBig()
 	}
 	if len(rows.Shape) != 2 || rows.Shape[1] != cifarRow {
 		return nil, fmt.Errorf("its data is %v, not n×%d of uint8", rows.Shape, cifarRow)

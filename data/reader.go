@@ -131,25 +131,27 @@ func (r *reader) folder(path string, depth int) error {
 	return r.archives(archives)
 }
 
-// archives reads the archives of a folder. The name of an archive may tell its split, as train.zip does. Only one of a split may have
-// image files, since others are probably copies.
+// archives reads the archives of a folder. The name of an archive may tell the split of its image files, as train.zip does, unless their
+// folders tell it. Two archives of one split are refused, since one is probably a copy.
 func (r *reader) archives(paths []string) error {
-	first := ""
+	read := map[Split]string{}
 	for _, path := range paths {
-		split := splitOfName(stem(path))
-		if r.inOther(path, split) {
-			continue
-		}
-		before := len(r.images)
+		before, split := len(r.images), splitOfName(stem(path))
 		if err := r.file(path); err != nil {
 			return err
 		}
-		found := r.images[before:]
-		if len(found) > 0 && first != "" {
-			return fmt.Errorf("both %s and %s have images; give the path of one of them, or unpack both", first, path)
+		if len(r.images) == before {
+			continue
 		}
-		for i := range found {
-			first, found[i].split = path, cmp.Or(found[i].split, split)
+		for other, first := range read {
+			if other == split || other == "" || split == "" {
+				return fmt.Errorf("both %s and %s have images; give the path of one of them, or unpack both", first, path)
+			}
+		}
+		read[split] = path
+		for i := range r.images[before:] {
+			e := &r.images[before+i]
+			e.split = cmp.Or(e.split, split)
 		}
 	}
 	return nil
@@ -448,7 +450,7 @@ func (r *reader) inOther(source string, split Split) bool {
 func namesImages(source string) bool {
 	name := strings.ToLower(strings.TrimSuffix(filepath.Base(source), ".gz"))
 	return !strings.Contains(name, "label") &&
-		slices.Contains([]string{"", ".bin", ".npy", ".npz", ".mat", ".pkl", ".pickle", ".idx3-ubyte", ".zip", ".tar", ".tgz", preparedEnding}, filepath.Ext(name))
+		slices.Contains([]string{"", ".bin", ".npy", ".npz", ".mat", ".pkl", ".pickle", ".idx3-ubyte", preparedEnding}, filepath.Ext(name))
 }
 
 // stem is the name of a file or folder without its format's endings.

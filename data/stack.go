@@ -11,7 +11,7 @@ func stack(base *Set, name string) *Set {
 	out := base.derive(shape, make([]byte, shape.N*shape.ImageBytes()))
 	out.Name, out.Classes, out.Labels = name, nil, make([]int32, shape.N)
 	for c := range shape.C {
-		order := rand.New(keyed(0, uint64(c), "liebm/data/stack/"+string(base.Split))).Perm(shape.N)
+		order := rand.New(keyed(0, uint64(c), "liebm/data/stack")).Perm(shape.N)
 		for i, from := range order {
 			pixels := out.Image(i)
 			for at, v := range base.Image(from) {

@@ -14,9 +14,9 @@ type Histogram struct {
 	Counts map[string][]int `json:"counts"` // by kind: one number fewer than edges
 }
 
-// NewHistogram counts numbers by kind in bins of equal width. The bins cover the middle 98 % of each kind, and numbers near these.
-// On each side they reach beyond the kind called around by at most twice the width of this kind. So far numbers cannot push this
-// kind into one bin. NewHistogram returns an error if a number is infinite or NaN.
+// NewHistogram counts numbers by kind in bins of equal width. The bins cover the middle 98 % of each kind, and half as much on either
+// side. They are limited to twice the width of the kind called around on each side, so that far numbers cannot push this kind into one
+// bin. NewHistogram returns an error if a number is infinite or NaN.
 func NewHistogram(numbers map[string][]float64, around string, bins int) (*Histogram, error) {
 	lo, hi := math.Inf(1), math.Inf(-1)
 	ends := map[string][2]float64{} // of each kind without far numbers

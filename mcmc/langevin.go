@@ -11,7 +11,7 @@
 //	m := chain.Run(mcmc.LogPrior, m0, rng)                // any function of a batch is an energy
 //
 // The package also has the linear degradations of Sec. 4.4 and the two energies that restore an image
-// (Eq. 16 and 17). Every function is an operator: it needs an open scope and panics with *torch.Error.
+// (Eq. 16 and 17). Functions of tensors are operators: they need an open scope and panic with *torch.Error.
 package mcmc
 
 import (
@@ -66,7 +66,8 @@ func (l Langevin) Validate() error {
 }
 
 // Step returns x + (δ²/2)·∇ₓE(x) + σ·ε with ε ~ N(0, I) (Eq. 9, tempered). If l.Clip is above 0, the root mean square of the drift
-// (δ²/2)·∇ₓE(x) of an image is at most l.Clip. x: [n,…], requires grad. With l.Graph the result can be differentiated through ∇ₓE.
+// (δ²/2)·∇ₓE(x) of an image is at most l.Clip. With l.Literal the noise is δ·ε. With l.Clamp = [ClampStep] the result is clamped to l.Low
+// and l.High. x: [n,…], requires grad. With l.Graph the result can be differentiated through ∇ₓE.
 func (l Langevin) Step(e Energy, x torch.Tensor, rng *torch.RNG) torch.Tensor {
 	l.checkRange()
 	return torch.Tidy(func() torch.Tensor {
@@ -124,7 +125,8 @@ func (l Langevin) clipped(grad torch.Tensor) torch.Tensor {
 	return grad.Mul(rms.Clamp(limit, math.Inf(1)).Pow(-1).MulScalar(limit)) // min(1, limit/rms), without a zero below
 }
 
-// Run makes l.Steps transitions from x0: [n,…]. The result carries no graph.
+// Run makes l.Steps transitions from x0: [n,…]. With l.Clamp = [ClampEnd] it clamps the result to l.Low and l.High. The result carries no
+// graph.
 func (l Langevin) Run(e Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
 	l.checkRange()
 	x := x0.Detach()

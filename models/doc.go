@@ -12,8 +12,8 @@
 //	err = torch.Do(func() error {
 //		energy := e.Frozen(torch.Float32)     // constants, for a chain
 //		xT := chain.Run(energy.Marginal, x0, rng)
-//		joint := e.Bind().Joint(xT, z).Mean() // differentiable in the weights
-//		opt.Step(joint.Neg(), 1e-4)
+//		bound := e.Bind() // differentiable in the weights
+//		opt.Step(bound.Marginal(xT).Mean().Sub(bound.Joint(x, z).Mean()), 1e-4) // Eq. 4
 //		return nil
 //	})
 package models

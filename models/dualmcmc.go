@@ -109,18 +109,22 @@ func (f *dualFile) configs() (e EnergyConfig, g GeneratorConfig, q InferenceConf
 	g = GeneratorConfig{Channels: e.Channels, LatentDim: in[1], Widths: []int{in[0] / 16}}
 	for i := 2; i == 2 || f.has(fmt.Sprintf("netG.block%d.conv1.weight", i)); i++ {
 		name := fmt.Sprintf("netG.block%d", i)
-		conv1 := f.shape(name+".conv1.weight", 4)
+		conv1 := f.conv(name+".conv1.weight", g.Widths[len(g.Widths)-1])
 		f.expect(name+".conv2.weight", conv1[0], conv1[0], 3, 3)
 		g.Widths = append(g.Widths, conv1[0])
 	}
-	q = InferenceConfig{Channels: e.Channels, LatentDim: f.shape("netI.conv51.weight", 4)[0]}
+	q = InferenceConfig{Channels: e.Channels}
+	last := e.Channels
 	for i := 0; i == 0 || f.has(fmt.Sprintf("netI.main.%d.weight", i)); i += 2 {
-		if conv := f.shape(fmt.Sprintf("netI.main.%d.weight", i), 4); i == 0 && conv[2] == 3 {
+		conv := f.conv(fmt.Sprintf("netI.main.%d.weight", i), last)
+		if i == 0 && conv[2] == 3 {
 			q.Stem = conv[0]
 		} else {
 			q.Widths = append(q.Widths, conv[0])
 		}
+		last = conv[0]
 	}
+	q.LatentDim = f.conv("netI.conv51.weight", last)[0]
 	if err = f.err(); err != nil {
 		return e, g, q, err
 	}
@@ -159,6 +163,15 @@ func (f *dualFile) shape(name string, dims int) []int {
 	if len(shape) != dims || slices.Min(shape) == 0 {
 		f.fault("%s is %v, it needs %d dimensions", name, shape, dims)
 		return fallback
+	}
+	return shape
+}
+
+// conv is shape of the weight of a convolution that reads `in` channels.
+func (f *dualFile) conv(name string, in int) []int {
+	shape := f.shape(name, 4)
+	if f.has(name) && shape[1] != in {
+		f.fault("%s is %v, it must read %d channels", name, shape, in)
 	}
 	return shape
 }

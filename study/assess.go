@@ -287,8 +287,8 @@ type RunOptions struct {
 	Outliers OutlierOptions
 }
 
-// AssessRun measures the samples of the run in dir, its detection of outliers and, if it has q, its reconstruction of images that are
-// held out. It adds the records to the run's results and leaves in dir summary.json (a [Summary] of the records), samples.png,
+// AssessRun measures the samples of the run in dir, its detection of outliers, for stacked-fmnist the modes that they cover and, if
+// it has q, its reconstruction of images that are held out. It adds the records to the run's results and leaves in dir summary.json (a [Summary] of the records), samples.png,
 // samples_no_mcmc.png and data.png. A packed run's card gets the new results. In a group every process calls AssessRun. Rank 0
 // alone writes and returns the records.
 func AssessRun(ctx context.Context, dir string, o RunOptions, s Setup) ([]*eval.Record, error) {

@@ -185,7 +185,7 @@ type Cell struct {
 	Seed     uint64   `json:"seed"`
 	Preset   string   `json:"preset"`
 	Settings []string `json:"settings"` // over the preset
-	// Statistics is "q" if G has the batch-norm statistics of q's latents in images from these. Earlier versions used those of the prior's.
+	// Statistics is "q" if G used the batch-norm statistics of q's latents for images from such latents. Empty: the prior's, as in earlier versions.
 	Statistics string `json:"g_statistics,omitempty"`
 
 	Encoder  string      `json:"encoder"`                  // the preset that pretrained its encoder, or the run that it is from; empty if it reads no pretrained one

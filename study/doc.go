@@ -4,7 +4,7 @@
 // reconstruction, restoration, probes. Every result is an [eval.Record], which the run folder keeps
 // in results.jsonl.
 //
-// A [Study] is a table or a figure of the paper. A [Plan] trains the models that some studies compare,
+// A [Study] is a table or a figure of the paper, or a comparison of our own. A [Plan] trains the models that some studies compare,
 // assesses each of them, and lays the figures beside the published ones. A model that several studies
 // compare is trained once. A plan that was stopped goes on where it was:
 //

@@ -15,7 +15,7 @@ import (
 // ProbeOptions are the options of [AssessProbe].
 type ProbeOptions struct {
 	On     string // the network whose features are probed: f, the energy's, or h, the encoder's
-	N      int    // training images, the first ones; 0: all
+	N      int    // training images, as [data.Set.Head] takes them; 0: all
 	Epochs int    // of the linear probe; 0 means 500
 	Seed   uint64 // of the order of images
 }

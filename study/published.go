@@ -174,7 +174,7 @@ var studies = []Study{
 			{text: "a pretrained encoder is better than one that learns together with E", better: reading{"em", "fd"}, worse: reading{"em-no-pretrain", "fd"},
 				why: "The joint encoder learns from the same images, and a training is short. The weight γ of the latent term may also be too small for a difference. To test: more steps, larger γ."},
 			{text: "augmentation of negative samples makes FD at most a tenth larger", better: reading{"em", "fd"}, worse: reading{"em-no-aug", "fd"}, slack: 0.1,
-				why: "E also learns to give augmented images a low energy. In a batch of 16 these are one or two images. The cost differs much between seeds. With p = 0.02 the distance is smaller than with p = 0.1 ([augment](augment.md)). To test: a larger batch, spectral norm."},
+				why: "E also learns to give augmented images a low energy. In a batch of 16 these are one or two images. The cost differs much between seeds. With p = 0.02 the distance is smaller than with p = 0.1 ([augment](augment.md)). A smaller margin did not help with one seed ([augment-margin](augment-margin.md)). To test: a larger batch, spectral norm."},
 			refinement("em"), refinement("erm"),
 			{text: "EJM has the smaller distance early in training", better: reading{"ejm", "fd_early"}, worse: reading{"em", "fd_early"},
 				why: "Early distances differ much between seeds. A quarter of 2,000 steps may be another stage of training than the paper's first epochs. With small γ the chains of EJM and EM are almost the same. To test: more seeds, larger γ."},

@@ -125,10 +125,12 @@ func (t Trend) band() string {
 var verdictNote = fmt.Sprintf(`A verdict compares models of the same seed and data order, and needs %d seeds. They have the same encoder, unless the claim is about
 encoders. All seeds of a study share it, so an interval does not include the differences between encoders. A gain above 0 means
 that the first model is better, also for numbers where smaller is better. The interval is that of the mean gain (95 %%, Student's t).
-The verdict is "shows" if the interval is above 0 and the mean is above the tie band, "contradicts" if the interval is below 0 and
-the mean is below minus the tie band, and "tie" if the interval is inside the tie band. A claim with a limit ("at most") allows that
-the first model is slightly worse. There, the verdict is "shows" if the interval is above minus the limit, and "contradicts" if it is
-below. Everything else is "undecided". The intervals are not widened for the number of claims.`, MinSeeds)
+Gains inside the tie band count as equal. The band is 0.01 for AUROC, accuracies and SSIM, 0.1 dB for PSNR, 10 modes, and 5 %% for
+distances, errors and IS. The verdict is "shows" if the interval is above 0 and the mean is above the band. It is "contradicts" if the
+interval is below 0 and the mean is below minus the band. It is "tie" if the interval is inside the band. Some claims have a limit ("at
+most") and allow that the first model is slightly worse. For these, the verdict is "shows" if the interval is above minus the limit, and
+"contradicts" if it is below minus the limit. Everything else is "undecided", also if the model of one seed diverged. The intervals are
+not widened for the number of claims.`, MinSeeds)
 
 // verdict is the verdict, and why it is no other where that is not plain.
 func (t Trend) verdict() string {

@@ -40,7 +40,7 @@ func TestReportIsOnePageThatNothingCanBreak(t *testing.T) {
 			[]string{"MSE of reconstructions", `<td class="n">0.21</td><td class="soft">if G has`}},
 		"records of two checkpoints": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"FID","values":{"fid":7.25},"weights_sha256":"inception","inputs":[{"weights_sha256":"last"}]}` + "\n" +
 			`{"values":{"auroc/noise":0.5},"weights_sha256":"step 500"}` + "\n" + `{"values":{"auroc/noise":0.625},"weights_sha256":"last"}` + "\n"},
-			[]string{`<td class="n">7.25</td><td class="soft">after MCMC`, `<td class="n">0.625</td>`, "1 records of other checkpoints"}},
+			[]string{`<td class="n">7.25</td><td class="soft">after MCMC`, `<td class="n">0.625</td>`, "Records of other checkpoints: 1."}},
 		"a record that replaces another": {map[string]string{"config.yaml": "", ResultsFile: `{"metric":"FID","values":{"fid":7.25}}` + "\n" + `{"metric":"FID","values":{"fid":4.125}}` + "\n"},
 			[]string{`<td class="n">4.125</td><td class="soft">after MCMC`}},
 	} {

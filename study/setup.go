@@ -14,8 +14,8 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// Setup says where to compute and where to report. Of its fields, only Checkpoint selects the model
-// that is measured.
+// Setup says where to compute and where to report. Checkpoint selects the checkpoint of a run. The other fields do not change which
+// model is measured.
 type Setup struct {
 	Device     torch.Device
 	Checkpoint string            // of the runs that are opened, as in train.LoadCheckpoint; empty: the last

@@ -9,8 +9,8 @@ import (
 	"github.com/liebm/liebm/internal/config"
 )
 
-// A Study is a table or a figure of the paper: the models that it compares, its published figures, and
-// the trends that the paper reads from it.
+// A Study is a table or a figure of the paper, or a comparison of our own: the models that it compares, the published
+// figures if there are any, and the trends that it tests.
 type Study struct {
 	Name  string // as in table9; see [Names]
 	Title string

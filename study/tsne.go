@@ -22,7 +22,7 @@ import (
 // TSNEOptions are the options of [TSNE].
 type TSNEOptions struct {
 	On         []string      // the networks whose features are drawn: f, h or both
-	N          int           // held-out images, the first ones; 0 means 2,000. Memory grows with its square
+	N          int           // held-out images, as [data.Set.Head] takes them; 0 means 2,000. Memory grows with its square
 	Perplexity float64       // 0 means 30
 	Seed       uint64        // of the start
 	Probe      *ProbeOptions // accuracies to measure too, of each network; nil: none

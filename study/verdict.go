@@ -56,7 +56,8 @@ type Contrast struct {
 // A Verdict says whether the results of several seeds support a claim.
 type Verdict string
 
-// The verdicts. With fewer than [MinSeeds] seeds a claim is always undecided.
+// The verdicts, for a claim without a limit. A claim with a limit has no tie: it shows if the interval is above minus the limit, and
+// contradicts if the interval is below. With fewer than [MinSeeds] seeds, or if the model of one seed diverged, a claim is undecided.
 const (
 	Shows       Verdict = "shows"       // the interval is above 0, and the mean gain above the tie band
 	Contradicts Verdict = "contradicts" // the interval is below 0, and the mean gain below minus the tie band

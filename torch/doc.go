@@ -25,8 +25,8 @@
 //	})
 //
 // Operators need an open scope and panic with *[Error], which has the operator, the shapes and the first line
-// of libtorch's message. Do returns that error; other panics pass through. All other exported functions
-// return errors and open their own scopes.
+// of libtorch's message. Do returns that error; other panics pass through. Functions that read or write files, or wait for
+// other processes, return errors and open their own scopes.
 //
 // libtorch has a grad mode and an OpenMP pool per OS thread, so Do pins its goroutine to a thread. Any
 // goroutine may read a tensor inside its own Do while the tensor's scope is open. Only the owner may keep or

@@ -274,8 +274,8 @@ type Conv2dOptions struct {
 
 // Conv2d is torch.nn.functional.conv2d. t: [n,in,h,w], weight: [out,in,k,k], bias: [out] or none. Some 3×3 convolutions of float32 in
 // NHWC with padding 1 are not computed by libtorch on a CPU with AVX2. If both numbers of channels are multiples of 16, Winograd's
-// algorithm computes them, also those with stride 2 if height and width are even. If one is and the other is less than 8, and the stride
-// is 1, direct sums do.
+// algorithm computes them, also those with stride 2 if height and width are even. With stride 1, another algorithm computes them if one
+// number of channels is a multiple of 16 and the other is less than 8: see fastconv.h.
 func (t Tensor) Conv2d(weight, bias Tensor, o Conv2dOptions) Tensor {
 	if o.Stride <= 2 && o.Padding == 1 {
 		if y := t.fastConv2d(Tensor{}, fastLayer{weight: weight, bias: bias, options: o}); y.Defined() {

@@ -33,7 +33,7 @@ func (r *RNG) Fork(part string) *RNG {
 
 // Rows returns a source that draws every row of a batch by itself; rows are the first dimension, and first is
 // the index of the first one. The numbers of a row depend on r and its index only, so an image gets the same
-// noise in a batch of any size. Perm returns the same permutation for all rows.
+// noise in a batch of any size. Perm does not depend on rows.
 func (r *RNG) Rows(first int) *RNG {
 	s := *r
 	s.byRow, s.first = true, first

@@ -62,7 +62,7 @@ type Config struct {
 	Omega1      float64                `yaml:"omega1"`                  // ω₁, weight of Eq. 8 (Table 12); with target erm, 0 makes G and q a VAE
 	Omega2      float64                `yaml:"omega2"`                  // ω₂, weight of Eq. 14 with target erm (Table 12)
 	Rho         float64                `yaml:"rho"`                     // ρ of Eq. 13; the paper has 1, and 50 on CelebA-HQ (Table 12)
-	RhoQ        float64                `yaml:"rho_q"`                   // ρ of Eq. 26, which liebm train-q uses; usually 100
+	RhoQ        float64                `yaml:"rho_q"`                   // ρ of Eq. 26, for liebm train-q; usually 100; 0: the value of rho
 	LRQ         float64                `yaml:"lr_q"`                    // learning rate of q in liebm train-q; 0: opt_q.lr. With a high rate q stays at the prior
 	ScoreGamma  float64                `yaml:"score_gamma"`             // γ of the score s(x) that finds outliers (Eq. 15); the paper has 0.1, and 1 on CelebA-HQ (Table 12)
 	Batch       int                    `yaml:"batch" min:"2"`           // images per step; the paper has 256, and 128 on CelebA-HQ (Table 12)
@@ -86,10 +86,10 @@ type Config struct {
 // LogConfig says after how many steps a run records metrics, samples and checkpoints, and how many samples it measures.
 type LogConfig struct {
 	Metrics    int `yaml:"metrics" min:"1" max:"1e9"`    // steps between two lines of metrics.jsonl
-	Samples    int `yaml:"samples" min:"1" max:"1e9"`    // steps between two grids of samples
-	Measured   int `yaml:"measured"`                     // number of samples that the distance in training is measured on, after the steps of each grid; 0: 2000. Pretraining does not use it
+	Samples    int `yaml:"samples" min:"1" max:"1e9"`    // steps between two grids of samples; in pretraining, between two measurements of the accuracy of the encoder
+	Measured   int `yaml:"measured"`                     // number of samples for the distance that is measured with each grid; 0: 2000. Pretraining does not use it
 	Checkpoint int `yaml:"checkpoint" min:"1" max:"1e9"` // steps between two checkpoints
-	Keep       int `yaml:"keep" min:"1" max:"1e9"`       // number of checkpoints to keep, besides the milestones and the best one
+	Keep       int `yaml:"keep" min:"1" max:"1e9"`       // number of checkpoints to keep, besides the milestones and, in train, the best one
 	Milestones int `yaml:"milestones" max:"1e9"`         // steps between two checkpoints that are never deleted; 0: no such checkpoints
 }
 

@@ -23,7 +23,7 @@ type Cost struct {
 	Device            string         `json:"device"`
 	Threads           int            `json:"threads"`
 	Precision         string         `json:"precision"`
-	DiskBytes         int64          `json:"disk_bytes"`             // of the checkpoints that are kept
+	DiskBytes         int64          `json:"disk_bytes"`             // of the checkpoints that log.keep asks for
 	MemoryBytes       float64        `json:"memory_bytes,omitempty"` // an estimate for the peak of a step, without the data set and the measurements; 0: unknown
 }
 
@@ -35,16 +35,26 @@ func CountCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 	}
 	size := cfg.Data.Size
 	params := map[string]int{"E": cfg.Energy.Count(size).Params, "G": cfg.Generator.Count().Params, "q": cfg.Inference.Count(size).Params, "h": h.Count(size).Params}
-	// Weights, their averages and Adam's two moments. q and a joint h have no averages.
-	floats := (4 + len(cfg.EMAs)) * (params["E"] + params["G"])
+	// Weights, their averages and Adam's moments. q and a joint h have no averages.
+	averages := 1 + len(cfg.EMAs)
+	floats := (averages+floatsPerWeight(cfg.OptE))*params["E"] + (averages+floatsPerWeight(cfg.OptG))*params["G"]
 	if cfg.Target == ERM {
-		floats += 3 * params["q"]
+		floats += floatsPerWeight(cfg.OptQ) * params["q"]
 	}
 	if cfg.Encoder == Joint {
-		floats += 3 * params["h"]
+		floats += floatsPerWeight(cfg.OptH) * params["h"]
 	}
 	return &Cost{Preset: cfg.Preset, Params: params, Steps: cfg.Steps, Batch: cfg.Batch, FLOPsPerIteration: cfg.flops(h),
 		Precision: cfg.Precision, DiskBytes: 4 * int64(floats) * int64(cfg.Log.Keep)}, nil
+}
+
+// floatsPerWeight is the number of floats in a checkpoint for each weight that an optimiser trains: the weight and Adam's moments. The mean
+// gradient is not kept if β₁ is 0.
+func floatsPerWeight(o OptimConfig) int {
+	if o.Beta1 > 0 {
+		return 3
+	}
+	return 2
 }
 
 // CountInferenceCost is [CountCost] of [TrainInference]: q learns over a frozen G and h (Eq. 26).
@@ -56,7 +66,7 @@ func CountInferenceCost(cfg Config, h models.EncoderConfig) (*Cost, error) {
 	size := cfg.Data.Size
 	g, q, latent := cfg.Generator.Count().FLOPs, cfg.Inference.Count(size).FLOPs, h.Count(size).FLOPs
 	c.FLOPsPerIteration = float64(cfg.Batch) * (latent + 3*q + 2*g + 2*latent) // z; q; the gradient passes through G and h
-	c.DiskBytes = 4 * 3 * int64(c.Params["q"]) * int64(cfg.Log.Keep)           // q and Adam's two moments
+	c.DiskBytes = 4 * int64(floatsPerWeight(cfg.OptQ)*c.Params["q"]) * int64(cfg.Log.Keep)
 	return c, nil
 }
 

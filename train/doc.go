@@ -10,7 +10,7 @@
 //	model, err := train.LoadModel("runs/em", torch.Device{})
 //	defer model.Close()
 //	samples, err := model.Sample(ctx, 100, train.SampleOptions{Seed: 1})
-//	joint, energy, cosine, err := model.Scores(ctx, samples, cfg.Energy.Gamma)
+//	joint, energy, cosine, err := model.Scores(ctx, samples, cfg.ScoreGamma)
 //
 // The code follows the paper with these corrections. p(x,z) ∝ exp(E(x,z)), so a high energy means likely:
 // chains add +(δ²/2)∇E, and E minimises mean E(x^T) − mean E(x,z). Lines 15 and 16 of Algorithm 1 print the

@@ -26,7 +26,7 @@ type Model struct {
 
 	QSHA256     string   // of the checkpoint that LoadInference read; empty for the q of ERM
 	Warnings    []string // of LoadModel: the newer checkpoints that it could not read
-	NoPosterior error    // why G has the batch-norm statistics of the prior's latents for those of ERM's q, too; nil if it has not
+	NoPosterior error    // why G uses the prior's batch-norm statistics also for latents of ERM's q; nil: it does not
 
 	dtype      torch.DType
 	group      *torch.Group

@@ -241,7 +241,7 @@ func FashionMNIST() Config {
 }
 
 // StackedFashionMNIST is FashionMNIST for images whose three channels are three images of that set. There are 1,000 classes. Views
-// do not change the colours, since the colours say which images are stacked.
+// do not change hue and saturation, since the colours say which images are stacked.
 func StackedFashionMNIST() Config {
 	c := FashionMNIST()
 	c.Preset, c.Data.Name = "stacked-em", "stacked-fmnist"

@@ -21,7 +21,7 @@ import (
 )
 
 // Options of [Run], [Pretrain] and [TrainInference]. Steps and Minutes decide how long a run trains. Device and Group change its
-// result by rounding errors only, and the other options do not change it.
+// result by rounding errors only, and the other options do not change it. Evaluate decides which checkpoint is kept as the best one.
 type Options struct {
 	Out     string            // run folder
 	Resume  bool              // continue the run in Out
@@ -59,8 +59,8 @@ func (o Options) printf(format string, args ...any) {
 }
 
 // Run trains a model by Algorithm 1 on set, with the encoder in a file, and records it in the folder o.Out.
-// encoder is empty if cfg reads no encoder. With o.Resume the run continues bit for bit from the newest
-// checkpoint that can be read; Run then uses the config and the encoder in the folder, and ignores cfg and
+// encoder is empty if cfg reads no encoder. With o.Resume the run continues from the newest checkpoint
+// that can be read, bit for bit with the same binary, CPU type, threads and processes. Run then uses the config and the encoder in the folder, and ignores cfg and
 // encoder. If ctx ends, Run saves and returns ctx.Err().
 //
 // In a group every process calls Run with the same arguments, and trains on its share of each batch. If the arguments differ, all

@@ -22,10 +22,13 @@ func sealedRun(t *testing.T, seed uint64) string {
 
 func TestCheckFindsAnyFlippedBit(t *testing.T) {
 	out := sealedRun(t, 1)
+	best, err := os.ReadFile(filepath.Join(out, checkpointFile(1)))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(out, bestFile), best, 0o666))
 	lines, err := Check(out)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"config.yaml", "run.json", "encoder.safetensors", "encoder.yaml", "2 checkpoints", "metrics.jsonl"}, lines)
-	for _, name := range []string{configFile, infoFile, encoderFile, encoderConfig, checkpointFile(2)} {
+	assert.Equal(t, []string{"config.yaml", "run.json", "encoder.safetensors", "encoder.yaml", "2 checkpoints", "checkpoint-best.safetensors", "metrics.jsonl"}, lines)
+	for _, name := range []string{configFile, infoFile, encoderFile, encoderConfig, checkpointFile(2), bestFile} {
 		path := filepath.Join(out, name)
 		whole, err := os.ReadFile(path)
 		require.NoError(t, err)

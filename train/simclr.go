@@ -28,7 +28,7 @@ type SSLConfig struct {
 	Temperature float64              `yaml:"temperature"`             // for simclr: τ of NT-Xent; usually 0.5
 	Tau         float64              `yaml:"tau"`                     // for byol: τ, decay of the averaged encoder whose outputs are predicted; τ has this value at the first step and rises to 1; usually 0.99
 	Whiten      int                  `yaml:"whiten"`                  // for wmse: number of images in each sub-batch that is whitened; usually 128
-	Batch       int                  `yaml:"batch" min:"2"`           // pairs of views per step; the code of W-MSE has 512 for two views of an image, the number that liebm makes. Its 256 are for four views
+	Batch       int                  `yaml:"batch" min:"2"`           // pairs of views per step. liebm makes two views of an image. For two views W-MSE's code has batches of 512, for four views 256
 	Steps       int                  `yaml:"steps" min:"1" max:"1e9"` // training steps
 	Optim       OptimConfig          `yaml:"optim"`                   // Adam 3e-3, weight decay 1e-6, as W-MSE's README has them for CIFAR
 	WarmUp      int                  `yaml:"warm_up" max:"1e9"`       // steps in which the learning rate rises linearly; the code of W-MSE has 500

@@ -11,7 +11,8 @@ import (
 	"github.com/liebm/liebm/models"
 )
 
-// Validate returns an error that names every setting that is invalid or contradicts another one.
+// Validate returns an error that names every setting that is invalid or contradicts another one. It does not check settings that
+// the config does not use: those of q, unless the target is erm, and those of a joint encoder.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -132,6 +133,9 @@ func LoadEnergy(path string) (*models.Energy, error) {
 // LoadGenerator reads G from a file that [Model.Export] wrote. The caller closes it with nn.Close.
 func LoadGenerator(path string) (*models.Generator, error) {
 	return loadNetwork(path, kindG, func(c models.GeneratorConfig, r models.Range) (*models.Generator, error) {
+		if !(r.Low < r.High) {
+			return nil, errors.New("the file does not say in which range G draws pixels: open its run, or use the file of an export")
+		}
 		return models.NewGenerator(c, r, 0)
 	})
 }

@@ -20,7 +20,7 @@ func benchCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name:  "bench",
-		Usage: "measure the speed of training, or with --profile the time of each operator",
+		Usage: "measure a training step: its time (bench step), or the time of each operator (bench --profile)",
 		Description: `With --profile, runs iterations of Algorithm 1 on random images and prints, for each part and each
 operator of libtorch, the time, the operations, and their speed as a share of the speed that this machine
 reaches on a large convolution. Without --preset it uses cifar10-em with --batch 16.

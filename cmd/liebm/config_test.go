@@ -28,7 +28,8 @@ func TestConfigPage(t *testing.T) {
 	page.WriteString(`# Every key of a config
 
 A test writes this page from the comments of the Go fields. The ranges are those that the checks of a config accept;
-keys that depend on each other have further limits, and numbers of 1e30 and above are refused. ` + "`liebm config KEY`" + ` prints the lines of a key or a group.
+a number with a fraction is at most 1e30, and a whole number at most 1,048,576, or 1e9 where it counts steps. Keys that depend on each
+other have further limits. ` + "`liebm config KEY`" + ` prints the lines of a key or a group.
 `)
 	comments := fieldComments(t, "train", "models", "mcmc", "data", "torch/optim")
 	em, err := train.Preset("fmnist-em")

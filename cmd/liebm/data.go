@@ -45,7 +45,7 @@ Inception's weights in $LIEBM_DATA/inception and in the cache of torch.hub, wher
 	liebm data fetch inception
 	LIEBM_DATA=~/data liebm data fetch cifar10`},
 			prepareCommand(path, split),
-			{Name: "grid", Usage: "draw the first hundred images", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path,
+			{Name: "grid", Usage: "draw a hundred images: the first ones, or random ones of a set that is sorted by class", ArgsUsage: "NAME|PATH", Flags: []cli.Flag{path,
 				pictureFlag("out", "PNG `FILE` to write", "png")}, Action: gridData},
 		},
 	}

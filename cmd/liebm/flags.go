@@ -83,7 +83,7 @@ func runFlag() cli.Flag {
 }
 
 func checkpointFlag() cli.Flag {
-	return &cli.StringFlag{Name: "checkpoint", Value: "last", Usage: "checkpoint to use: best (the smallest distance in training), last, or the number of a step; @ and a decay of the config's emas choose another average of the weights, as in last@0.999"}
+	return &cli.StringFlag{Name: "checkpoint", Value: "last", Usage: "checkpoint to use: last, best (the smallest distance in training), or the number of a step. last@0.999 uses the average of the weights with decay 0.999, which the config's emas must have"}
 }
 
 // weightsFlag names Inception's weights. by is how the file is chosen without the flag.

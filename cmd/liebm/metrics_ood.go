@@ -22,7 +22,8 @@ test split), a folder, a zip or an .npz. liebm itself makes these sets: constant
 (inliers upside down), shuffled (patches of inliers in a random order) and blurred; glyphs (letters and digits);
 samples (of the run's G); left-out (images of the classes in data.leave_out of the run). Pictures are resized to the run's size. Arrays of images are resized or padded, as in
 liebm score. The table has a row for each score and a column for each set, as in Tables 6, 7 and 9. With
---scores, the arguments and --scores are text files with one score in each line. Inliers score high. The
+--scores FILE no run is needed. FILE has the inliers' scores, and each argument is a file of outliers' scores. Such a
+file is text with one score in each line. Inliers score high. The
 intervals are 95 % bootstrap intervals.
 
 	liebm metrics ood --run runs/em constant noise cifar100:test
@@ -34,7 +35,7 @@ intervals are 95 % bootstrap intervals.
 			&cli.StringFlag{Name: "inliers", Usage: "`IMAGES` to use as inliers (default: the test split of the run's data)"},
 			&cli.StringFlag{Name: "scores", Usage: "`FILE` of the inliers' scores, instead of a run"},
 			gammaFlag(),
-			&cli.BoolFlag{Name: "standardize", Usage: "also score by the sum of both terms of s(x), each standardized over 2,000 training images, which needs no γ; reads the training split of the run's data"},
+			&cli.BoolFlag{Name: "standardize", Usage: "add a score without γ: the sum of both terms of s(x), each standardized over 2,000 images of the run's training split"},
 			countFlag("resamples", 1000, 0, "number of bootstrap samples; 0: no intervals"),
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of constant and noise images, and of the bootstrap"},
 			choiceFlag("format", "text", "of the table: text, csv, md (Markdown) or latex", study.DetectionFormats...),

@@ -33,8 +33,9 @@ func reproduceCommand() *cli.Command {
 	posterior   cosine, Gaussian and CEBM at equal weights
 	bfloat16    chains in bfloat16 and in float32
 
-Each NAME writes NAME.md and NAME.json to --out, and plots or pictures if it has any. README.md lists the claims of
-the paper with our results, and not-reproduced.md those that our results do not support. A verdict needs three seeds.
+Each NAME writes NAME.md and NAME.json to --out, and plots or pictures if it has any. README.md lists every claim, of
+the paper and of our own comparisons, with its verdict. not-reproduced.md lists the claims that our results do not
+support, the missed aims, and what was not run. A verdict needs three seeds.
 If several comparisons need a model, it is trained once, in a run folder of its own. Ctrl-C saves, and the same command
 goes on. Processes with the same --out share the models, and each waits until all are done.
 
@@ -59,7 +60,7 @@ Table 12's settings instead.`,
 			choiceFlag("scale", "mini", "mini or paper", "mini", "paper"),
 			&cli.StringFlag{Name: "out", Value: "runs/reproduce", Usage: "`FOLDER` of models and results"},
 			&cli.StringFlag{Name: "seeds", Value: "1", Usage: "seeds, as in 1,2,3: each model is trained once with each seed, and tables show means and standard deviations"},
-			&cli.StringFlag{Name: "cells", Usage: "train only these models, as in em,erm, and those that a q is over (default: all that NAME compares)"},
+			&cli.StringFlag{Name: "cells", Usage: "train only these models, as in em,erm, and each model whose generator a q among them needs (default: all that NAME compares)"},
 			&cli.BoolFlag{Name: "published", Usage: "with --scale paper: train the presets with Table 12's settings, such as cifar10-em-published, in the folder paper-published of --out"},
 			countFlag("steps", 0, 1, "training steps of each model (default: 2000 for mini, Table 12's for paper)"),
 			numberFlag("minutes", 0, 1e-6, "stop after this time, as Ctrl-C does (default: run to the end)"),
@@ -68,7 +69,7 @@ Table 12's settings instead.`,
 			weightsFlag(", for FID and IS at --scale paper", auto),
 			&cli.StringFlag{Name: "pages", Usage: "train nothing: write the pages of the results in `FOLDER` again, from their JSON"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and stop"},
-			numberFlag("tflops", 0, 1e-6, "speed of your machine in TFLOP/s, for the minutes or GPU-hours of the plan (default: 0.16 for mini, as of two AVX-512 cores; 30 for paper, which nobody measured)"),
+			numberFlag("tflops", 0, 1e-6, "speed of your machine in TFLOP/s, for the minutes or GPU-hours of the plan (default: 0.16 for mini, measured on two AVX-512 cores; 30 for paper, an assumption for a GPU)"),
 			jsonFlag(), deviceFlag(),
 		},
 		Action: reproduce,

@@ -174,13 +174,14 @@ func Open(file []byte) (*Archive, error) {
 // ErrTooLong is in the error of an array that has more bytes than it may have.
 var ErrTooLong = errors.New("the most that is read are")
 
-// Array reads a whole array, which must not have more than limit bytes. A missing array is fs.ErrNotExist.
+// Array reads a whole array. One that is stored without compression is a view of the file. Any other must not have more than limit
+// bytes. A missing array is fs.ErrNotExist.
 func (a *Archive) Array(name string, limit uint64) (Array, error) {
 	f := a.members[name]
 	if f == nil {
 		return Array{}, fmt.Errorf("array %.80q: %w", name, fs.ErrNotExist)
 	}
-	if f.UncompressedSize64 > limit {
+	if f.Method != zip.Store && f.UncompressedSize64 > limit {
 		return Array{}, fmt.Errorf("array %.80q has %d bytes: %w %d", name, f.UncompressedSize64, ErrTooLong, limit)
 	}
 	contents, err := inflate.Contents(a.file, f)
