@@ -55,6 +55,9 @@ func TestWhatLiesBesideTheImagesMakesNoSplit(t *testing.T) {
 			}
 		})
 	}
+	for name, images := range map[string]bool{"test_with_labels.npz": true, "test-images.idx": true, "t10k-labels-idx1-ubyte.gz": false, "test.txt": false, "test_batch": true} {
+		assert.Equal(t, images, namesImages(name), name)
+	}
 	read := mustOpen(t, folder(t, train), Options{HoldOut: 0.2})
 	assert.Less(t, read.N, 20, "no split means training in a folder")
 }

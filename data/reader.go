@@ -449,8 +449,13 @@ func (r *reader) inOther(source string, split Split) bool {
 // namesImages reports whether a file that need not be read holds images, by its name: notes and labels do not.
 func namesImages(source string) bool {
 	name := strings.ToLower(strings.TrimSuffix(filepath.Base(source), ".gz"))
-	return !strings.Contains(name, "label") &&
-		slices.Contains([]string{"", ".bin", ".npy", ".npz", ".mat", ".pkl", ".pickle", ".idx3-ubyte", preparedEnding}, filepath.Ext(name))
+	switch filepath.Ext(name) {
+	case ".npz", ".mat", preparedEnding: // these can hold both images and labels
+		return true
+	case "", ".bin", ".npy", ".pkl", ".pickle", ".idx", ".idx3", ".ubyte", ".idx3-ubyte":
+		return !strings.Contains(name, "label")
+	}
+	return false
 }
 
 // stem is the name of a file or folder without its format's endings.

@@ -151,13 +151,11 @@ func (w *work) assessEqualTime(ctx context.Context, c *cell, m *train.Model) ([]
 	if err != nil {
 		return nil, err
 	}
-	took, steps := 0., 0
-	for _, line := range lines {
+	for _, line := range lines { // the last one counts: its rate is that since the start or, approximately, since a resume
 		if rate, ok := line.Values["steps_per_second"]; ok {
-			took, steps = took+float64(line.Step-steps)/rate, line.Step
+			r.Values["seconds_to_train"], r.Values["images_per_second"] = float64(line.Step)/rate, rate*float64(m.Config.Batch)
 		}
 	}
-	r.Values["seconds_to_train"], r.Values["images_per_second"] = took, float64(steps*m.Config.Batch)/took
 	return []*eval.Record{r}, w.judgeSamples(ctx, c, r, map[string]*data.Set{"": refined, alone: plain})
 }
 
