@@ -165,7 +165,6 @@ func texts(errs []error) (out []string) {
 
 // chosen is a stream of the images of the split.
 func (r *reader) chosen(path string) (*stream, error) {
-	r.measured = r.measured || slices.ContainsFunc(r.images, entry.measures)
 	entries, classes, split, err := chooseImages(r.images, r.split, r.datasetJSON)
 	if err == nil && split == "" && r.known != nil {
 		entries, split = r.known.divide(entries, r.split)

@@ -185,7 +185,6 @@ func load(path string, known *Known, o Options) (*Set, error) {
 	if err := r.scan(path, o.Split); err != nil {
 		return nil, err
 	}
-	r.measured = r.measured || slices.ContainsFunc(r.images, entry.measures)
 	r.preferPrepared(o.Size)
 	if len(r.parts) == 0 && len(r.images) > 0 {
 		return r.decodeAll(path, o)
@@ -240,6 +239,7 @@ func (r *reader) scan(path string, split Split) error {
 	if err == nil && r.celeba == nil && len(r.images) > 0 { // CelebA's splits may lie beside its archive or folder
 		err = r.beside(path, "list_eval_partition.txt", "list_eval_partition.csv")
 	}
+	r.measured = r.measured || slices.ContainsFunc(r.images, entry.measures)
 	return err
 }
 

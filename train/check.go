@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// Check reads the config, run.json, the encoder, the checkpoints and metrics.jsonl of the run in dir, and compares checksums and identities. It returns a line for each kind of file
-// that is in order. The error has a line for each file that is damaged or belongs to another run.
+// Check reads the config, run.json, the encoder, the checkpoints and metrics.jsonl of the run in dir, and compares
+// checksums and identities. It returns a line for each kind of file that is in order. The error has a line for each file that is damaged or belongs to another run.
 func Check(dir string) (lines []string, err error) {
 	run, err := openRun(dir)
 	if err != nil {

@@ -60,8 +60,8 @@ func (o Options) printf(format string, args ...any) {
 
 // Run trains a model by Algorithm 1 on set, with the encoder in a file, and records it in the folder o.Out.
 // encoder is empty if cfg reads no encoder. With o.Resume the run continues from the newest checkpoint
-// that can be read, bit for bit with the same binary, CPU type, threads and processes. Run then uses the config and the encoder in the folder, and ignores cfg and
-// encoder. If ctx ends, Run saves and returns ctx.Err().
+// that can be read, bit for bit with the same binary, CPU type, threads and processes. Run then uses the config
+// and the encoder in the folder, and ignores cfg and encoder. If ctx ends, Run saves and returns ctx.Err().
 //
 // In a group every process calls Run with the same arguments, and trains on its share of each batch. If the arguments differ, all
 // return an error. Rank 0 alone writes the folder. A run can be resumed by any number of processes. If the ctx of one

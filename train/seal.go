@@ -12,8 +12,8 @@ import (
 	"github.com/liebm/liebm/torch"
 )
 
-// The config, run.json and safetensors of a run are sealed: each holds the SHA-256 of itself, as computed with zeros in its place. Before it stands a
-// mark. Files of earlier versions have none.
+// The config, run.json and safetensors of a run are sealed: each holds the SHA-256 of itself, as computed with zeros in
+// its place. Before it stands a mark. Files of earlier versions have none.
 const (
 	configMark = "# seal: "
 	infoMark   = `"seal": "`

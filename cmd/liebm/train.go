@@ -58,7 +58,8 @@ func trainCommand() *cli.Command {
 		Name:  "train",
 		Usage: "train energy and generator together (Algorithm 1)",
 		Description: `Most variants need an encoder of liebm pretrain. Ctrl-C saves the run, and --resume continues it. On a CPU the
-result is the same as without the stop. With a larger --steps it also continues a finished run. For jobs that may be stopped at any time use --resume auto.
+result is the same as without the stop. With a larger --steps it also continues a finished run. For jobs that may be
+stopped at any time use --resume auto.
 
 	liebm train --data photos/ --encoder runs/encoder --out runs/em
 	liebm train --preset fmnist-em --encoder runs/encoder --out runs/em --minutes 6
