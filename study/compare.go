@@ -139,13 +139,18 @@ func (g RunGroup) cells(other RunGroup) (cells []Cell) {
 	return cells
 }
 
-// diverged says at which step a run diverged that did not come to its end, or is empty.
+// diverged says at which step a run diverged for good, or is empty. The metrics of such a run end right before its last divergence.
+// A run that went back has lost the metrics since its checkpoint, or has gone further.
 func (r ComparedRun) diverged() string {
-	var configured struct{ Steps int }
-	if n := len(r.Divergences); n == 0 || json.Unmarshal(r.Config, &configured) != nil || r.Steps >= configured.Steps {
+	var cfg struct{ Log struct{ Metrics int } }
+	if len(r.Divergences) == 0 || json.Unmarshal(r.Config, &cfg) != nil {
 		return ""
 	}
-	return fmt.Sprintf("step %d", r.Divergences[len(r.Divergences)-1])
+	last := r.Divergences[len(r.Divergences)-1]
+	if r.Steps >= last || r.Steps+cfg.Log.Metrics < last {
+		return ""
+	}
+	return fmt.Sprintf("step %d", last)
 }
 
 // evaluated begins the names of numbers that are from a run's results.

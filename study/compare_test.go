@@ -124,7 +124,7 @@ func TestRunsThatDivergedOrMadeFewerStepsAreNotJudged(t *testing.T) {
 	c := &Comparison{Groups: []RunGroup{{Name: "first"}, {Name: "second"}}}
 	for i := range c.Groups {
 		for seed := range uint64(4) {
-			c.Groups[i].Runs = append(c.Groups[i].Runs, ComparedRun{Seed: seed, Steps: 100, Config: json.RawMessage(`{"steps": 100}`), Last: eval.Values{"fd": float64(20 - 10*i)}})
+			c.Groups[i].Runs = append(c.Groups[i].Runs, ComparedRun{Seed: seed, Steps: 100, Config: json.RawMessage(`{"log": {"metrics": 10}}`), Last: eval.Values{"fd": float64(20 - 10*i)}})
 		}
 	}
 	c.judge()
@@ -136,9 +136,13 @@ func TestRunsThatDivergedOrMadeFewerStepsAreNotJudged(t *testing.T) {
 	assert.Equal(t, 3, c.Trends[0].Seeds, "a run of other length is left out, and one that went back and came to its end is not")
 	assert.Equal(t, Shows, c.Trends[0].Verdict)
 
-	c.Groups[0].Runs[0].Steps, c.Groups[0].Runs[0].Divergences = 60, []int{55, 60}
+	c.Groups[0].Runs[0].Steps, c.Groups[0].Runs[0].Divergences = 50, []int{45, 60}
 	c.judge()
 	assert.Equal(t, []any{Undecided, 1}, []any{c.Trends[0].Verdict, c.Trends[0].Diverged})
+
+	c.Groups[0].Runs[0].Steps = 40
+	c.judge()
+	assert.Equal(t, []any{Shows, 0}, []any{c.Trends[0].Verdict, c.Trends[0].Diverged}, "it went back and was interrupted")
 }
 
 func TestAStudySaysThatLongChainsDiverged(t *testing.T) {

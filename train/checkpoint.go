@@ -169,12 +169,20 @@ func closeAll(tensors map[string]torch.Tensor) {
 	}
 }
 
-// finite returns an error that names the first tensor with a NaN or an infinity.
+// notFinite is the error of a file that is not written, because a tensor has a NaN or an infinity. sum is the sum of its numbers.
+type notFinite struct {
+	name string
+	sum  float64
+}
+
+func (e *notFinite) Error() string { return e.name + " is not finite" }
+
+// finite returns a *notFinite that names the first tensor with a NaN or an infinity.
 func finite(entries []torch.Entry) error {
 	return torch.Do(func() error {
 		for _, e := range entries {
 			if s := e.Tensor.Detach().To(torch.Float32).Sum().Item(); math.IsNaN(s) || math.IsInf(s, 0) {
-				return fmt.Errorf("%s is not finite", e.Name)
+				return &notFinite{e.Name, s}
 			}
 		}
 		return nil

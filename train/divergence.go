@@ -13,13 +13,13 @@ import (
 // Diverged is the error of a training that diverged: a loss is not finite, L_E is huge, or the chains leap across the
 // range of pixels. They move by a few hundredths of it in a good run. Soon after a leap the losses are not finite.
 type Diverged struct {
-	Step  int
-	Name  string // of the metric
+	Step  int    // counted from 1, as in the files of the run folder
+	Name  string // of the metric, or of the tensor that cannot be saved
 	Value float64
 }
 
 func (d *Diverged) Error() string {
-	return fmt.Sprintf("step %d: %s is %.3g: training diverged. The last checkpoint can still be used. Start a new run with lower learning rates, a smaller chain.delta2 or another seed", d.Step, d.Name, d.Value)
+	return fmt.Sprintf("step %d: %s is %.3g: training diverged. The last checkpoint can still be used. Start a new run with lower learning rates, another seed or, if it runs chains, a smaller chain.delta2", d.Step, d.Name, d.Value)
 }
 
 // history is the number of steps before a divergence that a run keeps the metrics of, each on its own.
@@ -33,7 +33,7 @@ func (l *loop) explain(run *runDir, failure error, recent []MetricsLine) (err er
 		return failure
 	}
 	defer func() { err = errors.Join(failure, err) }()
-	name := run.nextDivergence(d.Step + 1)
+	name := run.nextDivergence(d.Step)
 	text, err := os.ReadFile(run.Path(configFile))
 	if err == nil {
 		err = run.write(name+".yaml", text)

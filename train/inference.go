@@ -90,7 +90,7 @@ func (t *inferenceTrainer) Step(unit torch.Tensor) (loss []Metric, err error) {
 		latent := t.h.Forward(t.m.G.Forward(m, nn.Eval))
 		l := LatentELBOLoss(z, latent, mean, logVar, t.cfg.rhoQ())
 		t.opt.Step(l, cmp.Or(t.cfg.LRQ, t.cfg.OptQ.LR)*t.cfg.Schedule.Factor(t.step, t.cfg.Steps))
-		loss, err = oneLoss(t.step, "loss_q", l)
+		loss, err = oneLoss(t.step+1, "loss_q", l)
 		return err
 	})
 	t.step++

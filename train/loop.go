@@ -134,7 +134,7 @@ func (l *loop) drive(ctx context.Context, run *runDir, set *data.Set, o Options)
 			return l.explain(run, err, r.recent)
 		}
 		if cut = l.record(run, r, i+1, values, o); cut != nil && ctx.Err() == nil {
-			return cut
+			return l.explain(run, cut, r.recent)
 		}
 	}
 	if cut != nil {
@@ -169,7 +169,12 @@ func (l *loop) record(run *runDir, r *recorder, done int, values []Metric, o Opt
 		}
 	}
 	if done%l.log.Checkpoint == 0 || last || isMultiple(l.log.Milestones, done) || asked(o.Save) {
-		return l.checkpoint(run, r, done)
+		err := l.checkpoint(run, r, done)
+		var state *notFinite
+		if errors.As(err, &state) && o.Group.World() == 1 { // in a group, the others have begun the next step
+			return &Diverged{done, state.name, state.sum}
+		}
+		return err
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (t *Trainer) metrics(l Losses) (out []Metric) {
 	return out
 }
 
-// oneLoss is the measurement of a step with one loss. The error is a *Diverged if the loss is not finite.
+// oneLoss is the measurement of a step, counted from 1, with one loss. The error is a *Diverged if the loss is not finite.
 func oneLoss(step int, name string, loss torch.Tensor) ([]Metric, error) {
 	values := []Metric{{name, loss.Item()}}
 	if v := values[0].Value; math.IsNaN(v) || math.IsInf(v, 0) {
@@ -72,7 +72,7 @@ func oneLoss(step int, name string, loss torch.Tensor) ([]Metric, error) {
 const blownUp = 1e6
 
 // Check returns a *Diverged if a loss is not finite, if the chains moved by more than 0.4 of the range of
-// pixels, or if |L_E| is above blownUp (1e6). width is the width of the range.
+// pixels, or if |L_E| is above blownUp (1e6). step counts from 1. width is the width of the range.
 func (l Losses) Check(step int, width float64) error {
 	for i, v := range l.values() {
 		if math.IsNaN(*v) || math.IsInf(*v, 0) {

@@ -297,23 +297,35 @@ func TestADivergenceGoesBackToTheLastCheckpoint(t *testing.T) {
 	assert.Equal(t, 3.0, first.OptE.LR)
 	n := 0
 	for _, step := range steps {
-		if step == diverged.Step+1 {
+		if step == diverged.Step {
 			n++
 		}
 	}
-	last := fmt.Sprintf("divergence-%08d", diverged.Step+1)
+	last := fmt.Sprintf("divergence-%08d", diverged.Step)
 	if n > 1 {
 		last += fmt.Sprintf("-%d", n)
 	}
 	lines, err := ReadMetrics(filepath.Join(dir, last+".jsonl"))
 	require.NoError(t, err, "the numbers that led to it")
 	require.NotEmpty(t, lines)
-	assert.Equal(t, diverged.Step+1, lines[len(lines)-1].Step)
+	assert.Equal(t, diverged.Step, lines[len(lines)-1].Step)
 	assert.Contains(t, lines[len(lines)-1].Values, diverged.Name)
 	assert.FileExists(t, filepath.Join(dir, "samples", last+".png"))
 	cfg, err = Sources{File: filepath.Join(dir, last+".yaml")}.Resolve()
 	require.NoError(t, err)
 	assert.Equal(t, saved, cfg, "the config that diverged")
+}
+
+func TestAStateThatIsNotFiniteIsADivergence(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	cfg := tiny()
+	cfg.OptE.WeightDecay, cfg.Log.Checkpoint = 1e30, 2 // the mean squared gradient is infinite, the losses and weights are finite
+	err := Run(t.Context(), cfg, bars(t), encoder(t), Options{Out: dir})
+	var diverged *Diverged
+	require.ErrorAs(t, err, &diverged)
+	assert.Equal(t, 2, diverged.Step)
+	assert.Contains(t, diverged.Name, "exp_avg_sq")
+	assert.FileExists(t, filepath.Join(dir, "divergence-00000002.yaml"))
 }
 
 func TestWeightsThatAreNotFiniteAreNotSaved(t *testing.T) {

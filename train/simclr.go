@@ -207,7 +207,7 @@ func (s *ssl) update(x torch.Tensor) (loss []Metric, err error) {
 		if s.BYOL != nil {
 			optim.UpdateEMA(s.BYOL.Target, s.H, byolTau(s.cfg.Tau, s.step, s.cfg.Steps))
 		}
-		loss, err = oneLoss(s.step, "loss", mean)
+		loss, err = oneLoss(s.step+1, "loss", mean)
 		return err
 	})
 	return loss, err

@@ -193,7 +193,7 @@ func (t *Trainer) update(unit torch.Tensor) (loss Losses, err error) {
 		t.optE.Step(lossE, t.rate(t.cfg.OptE)) // line 16; the last operation that a lost peer can stop
 
 		t.average()
-		return loss.Check(t.step, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
+		return loss.Check(t.step+1, t.cfg.Data.Range.High-t.cfg.Data.Range.Low)
 	})
 	return loss, err
 }
