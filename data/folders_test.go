@@ -82,6 +82,13 @@ func TestArchivesOfAFolderAreNotMixed(t *testing.T) {
 	assert.Equal(t, 5, mustOpen(t, dir, Options{}).N)
 	assert.Equal(t, 3, mustOpen(t, dir, Options{Split: HeldOut, HoldOut: 0.1}).N)
 
+	dir = folder(t, map[string][]byte{"train/images.zip": zipped(t, pictures(t, "cats/", 5)), "test/images.zip": zipped(t, pictures(t, "", 3))})
+	assert.Equal(t, 5, mustOpen(t, dir, Options{}).N, "a folder tells the split of an archive in it")
+	assert.Equal(t, 3, mustOpen(t, dir, Options{Split: HeldOut, HoldOut: 0.1}).N)
+
+	dir = folder(t, merged(map[string][]byte{"archives/cats.zip": zipped(t, pictures(t, "", 5))}, pictures(t, "cats/", 4)))
+	assert.Equal(t, 4, mustOpen(t, dir, Options{}).N, "the archive that the pictures came from is not read")
+
 	_, err := Open(folder(t, map[string][]byte{"cats.zip": zipped(t, pictures(t, "", 5)), "cats-old.zip": zipped(t, pictures(t, "", 3))}), Options{})
 	assert.ErrorContains(t, err, "cats-old.zip and ")
 	assert.ErrorContains(t, err, "have images; give the path of one of them")
@@ -89,8 +96,10 @@ func TestArchivesOfAFolderAreNotMixed(t *testing.T) {
 
 func TestDeepFoldersAreReadOrRefused(t *testing.T) {
 	assert.Equal(t, 2, mustOpen(t, folder(t, pictures(t, "train/a/apartment/outdoor/old/", 2)), Options{}).N)
-	_, err := Open(folder(t, pictures(t, "1/2/3/4/5/6/7/8/9/", 2)), Options{})
+	_, err := Open(folder(t, pictures(t, "1/2/3/4/5/6/7/8/9/10/", 2)), Options{})
 	assert.ErrorContains(t, err, "more than 8 levels below the given folder")
+	dir := folder(t, merged(map[string][]byte{"1/2/3/4/5/6/7/8/9/10/notes.txt": []byte("none")}, pictures(t, "1/", 2)))
+	assert.Equal(t, 2, mustOpen(t, dir, Options{}).N, "deep folders without images are ignored")
 }
 
 func TestAKnownSetIsTheSplitThatWasAskedFor(t *testing.T) {

@@ -224,7 +224,9 @@ func (r *reader) scan(path string, split Split) error {
 	switch {
 	case info.IsDir():
 		r.split = cmp.Or(split, Train)
-		err = r.folder(path, 0)
+		if err = r.folder(path, 0); err == nil {
+			err = r.openArchives()
+		}
 	case isPicture(path): // a set of one image
 		r.split, r.root = split, filepath.Dir(path)
 		r.addFile(path, info)

@@ -1,21 +1,15 @@
 package data
 
 import (
-	"archive/tar"
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/liebm/liebm/internal/inflate"
 )
 
 // A part is the contents of one file: IDX images, IDX labels, images and labels, or a prepared set. A part of labels has no pixels.
@@ -47,6 +41,7 @@ type reader struct {
 	taken       *Set           // the set of the parts that the caller closes; release closes the others
 	held        int            // bytes of pixels in parts, without mapped ones
 	mapped      []byte         // the file that is read
+	archives    []string       // of a folder
 	images      []entry        // files of one image each, which are read later
 	datasetJSON []byte         // labels of the images, in the format of EDM
 	celeba      []byte         // splits of the images: list_eval_partition.txt
@@ -76,14 +71,12 @@ func tooBig() error {
 }
 
 const (
-	maxDepth = 8         // levels of folders below the given one
-	maxFiles = 10_000    // files in a folder, without images
-	block    = 512       // bytes of a block of a tar; the magic word is in the first block
-	trailer  = 64 * 1024 // bytes to read after the contents of an archive, to reach its checksum
+	maxDepth = 8      // levels of folders below the given one
+	maxFiles = 10_000 // files in a folder, without images
 )
 
-// folder reads the files below path. Of x and x.gz, both of which torchvision leaves, it takes x. It reads archives only if
-// there are no other files of the set beside them.
+// folder reads the files below path. Of x and x.gz, both of which torchvision leaves, it takes x. It lists archives, which
+// [reader.openArchives] reads.
 func (r *reader) folder(path string, depth int) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -99,7 +92,6 @@ func (r *reader) folder(path string, depth int) error {
 	if few > maxFiles {
 		return fmt.Errorf("%s has %d files that are no images, too many for a data set; give the folder of the data set itself", path, few)
 	}
-	var archives []string
 	for _, e := range entries {
 		name, full := e.Name(), filepath.Join(path, e.Name())
 		info, err := os.Stat(full) // follows links, as ReadDir does not
@@ -109,12 +101,14 @@ func (r *reader) folder(path string, depth int) error {
 		plain, gz := strings.CutSuffix(name, ".gz")
 		switch {
 		case info.IsDir() && depth == maxDepth:
-			err = fmt.Errorf("%s is more than %d levels below the given folder; give a folder that is nearer to the images", full, maxDepth)
+			if hasImages(full) {
+				err = fmt.Errorf("%s is more than %d levels below the given folder; give a folder that is nearer to the images", full, maxDepth)
+			}
 		case info.IsDir():
 			err = r.folder(full, depth+1)
 		case !info.Mode().IsRegular() || gz && names[plain]:
 		case isArchiveName(name):
-			archives = append(archives, full)
+			r.archives = append(r.archives, full)
 		case isImageName(name):
 			r.addFile(full, info)
 		case strings.HasSuffix(name, preparedEnding) && r.raw || strings.Contains(name, preparedEnding+"."):
@@ -125,36 +119,18 @@ func (r *reader) folder(path string, depth int) error {
 			return err
 		}
 	}
-	if len(r.images) > 0 || slices.ContainsFunc(r.parts, func(p *part) bool { return p.kind != idxLabels }) {
-		return nil
-	}
-	return r.archives(archives)
+	return nil
 }
 
-// archives reads the archives of a folder. The name of an archive may tell the split of its image files, as train.zip does, unless their
-// folders tell it. Two archives of one split are refused, since one is probably a copy.
-func (r *reader) archives(paths []string) error {
-	read := map[Split]string{}
-	for _, path := range paths {
-		before, split := len(r.images), splitOfName(stem(path))
-		if err := r.file(path); err != nil {
-			return err
+// hasImages reports whether there are files with names of images below a folder. It does not follow links.
+func hasImages(folder string) bool {
+	found := errors.New("found")
+	return filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && isImageName(e.Name()) {
+			return found
 		}
-		if len(r.images) == before {
-			continue
-		}
-		for other, first := range read {
-			if other == split || other == "" || split == "" {
-				return fmt.Errorf("both %s and %s have images; give the path of one of them, or unpack both", first, path)
-			}
-		}
-		read[split] = path
-		for i := range r.images[before:] {
-			e := &r.images[before+i]
-			e.split = cmp.Or(e.split, split)
-		}
-	}
-	return nil
+		return nil
+	}) != nil
 }
 
 // walk calls visit for the file at path, or for all files in the folder at path, in the order of their names. Like
@@ -182,10 +158,6 @@ func walk(path string, depth int, visit func(path string, info fs.FileInfo)) err
 		}
 	}
 	return nil
-}
-
-func isArchiveName(name string) bool {
-	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz") || strings.HasSuffix(name, ".tar") || strings.HasSuffix(name, ".zip")
 }
 
 // file maps one file and reads it. The mapping is kept if a part is a view of it.
@@ -345,95 +317,6 @@ func (r *reader) beside(path string, names ...string) error {
 		}
 	}
 	return nil
-}
-
-func isGzip(b []byte) bool { return len(b) > 2 && b[0] == 0x1f && b[1] == 0x8b }
-
-// isZip reports whether b starts as a zip, with or without members.
-func isZip(b []byte) bool {
-	return bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06"))
-}
-
-func isTar(b []byte) bool { return len(b) >= block && string(b[257:262]) == "ustar" }
-
-// gzip reads a gzipped tar, or gzipped IDX, whose header tells its size.
-func (r *reader) gzip(source string, b []byte) error {
-	z, err := gzip.NewReader(bytes.NewReader(b))
-	var start []byte
-	if err == nil {
-		start, err = inflate.UpTo(z, block)
-	}
-	if err != nil {
-		return r.refuse(source, damaged(source, err))
-	}
-	all := io.MultiReader(bytes.NewReader(start), z)
-	if isTar(start) && !r.archived {
-		return r.tar(source, all, len(b))
-	}
-	if r.inOther(source, splitOf(source)) {
-		return nil
-	}
-	if !isIDX(start) {
-		p, err := parse(source, start)
-		if p != nil || err != nil && !strings.Contains(source, "ubyte") {
-			err = errors.New("of gzipped files only IDX is read; unpack it with gunzip")
-		}
-		if err != nil {
-			return r.refuse(source, fmt.Errorf("%s: %w", source, err))
-		}
-		return r.add(source, nil, start)
-	}
-	header, err := idxHeader(start)
-	if err != nil {
-		return fmt.Errorf("%s: %w", source, err)
-	}
-	if header.total > uint64(maxHeld()) {
-		return fmt.Errorf("%s: its header declares %d bytes: %w", source, header.total, tooBig())
-	}
-	data, err := inflate.Exactly(all, header.total, uint64(len(b)))
-	if err != nil {
-		return damaged(source, err)
-	}
-	return r.plain(source, data)
-}
-
-// tar reads the members of an archive in order, each in memory. packed is the size of the archive's file.
-func (r *reader) tar(source string, from io.Reader, packed int) error {
-	r.split, r.single, r.archived = cmp.Or(r.split, Train), false, true
-	defer func() { r.archived = false }()
-	archive := tar.NewReader(from)
-	for count := 0; ; count++ {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			_, err = io.Copy(io.Discard, io.LimitReader(from, trailer)) // to the gzip checksum
-			return damaged(source, err)
-		}
-		if err != nil {
-			return damaged(source, err)
-		}
-		if count > maxFiles {
-			return fmt.Errorf("%s: more than %d files: this is not a CIFAR or IDX archive", source, maxFiles)
-		}
-		member := source + "/" + h.Name
-		if h.Typeflag != tar.TypeReg || h.Size > int64(maxHeld()) || len(h.Name) > block || strings.HasPrefix(filepath.Base(h.Name), ".") {
-			continue
-		}
-		if err := r.member(member, func() ([]byte, error) { return inflate.Exactly(archive, uint64(h.Size), uint64(packed)) }); err != nil {
-			return err
-		}
-	}
-}
-
-// member reads a member of an archive, unless it is of another split.
-func (r *reader) member(name string, read func() ([]byte, error)) error {
-	if r.inOther(name, splitOf(name)) {
-		return nil
-	}
-	contents, err := read()
-	if err != nil {
-		return damaged(name, err)
-	}
-	return r.content(name, contents)
 }
 
 // inOther reports whether source is of another split than the reader's. It notes source then.
