@@ -89,6 +89,7 @@ func (w *work) trainRival(ctx context.Context, c *cell, seed uint64) error {
 	r.Settings = c.rivalSettings()
 	r.Settings["device"], r.Settings["threads"] = w.Device.String(), fmt.Sprint(torch.Threads())
 	var samples *data.Set
+	w.announce(c, seed)
 	err = torch.Do(func() error {
 		method, err := w.newRival(c, seed)
 		if err != nil {

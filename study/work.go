@@ -100,7 +100,6 @@ func (w *work) run(ctx context.Context, c *cell, seed uint64) (r Cell, err error
 		return r, err
 	}
 	if !trained {
-		w.logf("%s, seed %d: %s", c.label, seed, c.dir(seed))
 		train := w.train
 		switch {
 		case c.over != "":
@@ -121,12 +120,16 @@ func (w *work) run(ctx context.Context, c *cell, seed uint64) (r Cell, err error
 	return r, w.measure(ctx, c, seed)
 }
 
+// announce says which model is trained next. It is called when no other process works on the networks that the training needs.
+func (w *work) announce(c *cell, seed uint64) { w.logf("%s, seed %d: %s", c.label, seed, c.dir(seed)) }
+
 // train trains a model, or goes on with it. A divergence for good is a result, not an error.
 func (w *work) train(ctx context.Context, c *cell, seed uint64) error {
 	encoder, err := w.pretrain(ctx, c)
 	if err != nil {
 		return err
 	}
+	w.announce(c, seed)
 	cfg, found, err := c.begun(seed)
 	if err != nil {
 		return err
@@ -159,6 +162,7 @@ func (w *work) trainOver(ctx context.Context, c *cell, seed uint64) error {
 	if r, err := w.run(ctx, under, seed); err != nil || r.Diverged != "" {
 		return err // no q is trained over a model that diverged
 	}
+	w.announce(c, seed)
 	m, err := w.LoadModel(under.dir(seed))
 	if err != nil {
 		return err
