@@ -133,7 +133,7 @@ func underKey(ink, key byte) byte {
 func colours(img image.Image, alpha bool) []byte {
 	b := img.Bounds()
 	out := make([]byte, 0, 3*b.Dx()*b.Dy())
-	var four []byte // a pixel, where the first three are what is wanted
+	var four []byte // pixels of four bytes; the first three are red, green and blue
 	stride := 0
 	switch img := img.(type) {
 	case *image.NRGBA:

@@ -56,7 +56,7 @@ func ClassKL(ctx context.Context, c *Classifier, images, real *data.Set) (float6
 	return kl(both[0], both[1]), nil
 }
 
-// shares are those of n classes.
+// shares are the shares of n classes.
 func shares(classes []int32, n int) []float64 {
 	p := make([]float64, n)
 	for _, class := range classes {

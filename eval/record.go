@@ -63,7 +63,7 @@ func (r *Record) Of(inputs ...Input) {
 	}
 }
 
-// differ says how the images of two inputs do, or is "".
+// differ says how the images of two inputs differ. It is empty if they do not.
 func differ(a, b Input) string {
 	both := fmt.Sprintf("%s has images of %s, %s of %s", a.Name, size(a.Size), b.Name, size(b.Size))
 	switch {

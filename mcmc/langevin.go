@@ -128,15 +128,30 @@ func (l Langevin) clipped(grad torch.Tensor) torch.Tensor {
 // Run makes l.Steps transitions from x0: [n,…]. With l.Clamp = [ClampEnd] it clamps the result to l.Low and l.High. The result carries no
 // graph.
 func (l Langevin) Run(e Energy, x0 torch.Tensor, rng *torch.RNG) torch.Tensor {
+	x, _ := l.Walk(e, x0, rng, func(int, torch.Tensor) error { return nil })
+	return x
+}
+
+// Walk is Run that calls visit after each transition, with the number of transitions and the state, which is not clamped at the end yet. If
+// visit returns an error, Walk stops and returns it, with the state.
+func (l Langevin) Walk(e Energy, x0 torch.Tensor, rng *torch.RNG, visit func(step int, x torch.Tensor) error) (torch.Tensor, error) {
 	l.checkRange()
 	x := x0.Detach()
-	for range l.Steps {
+	for step := range l.Steps {
 		next := torch.Tidy(func() torch.Tensor { return l.Step(e, x.Leaf(), rng).Detach() })
 		x.Close() // one state alive at a time: 100 MB each at 256×256
 		x = next
+		if err := visit(step+1, x); err != nil {
+			return x, err
+		}
 	}
+	return l.clampedEnd(x), nil
+}
+
+// clampedEnd clamps the end of a chain if the chain asks for it.
+func (l Langevin) clampedEnd(x torch.Tensor) torch.Tensor {
 	if l.Clamp == ClampEnd {
-		x = x.Clamp(l.Low, l.High)
+		return x.Clamp(l.Low, l.High)
 	}
 	return x
 }

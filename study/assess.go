@@ -118,7 +118,7 @@ func (s Setup) featuresOf(m *train.Model, inception string) (*DistanceFeatures, 
 	return f, err
 }
 
-// localFeatures are those of featuresOf in this process. Their encoder is that of [train.Config.FixedEncoder]. There is none if the
+// localFeatures opens the features in this process. Their encoder is that of [train.Config.FixedEncoder]. There is none if the
 // model's run is not known.
 func localFeatures(m *train.Model, o FeatureOptions) (f *DistanceFeatures, err error) {
 	if m.H != nil && m.Config.Encoder == train.Pretrained {
@@ -262,7 +262,8 @@ func (f *DistanceFeatures) reference(ctx context.Context, cfg train.Config, file
 	return stats, input, err
 }
 
-// inceptionScore is the IS of the samples.
+// inceptionScore is the IS of the samples, on the network of the FID and with its resizing, that of pytorch-fid. [AssessIS] resizes as
+// torch-fidelity does, unless it is told otherwise. The record names the mode beside the network.
 func (p *Samples) inceptionScore(ctx context.Context, m *train.Model, f *DistanceFeatures, o SampleOptions, s Setup) (*eval.Record, error) {
 	r := p.sampled("IS", m, f, o, s)
 	r.Settings = map[string]string{"splits": "10", "logits": "1008, without bias"}

@@ -97,7 +97,7 @@ func (c card) Has(name string) bool { return exists(filepath.Join(c.Folder, name
 
 type described struct{ Name, About string }
 
-// Files are those of an export, or of a run, that the folder has.
+// Files are the files of an export or a run that the folder has.
 func (c card) Files() (all []described) {
 	for _, f := range []described{
 		{"config.json", "all settings of the training run"},
@@ -135,7 +135,7 @@ func (c card) Command() string {
 	return strings.Join(words, " ")
 }
 
-// Versions are those of the programs that trained the run.
+// Versions are the versions of the programs that trained the run.
 func (c card) Versions() (all []string) {
 	for _, name := range slices.Sorted(maps.Keys(c.Info.Versions)) {
 		all = append(all, name+" "+strings.TrimPrefix(c.Info.Versions[name], "go"))

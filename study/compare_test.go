@@ -66,6 +66,16 @@ func TestRunsAreComparedByTheDistanceThatTheyHave(t *testing.T) {
 	}
 }
 
+func TestIsIsKnownByBothOfItsNames(t *testing.T) {
+	for _, name := range []string{"is", "eval/is", "eval/IS/mean"} {
+		assert.True(t, largerIsBetter(name), name)
+	}
+	assert.False(t, largerIsBetter("eval/FID/value"))
+	for name, tells := range map[string]bool{"IS/mean": true, "IS/std": false, "KID/std": false, "is_std": false, "FID/value": true} {
+		assert.Equal(t, tells, tellsQuality(name), name)
+	}
+}
+
 func TestRunsAreComparedSeedBySeed(t *testing.T) {
 	var dirs []string
 	for seed := range uint64(3) {

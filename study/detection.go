@@ -13,7 +13,7 @@ import (
 	"github.com/liebm/liebm/eval"
 )
 
-// DetectionFormats are those of [DetectionTable].
+// DetectionFormats are the formats of [DetectionTable].
 var DetectionFormats = []string{"text", "csv", "md", "latex"}
 
 // DetectionTable is a record of [AssessOutliers] or [AssessScores] as a table. It has AUROC as the paper's tables do, then the other

@@ -22,26 +22,40 @@ type aim struct {
 	text  string  // the figure
 	from  string  // a study, a file of records, or one of train.PretrainedRuns
 	value reading // of a study: a variant's number; of records: the number; of a run: the name that its card has for it
+	minus string  // a number of the same source that is subtracted; empty: none
 	least float64
+	most  float64 // 0: no limit above
 }
 
 var aims = []aim{
-	{"modes of stacked Fashion-MNIST, of 1,000, in samples of EM", "modes", reading{"em", "modes"}, 990},
-	{"AUROC of EM against letters and digits of fonts (glyphs)", "near", reading{"em", "auroc/glyphs"}, 0.95},
-	{"AUROC of EM against handwritten digits", "digits.jsonl", reading{metric: "auroc/digits"}, 0.95},
-	{"accuracy of 5-NN on h of pretrained:fmnist", "pretrained:fmnist", reading{metric: "5-NN"}, 0.87},
-	{"accuracy of a linear probe on h of pretrained:fmnist", "pretrained:fmnist", reading{metric: "linear probe"}, 0.88},
+	{text: "modes of stacked Fashion-MNIST, of 1,000, in samples of EM", from: "modes", value: reading{"em", "modes"}, least: 990},
+	{text: "AUROC of EM against letters and digits of fonts (glyphs)", from: "near", value: reading{"em", "auroc/glyphs"}, least: 0.95},
+	{text: "AUROC of EM against handwritten digits", from: "digits.jsonl", value: reading{metric: "auroc/digits"}, least: 0.95},
+	{text: "AUROC of EM against handwritten digits, less that of F(f(x)) alone", from: "digits.jsonl", value: reading{metric: "auroc/digits"}, minus: "auroc_energy/digits", least: 0},
+	{text: "distance after make demo", from: "demo.jsonl", value: reading{metric: "fd"}, most: 13},
+	{text: "accuracy of 5-NN on h of pretrained:fmnist", from: "pretrained:fmnist", value: reading{metric: "5-NN"}, least: 0.87},
+	{text: "accuracy of a linear probe on h of pretrained:fmnist", from: "pretrained:fmnist", value: reading{metric: "linear probe"}, least: 0.88},
 }
 
 // longer are trainings that are no study. Their pages, by liebm compare, have these names.
 var longer = []struct{ page, text string }{
 	{"stability-two-modes-long", "two modes by target=em for 10,000 steps"},
 	{"stability-fmnist-long", "fmnist-em for 20,000 steps from five seeds"},
+	{"presets-celebahq256", "celebahq256-em for hundreds of steps on RGB images, to see whether it learns"},
+	{"presets-full-width", "the presets of the paper's data sets at full width and with latents, for hundreds of steps on RGB images"},
+	{"stability-rgb-long", "a folder of RGB pictures for 20,000 steps from five seeds"},
 	{"presets-published", "the preset cifar10-em-published, which has Table 12's settings"},
 	{"presets-published-others", "the presets imagenet32-em-published and celebahq256-em-published, which have Table 12's settings"},
 }
 
-// notReproducedPage lists the claims that the means do not support, the missed aims, and the studies that have no page in dir.
+// notTried are ideas that might help and that liebm does not have.
+var notTried = []string{
+	"against divergences: a penalty on energies, spectral norm with a learnt scale, noise added to the data, a step of the chain that adapts to the curvature",
+	"for better samples after equal time: negative samples from a buffer",
+}
+
+// notReproducedPage lists the claims that the results do not support or leave open, the missed aims, and the studies, models and
+// numbers that dir lacks.
 func notReproducedPage(dir string, results []*Result) (string, error) {
 	missed, unknown, err := judgeAims(dir, results)
 	page := "# Not reproduced\n"
@@ -49,9 +63,11 @@ func notReproducedPage(dir string, results []*Result) (string, error) {
 		title, text string
 		lines       []string
 	}{
-		{"Claims that the means do not support", "In these claims the first model is worse on average, or worse than the limit of the claim. Claims with the verdict tie are not listed. The reasons are hypotheses. A reason with \"To test\" has not been tested.", notShown(results)},
+		{"Claims that the means do not support", "In these claims the first model is worse on average, or worse than the limit of the claim. The reasons are hypotheses. A reason with \"To test\" has not been tested.", notShown(results)},
+		{"Claims that the results leave open", "The interval contains gains and losses, or it is inside the tie band (tie), or there are fewer than three seeds.", leftOpen(results)},
 		{"Missed aims", "We set ourselves these aims. They are no figures of the paper.", missed},
-		{"Not run or not measured", "This folder has no results of these. Tables 1 to 7 need the paper's data sets.", append(unknown, notRun(dir, results)...)},
+		{"Not run or not measured", "This folder has no results of these. Tables 1 to 7 need the paper's data sets.", slices.Concat(unknown, gaps(results), notRun(dir, results))},
+		{"Not tried", "Ideas that might help, and that liebm does not have.", notTried},
 	} {
 		if len(part.lines) > 0 {
 			page += fmt.Sprintf("\n## %s\n\n%s\n\n- %s\n", part.title, part.text, strings.Join(part.lines, "\n- "))
@@ -73,6 +89,53 @@ func notShown(results []*Result) (lines []string) {
 	return lines
 }
 
+// leftOpen lists the other claims that were measured and are not shown.
+func leftOpen(results []*Result) (lines []string) {
+	for _, r := range results {
+		for _, t := range r.Trends {
+			if t.Verdict == Tie || t.Verdict == Undecided && t.Seeds > 0 && t.Gain >= -t.Limit {
+				line := fmt.Sprintf("**%s** ([%s](%s.md): %s, gain %+.3g", t.Text, r.Name, r.Name, t.verdict(), t.Gain)
+				if t.Interval != nil {
+					line += fmt.Sprintf(", interval %+.3g to %+.3g", t.Interval[0], t.Interval[1])
+				}
+				lines = append(lines, fmt.Sprintf("%s, number of seeds %d)", line, t.Seeds))
+			}
+		}
+	}
+	return lines
+}
+
+// gaps lists what the pages of studies lack: models of [MinSeeds] seeds, and numbers of claims.
+func gaps(results []*Result) (lines []string) {
+	for _, r := range results {
+		s, err := Named(r.Name)
+		if err != nil {
+			continue
+		}
+		var few []string
+		for _, row := range s.rows {
+			at := slices.IndexFunc(r.Rows, func(of Row) bool { return of.Label == row.label })
+			if row.variant == "" {
+				continue
+			}
+			if at < 0 || len(r.Rows[at].Ours) == 0 {
+				few = append(few, row.label+" (none)")
+			} else if n := len(r.Rows[at].Ours); n < MinSeeds {
+				few = append(few, fmt.Sprintf("%s (%d)", row.label, n))
+			}
+		}
+		if len(few) > 0 {
+			lines = append(lines, fmt.Sprintf("[%s](%[1]s.md): fewer than %d seeds of %s", r.Name, MinSeeds, strings.Join(few, ", ")))
+		}
+		for _, t := range r.Trends {
+			if t.Seeds == 0 {
+				lines = append(lines, fmt.Sprintf("[%s](%[1]s.md): %s", r.Name, t.Text))
+			}
+		}
+	}
+	return lines
+}
+
 // judgeAims lists the aims that were missed, and those that were not measured.
 func judgeAims(dir string, results []*Result) (missed, unknown []string, err error) {
 	for _, a := range aims {
@@ -81,10 +144,13 @@ func judgeAims(dir string, results []*Result) (missed, unknown []string, err err
 			return nil, nil, err
 		}
 		line := fmt.Sprintf("**%s: at least %v**", a.text, a.least)
+		if a.most > 0 {
+			line = fmt.Sprintf("**%s: at most %v**", a.text, a.most)
+		}
 		switch mean := stat.Mean(values, nil); {
 		case len(values) == 0:
 			unknown = append(unknown, line)
-		case mean < a.least:
+		case mean < a.least || a.most > 0 && mean > a.most:
 			missed = append(missed, fmt.Sprintf("%s. It is %.4g (%s).", line, mean, a.source(len(values))))
 		}
 	}
@@ -105,7 +171,11 @@ func (a aim) source(n int) string {
 // values are the figures that an aim is judged by; none if it was not measured.
 func (a aim) values(dir string, results []*Result) (all []float64, err error) {
 	add := func(values eval.Values) {
-		if v, ok := values[a.value.metric]; ok {
+		v, ok := values[a.value.metric]
+		if a.minus != "" {
+			v -= values[a.minus]
+		}
+		if ok {
 			all = append(all, v)
 		}
 	}

@@ -26,6 +26,38 @@ func TestAClaimThatIsNotShownHasAReason(t *testing.T) {
 	assert.Empty(t, notShown(nil))
 }
 
+func TestClaimsThatAreLeftOpenAreListed(t *testing.T) {
+	r := &Result{Name: "fig6", Trends: []Trend{
+		{Text: "gained", Verdict: Undecided, Contrast: Contrast{Seeds: 3, Gain: 1, Interval: &[2]float64{-0.5, 2.5}}},
+		{Text: "equal", Verdict: Tie, Contrast: Contrast{Seeds: 3, Gain: -0.1, Interval: &[2]float64{-0.2, 0}}},
+		{Text: "inside the limit", Verdict: Undecided, Limit: 1, Contrast: Contrast{Seeds: 2, Gain: -0.5}},
+		{Text: "lost", Verdict: Undecided, Contrast: Contrast{Seeds: 2, Gain: -7}},
+		{Text: "shown", Verdict: Shows, Contrast: Contrast{Seeds: 3, Gain: 1}},
+		{Text: "not measured", Verdict: NotMeasured},
+	}}
+	assert.Equal(t, []string{
+		"**gained** ([fig6](fig6.md): undecided, gain +1, interval -0.5 to +2.5, number of seeds 3)",
+		"**equal** ([fig6](fig6.md): tie, gain -0.1, interval -0.2 to +0, number of seeds 3)",
+		"**inside the limit** ([fig6](fig6.md): undecided, gain -0.5, number of seeds 2)",
+	}, leftOpen([]*Result{r}))
+}
+
+func TestModelsThatAPageLacksAreListed(t *testing.T) {
+	seeds := func(n uint64) map[uint64]eval.Values {
+		all := map[uint64]eval.Values{}
+		for seed := range n {
+			all[seed] = eval.Values{"modes": 1}
+		}
+		return all
+	}
+	r := &Result{Name: "modes", Trends: []Trend{{Text: "the latent term helps"}},
+		Rows: []Row{{Label: "EM", Ours: seeds(MinSeeds)}, {Label: "ERM"}, {Label: "EBM without latents", Ours: seeds(1)}}}
+	assert.Equal(t, []string{
+		"[modes](modes.md): fewer than 3 seeds of ERM (none), EBM without latents (1)",
+		"[modes](modes.md): the latent term helps",
+	}, gaps([]*Result{r, {Name: "stability"}}))
+}
+
 func TestAimsAreJudgedByTheResults(t *testing.T) {
 	dir := t.TempDir()
 	modes := func(covered ...float64) *Result {
@@ -57,12 +89,21 @@ func TestAimsAreJudgedByTheResults(t *testing.T) {
 	assert.Contains(t, strings.Join(unknown, "\n"), "handwritten digits")
 	for _, area := range []float64{0.9, 0.92} {
 		r := eval.NewRecord("outlier detection", nil)
-		r.Values["auroc/digits"] = area
+		r.Values["auroc/digits"], r.Values["auroc_energy/digits"] = area, 0.93
 		require.NoError(t, r.Append(filepath.Join(dir, "digits.jsonl")))
 	}
 	missed, _, err := judgeAims(dir, nil)
 	require.NoError(t, err)
+	assert.Contains(t, strings.Join(missed, "\n"), "less that of F(f(x)) alone: at least 0**. It is -0.02 ")
 	assert.Contains(t, strings.Join(missed, "\n"), "handwritten digits: at least 0.95**. It is 0.91 (mean of 2 records in [digits.jsonl](digits.jsonl)).")
+	for _, distance := range []float64{12, 15} {
+		r := eval.NewRecord("Fréchet distance", nil)
+		r.Values["fd"] = distance
+		require.NoError(t, r.Append(filepath.Join(dir, "demo.jsonl")))
+	}
+	missed, _, err = judgeAims(dir, nil)
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(missed, "\n"), "distance after make demo: at most 13**. It is 13.5 (mean of 2 records in [demo.jsonl](demo.jsonl)).")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "digits.jsonl"), []byte("no record\n{}\n"), 0o666))
 	_, _, err = judgeAims(dir, nil)
 	assert.Error(t, err)

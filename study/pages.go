@@ -121,7 +121,7 @@ func contents(results []*Result) string {
 			}
 		}
 	}
-	fmt.Fprintf(&b, "\n%s\n\n[Not reproduced](%s.md) lists the claims that the means do not support, the missed aims, and the studies that have not been run.\n", verdictNote, notReproduced)
+	fmt.Fprintf(&b, "\n%s\n\n[Not reproduced](%s.md) lists the claims that are not shown, the missed aims, and what has not been run or tried.\n", verdictNote, notReproduced)
 	tableHead(&b, "\n| | claims | shows | tie | contradicts | undecided | not measured |")
 	for _, line := range []struct {
 		of    string

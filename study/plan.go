@@ -75,7 +75,7 @@ func (c *cell) plan(needs []quantity) error {
 	return c.folder.cell(c.over).plan(nil)
 }
 
-// folder is that of a data set.
+// folder is the folder of a data set.
 func (p *Plan) folder(data string) *folder {
 	if i := slices.IndexFunc(p.folders, func(f *folder) bool { return f.data == data }); i >= 0 {
 		return p.folders[i]
@@ -167,7 +167,7 @@ func (f *folder) encoders() (all []PlannedModel, err error) {
 	return all, nil
 }
 
-// cost is that of training the cell once.
+// cost is the cost of training the cell once.
 func (c *cell) cost() (*train.Cost, error) {
 	if c.over != "" {
 		return train.CountInferenceCost(c.config, train.EncoderFor(c.config))

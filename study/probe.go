@@ -115,7 +115,7 @@ func probe(ctx context.Context, fit, test eval.Labelled, o ProbeOptions, r *eval
 	return nil
 }
 
-// accuracies are those of 5-NN and of a linear probe.
+// accuracies are the accuracies of 5-NN and of a linear probe.
 func accuracies(ctx context.Context, fit, test eval.Labelled, o ProbeOptions, s Setup) (near, linear float64, err error) {
 	votes, err := eval.KNN(ctx, fit, test, 5, s.progress("5-NN"))
 	if err != nil {

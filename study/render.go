@@ -59,7 +59,7 @@ func (r *Result) seedsNote() string {
 	return fmt.Sprintf("Mean ± standard deviation over up to %d seeds. Rows may have different seeds: compare them by the verdicts.", most)
 }
 
-// version is that of the liebm which measured the result.
+// version is the version of liebm that measured the result.
 func (r *Result) version() string { return cmp.Or(r.Versions["liebm"], "of an unknown version") }
 
 // listed are the different texts of the models, without empty ones.

@@ -161,7 +161,7 @@ func (w *work) assessEqualTime(ctx context.Context, c *cell, m *train.Model) ([]
 }
 
 // judgeSamples adds to r how sets of samples of a cell differ from the images that its data hold out: the Fréchet distance
-// and, against as many images, the values of [Features.diversity]. The names of a set's values end in its key.
+// and, against as many images, the values of [DistanceFeatures.diversity]. The names of a set's values end in its key.
 func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets map[string]*data.Set) error {
 	features, err := OpenFeatures(c.config, FeatureOptions{Inception: c.folder.scale.Weights, Device: w.Device})
 	if err != nil {
@@ -188,7 +188,7 @@ func (w *work) judgeSamples(ctx context.Context, c *cell, r *eval.Record, sets m
 	return features.diversity(ctx, c.config, r, sets, unseen.Head(c.folder.scale.Samples))
 }
 
-// rivalSettings are those of a rival's record that make it another one.
+// rivalSettings are the settings that tell the records of rivals apart.
 func (c *cell) rivalSettings() map[string]string {
 	return map[string]string{studyKey: string(ofEqualTime), "method": c.rival, "seconds": fmt.Sprint(c.folder.scale.seconds(c)),
 		"batch": fmt.Sprint(dcgan.Batch), "samples": fmt.Sprint(c.folder.scale.Samples)}

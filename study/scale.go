@@ -84,7 +84,7 @@ func (sc Scale) others(r eval.Record) bool {
 // given are the names of the scale's outliers.
 func (sc Scale) given() []string { return setNames(sc.Outliers, setsOfStudies()) }
 
-// flags are those of liebm reproduce that choose the scale.
+// flags are the flags of liebm reproduce that choose the scale.
 func (sc Scale) flags() string {
 	text := "--scale " + sc.Name()
 	if sc.Published {
@@ -93,7 +93,7 @@ func (sc Scale) flags() string {
 	return text
 }
 
-// title is that of a study's results.
+// title is the title of a study's results.
 func (sc Scale) title(s Study) string {
 	if sc.Published {
 		return s.Title + ", with the settings of Table 12"
@@ -101,7 +101,7 @@ func (sc Scale) title(s Study) string {
 	return s.Title
 }
 
-// note is that of a study's results. noteOfF is about presets whose F is not that of Table 12.
+// note is the note of a study's results. noteOfF is about presets whose F is not that of Table 12.
 func (sc Scale) note(s Study) string {
 	if sc.Published && s.Note == noteOfF {
 		return ""

@@ -68,7 +68,7 @@ func (s Setup) logf(format string, args ...any) {
 	}
 }
 
-// Options are those of a training in the run folder out. With resume it goes on.
+// Options are the options of a training in the run folder out. With resume it goes on.
 func (s Setup) Options(task, out string, resume bool) train.Options {
 	o := train.Options{Out: out, Resume: resume, Device: s.Device, Version: s.Versions, Save: s.Save, Log: s.Log, Group: s.Group}
 	if s.Training != nil {

@@ -15,7 +15,8 @@ import (
 )
 
 // AssessReconstruction reconstructs images by q and G (Table 11). The values are mse (of pixels in the
-// training range), mse_unit (of pixels in [0,1]), psnr and ssim, all without the padding of training.
+// training range), mse_unit (of pixels in [0,1]), psnr and ssim, all without the padding of training. The errors are of the output of G,
+// psnr and ssim of the pixels after rounding, as in files.
 func AssessReconstruction(ctx context.Context, m *train.Model, set *data.Set, o train.ReconstructOptions, s Setup) (*train.Reconstruction, *eval.Record, error) {
 	o.Watch = s.watch("reconstructing", set.N)
 	out, err := m.Reconstruct(ctx, set, o)

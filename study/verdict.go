@@ -73,7 +73,7 @@ const MinSeeds = 3
 // distances and errors. Most models of docs/results were trained after it was chosen.
 func tieBand(metric string, mean float64) float64 {
 	switch {
-	case !largerIsBetter(metric) || strings.HasPrefix(metric, "is"):
+	case !largerIsBetter(metric) || strings.HasPrefix(strings.ToLower(metric), "is"):
 		return 0.05 * math.Abs(mean)
 	case strings.HasPrefix(metric, "psnr"):
 		return 0.1
@@ -83,8 +83,10 @@ func tieBand(metric string, mean float64) float64 {
 	return 0.01
 }
 
+// largerIsBetter reports whether a larger number is that of the better model. The names of IS are is in studies, and IS/mean in the
+// results of a run that liebm metrics measured.
 func largerIsBetter(metric string) bool {
-	metric = strings.TrimPrefix(metric, evaluated)
+	metric = strings.ToLower(strings.TrimPrefix(metric, evaluated))
 	return slices.ContainsFunc([]string{"auroc", "aupr", "is", "psnr", "ssim", "linear", "knn5", "precision", "recall", "images_per_second", "modes", "cosine", "class_agreement"},
 		func(kind string) bool { return strings.HasPrefix(metric, kind) })
 }
@@ -160,7 +162,7 @@ func (c Cell) comparable(name string, other Cell) bool {
 // energies. Of outlier detection only the areas of s(x) and of F(f(x)) count, since the other numbers would repeat them.
 func tellsQuality(name string) bool {
 	last := name[strings.LastIndex(name, "/")+1:]
-	return last != "low" && last != "high" && name != "is_std" && name != "n" && !strings.HasSuffix(name, "_floor") &&
+	return last != "low" && last != "high" && last != "std" && name != "is_std" && name != "n" && !strings.HasSuffix(name, "_floor") &&
 		!slices.ContainsFunc([]string{"seconds", "memory", "nfe", "energy", "move", "aupr", "fpr95", "auroc_cosine", "auroc_z"}, func(kind string) bool { return strings.HasPrefix(name, kind) })
 }
 

@@ -116,7 +116,7 @@ Reducer make_nccl(const StorePtr& store, int rank, int world, milliseconds timeo
        "_ZN4c10d16ProcessGroupNCCLC1EN3c1013intrusive_ptrINS_5StoreENS1_6detail34intrusive_target_default_null_"
        "typeIS3_EEEEiiNS2_INS0_7OptionsENS5_IS8_EEEE"});
   if (!options || !construct)
-    throw std::runtime_error("this libtorch (" TORCH_VERSION ") has no NCCL to reduce GPU tensors with: use a CUDA build of Linux, or --device cpu");
+    throw std::runtime_error("this libtorch (" TORCH_VERSION ") has no NCCL to reduce GPU tensors with: use a CUDA build of Linux, or the CPU");
   // A wait that throws, instead of a watchdog that aborts the process.
   setenv(kBlockingWait, "1", /*overwrite=*/0);
   auto made = placed<Backend::Options>([&](void* room) { options(room, false); });

@@ -163,7 +163,10 @@ Tensor fast_conv(const Tensor& images, const FastLayer& l, const Tensor& kernel,
   }
   double operations = direct_operations(l.kind, doubles(l.kind) ? x : y, x.size(1) * out);
   if (added.defined()) operations += 2 * double(y.numel() * added.size(1));
-  liebm::Profiled profiled("liebm::fast_conv2d", operations, double(x.nbytes() + kernel.nbytes() + y.nbytes()));
+  double bytes = x.nbytes() + kernel.nbytes() + y.nbytes();
+  if (above.defined()) bytes += above.nbytes();
+  if (added.defined()) bytes += added.nbytes() + added_kernel.nbytes();
+  liebm::Profiled profiled("liebm::fast_conv2d", operations, bytes);
   liebm::fast_conv(c, at::get_num_threads());
   return y;
 }

@@ -16,7 +16,7 @@ type budget struct {
 	first   int
 }
 
-// newBudget is that of o or, in a run that goes on without a number of its own, what the run has left.
+// newBudget returns the minutes of o. A resumed run for which o has none gets the minutes that it has left.
 func newBudget(o *Options) (*budget, error) {
 	b := &budget{}
 	if o.Resume && o.Steps == 0 {

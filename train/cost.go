@@ -96,32 +96,60 @@ func MeasureCost(ctx context.Context, cfg Config, h models.EncoderConfig, device
 	}
 	small := cfg
 	small.Batch, small.Chain.Steps = min(cfg.Batch, 4*cfg.BatchSplit), min(cfg.Chain.Steps, 2)
-	var seconds float64
-	err = withTrainer(small, h, device, func(t *Trainer) (err error) {
-		peak := PeakMemory(device)
-		if seconds, err = t.measure(ctx, 2); err != nil {
-			return err
-		}
-		p.MemoryBytes = peak()
-		if cfg.Batch == small.Batch {
-			return nil
-		}
-		t.cfg.Batch = min(cfg.Batch, 2*small.Batch)
-		peak = PeakMemory(device)
-		if _, err = t.measure(ctx, 1); err != nil {
-			return err
-		}
-		perImage := (peak() - p.MemoryBytes) / float64(t.cfg.Batch-small.Batch)
-		p.MemoryBytes += perImage * float64(cfg.Batch-small.Batch)
-		return nil
+	err = withTrainer(small, h, device, func(t *Trainer) error {
+		return p.measure(ctx, device, small.Batch, small.flops(h), func(n, i int) (float64, error) {
+			t.cfg.Batch = n
+			return t.timed(i)
+		})
 	})
+	return p, err
+}
+
+// MeasurePretrainingCost is [MeasureCost] of [Pretrain].
+func MeasurePretrainingCost(ctx context.Context, cfg SSLConfig, device torch.Device) (*Cost, error) {
+	p, err := CountPretrainingCost(cfg)
 	if err != nil {
 		return nil, err
 	}
-	p.GFLOPPerSecond, p.SecondsPerStep = small.flops(h)/seconds/1e9, seconds*cfg.flops(h)/small.flops(h)
+	small := min(cfg.Batch, 16)
+	if cfg.Target == WMSE {
+		small = cfg.Whiten
+	}
+	s, err := newSSL(cfg, device)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return p, torch.Do(func() error {
+		return p.measure(ctx, device, small, p.FLOPsPerIteration*float64(small)/float64(cfg.Batch), func(n, i int) (float64, error) {
+			return timed(cfg.Seed, i, []int{n, cfg.Encoder.Channels, cfg.Data.Size, cfg.Data.Size}, func(x torch.Tensor) error {
+				_, err := s.Step(x)
+				return err
+			})
+		})
+	})
+}
+
+// measure fills in times and memory. step makes iteration i with n images and returns its seconds. flops is the number of operations
+// of an iteration with the small batch.
+func (p *Cost) measure(ctx context.Context, device torch.Device, small int, flops float64, step func(n, i int) (float64, error)) error {
+	peak := PeakMemory(device)
+	seconds, err := medianTime(ctx, 2, func(i int) (float64, error) { return step(small, i) })
+	if err != nil {
+		return err
+	}
+	p.MemoryBytes = peak()
+	if larger := min(p.Batch, 2*small); larger > small {
+		peak = PeakMemory(device)
+		if _, err := medianTime(ctx, 1, func(i int) (float64, error) { return step(larger, i) }); err != nil {
+			return err
+		}
+		p.MemoryBytes += (peak() - p.MemoryBytes) / float64(larger-small) * float64(p.Batch-small)
+	}
+	p.GFLOPPerSecond, p.SecondsPerStep = flops/seconds/1e9, seconds*p.FLOPsPerIteration/flops
 	p.Device, p.Threads = device.String(), torch.Threads()
-	p.Hours = p.SecondsPerStep * float64(cfg.Steps) / 3600
-	return p, nil
+	p.Hours = p.SecondsPerStep * float64(p.Steps) / 3600
+	return nil
 }
 
 // flops is the number of operations of one iteration of Algorithm 1. A gradient in the input counts as one more
@@ -152,29 +180,29 @@ func (c Config) flops(h models.EncoderConfig) float64 {
 // an iteration, without the first one.
 func MeasureStep(ctx context.Context, cfg Config, h models.EncoderConfig, device torch.Device, iters int) (seconds float64, err error) {
 	err = withTrainer(cfg, h, device, func(t *Trainer) (err error) {
-		seconds, err = t.measure(ctx, iters)
+		seconds, err = medianTime(ctx, iters, t.timed)
 		return err
 	})
 	return seconds, err
 }
 
-// measure is MeasureStep for a trainer.
-func (t *Trainer) measure(ctx context.Context, iters int) (float64, error) {
-	var seconds []float64
+// medianTime makes iters+1 iterations, and returns the median of their seconds without the first one.
+func medianTime(ctx context.Context, iters int, step func(i int) (seconds float64, err error)) (float64, error) {
+	var all []float64
 	for i := range iters + 1 {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		took, err := t.timed(i)
+		seconds, err := step(i)
 		if err != nil {
 			return 0, err
 		}
 		if i > 0 {
-			seconds = append(seconds, took)
+			all = append(all, seconds)
 		}
 	}
-	slices.Sort(seconds)
-	return seconds[len(seconds)/2], nil
+	slices.Sort(all)
+	return all[len(all)/2], nil
 }
 
 // withTrainer calls f with a trainer whose encoder is not trained. It opens one scope, so that f has one thread
@@ -193,12 +221,21 @@ func withTrainer(cfg Config, h models.EncoderConfig, device torch.Device, f func
 	return torch.Do(func() error { return f(t) })
 }
 
+// timed is the time in seconds of iteration i on random images.
 func (t *Trainer) timed(i int) (seconds float64, err error) {
-	err = torch.Do(func() error {
-		size := t.cfg.Data.Size
-		x := torch.NewRNG(t.cfg.Seed, i, "bench").Uniform(0, 1, t.cfg.Batch, t.cfg.Energy.Channels, size, size)
-		start := time.Now()
+	size := t.cfg.Data.Size
+	return timed(t.cfg.Seed, i, []int{t.cfg.Batch, t.cfg.Energy.Channels, size, size}, func(x torch.Tensor) error {
 		_, err := t.Step(x)
+		return err
+	})
+}
+
+// timed is the time in seconds of step on random images of a shape.
+func timed(seed uint64, i int, shape []int, step func(x torch.Tensor) error) (seconds float64, err error) {
+	err = torch.Do(func() error {
+		x := torch.NewRNG(seed, i, "bench").Uniform(0, 1, shape...)
+		start := time.Now()
+		err := step(x)
 		seconds = time.Since(start).Seconds()
 		return err
 	})

@@ -49,6 +49,19 @@ func TestTheCostOfPretrainingIsWhatAStepComputes(t *testing.T) {
 	assert.ErrorContains(t, err, "give simclr, byol or wmse")
 }
 
+func TestTheTimeAndMemoryOfPretrainingAreMeasured(t *testing.T) {
+	for _, target := range []string{SimCLR, BYOL, WMSE} {
+		cfg := tinySSL()
+		cfg.Target, cfg.Batch, cfg.Whiten, cfg.Steps = target, 64, 16, 1000
+		c, err := MeasurePretrainingCost(t.Context(), cfg, torch.Device{})
+		require.NoError(t, err)
+		assert.Positive(t, c.SecondsPerStep, target)
+		assert.InEpsilon(t, c.SecondsPerStep*1000/3600, c.Hours, 1e-9)
+		assert.Greater(t, c.MemoryBytes, 50e6, "libtorch alone has as much")
+		assert.Less(t, c.MemoryBytes, 8e9)
+	}
+}
+
 func TestTheCostOfQIsWhatAStepComputes(t *testing.T) {
 	slow(t)
 	em := filepath.Join(t.TempDir(), "em")

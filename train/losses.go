@@ -1,6 +1,7 @@
 package train
 
 import (
+	"github.com/liebm/liebm/mcmc"
 	"github.com/liebm/liebm/torch"
 )
 
@@ -16,11 +17,10 @@ func Margined(fake, real torch.Tensor, c float64) torch.Tensor {
 	return fake.Maximum(real.Detach().AddScalar(-c))
 }
 
-// GeneratorLoss is ‖G(m) − x‖²/(2τ²), summed over pixels and averaged over the batch: −log p_g(x|m)
-// without its constant. If x is x^T, the end of a chain that starts at G(m), it is the loss of Eq. 8.
+// GeneratorLoss is −log p_g(x|m) = ‖x − G(m)‖²/(2τ²) without its constant, the mean over the batch. If x is x^T, the end of a chain that starts at G(m), it is the loss of Eq. 8.
 // gm, x: [n,c,h,w].
 func GeneratorLoss(gm, x torch.Tensor, tau2 float64) torch.Tensor {
-	return gm.Sub(x).Square().Sum().DivScalar(2 * tau2 * float64(gm.Size(0)))
+	return mcmc.LogLikelihood(x, gm, tau2).Mean().Neg()
 }
 
 // ERMLoss is L_G = ω₁·(the loss of Eq. 8) + ω₂·(the loss of Eq. 14) (Eq. 11).
@@ -31,7 +31,7 @@ func ERMLoss(match, elbo torch.Tensor, omega1, omega2 float64) torch.Tensor {
 // JointLogLikelihood is log p_g(x,z|m) = log p_g(x|m) + ρ·cos(z, h(G(m))) without its constants, the mean
 // over the batch (Eq. 13). gm: G(m), [n,c,h,w] as x; z and latent, h(G(m)): [n,d_z], not read if ρ is 0.
 func JointLogLikelihood(x, gm, z, latent torch.Tensor, tau2, rho float64) torch.Tensor {
-	return plusAlignment(GeneratorLoss(gm, x, tau2).Neg(), z, latent, rho)
+	return plusAlignment(mcmc.LogLikelihood(x, gm, tau2).Mean(), z, latent, rho)
 }
 
 // ELBOLoss is −E_q[log p_g(x,z|m)] + KL(q(m|x) ‖ N(0,I)), where the first term is a [JointLogLikelihood] at

@@ -145,7 +145,7 @@ func (p *Profile) fill(ops []torch.OpTime, clock *partClock) {
 	}
 }
 
-// precision is that of a part's convolutions.
+// precision is the precision of the convolutions of a part.
 func (p *Profile) precision(part string) string {
 	if part == chainOfG || part == chainOfE {
 		return p.Precision

@@ -122,27 +122,17 @@ func (m *Model) image(latent torch.Tensor) (x torch.Tensor) {
 	return x
 }
 
-// climb is l.Run, step by step. After each step it calls show, which may be nil, before a clamp at the end. It stops when ctx ends,
-// and returns an error if the result is NaN or infinite.
+// climb is l.Walk that calls show after each step. show may be nil. It stops when ctx ends, and returns an error if the result is NaN or
+// infinite.
 func (m *Model) climb(ctx context.Context, l mcmc.Langevin, e mcmc.Energy, x0 torch.Tensor, rng *torch.RNG, show func(step int, x torch.Tensor)) (torch.Tensor, error) {
-	one, x := l, x0.Detach()
-	one.Steps = 1
-	if one.Clamp == mcmc.ClampEnd {
-		one.Clamp = mcmc.ClampNever
-	}
-	for step := range l.Steps {
-		if err := ctx.Err(); err != nil {
-			return x, err
-		}
-		next := one.Run(e, x, rng)
-		x.Close()
-		x = next
+	x, err := l.Walk(e, x0, rng, func(step int, x torch.Tensor) error {
 		if show != nil {
-			show(step+1, x)
+			show(step, x)
 		}
-	}
-	if l.Clamp == mcmc.ClampEnd {
-		x = x.Clamp(l.Low, l.High)
+		return ctx.Err()
+	})
+	if err != nil {
+		return x, err
 	}
 	if sum := x.Sum().Item(); math.IsNaN(sum) || math.IsInf(sum, 0) {
 		return x, fmt.Errorf("%w within %d steps with δ² = %v: use a smaller δ²", ErrChainDiverged, l.Steps, l.Delta2)

@@ -46,7 +46,7 @@ reaches on a large convolution. Without --preset it uses cifar10-em with --batch
 }
 
 // benchConfig reads the config, which --batch may change.
-func benchConfig(c *cli.Context) (train.Config, torch.Device, error) {
+func benchConfig(c flagValues) (train.Config, torch.Device, error) {
 	cfg, device, err := configAndDevice(c)
 	if c.IsSet("batch") {
 		cfg.Batch = c.Int("batch")

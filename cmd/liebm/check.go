@@ -18,7 +18,7 @@ each checkpoint is of this run and of the step in its name. Another process may 
 
 	liebm check runs/em`,
 		Action: func(c *cli.Context) error {
-			run, err := argument(c)
+			run, err := argument(c.Command, c.Args().Slice())
 			if err != nil {
 				return err
 			}

@@ -85,7 +85,7 @@ func listData(c *cli.Context) error {
 }
 
 func dataInfo(c *cli.Context) error {
-	name, err := argument(c)
+	name, err := argument(c.Command, c.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func dataInfo(c *cli.Context) error {
 }
 
 func verifyData(c *cli.Context) error {
-	name, err := argument(c)
+	name, err := argument(c.Command, c.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func verifyData(c *cli.Context) error {
 }
 
 func gridData(c *cli.Context) error {
-	name, err := argument(c)
+	name, err := argument(c.Command, c.Args().Slice())
 	if err != nil {
 		return err
 	}

@@ -56,12 +56,12 @@ func demo(c *cli.Context) error {
 		}
 	}
 	if study.IsRun(out) {
-		minutes = 0 // the run knows what is left of its own
+		minutes = 0 // run.json records the minutes that are left
 		if cfg, err = train.ReadConfig(out); err != nil {
 			return err
 		}
 	}
-	setup, err := newSetup(c)
+	setup, err := newSetup(c.Context, c)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ statistics of the prior's latents and with those of q's. Several processes share
 			jsonFlag(), deviceFlag(),
 		},
 		Action: func(c *cli.Context) error {
-			setup, err := sharedSetup(c)
+			setup, err := sharedSetup(c.Context, c)
 			if err != nil {
 				return err
 			}

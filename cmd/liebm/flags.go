@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,8 +63,21 @@ func (r *resumption) String() string { return string(*r) }
 // IsBoolFlag tells the flag package that --resume needs no value.
 func (r *resumption) IsBoolFlag() bool { return true }
 
+// flagValues are the values of a command line's flags, as *cli.Context has them.
+type flagValues interface {
+	Bool(name string) bool
+	Float64(name string) float64
+	Generic(name string) any
+	Int(name string) int
+	IsSet(name string) bool
+	String(name string) string
+	StringSlice(name string) []string
+	Uint64(name string) uint64
+	Value(name string) any
+}
+
 // resumes reports whether a command goes on with the run in --out. automatic is false if --resume says so itself.
-func resumes(c *cli.Context) (yes, automatic bool) {
+func resumes(c flagValues) (yes, automatic bool) {
 	automatic = fmt.Sprint(c.Generic("resume")) == auto
 	return c.IsSet("resume") && (!automatic || study.IsRun(c.String("out"))), automatic
 }
@@ -95,7 +109,7 @@ const onGPU = "auto on a GPU, but none for Fashion-MNIST; none on a CPU, where F
 
 // inceptionWeights is the file of Inception's weights that --weights names, or "" for none. Without the flag, a file that was
 // downloaded is used on a GPU only, and not for Fashion-MNIST, which has a small network of its own.
-func inceptionWeights(c *cli.Context, s study.Setup, dataset string) (string, error) {
+func inceptionWeights(c flagValues, s study.Setup, dataset string) (string, error) {
 	switch word := c.String("weights"); word {
 	case "none":
 		return "", nil
@@ -131,7 +145,7 @@ func gammaFlag() cli.Flag {
 }
 
 // gamma is the number of --gamma, or nil.
-func gamma(c *cli.Context) *float64 {
+func gamma(c flagValues) *float64 {
 	if !c.IsSet("gamma") {
 		return nil
 	}
@@ -198,7 +212,7 @@ func pictureFlag(name, usage string, formats ...string) cli.Flag {
 }
 
 // sources reads configFlags; the flags with names of their own come after --set.
-func sources(c *cli.Context) (train.Sources, error) {
+func sources(c flagValues) (train.Sources, error) {
 	s := train.Sources{Preset: c.String("preset"), File: c.String("config"), Data: c.String("data"), Size: c.Int("size"), Set: c.StringSlice("set")}
 	if s.Preset == "" && s.File == "" && s.Data == "" {
 		return s, fmt.Errorf("name images or a config: --data FOLDER, --preset NAME or --config FILE; training presets are %v, pretraining presets %v", train.Presets(), train.SSLPresets())
@@ -212,7 +226,7 @@ func sources(c *cli.Context) (train.Sources, error) {
 }
 
 // configOf reads the flags of configFlags or, with --resume, the config of the run in --out.
-func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve func(train.Sources) (C, error)) (cfg C, err error) {
+func configOf[C any](c flagValues, read func(dir string) (C, error), resolve func(train.Sources) (C, error)) (cfg C, err error) {
 	if yes, automatic := resumes(c); yes {
 		if err := refuseWithResume(c); err != nil && !automatic {
 			return cfg, err
@@ -238,7 +252,7 @@ func configOf[C any](c *cli.Context, read func(dir string) (C, error), resolve f
 
 // warnOfOtherSettings says which flags of a run that goes on by --resume auto do not fit its config, which it keeps. Settings that a
 // run changes by itself do not count.
-func warnOfOtherSettings[C any](c *cli.Context, run C, resolve func(train.Sources) (C, error)) {
+func warnOfOtherSettings[C any](c flagValues, run C, resolve func(train.Sources) (C, error)) {
 	s, err := sources(c)
 	if err != nil {
 		return
@@ -258,7 +272,7 @@ func warnOfOtherSettings[C any](c *cli.Context, run C, resolve func(train.Source
 }
 
 // refuseWithResume returns an error if a flag was given that cannot change a resumed run, which has its own config.
-func refuseWithResume(c *cli.Context) error {
+func refuseWithResume(c flagValues) error {
 	for _, name := range []string{"preset", "config", "set", "seed", "data", "size", "target", "encoder"} {
 		if c.IsSet(name) {
 			return fmt.Errorf("--resume goes on with the run's own config, so --%s cannot change it: leave it out, or start a new run", name)
@@ -268,7 +282,7 @@ func refuseWithResume(c *cli.Context) error {
 }
 
 // device is where --device says to compute.
-func device(c *cli.Context) (torch.Device, error) {
+func device(c flagValues) (torch.Device, error) {
 	d, err := torch.ParseDevice(c.String("device"))
 	if err == nil && d.Type == torch.CPU {
 		if why := torch.WhyNoOneDNN(); why != "" {
@@ -278,8 +292,8 @@ func device(c *cli.Context) (torch.Device, error) {
 	return d, err
 }
 
-// trainingOptions are those of a training in --out.
-func trainingOptions(c *cli.Context, task string, s study.Setup) train.Options {
+// trainingOptions are the options of a training in --out.
+func trainingOptions(c flagValues, task string, s study.Setup) train.Options {
 	yes, _ := resumes(c)
 	o := s.Options(task, c.String("out"), yes)
 	if yes {
@@ -289,9 +303,9 @@ func trainingOptions(c *cli.Context, task string, s study.Setup) train.Options {
 }
 
 // newSetup is the device that a command computes on, and the terminal that it reports to.
-func newSetup(c *cli.Context) (study.Setup, error) {
+func newSetup(ctx context.Context, c flagValues) (study.Setup, error) {
 	device, err := device(c)
-	job := jobOf(c.Context)
+	job := jobOf(ctx)
 	return study.Setup{Device: device, Checkpoint: c.String("checkpoint"), Versions: versions(), Log: cleaned{os.Stderr}, Save: job.save,
 		Progress: func(task string) func(done, total int) { return newProgress(task).count },
 		Training: func(task string) (train.Watch, io.Writer) {
@@ -333,10 +347,10 @@ func onScorer(use useRun) cli.ActionFunc { return onLoaded(study.Setup.LoadScore
 
 func onLoaded(load func(s study.Setup, dir string) (*train.Model, error), use useRun) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		if follower, err := alone(c.IsSet("threads")); follower || err != nil {
+		if follower, err := alone(c); follower || err != nil {
 			return err
 		}
-		setup, err := newSetup(c)
+		setup, err := newSetup(c.Context, c)
 		if err != nil {
 			return err
 		}
@@ -350,9 +364,9 @@ func onLoaded(load func(s study.Setup, dir string) (*train.Model, error), use us
 }
 
 // argument is the one argument of a command.
-func argument(c *cli.Context) (string, error) {
-	if c.NArg() != 1 {
-		return "", fmt.Errorf("%s takes one argument, %s, after its flags", c.Command.HelpName, c.Command.ArgsUsage)
+func argument(of *cli.Command, args []string) (string, error) {
+	if len(args) != 1 {
+		return "", fmt.Errorf("%s takes one argument, %s, after its flags", of.HelpName, of.ArgsUsage)
 	}
-	return c.Args().First(), nil
+	return args[0], nil
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/liebm/liebm/study"
 	"github.com/liebm/liebm/torch"
 	"github.com/liebm/liebm/train"
@@ -17,12 +15,12 @@ import (
 
 // joinGroup connects to the processes that the launcher started with this one. The group is nil if there
 // are none. The processes share the machine's cores, unless --threads is set.
-func joinGroup(ctx context.Context, threadsSet bool) (*torch.Group, error) {
+func joinGroup(ctx context.Context, c flagValues) (*torch.Group, error) {
 	o, err := torch.GroupFromEnv(os.Getenv)
 	if err != nil || o.World <= 1 {
 		return nil, err
 	}
-	if err := shareCores(o, threadsSet); err != nil {
+	if err := shareCores(o, c); err != nil {
 		return nil, err
 	}
 	waiting := time.AfterFunc(5*time.Second, func() {
@@ -34,13 +32,13 @@ func joinGroup(ctx context.Context, threadsSet bool) (*torch.Group, error) {
 
 // sharedSetup is newSetup for a command whose work the launcher's processes share. Rank 0 alone reports. The caller
 // closes the group.
-func sharedSetup(c *cli.Context) (study.Setup, error) {
-	g, err := joinGroup(c.Context, c.IsSet("threads"))
+func sharedSetup(ctx context.Context, c flagValues) (study.Setup, error) {
+	g, err := joinGroup(ctx, c)
 	if err != nil {
 		return study.Setup{}, err
 	}
-	jobOf(c.Context).busy.Store(g != nil) // all processes stop together
-	s, err := newSetup(c)
+	jobOf(ctx).busy.Store(g != nil) // all processes stop together
+	s, err := newSetup(ctx, c)
 	if s.Group = g; g != nil {
 		placeOn(&s, c.String("device"), g.LocalRank())
 	}
@@ -55,20 +53,20 @@ func sharedSetup(c *cli.Context) (study.Setup, error) {
 
 // ownSetup is newSetup for a command whose processes share work by files and need no group. Each process takes its part of the cores and
 // its GPU. Only rank 0 shows progress, and prints is true in it alone. All processes write log lines, since their work differs.
-func ownSetup(c *cli.Context) (s study.Setup, prints bool, err error) {
+func ownSetup(ctx context.Context, c flagValues) (s study.Setup, prints bool, err error) {
 	o, err := torch.GroupFromEnv(os.Getenv)
 	if err == nil && o.World > 1 {
-		err = shareCores(o, c.IsSet("threads"))
+		err = shareCores(o, c)
 	}
 	if err != nil {
 		return s, false, err
 	}
-	s, err = newSetup(c)
+	s, err = newSetup(ctx, c)
 	if o.World > 1 {
 		placeOn(&s, c.String("device"), o.LocalRank)
 	}
 	if o.Rank > 0 {
-		job, log := jobOf(c.Context), s.Log
+		job, log := jobOf(ctx), s.Log
 		s.Progress = nil
 		s.Training = func(string) (train.Watch, io.Writer) { return func(train.Progress) { job.busy.Store(true) }, log }
 	}
@@ -83,18 +81,18 @@ func placeOn(s *study.Setup, flag string, localRank int) {
 }
 
 // alone prepares for work that one process does: follower is true in the other ones, which have no work.
-func alone(threadsSet bool) (follower bool, err error) {
+func alone(c flagValues) (follower bool, err error) {
 	o, err := torch.GroupFromEnv(os.Getenv)
 	if err != nil || o.World <= 1 || o.Rank > 0 {
 		return o.Rank > 0, err
 	}
 	o.LocalWorld = 1
-	return false, shareCores(o, threadsSet)
+	return false, shareCores(o, c)
 }
 
 // shareCores sets the number of threads to this process's part of the machine's cores, unless --threads is set.
-func shareCores(o torch.GroupOptions, threadsSet bool) error {
-	if threadsSet {
+func shareCores(o torch.GroupOptions, c flagValues) error {
+	if c.IsSet("threads") {
 		return nil
 	}
 	return torch.SetThreads(o.ThreadsFor(os.Getenv))

@@ -37,7 +37,7 @@ executed. The networks give the same outputs as before; docs/weights.md lists th
 }
 
 func runImport(c *cli.Context) error {
-	path, err := argument(c)
+	path, err := argument(c.Command, c.Args().Slice())
 	if err != nil {
 		return err
 	}

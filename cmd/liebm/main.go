@@ -99,7 +99,7 @@ func waitBriefly() {
 	}
 }
 
-// commandOf is the first word of a command line that is neither a flag nor the number of one.
+// commandOf is the first word of a command line that is neither a flag nor a number. It takes a number for the value of a flag.
 func commandOf(args []string) string {
 	for _, arg := range args[1:] {
 		if _, err := strconv.ParseFloat(arg, 64); err != nil && !strings.HasPrefix(arg, "-") {

@@ -32,7 +32,7 @@ Several processes share samples, features and scores of all metrics but time (do
 	}
 }
 
-// metricFlags are those of every metric that reads images.
+// metricFlags are the flags of every metric that reads images.
 func metricFlags(more ...cli.Flag) []cli.Flag {
 	return append(more,
 		skipFlag(),
@@ -53,11 +53,11 @@ func inceptionFlags(mode eval.Resizing, more ...cli.Flag) []cli.Flag {
 
 func newRecord(metric string) *eval.Record { return eval.NewRecord(metric, versions()) }
 
-// An imageMetric measures the sets of images that the arguments name. It returns no record in processes that are not rank 0.
-type imageMetric func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error)
+// A measurement measures the sets of images that the arguments name. It returns no record in processes that are not rank 0.
+type measurement func(c *cli.Context, names []string, o study.ImageOptions, s study.Setup) (*eval.Record, error)
 
 // onImages is the Action of a metric of n sets of images, whose work processes share. line is what it prints of a record.
-func onImages(n int, measure imageMetric, line func(r *eval.Record) string) cli.ActionFunc {
+func onImages(n int, measure measurement, line func(r *eval.Record) string) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if slices.Contains(c.Args().Slice(), "") {
 			return fmt.Errorf("an argument is empty: %s %s", c.Command.HelpName, c.Command.ArgsUsage)
@@ -75,7 +75,7 @@ func onImages(n int, measure imageMetric, line func(r *eval.Record) string) cli.
 				return err
 			}
 		}
-		setup, err := sharedSetup(c)
+		setup, err := sharedSetup(c.Context, c)
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func onImages(n int, measure imageMetric, line func(r *eval.Record) string) cli.
 		if err != nil || r == nil {
 			return err
 		}
-		return readResults(c).finish(r, "%s\n", line(r))
+		return readResults(c, c.Args().Slice()).finish(r, "%s\n", line(r))
 	}
 }
 
@@ -96,10 +96,10 @@ type results struct {
 }
 
 // readResults reads --out, --json, and --run or the first argument that is a run.
-func readResults(c *cli.Context) results {
+func readResults(c flagValues, args []string) results {
 	r := results{c.String("run"), c.String("out"), c.Bool("json")}
-	if i := slices.IndexFunc(c.Args().Slice(), study.IsRun); r.run == "" && i >= 0 {
-		r.run = c.Args().Get(i)
+	if i := slices.IndexFunc(args, study.IsRun); r.run == "" && i >= 0 {
+		r.run = args[i]
 	}
 	return r
 }

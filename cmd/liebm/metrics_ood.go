@@ -56,7 +56,7 @@ func ood(c *cli.Context) error {
 			return fmt.Errorf("--%s is for --run: --scores reads scores from files", name)
 		}
 	}
-	setup, err := sharedSetup(c)
+	setup, err := sharedSetup(c.Context, c)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func ood(c *cli.Context) error {
 	if err != nil || setup.Group.Rank() > 0 {
 		return err
 	}
-	return readResults(c).finish(r, "%s", study.DetectionTable(r, sets, c.String("format")))
+	return readResults(c, c.Args().Slice()).finish(r, "%s", study.DetectionTable(r, sets, c.String("format")))
 }
 
 // outliersOfRun measures the scores of a run.

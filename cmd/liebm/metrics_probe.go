@@ -10,7 +10,7 @@ import (
 	"github.com/liebm/liebm/train"
 )
 
-// probeFlags are those of the metrics of a run's features.
+// probeFlags are the flags of the metrics of a run's features.
 func probeFlags(more ...cli.Flag) []cli.Flag {
 	return append(more, runFlag(), checkpointFlag(), &cli.Uint64Flag{Name: "seed", Usage: "seed of the order of images, and of the first positions of t-SNE"}, recordFlag(), jsonFlag(), deviceFlag())
 }
@@ -37,16 +37,16 @@ The accuracies are those on the test split.
 			if err != nil || s.Group.Rank() > 0 {
 				return err
 			}
-			return readResults(c).finish(r, "5-NN %.4f  linear %.4f (%s, %d training and %d test images)\n",
+			return readResults(c, c.Args().Slice()).finish(r, "5-NN %.4f  linear %.4f (%s, %d training and %d test images)\n",
 				r.Values["knn5_"+on], r.Values["linear_"+on], r.Network, r.Inputs[0].N, r.Inputs[1].N)
 		}),
 	}
 }
 
 // onProbed is onScorer for processes that share the work. It also opens a pretraining run if h alone is read.
-func onProbed(use func(c *cli.Context, m *train.Model, s study.Setup) error) cli.ActionFunc {
+func onProbed(use useRun) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		s, err := sharedSetup(c)
+		s, err := sharedSetup(c.Context, c)
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func tsne(c *cli.Context, m *train.Model, s study.Setup) error {
 	for _, p := range panels {
 		lines += strings.ReplaceAll(p.Title, "\n", ": ") + "\n"
 	}
-	return readResults(c).finish(r, "%s", lines)
+	return readResults(c, c.Args().Slice()).finish(r, "%s", lines)
 }
 
 func timeCommand() *cli.Command {
@@ -127,7 +127,7 @@ on the machine, so the record names device and threads.
 				return err
 			}
 			v := r.Values
-			return readResults(c).finish(r, "NFE %.0f: %.3g s per sample; G alone, NFE %.0f: %.3g s (n %s, %s, %s threads)\n",
+			return readResults(c, c.Args().Slice()).finish(r, "NFE %.0f: %.3g s per sample; G alone, NFE %.0f: %.3g s (n %s, %s, %s threads)\n",
 				v["nfe"], v["seconds"], v["nfe_no_mcmc"], v["seconds_no_mcmc"], r.Settings["n"], r.Settings["device"], r.Settings["threads"])
 		}),
 	}

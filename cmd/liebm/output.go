@@ -19,7 +19,7 @@ import (
 // gridColumns is how many images a grid shows in a row.
 const gridColumns = 16
 
-// outputFlags are those of the commands that use a run and write a folder.
+// outputFlags are the flags of the commands that use a run and write a folder.
 func outputFlags(n int, more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		runFlag(), checkpointFlag(),

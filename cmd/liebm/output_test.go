@@ -169,7 +169,7 @@ func scores(t *testing.T, dir string) {
 	assert.Equal(t, "set,image,file,score,energy,cosine", lines[0])
 	assert.True(t, strings.HasPrefix(lines[14], "fmnist:train,6,,"), lines[14])
 	var got struct {
-		Scores   []scored
+		Scores   []study.ImageScore
 		Inputs   []eval.Input
 		Warnings []string
 		Settings map[string]string

@@ -43,7 +43,7 @@ split and the size select one.
 }
 
 func prepareData(c *cli.Context) error {
-	name, err := argument(c)
+	name, err := argument(c.Command, c.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func fetchFiles(ctx context.Context, files []data.Download, dir string) error {
 const inception = "inception"
 
 func fetchData(c *cli.Context) error {
-	name, err := argument(c)
+	name, err := argument(c.Command, c.Args().Slice())
 	if err != nil {
 		return err
 	}

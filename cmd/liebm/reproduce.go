@@ -88,14 +88,14 @@ func reproduce(c *cli.Context) error {
 		}
 		return study.WritePages(dir)
 	}
-	plan, err := studyPlan(c)
+	plan, err := studyPlan(c, c.Args().Slice())
 	if err != nil {
 		return err
 	}
 	if c.Bool("dry-run") {
 		return dryRun(c, plan)
 	}
-	setup, prints, err := ownSetup(c)
+	setup, prints, err := ownSetup(c.Context, c)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func reproduce(c *cli.Context) error {
 }
 
 // showResults prints results as pages, or as a list in JSON.
-func showResults(c *cli.Context, results []*study.Result) error {
+func showResults(c flagValues, results []*study.Result) error {
 	if len(results) == 0 {
 		return nil
 	}
@@ -141,7 +141,7 @@ func showResults(c *cli.Context, results []*study.Result) error {
 }
 
 // dryRun prints the plan.
-func dryRun(c *cli.Context, plan *study.Plan) error {
+func dryRun(c flagValues, plan *study.Plan) error {
 	models, err := plan.Models()
 	if err != nil {
 		return err
@@ -159,12 +159,12 @@ func dryRun(c *cli.Context, plan *study.Plan) error {
 }
 
 // studyPlan reads the flags of the plan.
-func studyPlan(c *cli.Context) (*study.Plan, error) {
-	if c.NArg() == 0 {
+func studyPlan(c flagValues, names []string) (*study.Plan, error) {
+	if len(names) == 0 {
 		return nil, fmt.Errorf("name a table or figure: %s", strings.Join(study.Names(), ", "))
 	}
 	var studies []study.Study
-	for _, name := range c.Args().Slice() {
+	for _, name := range names {
 		s, err := study.Named(name)
 		if err != nil {
 			return nil, err
@@ -178,7 +178,7 @@ func studyPlan(c *cli.Context) (*study.Plan, error) {
 	} else if c.IsSet("weights") {
 		return nil, errors.New("--weights is for --scale paper: mini measures on features of Fashion-MNIST, and has no FID")
 	}
-	if scale.Outliers = c.StringSlice("outliers"); len(scale.Outliers) > 0 && !slices.Contains(c.Args().Slice(), "near") {
+	if scale.Outliers = c.StringSlice("outliers"); len(scale.Outliers) > 0 && !slices.Contains(names, "near") {
 		return nil, errors.New("--outliers are for the comparison near: name it too")
 	}
 	scale.Data, scale.Steps, scale.Published = c.String("data"), c.Int("steps"), c.Bool("published")

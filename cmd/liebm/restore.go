@@ -70,7 +70,7 @@ func restore(c *cli.Context, o *output) error {
 }
 
 // restoreOptions are the defaults with the changes of the flags.
-func restoreOptions(c *cli.Context, cfg train.Config) train.RestoreOptions {
+func restoreOptions(c flagValues, cfg train.Config) train.RestoreOptions {
 	if c.IsSet("variance") {
 		cfg.Tau2 = c.Float64("variance") // the other defaults follow from it
 	}

@@ -40,7 +40,7 @@ func sampleCommand() *cli.Command {
 }
 
 func sample(c *cli.Context) error {
-	setup, err := sharedSetup(c)
+	setup, err := sharedSetup(c.Context, c)
 	if err != nil {
 		return err
 	}

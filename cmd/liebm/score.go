@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/urfave/cli/v2"
-	"gonum.org/v1/gonum/stat"
 
 	"github.com/liebm/liebm/data"
 	"github.com/liebm/liebm/eval"
@@ -42,52 +40,21 @@ the scores separate inliers from outliers.
 	}
 }
 
-// scored is an image with its scores.
-type scored struct {
-	Set    string  `json:"set"`
-	Image  int     `json:"image"` // its index in the set, from 0
-	File   string  `json:"file,omitempty"`
-	Score  float64 `json:"score"`
-	Energy float64 `json:"energy"`
-	Cosine float64 `json:"cosine"`
-}
-
-func score(c *cli.Context, m *train.Model, _ study.Setup) error {
+func score(c *cli.Context, m *train.Model, setup study.Setup) error {
 	if c.NArg() == 0 {
 		return fmt.Errorf("name one or more sets of images: see liebm score --help")
 	}
-	gamma, r := *cmp.Or(gamma(c), &m.Config.ScoreGamma), newRecord("scores")
-	r.WeightsSHA256, r.Settings = m.SHA256, map[string]string{"gamma": fmt.Sprint(gamma)}
-	var all []scored
-	for _, name := range c.Args().Slice() {
-		set, err := m.Config.OpenImages(name, data.Options{Skip: c.Bool(skipUnreadable)})
-		if err != nil {
-			return err
-		}
-		defer set.Close()
-		if c.IsSet("n") {
-			set = set.Head(c.Int("n"))
-		}
-		joint, energy, cosine, err := m.Scores(c.Context, set, gamma)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		r.Of(eval.InputOf(name, set))
-		if set.Fit == "resize" && m.Config.ImageSize() < m.Config.Data.Size {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: resized to %d×%[2]d pixels, but the run was trained on images of %d×%[3]d with a border; do not compare these scores with those of its data",
-				name, m.Config.Data.Size, m.Config.ImageSize()))
-		}
-		r.Values[name+"/mean"], r.Values[name+"/std"] = stat.Mean(joint, nil), stat.PopStdDev(joint, nil)
-		for i := range joint {
-			all = append(all, scored{name, i, set.Origin(i), joint[i], energy[i], cosine[i]})
-		}
+	o := study.ScoreOptions{N: c.Int("n"), Gamma: gamma(c), Skip: c.Bool(skipUnreadable)}
+	r, all, err := study.ScoreImages(c.Context, m, c.Args().Slice(), o, setup)
+	if err != nil {
+		return err
 	}
 	printWarnings(r)
 	write := func(w io.Writer) error {
 		if c.Bool("json") {
 			return printJSON(w, struct {
 				*eval.Record
-				Scores []scored `json:"scores"`
+				Scores []study.ImageScore `json:"scores"`
 			}{r, all})
 		}
 		return writeScores(w, all)
@@ -98,7 +65,7 @@ func score(c *cli.Context, m *train.Model, _ study.Setup) error {
 	return write(os.Stdout)
 }
 
-func writeScores(w io.Writer, all []scored) error {
+func writeScores(w io.Writer, all []study.ImageScore) error {
 	lines := csv.NewWriter(w)
 	_ = lines.Write([]string{"set", "image", "file", "score", "energy", "cosine"}) // Error returns it
 	for _, s := range all {

@@ -39,7 +39,7 @@ func pretrain(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return printConfig(cfg)
 	}
-	setup, err := sharedSetup(c)
+	setup, err := sharedSetup(c.Context, c)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func runTrain(c *cli.Context) error {
 	if c.String("encoder") != "" && !cfg.NeedsEncoder() {
 		return fmt.Errorf("--encoder %s: this training reads no encoder (energy.posterior=none): leave it out", c.String("encoder"))
 	}
-	setup, err := sharedSetup(c)
+	setup, err := sharedSetup(c.Context, c)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func printConfig(cfg any) error {
 }
 
 // pretraining is the arguments that pretrain an encoder for cfg.
-func pretraining(c *cli.Context, cfg train.Config) (args string) {
+func pretraining(c flagValues, cfg train.Config) (args string) {
 	if c.IsSet("data") {
 		args = fmt.Sprintf("--data %s ", shell.Word(c.String("data")))
 	}

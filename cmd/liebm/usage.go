@@ -50,7 +50,7 @@ func answerPlainly(parent string, commands []*cli.Command) {
 			continue
 		}
 		c.Action = func(ctx *cli.Context) error {
-			if err := makeFolders(ctx); err != nil {
+			if err := makeFolders(ctx, c.Flags); err != nil {
 				return err
 			}
 			for _, name := range needed {
@@ -68,8 +68,8 @@ func answerPlainly(parent string, commands []*cli.Command) {
 
 // makeFolders makes the folders of the files that a command writes, before it works for hours. It returns an error
 // if they cannot be written. With --dry-run or --pages a command writes none of them.
-func makeFolders(c *cli.Context) error {
-	for _, f := range c.Command.Flags {
+func makeFolders(c flagValues, flags []cli.Flag) error {
+	for _, f := range flags {
 		text, ok := f.(*cli.StringFlag)
 		if !ok || !slices.Contains([]string{"out", "plot", "stats-out"}, text.Name) || c.String(text.Name) == "" || c.Bool("dry-run") || c.String("pages") != "" {
 			continue

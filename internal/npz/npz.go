@@ -36,7 +36,7 @@ type Array struct {
 // IsNPY reports whether b starts as numpy.save writes a file.
 func IsNPY(b []byte) bool { return bytes.HasPrefix(b, []byte("\x93NUMPY")) }
 
-// Parse reads a whole .npy file. Whether the elements are complete is for Check to say.
+// Parse reads a whole .npy file. It does not test whether all elements are there; Check does.
 func Parse(file []byte) (Array, error) {
 	if !IsNPY(file) {
 		return Array{}, fmt.Errorf("not a .npy file: it starts with % x; fetch it again", file[:min(6, len(file))])
