@@ -235,6 +235,7 @@ var studies = []Study{
 		},
 		claims: []claim{
 			{text: "ρ = 100 keeps more classes than ρ = 1", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-1", "class_agreement"}},
+			{text: "ρ = 1000 keeps more classes than ρ = 100", better: reading{"em-q-1000", "class_agreement"}, worse: reading{"em-q", "class_agreement"}},
 			{text: "a learning rate of 1e-4 keeps more classes than one of 1e-3", better: reading{"em-q", "class_agreement"}, worse: reading{"em-q-fast", "class_agreement"}},
 		},
 		Note: noteOfQ + "At the optimum KL(q(m|x) ‖ N(0,I)) is at most 2ρ nats. To tell ten classes apart, m needs ln 10 = 2.3 nats. So ρ = 1 is too small. Measured on 2,000 unseen images. A class is " +
