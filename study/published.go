@@ -222,7 +222,7 @@ var studies = []Study{
 			{label: "Eq. 26 over EM", variant: "em-q"}, {label: "ELBO (ERM)", variant: "erm"},
 		},
 		claims: []claim{{text: "q trained by Eq. 26 keeps more classes than q trained by the ELBO", better: reading{"em-q", "class_agreement"}, worse: reading{"erm", "class_agreement"},
-			why: "The q of ERM was trained together with G, for as many steps and on real images. The q of Eq. 26 learns over a finished G, which may not draw all garments. Its loss compares h(x) with h(G(m)), and h was trained without labels. To test: more steps, other lr_q and rho_q, a G that was trained for longer."}},
+			why: "The q of ERM was trained together with G, for as many steps and on real images. The q of Eq. 26 learns over a finished G, which may not draw all garments. Its loss compares h(x) with h(G(m)), and h was trained without labels. With ρ = 1000 in place of 100 it keeps more ([rho](rho.md)). To test: a still larger ρ, more steps, a G that was trained for longer."}},
 		Note: noteOfQ + "The grid's rows: unseen images, their reconstructions by Eq. 26, and by the ELBO. The ELBO is trained for the pixel error and Eq. 26 is not, so the errors decide " +
 			"nothing about Eq. 26. The paper says that Eq. 26 keeps class and style. A class is kept if the classifier gives G(μ) the class of x.",
 		pictures: reconstructions(Figure{"fig9.png", "images, Eq. 26, ELBO"}, train.ReconstructOptions{}),
