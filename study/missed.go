@@ -41,7 +41,7 @@ var aims = []aim{
 var longer = []struct{ page, text string }{
 	{"stability-two-modes-long", "two modes by target=em for 10,000 steps"},
 	{"stability-fmnist-long", "fmnist-em for 20,000 steps from five seeds"},
-	{"presets-celebahq256", "celebahq256-em for hundreds of steps on RGB images, to see whether it learns"},
+	{"presets-celebahq256-long", "celebahq256-em for thousands of steps on RGB images: after 300 steps ([presets-celebahq256](presets-celebahq256.md)) it is not known whether it learns"},
 	{"presets-full-width", "the presets of the paper's data sets at full width and with latents, for hundreds of steps on RGB images"},
 	{"stability-rgb-long", "a folder of RGB pictures for 20,000 steps from five seeds"},
 	{"presets-published", "the preset cifar10-em-published, which has Table 12's settings"},
